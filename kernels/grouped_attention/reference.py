@@ -1,0 +1,72 @@
+"""softmax(Q Kᵀ / √head_dim) V per sequence and head, by torch's scaled dot product attention.
+
+Sequences are padded to the longest of their group for the product alone; the padding is
+masked and removed again, so a row never depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..layout import Layout
+
+
+def grouped_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    queries: Layout,
+    keys: Layout,
+    heads: Sequence[int],
+    head_dim: int,
+) -> Tensor:
+    """Attend within each sequence.
+
+    q: (query rows, at least max heads · head_dim). k, v: (key rows, the same).
+    queries, keys: layouts with the same sequences and groups; a sequence may ask from fewer
+    rows than it offers as keys. heads: each group's number of heads; 0 skips the group.
+    Returns (query rows, max heads · head_dim). What a group holds beyond its heads is unspecified.
+    """
+    if len(heads) == 1:
+        return _attend(q, k, v, queries, keys, heads[0], head_dim)
+    y = q.new_empty(len(q), max(heads) * head_dim)
+    for g, h in enumerate(heads):
+        if h and queries.groups[g]:
+            width, r, s = h * head_dim, queries.rows[g], keys.rows[g]
+            y[r, :width] = _attend(
+                q[r, :width],
+                k[s, :width],
+                v[s, :width],
+                queries.select(g),
+                keys.select(g),
+                h,
+                head_dim,
+            )
+    return y
+
+
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, queries: Layout, keys: Layout, heads: int, head_dim: int
+) -> Tensor:
+    mask = None if keys.uniform else keys.padded_mask[:, None, None, :].to(q.device)
+    y = F.scaled_dot_product_attention(
+        _pad(q, queries, heads, head_dim),
+        _pad(k, keys, heads, head_dim),
+        _pad(v, keys, heads, head_dim),
+        attn_mask=mask,
+    )
+    flat = y.transpose(1, 2).reshape(-1, heads * head_dim)
+    return flat if queries.uniform else flat[queries.padded_positions.to(q.device)]
+
+
+def _pad(x: Tensor, layout: Layout, heads: int, head_dim: int) -> Tensor:
+    """(rows, heads · head_dim) → (sequences, heads, longest, head_dim), zeros where no row lies."""
+    width = heads * head_dim
+    x = x[:, :width]
+    if not layout.uniform:
+        grid = x.new_zeros(len(layout.lengths) * layout.longest, width)
+        x = grid.index_copy(0, layout.padded_positions.to(x.device), x)
+    return x.reshape(-1, layout.longest, heads, head_dim).transpose(1, 2)

@@ -1,0 +1,96 @@
+"""Where the rows of a packed batch lie.
+
+A packed batch holds sequences end to end, without padding. Runs of sequences that are
+answered by the same student form a group; groups lie one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of a packed batch.
+
+    lengths: rows of each sequence, in the order in which they lie, each at least 1.
+    groups: number of sequences in each group; their sum is `len(lengths)`. A group may be empty.
+    """
+
+    lengths: tuple[int, ...]
+    groups: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if sum(self.groups) != len(self.lengths):
+            raise ValueError(
+                f"groups hold {sum(self.groups)} sequences, but lengths names {len(self.lengths)}"
+            )
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """First row of each sequence, and the number of rows at the end (sequences + 1 numbers)."""
+        return tuple(accumulate(self.lengths, initial=0))
+
+    @cached_property
+    def members(self) -> tuple[slice, ...]:
+        """The sequences of each group, as a slice over sequences."""
+        ends = tuple(accumulate(self.groups, initial=0))
+        return tuple(slice(a, b) for a, b in zip(ends, ends[1:], strict=False))
+
+    @cached_property
+    def rows(self) -> tuple[slice, ...]:
+        """The rows of each group, as a slice over rows."""
+        return tuple(slice(self.starts[m.start], self.starts[m.stop]) for m in self.members)
+
+    def select(self, group: int) -> Layout:
+        """One group's layout, as a batch of its own."""
+        lengths = self.lengths[self.members[group]]
+        return Layout(lengths, (len(lengths),))
+
+    def keep_first_rows(self, finished: tuple[bool, ...]) -> tuple[list[int], Layout]:
+        """Drop all but the first row of each sequence in the finished groups.
+
+        Returns the rows kept, in order, and the layout of what remains: this very layout if
+        nothing is dropped.
+        """
+        if not any(finished):
+            return list(range(self.starts[-1])), self
+        kept: list[int] = []
+        lengths: list[int] = []
+        for members, done in zip(self.members, finished, strict=True):
+            for sequence in range(members.start, members.stop):
+                start = self.starts[sequence]
+                length = 1 if done else self.lengths[sequence]
+                kept.extend(range(start, start + length))
+                lengths.append(length)
+        return kept, Layout(tuple(lengths), self.groups)
+
+    @cached_property
+    def longest(self) -> int:
+        """Rows of the longest sequence; 0 for an empty batch."""
+        return max(self.lengths, default=0)
+
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether all sequences have the same number of rows."""
+        return all(length == self.longest for length in self.lengths)
+
+    @cached_property
+    def padded_positions(self) -> Tensor:
+        """Where each row lies once every sequence is padded to the longest: (rows,) int64."""
+        positions: list[int] = []
+        for sequence, length in enumerate(self.lengths):
+            start = sequence * self.longest
+            positions.extend(range(start, start + length))
+        return torch.tensor(positions, dtype=torch.int64)
+
+    @cached_property
+    def padded_mask(self) -> Tensor:
+        """True where a padded (sequences, longest) grid holds a row: bool."""
+        lengths = torch.tensor(self.lengths, dtype=torch.int64)
+        return torch.arange(self.longest) < lengths[:, None]

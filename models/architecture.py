@@ -1,0 +1,42 @@
+"""What the teaching assistant (TA) is: family and widths at full size."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A post-norm bidirectional encoder with a classifier on the first token.
+
+    family: name of the module in `families` that maps it to and from Hugging Face.
+    dim: model dimension. heads, ffn: per layer. max_tokens: longest input, special tokens
+    included. activation: of the FFN, a name in `kernels.grouped_linear.ACTIVATIONS`.
+    labels: names of the classes, in the order of the logits.
+    """
+
+    family: str
+    vocabulary: int
+    dim: int
+    layers: int
+    heads: int
+    head_dim: int
+    ffn: int
+    max_tokens: int
+    activation: str
+    norm_eps: float
+    labels: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"labels": list(self.labels)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Architecture:
+        """Raises ValueError that names a missing or unknown field."""
+        known = {f.name for f in fields(cls)}
+        if missing := sorted(known - data.keys()):
+            raise ValueError(f"architecture: missing {', '.join(missing)}")
+        if unknown := sorted(data.keys() - known):
+            raise ValueError(f"architecture: unknown {', '.join(unknown)}")
+        return cls(**data | {"labels": tuple(data["labels"])})

@@ -1,0 +1,149 @@
+"""What BERT and RoBERTa share: the encoder's names, and how a slice fits a uniform config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..architecture import Architecture
+from ..spec import StudentSpec
+
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
+               "relu": "relu", "silu": "silu"}  # fmt: skip
+"""Hugging Face's `hidden_act` in our words."""
+
+LAYER_NAMES = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+    "ffn_norm": "output.LayerNorm",
+}
+"""Parts of a layer: our name to Hugging Face's."""
+
+
+def read_architecture(
+    family: str, config: dict[str, Any], labels: tuple[str, ...], position_offset: int
+) -> Architecture:
+    """The TA's architecture from a BERT-like config. Raises ValueError for what is not served."""
+    if config.get("position_embedding_type", "absolute") != "absolute":
+        raise ValueError(
+            f"position_embedding_type: {config['position_embedding_type']!r} is not 'absolute'"
+        )
+    if config.get("is_decoder"):
+        raise ValueError("is_decoder: true; only bidirectional encoders are served")
+    if (activation := config["hidden_act"]) not in ACTIVATIONS:
+        raise ValueError(f"hidden_act: {activation!r} is none of {', '.join(ACTIVATIONS)}")
+    dim, heads = config["hidden_size"], config["num_attention_heads"]
+    return Architecture(
+        family=family,
+        vocabulary=config["vocab_size"],
+        dim=dim,
+        layers=config["num_hidden_layers"],
+        heads=heads,
+        head_dim=dim // heads,
+        ffn=config["intermediate_size"],
+        max_tokens=config["max_position_embeddings"] - position_offset,
+        activation=ACTIVATIONS[activation],
+        norm_eps=config["layer_norm_eps"],
+        labels=labels,
+    )
+
+
+def import_encoder(
+    weights: dict[str, Tensor], architecture: Architecture, position_offset: int
+) -> dict[str, Tensor]:
+    """Embeddings and layers from Hugging Face's names (without the model's prefix) to ours."""
+    embeddings = "embeddings."
+    imported = {
+        "tokens": weights[embeddings + "word_embeddings.weight"],
+        "positions": weights[embeddings + "position_embeddings.weight"][position_offset:],
+        "segment": weights[embeddings + "token_type_embeddings.weight"][0],
+        "embedding_norm.weight": weights[embeddings + "LayerNorm.weight"],
+        "embedding_norm.bias": weights[embeddings + "LayerNorm.bias"],
+    }
+    for layer in range(architecture.layers):
+        for ours, theirs in LAYER_NAMES.items():
+            for kind in ("weight", "bias"):
+                name = f"encoder.layer.{layer}.{theirs}.{kind}"
+                imported[f"layers.{layer}.{ours}.{kind}"] = weights[name]
+    return imported
+
+
+def export_config(spec: StudentSpec, a: Architecture, position_offset: int) -> dict[str, Any]:
+    """The config of a student alone.
+
+    A BERT config has one head count, tied to the model dimension, and one FFN width. Missing
+    heads and neurons become zeros, which changes nothing; a narrower model dimension cannot be
+    padded, because the norms would average over the padding.
+    Raises ValueError where the student does not fit.
+    """
+    if spec.dim % a.head_dim:
+        raise ValueError(
+            f"dim: {spec.dim} is no multiple of the head dimension {a.head_dim}, "
+            "and a Hugging Face config cannot say a head count that does not divide the width"
+        )
+    if max(spec.heads) > spec.dim // a.head_dim:
+        raise ValueError(
+            f"heads: {max(spec.heads)} heads of {a.head_dim} are wider than the model dimension "
+            f"{spec.dim}, which a Hugging Face config cannot say"
+        )
+    theirs = {ours: name for name, ours in ACTIVATIONS.items() if name != "gelu_pytorch_tanh"}
+    return {
+        "vocab_size": a.vocabulary,
+        "hidden_size": spec.dim,
+        "num_hidden_layers": len(spec.layers),
+        "num_attention_heads": spec.dim // a.head_dim,
+        "intermediate_size": max(spec.ffn),
+        "hidden_act": theirs[a.activation],
+        "max_position_embeddings": a.max_tokens + position_offset,
+        "type_vocab_size": 1,
+        "layer_norm_eps": a.norm_eps,
+        "id2label": {str(i): label for i, label in enumerate(a.labels)},
+        "label2id": {label: i for i, label in enumerate(a.labels)},
+        "torch_dtype": "float32",
+    }
+
+
+def export_encoder(
+    weights: dict[str, Tensor], spec: StudentSpec, a: Architecture, position_offset: int
+) -> dict[str, Tensor]:
+    """A student's embeddings and layers under Hugging Face's names, without the prefix."""
+    d, inner, ffn = spec.dim, spec.dim, max(spec.ffn)
+    embeddings = "embeddings."
+    exported = {
+        embeddings + "word_embeddings.weight": weights["tokens"][:, :d],
+        embeddings + "position_embeddings.weight": F.pad(
+            weights["positions"][:, :d], (0, 0, position_offset, 0)
+        ),
+        embeddings + "token_type_embeddings.weight": weights["segment"][None, :d],
+        embeddings + "LayerNorm.weight": weights["embedding_norm.weight"][:d],
+        embeddings + "LayerNorm.bias": weights["embedding_norm.bias"][:d],
+    }
+    for position, layer in enumerate(spec.layers):
+        h, f = spec.heads[position] * a.head_dim, spec.ffn[position]
+        kept = {"query": (h, d), "key": (h, d), "value": (h, d), "output": (d, h),
+                "up": (f, d), "down": (d, f), "attention_norm": (d,), "ffn_norm": (d,)}  # fmt: skip
+        padded = {"query": (inner, d), "key": (inner, d), "value": (inner, d),
+                  "output": (d, inner), "up": (ffn, d), "down": (d, ffn)}  # fmt: skip
+        for ours, theirs in LAYER_NAMES.items():
+            target = f"encoder.layer.{position}.{theirs}."
+            source = f"layers.{layer}.{ours}."
+            shape = padded.get(ours, kept[ours])
+            exported[target + "weight"] = _fit(weights[source + "weight"], kept[ours], shape)
+            exported[target + "bias"] = _fit(weights[source + "bias"], kept[ours][:1], shape[:1])
+    return exported
+
+
+def _fit(weight: Tensor, kept: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
+    """The leading part of a weight, with zeros up to a shape."""
+    result = torch.zeros(shape, dtype=weight.dtype)
+    corner = tuple(slice(n) for n in kept)
+    result[corner] = weight[corner]
+    return result

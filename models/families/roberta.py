@@ -1,0 +1,51 @@
+"""RoBERTa: BERT's encoder; positions count from 2; dense layer and classifier in one head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..architecture import Architecture
+from ..spec import StudentSpec
+from .encoder import export_config, export_encoder, import_encoder, read_architecture
+
+HEAD = {"pooler": "classifier.dense", "classifier": "classifier.out_proj"}
+POSITION_OFFSET = 2
+"""padding_idx + 1: the position of the first token."""
+
+
+def architecture(config: dict[str, Any], labels: tuple[str, ...]) -> Architecture:
+    return read_architecture("roberta", config, labels, POSITION_OFFSET)
+
+
+def import_weights(weights: dict[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
+    """From `RobertaForSequenceClassification`, or `RobertaModel`, whose pooler is not used."""
+    encoder = {name.removeprefix("roberta."): tensor for name, tensor in weights.items()}
+    imported = import_encoder(encoder, architecture, POSITION_OFFSET)
+    for ours, theirs in HEAD.items():
+        for kind in ("weight", "bias"):
+            if f"{theirs}.{kind}" in weights:
+                imported[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
+    return imported
+
+
+def export(
+    weights: dict[str, Tensor], spec: StudentSpec, architecture: Architecture
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """To `RobertaForSequenceClassification`."""
+    config = export_config(spec, architecture, POSITION_OFFSET) | {
+        "model_type": "roberta",
+        "architectures": ["RobertaForSequenceClassification"],
+        "pad_token_id": 1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+    }
+    encoder = export_encoder(weights, spec, architecture, POSITION_OFFSET)
+    exported = {"roberta." + name: tensor for name, tensor in encoder.items()}
+    d = spec.dim
+    exported["classifier.dense.weight"] = weights["pooler.weight"][:d, :d]
+    exported["classifier.dense.bias"] = weights["pooler.bias"][:d]
+    exported["classifier.out_proj.weight"] = weights["classifier.weight"][:, :d]
+    exported["classifier.out_proj.bias"] = weights["classifier.bias"]
+    return config, exported

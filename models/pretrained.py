@@ -1,0 +1,67 @@
+"""Hugging Face checkpoints, from a directory or the Hub, read without `transformers`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .errors import CheckpointError, NestlingError
+
+FILES = ["*.json", "*.safetensors", "*.txt"]
+"""What a checkpoint needs; other formats of the same weights are left on the Hub."""
+
+
+def find(name: str | Path) -> Path:
+    """A directory as it is, or a Hub id downloaded to the local cache.
+
+    Raises NestlingError if it is neither.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=FILES))
+    except Exception as error:  # many kinds: no such id, no network, no access
+        raise NestlingError(
+            f"{name}: neither a directory nor to be had from the Hugging Face Hub ({error})"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A Hugging Face checkpoint: its config, its tokenizer.json, its weights once asked for."""
+
+    path: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def at(cls, path: Path) -> Pretrained:
+        """Raises CheckpointError if the directory holds none."""
+        for name in ("config.json", "tokenizer.json"):
+            if not (path / name).is_file():
+                raise CheckpointError(path / name, "missing")
+        return cls(path, json.loads((path / "config.json").read_text("utf-8")))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of the logits; empty for an encoder without a classifier."""
+        if not any("SequenceClassification" in a for a in self.config.get("architectures") or ()):
+            return ()
+        names = self.config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+        return tuple(names[key] for key in sorted(names, key=int))
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.path / "tokenizer.json"
+
+    def weights(self) -> dict[str, Tensor]:
+        """All tensors, of one file or of several. Raises CheckpointError if there is none."""
+        files = sorted(self.path.glob("*.safetensors"))
+        if not files:
+            raise CheckpointError(self.path / "model.safetensors", "missing")
+        return {name: tensor for file in files for name, tensor in load_file(file).items()}

@@ -1,0 +1,30 @@
+"""The `nestling` command. One file per subcommand; heavy imports wait until one runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ...models.errors import NestlingError
+from .info import info
+from .train import train
+
+app = typer.Typer(
+    name="nestling",
+    help="One checkpoint, every size: the smallest student that is sure answers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (train, info):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends in one line and exit status 2."""
+    try:
+        app()
+    except NestlingError as error:
+        print(f"nestling: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,87 @@
+"""A small checkpoint made on the fly, shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from nestling.models import Checkpoint, StudentSpec, load_checkpoint
+from nestling.models.architecture import Architecture
+from nestling.models.checkpoint import write_checkpoint
+from nestling.models.transformer import NestedTransformer
+
+WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] how do i say goodbye in french what is the weather play some music "
+    "transfer money to my savings account set an alarm for six turn off lights book a table"
+).split()
+LABELS = ("alarm", "money", "music", "translate", "weather")
+
+
+def tiny_architecture() -> Architecture:
+    return Architecture(
+        family="bert",
+        vocabulary=len(WORDS),
+        dim=32,
+        layers=4,
+        heads=4,
+        head_dim=8,
+        ffn=64,
+        max_tokens=40,
+        activation="gelu",
+        norm_eps=1e-12,
+        labels=LABELS,
+    )
+
+
+def tiny_students() -> dict[str, StudentSpec]:
+    return {
+        "tiny": StudentSpec(layers=(3,), dim=16, heads=(1,), ffn=(8,)),
+        "small": StudentSpec(layers=(0, 3), dim=32, heads=(2, 4), ffn=(16, 64)),
+    }
+
+
+def tiny_model(seed: int = 0) -> NestedTransformer:
+    """Random weights large enough that labels and confidences differ between texts."""
+    torch.manual_seed(seed)
+    model = NestedTransformer(tiny_architecture())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model.eval().requires_grad_(False)
+
+
+def write_tokenizer(path: Path) -> Path:
+    """A word-level tokenizer.json with BERT's special tokens."""
+    tokenizer = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(path))
+    return path
+
+
+@pytest.fixture
+def checkpoint_dir(tmp_path: Path) -> Path:
+    """An uncalibrated checkpoint directory of its own for each test."""
+    path = tmp_path / "checkpoint"
+    write_checkpoint(
+        path,
+        tiny_architecture(),
+        tiny_students(),
+        tiny_model().state_dict(),
+        write_tokenizer(tmp_path / "tokenizer.json"),
+        {"teacher": "none"},
+        dtype=torch.float32,
+    )
+    return path
+
+
+@pytest.fixture
+def checkpoint(checkpoint_dir: Path) -> Checkpoint:
+    return load_checkpoint(checkpoint_dir)
