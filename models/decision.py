@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from .cascade import Cascade, Stage
 
 
@@ -24,24 +26,29 @@ class Decision:
     """A request on its way through a cascade, then its outcome.
 
     cascade: the policy that answers it. tokens: ids with special tokens. ta_flops: what the TA
-    alone would cost on this input.
+    alone would cost on this input. logits: (labels,) float32 of the student asked last, for those
+    who want more than its first label.
     """
 
     cascade: Cascade
     tokens: list[int]
     ta_flops: float
     steps: list[Step] = field(default_factory=list)
+    logits: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def stage(self) -> Stage:
         """The stage that is to be asked next."""
         return self.cascade.stages[len(self.steps)]
 
-    def record(self, label: int, confidence: float, accepted: bool, seconds: float) -> bool:
+    def record(
+        self, label: int, confidence: float, accepted: bool, logits: Tensor, seconds: float
+    ) -> bool:
         """Note the next stage's answer. Returns whether the request is now answered."""
         stage = self.stage
         flops = stage.student.flops.of(len(self.tokens))
         self.steps.append(Step(stage, label, confidence, accepted, flops, seconds))
+        self.logits = logits
         return accepted
 
     @property

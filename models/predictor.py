@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from ..kernels import gate
 from .batch import PackedBatch
@@ -32,7 +33,7 @@ class Predictor:
         decisions = [self._admit(i, ids) for i, ids in enumerate(self._encode(texts))]
         waiting = decisions
         for _ in self.cascade.stages:
-            waiting = [d for batch in batches(waiting) for d in step(self.checkpoint, batch)]
+            waiting = [d for batch in batches(waiting) for d in step(self.checkpoint.model, batch)]
         return decisions
 
     def label(self, decision: Decision) -> str:
@@ -69,11 +70,11 @@ def batches(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
 
 
 @torch.inference_mode()
-def step(checkpoint: Checkpoint, decisions: Sequence[Decision]) -> list[Decision]:
+def step(run: Callable[[PackedBatch], Tensor], decisions: Sequence[Decision]) -> list[Decision]:
     """Ask each decision's next student, all in one packed batch; return those not yet answered.
 
-    The decisions may be at different stages of different cascades. The time that the batch took
-    is shared among them by FLOPs.
+    run: logits of a packed batch, such as the model itself. The decisions may be at different
+    stages of different cascades. The time that the batch took is shared among them by FLOPs.
     """
     ordered = sorted(decisions, key=lambda d: d.stage.student.name)
     groups: dict[str, list[Decision]] = {}
@@ -83,19 +84,19 @@ def step(checkpoint: Checkpoint, decisions: Sequence[Decision]) -> list[Decision
         [([d.tokens for d in g], g[0].stage.student.spec) for g in groups.values()]
     )
     started = time.perf_counter()
-    logits = checkpoint.model(batch)
+    logits = run(batch)
     temperature = torch.tensor([d.stage.student.temperature for d in ordered])
     threshold = torch.tensor([d.stage.threshold for d in ordered])
     verdict = gate(logits, temperature.to(logits.device), threshold.to(logits.device))
     labels, confidences = verdict.label.tolist(), verdict.confidence.tolist()
-    accepts = verdict.accept.tolist()
+    accepts, rows = verdict.accept.tolist(), logits.float().cpu().unbind()
     seconds = time.perf_counter() - started
     flops = [d.stage.student.flops.of(len(d.tokens)) for d in ordered]
     share = seconds / sum(flops)
     return [
         d
-        for d, label, confidence, accept, cost in zip(
-            ordered, labels, confidences, accepts, flops, strict=True
+        for d, label, confidence, accept, row, cost in zip(
+            ordered, labels, confidences, accepts, rows, flops, strict=True
         )
-        if not d.record(label, confidence, accept, cost * share)
+        if not d.record(label, confidence, accept, row, cost * share)
     ]

@@ -25,3 +25,9 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text. Releases the interpreter lock while it works."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def encode_truncated(self, text: str, limit: int) -> list[int]:
+        """Token ids of a text's beginning: at most `limit`, special tokens included."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding.truncate(limit - self._tokenizer.num_special_tokens_to_add(False))
+        return list(self._tokenizer.post_process(encoding).ids)
