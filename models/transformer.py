@@ -149,6 +149,8 @@ class NestedTransformer(nn.Module):
         self.segment = nn.Parameter(torch.zeros(a.dim))
         self.embedding_norm = Norm(a.dim, a.norm_eps)
         self.layers = nn.ModuleList(Layer(a) for _ in range(a.layers))
+        # The last layer's one query adds the same to all scores through this bias: no gradient.
+        self.layers[-1].key.bias.requires_grad_(False)
         self.pooler = Linear(a.dim, a.dim, "tanh")
         self.classifier = Linear(len(a.labels), a.dim)
 

@@ -1,0 +1,93 @@
+"""New texts recombined from the training texts of one label, for the teacher to judge.
+
+A small student stops improving on a small training set long before its capacity is used up.
+More texts help if they look like the real ones; whatever a recombination does to the meaning,
+the teacher's soft targets say. All four ways keep to the words of one label, and split at spaces.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+Words = list[str]
+NOISE = 0.15
+"""Probability that a word is dropped, swapped with the next, or replaced."""
+LONGEST_CHAIN = 40
+
+
+def recombine(texts: Sequence[str], labels: Sequence[int], count: int, seed: int) -> list[str]:
+    """`count` new texts at most: fewer where the training set is too small to give as many.
+
+    labels: of each text. The same seed gives the same texts. None of them is a training text,
+    and none occurs twice.
+    """
+    rng = random.Random(seed)
+    of_label: dict[int, list[Words]] = defaultdict(list)
+    for text, label in zip(texts, labels, strict=True):
+        of_label[label].append(text.split())
+    followers = {label: _bigrams(group) for label, group in of_label.items()}
+    vocabulary = {label: [w for words in group for w in words] for label, group in of_label.items()}
+
+    def chain(label: int) -> Words:
+        return _walk(followers[label], rng)
+
+    def drop_and_swap(label: int) -> Words:
+        return _drop_and_swap(rng.choice(of_label[label]), rng)
+
+    def splice(label: int) -> Words:
+        group = of_label[label]
+        return _splice(rng.choice(group), rng.choice(group), rng)
+
+    def replace(label: int) -> Words:
+        words = rng.choice(of_label[label])
+        return [rng.choice(vocabulary[label]) if rng.random() < NOISE else w for w in words]
+
+    ways: list[Callable[[int], Words]] = [chain, drop_and_swap, splice, replace]
+    known = sorted(of_label)
+    seen = {" ".join(text.split()) for text in texts}
+    new: list[str] = []
+    for attempt in range(4 * count):
+        if len(new) == count:
+            break
+        label = known[attempt // len(ways) % len(known)]
+        text = " ".join(ways[attempt % len(ways)](label))
+        if text and text not in seen:
+            seen.add(text)
+            new.append(text)
+    rng.shuffle(new)
+    return new
+
+
+def _bigrams(group: Sequence[Words]) -> dict[str | None, list[str | None]]:
+    """Which words follow which; None stands for the start and the end."""
+    followers: dict[str | None, list[str | None]] = defaultdict(list)
+    for words in group:
+        chain = [None, *words, None]
+        for word, following in pairwise(chain):
+            followers[word].append(following)
+    return followers
+
+
+def _walk(followers: dict[str | None, list[str | None]], rng: random.Random) -> Words:
+    words: Words = []
+    word = rng.choice(followers[None])
+    while word is not None and len(words) < LONGEST_CHAIN:
+        words.append(word)
+        word = rng.choice(followers[word])
+    return words
+
+
+def _drop_and_swap(words: Words, rng: random.Random) -> Words:
+    kept = [w for w in words if rng.random() >= NOISE]
+    for i in range(len(kept) - 1):
+        if rng.random() < NOISE:
+            kept[i], kept[i + 1] = kept[i + 1], kept[i]
+    return kept
+
+
+def _splice(head: Words, tail: Words, rng: random.Random) -> Words:
+    """The beginning of one text and the end of another."""
+    return head[: rng.randint(1, len(head))] + tail[rng.randint(0, len(tail)) :]

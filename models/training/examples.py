@@ -1,0 +1,79 @@
+"""What a step trains on: tokenised texts, and which of them are its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..batch import PackedBatch
+from ..spec import StudentSpec
+from ..tokenizer import TextTokenizer
+from ..transformer import NestedTransformer
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Token ids of each text, and its label's index."""
+
+    sequences: tuple[list[int], ...]
+    labels: Tensor
+
+    @classmethod
+    def of(
+        cls, texts: Sequence[str], labels: Sequence[int], tokenizer: TextTokenizer, longest: int
+    ) -> Examples:
+        """Texts beyond `longest` tokens are cut; the last token, a special one, stays."""
+        return cls(tokenise(texts, tokenizer, longest), torch.tensor(labels))
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+
+def tokenise(texts: Sequence[str], tokenizer: TextTokenizer, longest: int) -> tuple[list[int], ...]:
+    """Token ids, at most `longest` each; what is too long loses its middle, not its end token."""
+    return tuple(
+        ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]]
+        for ids in tokenizer.encode(texts)
+    )
+
+
+def turn(step: int, batch: int, count: int, seed: int) -> np.ndarray:
+    """Indices of a step's examples: every epoch another order, each example once in an epoch.
+
+    A function of its arguments alone, so that a resumed run sees what an unbroken one sees.
+    The examples left over at the end of an epoch, fewer than a batch, wait for another epoch.
+    """
+    batch = min(batch, count)
+    epoch, position = divmod(step, count // batch)
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    return order[position * batch : (position + 1) * batch]
+
+
+def pack(sequences: Sequence[list[int]], indices: np.ndarray, student: StudentSpec) -> PackedBatch:
+    """The chosen sequences as one batch for one student."""
+    return PackedBatch.of([sequences[i] for i in indices], student)
+
+
+@torch.inference_mode()
+def logits_of(
+    model: NestedTransformer, student: StudentSpec, sequences: Sequence[list[int]]
+) -> Tensor:
+    """A student's logits on many texts, by length: (texts, labels) float32 on the CPU."""
+    order = np.argsort([len(ids) for ids in sequences], kind="stable")
+    result = torch.empty(len(sequences), len(model.architecture.labels))
+    for start in range(0, len(order), EVALUATION_BATCH):
+        chosen = order[start : start + EVALUATION_BATCH]
+        result[chosen] = model(pack(sequences, chosen, student)).float().cpu()
+    return result
+
+
+def accuracy(model: NestedTransformer, student: StudentSpec, examples: Examples) -> float:
+    """Share of examples whose label is the student's first choice."""
+    predicted = logits_of(model, student, examples.sequences).argmax(-1)
+    return (predicted == examples.labels).float().mean().item()

@@ -1,0 +1,66 @@
+"""Which model dimensions, heads and neurons matter most, by first-order importance.
+
+A unit's importance is the change in loss that its removal would cause, to first order
+(Molchanov et al. 2019, arXiv 1906.10771, eq. 8, summed over a unit's weights before the absolute
+value): mean over batches of |Σ w · ∂L/∂w|. Gradients are those of one batch at a time, taken on
+training data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from ..batch import PackedBatch
+from ..permutation import Order
+from ..transformer import NestedTransformer
+from .losses import label_loss
+
+
+def importance_order(
+    model: NestedTransformer, batches: Iterable[tuple[PackedBatch, Tensor]]
+) -> Order:
+    """Rank the units of a trained TA.
+
+    batches: packed texts for the full TA, and their labels (sequences,) int64.
+    """
+    a = model.architecture
+    dim, pooled = torch.zeros(a.dim), torch.zeros(a.dim)
+    heads = [torch.zeros(a.heads) for _ in range(a.layers)]
+    ffn = [torch.zeros(a.ffn) for _ in range(a.layers)]
+    for batch, labels in batches:
+        model.zero_grad()
+        label_loss(model(batch), labels.to(model.tokens.device)).backward()
+        effect = {
+            name: (p.detach() * p.grad).cpu()
+            for name, p in model.named_parameters()
+            if p.grad is not None
+        }
+        dim += _dimension_effect(effect, a.layers).abs()
+        pooled += effect["classifier.weight"].sum(0).abs()
+        for layer in range(a.layers):
+            columns = effect[f"layers.{layer}.output.weight"].sum(0)
+            heads[layer] += columns.view(a.heads, a.head_dim).sum(1).abs()
+            ffn[layer] += effect[f"layers.{layer}.down.weight"].sum(0).abs()
+    model.zero_grad()
+    return Order(
+        _descending(dim),
+        _descending(pooled),
+        tuple(map(_descending, heads)),
+        tuple(map(_descending, ffn)),
+    )
+
+
+def _dimension_effect(effect: dict[str, Tensor], layers: int) -> Tensor:
+    """Effect of each model dimension, over all weights that read it: (dim,)."""
+    total = effect["tokens"].sum(0) + effect["positions"].sum(0) + effect["segment"]
+    for layer in range(layers):
+        for part in ("query", "key", "value", "up"):
+            total = total + effect[f"layers.{layer}.{part}.weight"].sum(0)
+    return total + effect["pooler.weight"].sum(0)
+
+
+def _descending(scores: Tensor) -> Tensor:
+    return scores.argsort(descending=True, stable=True)

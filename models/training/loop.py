@@ -1,0 +1,128 @@
+"""The optimisation loop: the only one, for fine-tuning as for joint training.
+
+Every random choice of a step follows from the seed and the step's number, so the state that a
+resumed run needs is weights, optimiser and step; it goes on to the same result.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from .progress import Progress
+from .recipe import Phase
+
+CLIP = 1.0
+STATE = "step-"
+
+
+class Objective(Protocol):
+    """What a phase optimises."""
+
+    name: str
+    module: nn.Module
+    """Forward gives the losses by name; their sum is minimised."""
+
+    def inputs(self, step: int, rank: int, processes: int) -> tuple[Any, ...]:
+        """Arguments of the module's forward for this process' share of a step."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Validation accuracy by student."""
+
+
+def optimise(
+    objective: Objective,
+    phase: Phase,
+    steps: int,
+    accelerator: Accelerator,
+    directory: Path,
+    progress: Progress,
+    *,
+    seed: int,
+    save_every: int,
+    evaluate_every: int,
+) -> None:
+    """Run a phase from its last saved state, or from the start, to its end.
+
+    directory: where states are kept; the one before is removed once a new one is whole.
+    """
+    optimizer = torch.optim.AdamW(
+        _parameter_groups(objective.module, phase.weight_decay), lr=phase.learning_rate, fused=True
+    )
+    module, optimizer = accelerator.prepare(objective.module, optimizer)
+    done = _resume(accelerator, directory)
+    if done:
+        progress.note(f"{objective.name}: resumed at step {done} of {steps}")
+    module.train()
+    for step in range(done, steps):
+        torch.manual_seed(_step_seed(seed, step, accelerator.process_index))
+        for group in optimizer.param_groups:
+            group["lr"] = phase.rate(step, steps)
+        inputs = objective.inputs(step, accelerator.process_index, accelerator.num_processes)
+        losses: dict[str, Tensor] = module(*inputs)
+        accelerator.backward(sum(losses.values()))
+        accelerator.clip_grad_norm_(module.parameters(), CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        progress.step(objective.name, step + 1, steps, losses)
+        last = step + 1 == steps
+        if last or (step + 1) % evaluate_every == 0:
+            _on_main(accelerator, lambda: progress.accuracy(objective.evaluate()))
+        if not last and (step + 1) % save_every == 0:
+            _save(accelerator, directory, step + 1)
+    accelerator.free_memory(module, optimizer)
+
+
+def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Norms and biases are not decayed."""
+    matrices = [p for p in module.parameters() if p.ndim > 1]
+    vectors = [p for p in module.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay},
+            {"params": vectors, "weight_decay": 0.0}]  # fmt: skip
+
+
+def _step_seed(seed: int, step: int, rank: int) -> int:
+    return (seed * 1_000_003 + step) * 1_009 + rank
+
+
+def _resume(accelerator: Accelerator, directory: Path) -> int:
+    """Load the last whole state; the number of steps it holds, or 0."""
+    states = sorted(directory.glob(STATE + "*"), key=_steps_of) if directory.is_dir() else []
+    if not states:
+        return 0
+    accelerator.load_state(str(states[-1]))
+    return _steps_of(states[-1])
+
+
+def _steps_of(state: Path) -> int:
+    return int(state.name.removeprefix(STATE))
+
+
+def _save(accelerator: Accelerator, directory: Path, step: int) -> None:
+    """Write a state under a temporary name, rename it, and only then remove the older ones."""
+    temporary = directory / "unfinished"
+    if accelerator.is_main_process:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(temporary))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        older = list(directory.glob(STATE + "*"))
+        temporary.rename(directory / f"{STATE}{step}")
+        for state in older:
+            shutil.rmtree(state)
+    accelerator.wait_for_everyone()
+
+
+def _on_main(accelerator: Accelerator, work: Callable[[], None]) -> None:
+    if accelerator.is_main_process:
+        with accelerator.autocast():
+            work()
+    accelerator.wait_for_everyone()

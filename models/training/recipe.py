@@ -1,0 +1,58 @@
+"""The numbers of a training run, in one place, with their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of optimisation: AdamW, linear warm-up, then linear decay to zero.
+
+    batch_size: labelled texts per step, over all processes.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+
+    def steps(self, examples: int) -> int:
+        """Steps of the whole phase."""
+        return self.epochs * self.steps_per_epoch(examples)
+
+    def steps_per_epoch(self, examples: int) -> int:
+        return examples // min(self.batch_size, examples)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        warmup = max(1, round(self.warmup * steps))
+        return self.learning_rate * min((step + 1) / warmup, (steps - step) / (steps - warmup + 1))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """MatTA (Verma et al. 2025, arXiv 2505.23337) for text classification.
+
+    finetune: how an encoder without a classifier becomes the teacher.
+    joint: how TA and students are trained together.
+    pool: texts recombined from the training texts, per training text, labelled by the teacher.
+    pool_batch: such texts that each student sees per step, beside the labelled batch.
+    temperature: of all soft targets. relation_weight: of MiniLMv2's relation loss; 0 leaves it out.
+    importance_batches: how many batches the importance order is taken from.
+    """
+
+    finetune: Phase = Phase(epochs=6, batch_size=64, learning_rate=1e-4)
+    joint: Phase = Phase(epochs=10, batch_size=32, learning_rate=1e-4, dropout=0.1)
+    smoothing: float = 0.1
+    pool: int = 14
+    pool_batch: int = 256
+    temperature: float = 2.0
+    label_weight: float = 0.5
+    ramp: float = 0.05
+    relation_weight: float = 0.0
+    relation_heads: int = 12
+    importance_batches: int = 64
+    seed: int = 0

@@ -1,0 +1,48 @@
+"""Which students a TA gets when the user names none, and how a user names them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..architecture import Architecture
+from ..cascade import Student
+from ..checkpoint import TA
+from ..errors import NestlingError
+from ..spec import StudentSpec
+
+
+def default_students(a: Architecture) -> dict[str, StudentSpec]:
+    """About 2 % and 12 % of the TA's FLOPs, and a third one between and the TA.
+
+    The classifier reads one token, so a last layer is cheap even at full width: the smallest
+    student is the TA's last layer alone.
+    """
+    last = a.layers - 1
+    students = {"tiny": StudentSpec((last,), a.dim, (a.heads,), (a.ffn,))}
+    if a.layers > 1:
+        students["small"] = StudentSpec(
+            (0, last), a.dim, (a.heads, a.heads), (max(1, a.ffn // 4), a.ffn)
+        )
+    if a.layers > 3:
+        middle = last // 2
+        students["medium"] = StudentSpec(
+            (0, middle, last), a.dim, (a.heads,) * 3, (a.ffn // 2, a.ffn // 2, a.ffn)
+        )
+    return students
+
+
+def read_students(path: Path, architecture: Architecture) -> dict[str, StudentSpec]:
+    """Students from a JSON file `{name: {layers, dim, heads, ffn}}`, cheapest first.
+
+    Raises NestlingError that names the file, the student, the field and the limit.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        specs = {name: StudentSpec.from_json(entry) for name, entry in data.items()}
+        if TA in specs:
+            raise ValueError(f"student {TA!r}: the name of the whole TA")
+        students = [Student.of(name, spec, architecture) for name, spec in specs.items()]
+    except (OSError, ValueError, AttributeError) as error:
+        raise NestlingError(f"{path}: {error}") from error
+    return {s.name: s.spec for s in sorted(students, key=lambda s: s.flops.of(16))}

@@ -1,0 +1,74 @@
+"""A data set and an encoder small enough to train in seconds."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from nestling.models import StudentSpec
+from nestling.models.families import bert
+
+from ...conftest import LABELS, tiny_architecture, tiny_model, write_tokenizer
+
+TEXTS = {
+    "alarm": "set an alarm for six",
+    "money": "transfer money to my savings account",
+    "music": "play some music",
+    "translate": "how do i say goodbye in french",
+    "weather": "what is the weather",
+}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where a test trains: an encoder without a classifier, a teacher with one, and data."""
+
+    path: Path
+    encoder: Path
+    teacher: Path
+    data: Path
+    validation: Path
+
+
+def write_data(path: Path, rows: int, seed: int) -> Path:
+    """Each label's sentence, with a word dropped and a word of any label added."""
+    rng = random.Random(seed)
+    words = " ".join(TEXTS.values()).split()
+    with path.open("w") as file:
+        for i in range(rows):
+            label = LABELS[i % len(LABELS)]
+            text = TEXTS[label].split()
+            text.pop(rng.randrange(len(text)))
+            text.insert(rng.randrange(len(text) + 1), rng.choice(words))
+            file.write(json.dumps({"text": " ".join(text), "label": label}) + "\n")
+    return path
+
+
+def write_pretrained(path: Path, classifier: bool) -> Path:
+    """A Hugging Face directory with random weights."""
+    path.mkdir()
+    a = tiny_architecture()
+    config, weights = bert.export(tiny_model().state_dict(), StudentSpec.full(a), a)
+    if not classifier:
+        config |= {"architectures": ["BertModel"]}
+        weights = {n: w for n, w in weights.items() if not n.startswith("classifier")}
+    save_file({n: w.contiguous() for n, w in weights.items()}, path / "model.safetensors")
+    (path / "config.json").write_text(json.dumps(config))
+    write_tokenizer(path / "tokenizer.json")
+    return path
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(
+        tmp_path,
+        write_pretrained(tmp_path / "encoder", classifier=False),
+        write_pretrained(tmp_path / "teacher", classifier=True),
+        write_data(tmp_path / "train.jsonl", 200, seed=0),
+        write_data(tmp_path / "validation.jsonl", 50, seed=1),
+    )
