@@ -13,10 +13,11 @@ from nestling.models.architecture import Architecture
 from nestling.models.checkpoint import write_checkpoint
 from nestling.models.transformer import NestedTransformer
 
-WORDS = (
-    "[PAD] [UNK] [CLS] [SEP] how do i say goodbye in french what is the weather play some music "
-    "transfer money to my savings account set an alarm for six turn off lights book a table"
-).split()
+SENTENCES = (
+    "how do i say goodbye in french what is the weather play some music transfer money to my "
+    "savings account set an alarm for six turn off lights book a table"
+)
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys(SENTENCES.split())]
 LABELS = ("alarm", "money", "music", "translate", "weather")
 
 

@@ -89,5 +89,6 @@ def _drop_and_swap(words: Words, rng: random.Random) -> Words:
 
 
 def _splice(head: Words, tail: Words, rng: random.Random) -> Words:
-    """The beginning of one text and the end of another."""
-    return head[: rng.randint(1, len(head))] + tail[rng.randint(0, len(tail)) :]
+    """The beginning of one text and the end of another, cut at about the same place."""
+    cut = rng.uniform(0.25, 0.75)
+    return head[: round(cut * len(head))] + tail[round(cut * len(tail)) :]

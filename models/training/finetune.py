@@ -22,6 +22,7 @@ class FineTuning:
         self, model: NestedTransformer, train: Examples, validation: Examples, recipe: Recipe
     ) -> None:
         self.module = _LabelLoss(model, recipe)
+        self.slow: dict[nn.Parameter, float] = {}
         self._model, self._full = model, StudentSpec.full(model.architecture)
         self._train, self._validation, self._recipe = train, validation, recipe
 

@@ -7,7 +7,7 @@ resumed run needs is weights, optimiser and step; it goes on to the same result.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +28,8 @@ class Objective(Protocol):
     name: str
     module: nn.Module
     """Forward gives the losses by name; their sum is minimised."""
+    slow: Mapping[nn.Parameter, float]
+    """Parameters that learn more slowly, and their learning rate relative to the others'."""
 
     def inputs(self, step: int, rank: int, processes: int) -> tuple[Any, ...]:
         """Arguments of the module's forward for this process' share of a step."""
@@ -53,7 +55,7 @@ def optimise(
     directory: where states are kept; the one before is removed once a new one is whole.
     """
     optimizer = torch.optim.AdamW(
-        _parameter_groups(objective.module, phase.weight_decay), lr=phase.learning_rate, fused=True
+        _parameter_groups(objective, phase.weight_decay), lr=phase.learning_rate, fused=True
     )
     module, optimizer = accelerator.prepare(objective.module, optimizer)
     done = _resume(accelerator, directory)
@@ -63,7 +65,7 @@ def optimise(
     for step in range(done, steps):
         torch.manual_seed(_step_seed(seed, step, accelerator.process_index))
         for group in optimizer.param_groups:
-            group["lr"] = phase.rate(step, steps)
+            group["lr"] = group["relative"] * phase.rate(step, steps)
         inputs = objective.inputs(step, accelerator.process_index, accelerator.num_processes)
         losses: dict[str, Tensor] = module(*inputs)
         accelerator.backward(sum(losses.values()))
@@ -79,12 +81,18 @@ def optimise(
     accelerator.free_memory(module, optimizer)
 
 
-def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Norms and biases are not decayed."""
-    matrices = [p for p in module.parameters() if p.ndim > 1]
-    vectors = [p for p in module.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay},
-            {"params": vectors, "weight_decay": 0.0}]  # fmt: skip
+def _parameter_groups(objective: Objective, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters by learning rate and decay; norms and biases are not decayed."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in objective.module.parameters():
+        if parameter.requires_grad:
+            relative = objective.slow.get(parameter, 1.0)
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((relative, decay), []).append(parameter)
+    return [
+        {"params": parameters, "relative": relative, "weight_decay": decay}
+        for (relative, decay), parameters in groups.items()
+    ]
 
 
 def _step_seed(seed: int, step: int, rank: int) -> int:

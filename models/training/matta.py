@@ -5,7 +5,7 @@ its turn learns the labels and the TA's soft targets. Which students have a turn
 rule (Yu & Huang 2019, arXiv 1903.05134): the largest, the smallest, one between by lot.
 
 A step of a small student costs a fraction of the TA's, so students see many more texts: beside
-the labelled batch a pool of recombined texts, with the soft targets that the teacher gave them.
+the labelled batch some from a pool of recombined texts, which the teacher has judged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...kernels import Layout
 from ..batch import PackedBatch
 from ..spec import StudentSpec
 from ..transformer import NestedTransformer
-from .examples import Examples, accuracy, pack, turn
+from .examples import Examples, accuracy, turn
 from .losses import distillation_loss, label_loss, ramp, relation_loss
 from .recipe import Recipe
 
@@ -36,16 +36,15 @@ class Pool:
 
 @dataclass(frozen=True)
 class StepInputs:
-    """labelled: the batch that TA and students see. labels, teacher: its labels and the teacher's
-    logits. shared: the same texts, then the pool's. pool: the teacher's logits on the latter.
+    """shared: the labelled texts, then those from the pool; what students see. labels: of the
+    first texts. teacher: the teacher's logits on all. ta: the leading texts, which the TA sees.
     students: who has a turn. ramp: weight of the TA's soft targets.
     """
 
-    labelled: PackedBatch
+    shared: PackedBatch
     labels: Tensor
     teacher: Tensor
-    shared: PackedBatch
-    pool: Tensor
+    ta: PackedBatch
     students: tuple[str, ...]
     ramp: float
 
@@ -69,6 +68,7 @@ class JointTraining:
         recipe: Recipe,
     ) -> None:
         self.module = _JointLoss(model, students, recipe)
+        self.slow = _of_the_ta_alone(model, students, recipe.ta_rate)
         self._model, self._students = model, dict(students)
         self._full = StudentSpec.full(model.architecture)
         self._train, self._targets, self._pool = train, targets, pool
@@ -79,19 +79,20 @@ class JointTraining:
         recipe, train, pool = self._recipe, self._train, self._pool
         chosen = turn(step, recipe.joint.batch_size, len(train), recipe.seed)[rank::processes]
         sequences = [train.sequences[i] for i in chosen]
-        extra: list[list[int]] = []
-        extra_targets = pool.targets[:0]
+        targets = self._targets[chosen]
+        for_ta = len(sequences)
         if pool.sequences and recipe.pool_batch:
             from_pool = turn(step, recipe.pool_batch, len(pool.sequences), recipe.seed + 1)
             mine = from_pool[rank::processes]
-            extra, extra_targets = [pool.sequences[i] for i in mine], pool.targets[mine]
+            sequences += [pool.sequences[i] for i in mine]
+            targets = torch.cat([targets, pool.targets[mine]])
+            for_ta += recipe.pool_ta // processes
         return (
             StepInputs(
-                pack(train.sequences, chosen, self._full),
+                PackedBatch.of(sequences, self._full),
                 train.labels[chosen],
-                self._targets[chosen],
-                PackedBatch.of([*sequences, *extra], self._full),
-                extra_targets,
+                targets,
+                PackedBatch.of(sequences[:for_ta], self._full),
                 sandwich(list(self._students), step, recipe.seed),
                 ramp(step, round(recipe.ramp * self._steps)),
             ),
@@ -120,39 +121,39 @@ class _JointLoss(nn.Module):
         self.model, self.students, self.recipe = model, dict(students), recipe
 
     def forward(self, step: StepInputs) -> dict[str, Tensor]:
-        r = self.recipe
-        device = self.model.tokens.device
+        r, device = self.recipe, self.model.tokens.device
         labels, teacher = step.labels.to(device), step.teacher.to(device)
         embedded = self.model.embed(step.shared)  # once: it has the largest gradient of all
-        rows = len(step.labelled.tokens)
-        ta = self.model(step.labelled, embedded[:rows], r.joint.dropout)
-        members = 1 + len(step.students)
-        losses = {
-            "ta": r.label_weight * label_loss(ta, labels, r.smoothing)
-            + distillation_loss(ta, teacher, r.temperature)
-        }
+        rows = len(step.ta.tokens)
+        ta = self.model(step.ta, embedded[:rows], r.joint.dropout)
+        losses = {"ta": self._loss(ta, labels, teacher[: len(ta)])}
+        # A student's soft targets: the TA's where it has judged, mixed in slowly; the teacher's.
+        mixed = torch.lerp(teacher[: len(ta)], ta.detach().float(), step.ramp)
+        targets = torch.cat([mixed, teacher[len(ta) :]])
         for name in step.students:
             spec = self.students[name]
             logits = self.model(step.shared.for_student(spec), embedded[:, : spec.dim])
-            on_labelled, on_pool = logits[: len(labels)], logits[len(labels) :]
-            loss = r.label_weight * label_loss(on_labelled, labels, r.smoothing)
-            loss = loss + step.ramp * distillation_loss(on_labelled, ta, r.temperature)
-            if len(on_pool):
-                loss = loss + distillation_loss(on_pool, step.pool.to(device), r.temperature)
+            losses[name] = self._loss(logits, labels, targets)
             if r.relation_weight:
-                loss = loss + r.relation_weight * self._relations(step, embedded[:rows], spec)
-            losses[name] = loss
-        return {name: loss / members for name, loss in losses.items()}
+                relations = self._relations(step, embedded[:rows], spec)
+                losses[name] = losses[name] + r.relation_weight * relations
+        return {name: loss / len(losses) for name, loss in losses.items()}
+
+    def _loss(self, logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        """Labels of the first rows, soft targets of all."""
+        r = self.recipe
+        hard = label_loss(logits[: len(labels)], labels, r.smoothing)
+        return r.label_weight * hard + distillation_loss(logits, targets, r.temperature)
 
     def _relations(self, step: StepInputs, embedded: Tensor, spec: StudentSpec) -> Tensor:
         """MiniLMv2's loss at the student's last layer, which the TA has too."""
         layer = spec.layers[-1]
-        layout = step.labelled.layout
+        layout = step.ta.layout
         mask = layout.padded_mask.to(embedded.device)
         total = embedded.new_zeros(())
         with torch.no_grad():
-            ta = self._inputs(step.labelled, embedded, layer)
-        student = self._inputs(step.labelled.for_student(spec), embedded[:, : spec.dim], layer)
+            ta = self._inputs(step.ta, embedded, layer)
+        student = self._inputs(step.ta.for_student(spec), embedded[:, : spec.dim], layer)
         part = self.model.layers[layer]
         inner = spec.heads[-1] * self.model.architecture.head_dim
         full = self.model.architecture.heads * self.model.architecture.head_dim
@@ -175,3 +176,16 @@ def _pad(rows: Tensor, layout: Layout) -> Tensor:
     grid = rows.new_zeros(len(layout.lengths) * layout.longest, rows.shape[1])
     positions = layout.padded_positions.to(rows.device)
     return grid.index_copy(0, positions, rows).view(-1, layout.longest, rows.shape[1])
+
+
+def _of_the_ta_alone(
+    model: NestedTransformer, students: Mapping[str, StudentSpec], rate: float
+) -> dict[nn.Parameter, float]:
+    """The parameters of the layers that no student has, with their relative learning rate."""
+    shared = {layer for spec in students.values() for layer in spec.layers}
+    return {
+        parameter: rate
+        for index, layer in enumerate(model.layers)
+        if index not in shared
+        for parameter in layer.parameters()
+    }

@@ -38,19 +38,25 @@ class Recipe:
 
     finetune: how an encoder without a classifier becomes the teacher.
     joint: how TA and students are trained together.
-    pool: texts recombined from the training texts, per training text, labelled by the teacher.
+    pool: texts recombined from the training texts, per training text, judged by the teacher.
     pool_batch: such texts that each student sees per step, beside the labelled batch.
-    temperature: of all soft targets. relation_weight: of MiniLMv2's relation loss; 0 leaves it out.
+    pool_ta: how many of those the TA sees too.
+    ta_rate: learning rate of the layers that no student has, relative to the others'.
+    temperature: of all soft targets. label_weight: of the labels, beside soft targets at 1.
+    ramp: share of the steps over which the TA's soft targets set in.
+    relation_weight: of MiniLMv2's relation loss; 0 leaves it out.
     importance_batches: how many batches the importance order is taken from.
     """
 
     finetune: Phase = Phase(epochs=6, batch_size=64, learning_rate=1e-4)
-    joint: Phase = Phase(epochs=10, batch_size=32, learning_rate=1e-4, dropout=0.1)
+    joint: Phase = Phase(epochs=10, batch_size=32, learning_rate=5e-4, warmup=0.05, dropout=0.0)
     smoothing: float = 0.1
-    pool: int = 14
-    pool_batch: int = 256
+    pool: int = 8
+    pool_batch: int = 96
+    pool_ta: int = 16
+    ta_rate: float = 0.3
     temperature: float = 2.0
-    label_weight: float = 0.5
+    label_weight: float = 0.2
     ramp: float = 0.05
     relation_weight: float = 0.0
     relation_heads: int = 12

@@ -242,6 +242,7 @@ class _Run:
             "recipe": asdict(self.recipe),
             "seconds": round(seconds),
             "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
+            "processes": self.accelerator.num_processes,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         }
 

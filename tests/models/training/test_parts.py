@@ -1,0 +1,104 @@
+"""The parts of a training run that need no optimisation."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nestling.models import StudentSpec
+from nestling.models.batch import PackedBatch
+from nestling.models.permutation import permute
+from nestling.models.training.augment import recombine
+from nestling.models.training.examples import turn
+from nestling.models.training.importance import importance_order
+from nestling.models.training.matta import sandwich
+from nestling.models.training.recipe import Phase
+from nestling.models.training.students import default_students
+
+from ...conftest import tiny_architecture, tiny_model
+
+TEXTS = ["play some music", "play a song now", "what is the weather", "is the weather nice"]
+LABELS = [0, 0, 1, 1]
+
+
+def test_recombined_texts_are_new_distinct_and_the_same_for_the_same_seed() -> None:
+    new = recombine(TEXTS, LABELS, 40, seed=1)
+    assert new == recombine(TEXTS, LABELS, 40, seed=1)
+    assert len(set(new)) == len(new) > 10
+    assert not set(new) & set(TEXTS)
+    for words in (set(text.split()) for text in new):
+        music, weather = (
+            set(["play", "some", "music", "a", "song", "now"]),
+            set(" ".join(TEXTS[2:]).split()),
+        )
+        assert words <= music or words <= weather, "words of one label only"
+
+
+def test_recombination_of_a_single_text_ends() -> None:
+    assert len(recombine(["hello"], [0], 1000, seed=0)) < 1000
+
+
+@given(
+    count=st.integers(1, 50),
+    batch=st.integers(1, 60),
+    seed=st.integers(0, 9),
+    epoch=st.integers(0, 3),
+)
+def test_an_epoch_takes_each_example_once(count: int, batch: int, seed: int, epoch: int) -> None:
+    steps = count // min(batch, count)
+    seen = Counter(
+        int(i) for step in range(steps) for i in turn(epoch * steps + step, batch, count, seed)
+    )
+    assert set(seen.values()) == {1}
+    assert len(seen) == steps * min(batch, count)
+
+
+def test_epochs_differ() -> None:
+    assert not np.array_equal(turn(0, 10, 10, 0), turn(1, 10, 10, 0))
+
+
+def test_sandwich_always_has_the_smallest_and_in_time_everyone() -> None:
+    turns = [sandwich(["a", "b", "c", "d"], step, seed=0) for step in range(200)]
+    assert all(t[0] == "a" and len(t) == 2 for t in turns)
+    counts = Counter(t[1] for t in turns)
+    assert set(counts) == {"b", "c", "d"}
+    assert min(counts.values()) > 40
+    assert sandwich(["only"], 5, 0) == ("only",)
+    assert sandwich([], 5, 0) == ()
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    phase = Phase(epochs=1, batch_size=1, learning_rate=1.0, warmup=0.1)
+    rates = [phase.rate(step, 100) for step in range(100)]
+    assert rates[9] == max(rates) == 1.0
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 0.02
+
+
+def test_importance_puts_used_neurons_first_and_keeps_the_output() -> None:
+    a = tiny_architecture()
+    model = tiny_model().requires_grad_(True)
+    with torch.no_grad():
+        model.layers[1].down.weight[:, 5:] = 0  # all but five neurons have no effect
+    full = StudentSpec.full(a)
+    batch = PackedBatch.of([[2, 5, 6, 7, 3], [2, 9, 10, 3], [2, 11, 3]], full)
+    order = importance_order(model, [(batch, torch.tensor([0, 1, 2]))] * 2)
+    assert set(order.ffn[1][:5].tolist()) == {0, 1, 2, 3, 4}
+    before = model(batch)
+    model.load_state_dict(permute(model.state_dict(), order, a))
+    torch.testing.assert_close(model(batch), before, rtol=1e-5, atol=1e-5)
+
+
+def test_default_students_are_nested_and_small() -> None:
+    a = tiny_architecture()
+    students = default_students(a)
+    costs = [s.validate(a).flops(a).of(11) for s in students.values()]
+    assert costs == sorted(costs)
+    assert list(students) == ["tiny", "small", "medium"]
+    tiny, small, medium = (set(s.layers) for s in students.values())
+    assert tiny < small < medium
