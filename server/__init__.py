@@ -1,0 +1,1 @@
+"""The model server: protocols, queue, engine, telemetry and the command line."""

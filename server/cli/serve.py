@@ -1,0 +1,136 @@
+"""`nestling serve`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..settings import DTYPES, Settings
+
+if TYPE_CHECKING:
+    from ...models.checkpoint import Checkpoint
+
+SHIPPED = "clinc150"
+"""The checkpoint that comes with the package."""
+
+
+def serve(
+    checkpoint: Annotated[
+        str | None,
+        typer.Argument(
+            help="Checkpoint directory or Hub id; without it, the one that ships with Nestling.",
+            envvar="NESTLING_CHECKPOINT",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on.", envvar="NESTLING_HOST")
+    ] = Settings.host,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", envvar="NESTLING_PORT")
+    ] = Settings.port,
+    device: Annotated[
+        str,
+        typer.Option(help="cpu, cuda, cuda:N; auto is a GPU if any.", envvar="NESTLING_DEVICE"),
+    ] = Settings.device,
+    dtype: Annotated[
+        str,
+        typer.Option(help=f"To compute in: {', '.join(DTYPES)}.", envvar="NESTLING_DTYPE"),
+    ] = Settings.dtype,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="CPU threads of one operation; else all cores but one.", envvar="NESTLING_THREADS"
+        ),
+    ] = Settings.threads,
+    max_batch_tokens: Annotated[
+        int, typer.Option(help="Tokens of one batch.", envvar="NESTLING_MAX_BATCH_TOKENS")
+    ] = Settings.max_batch_tokens,
+    max_batch_requests: Annotated[
+        int, typer.Option(help="Texts of one batch.", envvar="NESTLING_MAX_BATCH_REQUESTS")
+    ] = Settings.max_batch_requests,
+    max_client_batch: Annotated[
+        int, typer.Option(help="Texts of one request.", envvar="NESTLING_MAX_CLIENT_BATCH")
+    ] = Settings.max_client_batch,
+    max_queued_requests: Annotated[
+        int,
+        typer.Option(
+            help="Texts accepted and not yet answered; beyond, 429.",
+            envvar="NESTLING_MAX_QUEUED_REQUESTS",
+        ),
+    ] = Settings.max_queued_requests,
+    max_body_bytes: Annotated[
+        int, typer.Option(help="Bytes of a request's body.", envvar="NESTLING_MAX_BODY_BYTES")
+    ] = Settings.max_body_bytes,
+    drain_seconds: Annotated[
+        int,
+        typer.Option(
+            help="How long SIGTERM waits for the last answers.", envvar="NESTLING_DRAIN_SECONDS"
+        ),
+    ] = Settings.drain_seconds,
+) -> None:
+    """Serve a checkpoint over HTTP."""
+    started = perf_counter()
+    start(
+        checkpoint,
+        Settings(
+            host=host,
+            port=port,
+            max_batch_tokens=max_batch_tokens,
+            max_batch_requests=max_batch_requests,
+            max_client_batch=max_client_batch,
+            max_queued_requests=max_queued_requests,
+            max_body_bytes=max_body_bytes,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            drain_seconds=drain_seconds,
+        ),
+        started,
+    )
+
+
+def start(name: str | None, settings: Settings, started: float) -> None:
+    """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
+    import logging
+
+    import torch
+
+    from ...models.checkpoint import load_checkpoint
+    from ..app import create_app
+    from ..run import bind, device_of, run, url_of
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    torch.set_num_threads(settings.cpu_threads)
+    device = device_of(settings)
+    with bind(settings) as listener:
+        loaded = load_checkpoint(_locate(name), getattr(torch, settings.dtype), device)
+
+        def announce() -> None:
+            print(_greeting(loaded, url_of(listener), device, perf_counter() - started), flush=True)
+
+        run(create_app(loaded, settings), settings, listener, announce)
+
+
+def _locate(name: str | None) -> Path:
+    if name is None:
+        return Path(str(files("nestling.models") / "zoo" / SHIPPED))
+    if Path(name).is_dir():
+        return Path(name)
+    from ...models.pretrained import find  # imports the Hub's client, which a directory never needs
+
+    return find(name)
+
+
+def _greeting(checkpoint: Checkpoint, url: str, device: str, seconds: float) -> str:
+    example = '{"inputs": "how do i say goodbye in french"}'
+    return (
+        f"Nestling serves {checkpoint.path.name} ({len(checkpoint.students)} students, "
+        f"{len(checkpoint.architecture.labels)} labels, {device}) at {url}, "
+        f"ready after {seconds:.1f} s. Try:\n"
+        f"  curl {url}/v1/classify -d '{example}'"
+    )

@@ -1,0 +1,92 @@
+"""Every way in which a request can fail, in one form.
+
+{"error": {"type": "too_long", "message": "inputs: 803 tokens; the limit is 512",
+           "field": "inputs", "limit": 512, "actual": 803}}
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from enum import StrEnum
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class Reason(StrEnum):
+    """The `type` of an error, and its label in the metrics."""
+
+    INVALID_UTF8 = "invalid_utf8"
+    INVALID_JSON = "invalid_json"
+    WRONG_TYPE = "wrong_type"
+    MISSING_FIELD = "missing_field"
+    UNKNOWN_FIELD = "unknown_field"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    TOO_MANY = "too_many"
+    UNKNOWN_MODEL = "unknown_model"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    BODY_TOO_LARGE = "body_too_large"
+    OVERLOADED = "overloaded"
+    CLIENT_GONE = "client_gone"
+    INTERNAL = "internal"
+
+
+STATUS = {
+    Reason.INVALID_UTF8: 400,
+    Reason.INVALID_JSON: 400,
+    Reason.WRONG_TYPE: 422,
+    Reason.MISSING_FIELD: 422,
+    Reason.UNKNOWN_FIELD: 422,
+    Reason.EMPTY: 422,
+    Reason.TOO_LONG: 422,
+    Reason.TOO_MANY: 422,
+    Reason.UNKNOWN_MODEL: 404,
+    Reason.NOT_FOUND: 404,
+    Reason.METHOD_NOT_ALLOWED: 405,
+    Reason.BODY_TOO_LARGE: 413,
+    Reason.OVERLOADED: 429,
+    Reason.CLIENT_GONE: 499,  # nobody reads it; the number is nginx's, for the metrics
+    Reason.INTERNAL: 500,
+}
+
+
+class RequestError(Exception):
+    """A request that is not answered, with what its sender needs to know.
+
+    field: the part of the body at fault. details: numbers and lists for programs to read.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        field: str | None = None,
+        headers: dict[str, str] | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.reason = reason
+        self.field = field
+        self.headers = headers
+        self.details = details
+
+    @property
+    def status(self) -> int:
+        """The HTTP status code."""
+        return STATUS[self.reason]
+
+    def to_json(self) -> dict[str, Any]:
+        field = {"field": self.field} if self.field else {}
+        return {"error": {"type": self.reason, "message": str(self), **field, **self.details}}
+
+
+def internal_error(what: str) -> RequestError:
+    """Log the exception that is being handled; the client gets an id by which to find it."""
+    incident = uuid.uuid4().hex[:12]
+    log.exception("%s failed [%s]", what, incident)
+    return RequestError(
+        Reason.INTERNAL, f"internal error; the server's log has it as {incident}", id=incident
+    )

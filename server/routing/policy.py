@@ -1,0 +1,30 @@
+"""The policy of a request: the name in its `model` field, made a cascade."""
+
+from __future__ import annotations
+
+from ...models.cascade import Cascade
+from ...models.checkpoint import Checkpoint
+from ...models.errors import NestlingError
+from ..errors import Reason, RequestError
+
+AUTO = "auto"
+
+
+class Policies:
+    """All policies of a checkpoint: `auto`, its cascades, each student alone."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self.names = [AUTO, *checkpoint.cascades, *checkpoint.students]
+
+    def of(self, model: str) -> Cascade:
+        """Raises RequestError that lists the known names."""
+        try:
+            return self._checkpoint.policy(model)
+        except NestlingError:
+            raise RequestError(
+                Reason.UNKNOWN_MODEL,
+                f"{model[:64]!r} is none of {', '.join(self.names)}",
+                "model",
+                known=self.names,
+            ) from None

@@ -1,0 +1,74 @@
+"""What an operator can choose. Every default stands here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ..models.errors import NestlingError
+
+DTYPES = ("float32", "bfloat16", "float16")
+_SMALLEST = {
+    "port": 0,
+    "max_batch_tokens": 1,
+    "max_batch_requests": 1,
+    "max_client_batch": 1,
+    "max_queued_requests": 1,
+    "max_body_bytes": 1,
+    "drain_seconds": 0,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one server. Raises NestlingError that names field, value and limit.
+
+    port: 0 takes a free one. max_batch_tokens, max_batch_requests: tokens and texts that one
+    batch may hold. max_client_batch: texts of one request. max_queued_requests: texts that are
+    accepted and not yet answered; what comes beyond is told to come back later.
+    device: `auto` is the GPU where there is one. threads: of one operation on the CPU; None
+    takes all cores but one. drain_seconds: how long a stopping server waits for its last answers.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    max_batch_tokens: int = 16384
+    max_batch_requests: int = 256
+    max_client_batch: int = 1024
+    max_queued_requests: int = 8192
+    max_body_bytes: int = 8 * 2**20
+    device: str = "auto"
+    dtype: str = "float32"
+    threads: int | None = None
+    drain_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        for field, low in _SMALLEST.items():
+            if getattr(self, field) < low:
+                raise NestlingError(f"{field}: {getattr(self, field)} is below {low}")
+        if self.dtype not in DTYPES:
+            raise NestlingError(f"dtype: {self.dtype!r} is none of {', '.join(DTYPES)}")
+        if self.port > 65535:
+            raise NestlingError(f"port: {self.port} is above 65535")
+        if self.threads is not None and self.threads < 1:
+            raise NestlingError(f"threads: {self.threads} is below 1")
+        if self.max_client_batch > self.max_queued_requests:
+            raise NestlingError(
+                f"max_client_batch: {self.max_client_batch} texts of one request would never fit "
+                f"below max_queued_requests, which is {self.max_queued_requests}"
+            )
+
+    @property
+    def cpu_threads(self) -> int:
+        """Threads of one operation.
+
+        One core stays free for HTTP and tokens: an operation waits for its slowest thread, and
+        one that shares its core with the event loop is slow.
+        """
+        return self.threads or max(1, _cores() - 1)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,146 @@
+"""What the server counts, as Prometheus reads it. Every series exists at zero from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from ...models.decision import Decision
+from ..errors import STATUS, Reason
+
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+"""Buckets for encoders: a small student answers in less than a millisecond."""
+TOKENS = tuple(2**n for n in range(3, 17))
+OUTCOMES = ("accepted", "escalated")
+CODES = sorted({200, *STATUS.values()})
+
+
+class Metrics:
+    """The metrics of one server, in a registry of its own.
+
+    endpoints, students: every value that these labels can take.
+    """
+
+    def __init__(self, endpoints: Iterable[str], students: Iterable[str]) -> None:
+        # Without this, each counter has a second series with its birth, which nobody reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        endpoints, students = list(endpoints), list(students)
+        requests = Counter(
+            "nestling_requests_total",
+            "Requests by endpoint and HTTP status code.",
+            ("endpoint", "code"),
+            registry=registry,
+        )
+        self._requests = {(e, c): requests.labels(e, str(c)) for e in endpoints for c in CODES}
+        duration = Histogram(
+            "nestling_request_duration_seconds",
+            "From the first byte of a request's body to its answer.",
+            ("endpoint",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._durations = {e: duration.labels(e) for e in endpoints}
+        errors = Counter(
+            "nestling_errors_total",
+            "Requests that were not answered, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        self._errors = {reason: errors.labels(reason.value) for reason in Reason}
+        self.queue_duration = Histogram(
+            "nestling_queue_duration_seconds",
+            "Time that a text waits for a stage, observed at each stage.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._batch_tokens = Histogram(
+            "nestling_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry
+        )
+        answers = Counter(
+            "nestling_stage_answers_total",
+            "Answers of each student, and whether they were accepted or escalated.",
+            ("student", "outcome"),
+            registry=registry,
+        )
+        self._answers = {(s, o): answers.labels(s, o) for s in students for o in OUTCOMES}
+        device = Counter(
+            "nestling_device_seconds_total",
+            "Device time by student: a batch's time, shared by the FLOPs of its texts.",
+            ("student",),
+            registry=registry,
+        )
+        self._device = {s: device.labels(s) for s in students}
+        self._flops = Counter(
+            "nestling_flops_total",
+            "Floating-point operations of all stages that ran.",
+            registry=registry,
+        )
+        self._ta_flops = Counter(
+            "nestling_ta_flops_total",
+            "What the TA alone would have cost on the texts answered.",
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "nestling_tokens_total",
+            "Tokens of the texts answered, special tokens included.",
+            registry=registry,
+        )
+
+    def gauges(self, queued: Callable[[], float], running: Callable[[], float]) -> None:
+        """Have the two gauges read on each scrape."""
+        for name, text, value in (
+            ("nestling_queue_requests", "Texts that wait for a stage.", queued),
+            ("nestling_requests_running", "Texts in the batch that runs now.", running),
+        ):
+            Gauge(name, text, registry=self.registry).set_function(value)
+
+    def request(self, endpoint: str, code: int, seconds: float) -> None:
+        """A request has ended."""
+        self._requests[endpoint, code].inc()
+        self._durations[endpoint].observe(seconds)
+
+    def error(self, reason: Reason) -> None:
+        """A request ended without an answer."""
+        self._errors[reason].inc()
+
+    def batch_started(self, decisions: Sequence[Decision]) -> None:
+        """A batch is about to run."""
+        self._batch_tokens.observe(sum(len(decision.tokens) for decision in decisions))
+
+    def batch_finished(self, decisions: Sequence[Decision]) -> None:
+        """Account for the last step of each decision."""
+        counts: dict[tuple[str, str], int] = {}
+        seconds: dict[str, float] = {}
+        flops = ta_flops = tokens = 0.0
+        for decision in decisions:
+            step = decision.answer
+            student = step.stage.student.name
+            key = (student, OUTCOMES[not step.accepted])
+            counts[key] = counts.get(key, 0) + 1
+            seconds[student] = seconds.get(student, 0.0) + step.seconds
+            flops += step.flops
+            if step.accepted:
+                ta_flops += decision.ta_flops
+                tokens += len(decision.tokens)
+        for key, count in counts.items():
+            self._answers[key].inc(count)
+        for student, spent in seconds.items():
+            self._device[student].inc(spent)
+        self._flops.inc(flops)
+        self._ta_flops.inc(ta_flops)
+        self._tokens.inc(tokens)
+
+    def exposition(self) -> bytes:
+        """All series in Prometheus' text format."""
+        return generate_latest(self.registry)
