@@ -36,12 +36,13 @@ class LayerWidths:
     finished: tuple[bool, ...]
 
     @classmethod
-    def at(cls, layer: int, students: tuple[StudentSpec, ...]) -> LayerWidths:
+    def at(cls, layer: int, students: tuple[StudentSpec, ...], shrink: bool = True) -> LayerWidths:
+        """shrink: whether a student's rows shrink to the first tokens at its last layer."""
         rows = []
         for s in students:
             if layer in s.layers:
                 i = s.layers.index(layer)
-                rows.append((s.dim, s.heads[i], s.ffn[i], i == len(s.layers) - 1))
+                rows.append((s.dim, s.heads[i], s.ffn[i], shrink and i == len(s.layers) - 1))
             else:
                 rows.append((0, 0, 0, False))
         return cls(*map(tuple, zip(*rows, strict=True)))
@@ -193,10 +194,12 @@ class NestedTransformer(nn.Module):
         embedded: Tensor | None = None,
         dropout: float = 0.0,
         before: int | None = None,
+        every_row: bool = False,
     ) -> tuple[Tensor, Layout]:
         """Hidden rows after each group's last layer: the first token of each sequence.
 
         before: stop at the input of this layer of the TA instead, all rows kept.
+        every_row: keep all rows to the end, at the price of a full last layer.
         """
         x = self.embed(batch) if embedded is None else embedded
         layout = batch.layout
@@ -205,7 +208,7 @@ class NestedTransformer(nn.Module):
         for index, layer in enumerate(self.layers):
             if index == before:
                 break
-            widths = LayerWidths.at(index, batch.students)
+            widths = LayerWidths.at(index, batch.students, shrink=not every_row)
             if any(widths.dim):
                 x, layout = layer(x, layout, widths, dropout)
         return x, layout

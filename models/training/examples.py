@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from torch import Tensor
 from ..batch import PackedBatch
 from ..spec import StudentSpec
 from ..tokenizer import TextTokenizer
-from ..transformer import NestedTransformer
 
 EVALUATION_BATCH = 256
 
@@ -62,18 +61,24 @@ def pack(sequences: Sequence[list[int]], indices: np.ndarray, student: StudentSp
 
 @torch.inference_mode()
 def logits_of(
-    model: NestedTransformer, student: StudentSpec, sequences: Sequence[list[int]]
+    model: Callable[[PackedBatch], Tensor], student: StudentSpec, sequences: Sequence[list[int]]
 ) -> Tensor:
-    """A student's logits on many texts, by length: (texts, labels) float32 on the CPU."""
+    """A student's logits on many texts, by length: (texts, labels) float32 on the CPU.
+
+    model: packed batch in, logits out.
+    """
     order = np.argsort([len(ids) for ids in sequences], kind="stable")
-    result = torch.empty(len(sequences), len(model.architecture.labels))
-    for start in range(0, len(order), EVALUATION_BATCH):
-        chosen = order[start : start + EVALUATION_BATCH]
-        result[chosen] = model(pack(sequences, chosen, student)).float().cpu()
-    return result
+    parts = [
+        model(pack(sequences, order[start : start + EVALUATION_BATCH], student)).float().cpu()
+        for start in range(0, len(order), EVALUATION_BATCH)
+    ]
+    result = torch.cat(parts)
+    return torch.empty_like(result).index_copy(0, torch.from_numpy(order), result)
 
 
-def accuracy(model: NestedTransformer, student: StudentSpec, examples: Examples) -> float:
+def accuracy(
+    model: Callable[[PackedBatch], Tensor], student: StudentSpec, examples: Examples
+) -> float:
     """Share of examples whose label is the student's first choice."""
     predicted = logits_of(model, student, examples.sequences).argmax(-1)
     return (predicted == examples.labels).float().mean().item()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..batch import PackedBatch
@@ -13,17 +15,39 @@ from .losses import label_loss
 from .recipe import Recipe
 
 
+class MeanTeacher(nn.Module):
+    """An encoder with a classifier on the mean of its last hidden rows.
+
+    Sentence encoders are trained to hold the meaning there; their first token's row starts from
+    nothing. The classifier is the teacher's alone: the TA learns one on the first token.
+    """
+
+    def __init__(self, model: NestedTransformer) -> None:
+        super().__init__()
+        self.model = model
+        self.head = nn.Linear(model.architecture.dim, len(model.architecture.labels))
+
+    def forward(self, batch: PackedBatch, dropout: float = 0.0) -> Tensor:
+        """Logits, (sequences, labels)."""
+        rows, layout = self.model.encode(batch, dropout=dropout, every_row=True)
+        lengths = torch.tensor(layout.lengths, device=rows.device)
+        owner = torch.arange(len(lengths), device=rows.device).repeat_interleave(lengths)
+        sums = rows.new_zeros(len(lengths), rows.shape[1]).index_add(0, owner, rows)
+        logits: Tensor = self.head(F.dropout(sums / lengths[:, None], dropout))
+        return logits
+
+
 class FineTuning:
-    """The objective: cross-entropy of the whole transformer."""
+    """The objective: cross-entropy with the labels."""
 
     name = "teacher"
 
     def __init__(
-        self, model: NestedTransformer, train: Examples, validation: Examples, recipe: Recipe
+        self, teacher: MeanTeacher, train: Examples, validation: Examples, recipe: Recipe
     ) -> None:
-        self.module = _LabelLoss(model, recipe)
+        self.module = _LabelLoss(teacher, recipe)
         self.slow: dict[nn.Parameter, float] = {}
-        self._model, self._full = model, StudentSpec.full(model.architecture)
+        self._teacher, self._full = teacher, StudentSpec.full(teacher.model.architecture)
         self._train, self._validation, self._recipe = train, validation, recipe
 
     def inputs(self, step: int, rank: int, processes: int) -> tuple[PackedBatch, Tensor]:
@@ -34,14 +58,16 @@ class FineTuning:
         return pack(self._train.sequences, chosen, self._full), self._train.labels[chosen]
 
     def evaluate(self) -> dict[str, float]:
-        return {"teacher": accuracy(self._model, self._full, self._validation)}
+        return {"teacher": accuracy(self._teacher, self._full, self._validation)}
 
 
 class _LabelLoss(nn.Module):
-    def __init__(self, model: NestedTransformer, recipe: Recipe) -> None:
+    def __init__(self, teacher: MeanTeacher, recipe: Recipe) -> None:
         super().__init__()
-        self.model, self.recipe = model, recipe
+        self.teacher, self.recipe = teacher, recipe
+        for part in (teacher.model.pooler, teacher.model.classifier):
+            part.requires_grad_(False)  # the TA's, which have no turn yet
 
     def forward(self, batch: PackedBatch, labels: Tensor) -> dict[str, Tensor]:
-        logits = self.model(batch, dropout=self.recipe.finetune.dropout)
+        logits = self.teacher(batch, self.recipe.finetune.dropout)
         return {"labels": label_loss(logits, labels.to(logits.device), self.recipe.smoothing)}

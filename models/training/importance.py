@@ -8,7 +8,7 @@ training data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -20,10 +20,13 @@ from .losses import label_loss
 
 
 def importance_order(
-    model: NestedTransformer, batches: Iterable[tuple[PackedBatch, Tensor]]
+    model: NestedTransformer,
+    teacher: Callable[[PackedBatch], Tensor],
+    batches: Iterable[tuple[PackedBatch, Tensor]],
 ) -> Order:
-    """Rank the units of a trained TA.
+    """Rank the units of a trained transformer.
 
+    teacher: logits by these weights; the model itself, or a classifier on top of it.
     batches: packed texts for the full TA, and their labels (sequences,) int64.
     """
     a = model.architecture
@@ -32,14 +35,15 @@ def importance_order(
     ffn = [torch.zeros(a.ffn) for _ in range(a.layers)]
     for batch, labels in batches:
         model.zero_grad()
-        label_loss(model(batch), labels.to(model.tokens.device)).backward()
+        label_loss(teacher(batch), labels.to(model.tokens.device)).backward()
         effect = {
             name: (p.detach() * p.grad).cpu()
             for name, p in model.named_parameters()
             if p.grad is not None
         }
         dim += _dimension_effect(effect, a.layers).abs()
-        pooled += effect["classifier.weight"].sum(0).abs()
+        if "classifier.weight" in effect:
+            pooled += effect["classifier.weight"].sum(0).abs()
         for layer in range(a.layers):
             columns = effect[f"layers.{layer}.output.weight"].sum(0)
             heads[layer] += columns.view(a.heads, a.head_dim).sum(1).abs()
@@ -59,7 +63,7 @@ def _dimension_effect(effect: dict[str, Tensor], layers: int) -> Tensor:
     for layer in range(layers):
         for part in ("query", "key", "value", "up"):
             total = total + effect[f"layers.{layer}.{part}.weight"].sum(0)
-    return total + effect["pooler.weight"].sum(0)
+    return total + effect["pooler.weight"].sum(0) if "pooler.weight" in effect else total
 
 
 def _descending(scores: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..architecture import Architecture
+from ..batch import PackedBatch
 from ..checkpoint import write_checkpoint
 from ..data import Labelled, label_indices, read_labelled
 from ..errors import DataError, NestlingError
@@ -39,7 +40,7 @@ from ..tokenizer import TextTokenizer
 from ..transformer import NestedTransformer
 from .augment import recombine
 from .examples import Examples, logits_of, pack, tokenise, turn
-from .finetune import FineTuning
+from .finetune import FineTuning, MeanTeacher
 from .importance import importance_order
 from .loop import optimise
 from .matta import JointTraining, Pool
@@ -48,6 +49,7 @@ from .recipe import Recipe
 from .students import default_students, read_students
 
 Weights = dict[str, Tensor]
+Teacher = Callable[[PackedBatch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,9 @@ class _Run:
 
     def train(self) -> Path:
         started = time.monotonic()
-        teacher = self._teacher()
+        model, teacher = self._teacher()
         pool, targets = self._soft_targets(teacher)
-        model = self._permuted(teacher)
+        self._permute(model, teacher)
         joint = JointTraining(
             model, self.students, self.train_set, targets, pool, self.validation_set, self.recipe
         )
@@ -124,25 +126,29 @@ class _Run:
         self.accelerator.wait_for_everyone()
         return self.options.out
 
-    def _teacher(self) -> NestedTransformer:
-        """The TA's weights as they come; fine-tuned first where there is no classifier."""
+    def _teacher(self) -> tuple[NestedTransformer, Teacher]:
+        """The transformer that becomes the TA, and what judges texts with its weights."""
         family = family_of(self.pretrained.config)
         torch.manual_seed(self.recipe.seed)
         model = NestedTransformer(self.architecture)
         imported = family.import_weights(self.pretrained.weights(), self.architecture)
         model.load_state_dict(model.state_dict() | imported)
+        model.to(self.accelerator.device)
         if self.pretrained.labels:
-            return model.to(self.accelerator.device)
+            return model, model
+        teacher = MeanTeacher(model).to(self.accelerator.device)
 
         def finetune() -> Weights:
-            objective = FineTuning(model, self.train_set, self.validation_set, self.recipe)
+            objective = FineTuning(teacher, self.train_set, self.validation_set, self.recipe)
             self._optimise(objective, self.recipe.finetune)
-            return dict(model.state_dict())
+            return dict(teacher.state_dict())
 
-        model.load_state_dict(self._kept("teacher", finetune))
-        return model.to(self.accelerator.device)
+        teacher.load_state_dict(self._kept("teacher", finetune))
+        for part in (model.pooler, model.classifier):
+            part.requires_grad_()
+        return model, teacher
 
-    def _soft_targets(self, teacher: NestedTransformer) -> tuple[Pool, Tensor]:
+    def _soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
         """The teacher's logits on the training texts and on recombined ones."""
         count = self.recipe.pool * len(self.train_set)
         texts = recombine(self.data.texts, self.train_set.labels.tolist(), count, self.recipe.seed)
@@ -160,8 +166,8 @@ class _Run:
         kept = self._kept("targets", judge)
         return Pool(sequences, kept["pool"]), kept["train"]
 
-    def _permuted(self, teacher: NestedTransformer) -> NestedTransformer:
-        """The TA to be trained: the teacher with its most important parts first."""
+    def _permute(self, model: NestedTransformer, teacher: Teacher) -> None:
+        """Put the TA's most important parts first."""
         full = StudentSpec.full(self.architecture)
 
         def reorder() -> Weights:
@@ -173,12 +179,11 @@ class _Run:
                 (pack(self.train_set.sequences, i, full), self.train_set.labels[i]) for i in chosen
             )
             with self.accelerator.autocast():
-                order = importance_order(teacher, batches)
-            weights = {name: t.detach().cpu() for name, t in teacher.state_dict().items()}
+                order = importance_order(model, teacher, batches)
+            weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
             return permute(weights, order, self.architecture)
 
-        teacher.load_state_dict(self._kept("initial", reorder))
-        return teacher
+        model.load_state_dict(self._kept("initial", reorder))
 
     def _optimise(self, objective: FineTuning | JointTraining, phase: Any) -> None:
         steps = phase.steps(len(self.train_set))

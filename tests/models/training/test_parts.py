@@ -85,7 +85,7 @@ def test_importance_puts_used_neurons_first_and_keeps_the_output() -> None:
         model.layers[1].down.weight[:, 5:] = 0  # all but five neurons have no effect
     full = StudentSpec.full(a)
     batch = PackedBatch.of([[2, 5, 6, 7, 3], [2, 9, 10, 3], [2, 11, 3]], full)
-    order = importance_order(model, [(batch, torch.tensor([0, 1, 2]))] * 2)
+    order = importance_order(model, model, [(batch, torch.tensor([0, 1, 2]))] * 2)
     assert set(order.ffn[1][:5].tolist()) == {0, 1, 2, 3, 4}
     before = model(batch)
     model.load_state_dict(permute(model.state_dict(), order, a))
