@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .architecture import Architecture
@@ -38,7 +38,11 @@ class Student:
 
 @dataclass(frozen=True)
 class Stage:
-    """One student of a cascade. Its answer is accepted from this confidence on; 0 is always."""
+    """One student of a cascade. Its answer is accepted from this confidence on; 0 is always.
+
+    The student carries the temperature with which the threshold was found, so that calibrating
+    again never changes what another cascade's thresholds mean.
+    """
 
     student: Student
     threshold: float
@@ -49,7 +53,8 @@ class Guarantee:
     """What a cascade's thresholds promise, and what the promise rests on.
 
     With probability `confidence` over the calibration data, the risk named by `loss` is at most
-    `alpha` on new data of the same distribution.
+    `alpha` on new data of the same distribution. examples: texts that tested it.
+    ordering_examples: texts that fixed what was tested, and in which order.
     """
 
     method: str
@@ -57,9 +62,23 @@ class Guarantee:
     alpha: float
     confidence: float
     examples: int
+    ordering_examples: int
     observed_risk: float
     data_sha256: str
     weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the calibration data say of a cascade's traffic; an estimate, without a guarantee.
+
+    shares: of the texts that each stage answers. relative_flops, relative_seconds: of all stages
+    together, against asking the TA alone.
+    """
+
+    shares: tuple[float, ...]
+    relative_flops: float
+    relative_seconds: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,7 @@ class Cascade:
     name: str
     stages: tuple[Stage, ...]
     guarantee: Guarantee | None = None
+    forecast: Forecast | None = None
 
     @classmethod
     def alone(cls, student: Student) -> Cascade:
@@ -78,10 +98,15 @@ class Cascade:
     def to_json(self) -> dict[str, Any]:
         return {
             "stages": [
-                {"student": stage.student.name, "threshold": stage.threshold}
+                {
+                    "student": stage.student.name,
+                    "temperature": stage.student.temperature,
+                    "threshold": stage.threshold,
+                }
                 for stage in self.stages
             ],
             "guarantee": asdict(self.guarantee) if self.guarantee else None,
+            "forecast": asdict(self.forecast) if self.forecast else None,
         }
 
     @classmethod
@@ -94,8 +119,10 @@ class Cascade:
                     f"cascade {name!r}: student {stage['student']!r} is none of "
                     + ", ".join(students)
                 )
-            stages.append(Stage(students[stage["student"]], float(stage["threshold"])))
+            student = replace(students[stage["student"]], temperature=float(stage["temperature"]))
+            stages.append(Stage(student, float(stage["threshold"])))
         if not stages or stages[-1].threshold > 0:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
         guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
-        return cls(name, tuple(stages), guarantee)
+        forecast = Forecast(**data["forecast"]) if data["forecast"] else None
+        return cls(name, tuple(stages), guarantee, forecast)

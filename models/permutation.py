@@ -48,7 +48,7 @@ def permute(
         prefix = f"layers.{layer}."
         inner = (
             heads[:, None] * architecture.head_dim + torch.arange(architecture.head_dim)
-        ).flatten()  # noqa: E501
+        ).flatten()
         for part in ("query", "key", "value"):
             columns(f"{prefix}{part}.weight", d)
             rows(f"{prefix}{part}.weight", inner)

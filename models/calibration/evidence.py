@@ -1,0 +1,89 @@
+"""What thresholds are judged by: each student's confidence, loss and cost on each text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+MOST_CELLS = 4_000_000
+"""Vectors times texts routed at once: bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One row per student, cheapest first; the last row is the TA, which always answers.
+
+    confidence: (students, texts) float32, as the gate computes it. loss: (students, texts) bool,
+    whether the risk counts this text if this student answers it; the TA's row is all False.
+    cost: (students, texts), seconds of this student on this text.
+    margin: what the gate asks above a threshold.
+    """
+
+    confidence: NDArray[np.float32]
+    loss: NDArray[np.bool_]
+    cost: Floats
+    margin: float
+
+    @property
+    def texts(self) -> int:
+        return self.confidence.shape[1]
+
+    def select(self, rows: NDArray[np.int64]) -> Evidence:
+        """Some of the texts."""
+        return Evidence(
+            self.confidence[:, rows], self.loss[:, rows], self.cost[:, rows], self.margin
+        )
+
+    def stages(self, students: Sequence[int]) -> Evidence:
+        """Some of the students, in this order; the last must be the TA."""
+        rows = list(students)
+        return Evidence(self.confidence[rows], self.loss[rows], self.cost[rows], self.margin)
+
+
+def accepts(
+    confidence: NDArray[np.float32], threshold: Floats | float, margin: float
+) -> NDArray[np.bool_]:
+    """The gate's rule (`kernels.gate`) in the same float32 arithmetic, so that what is tested
+    is what is served."""
+    asked = np.asarray(threshold, dtype=np.float32) + np.float32(margin)
+    return np.asarray((confidence >= asked) | (np.asarray(threshold) <= 0))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What vectors of thresholds do on a data set; one entry, or row, per vector.
+
+    losses: (vectors,), sum over the texts. cost: (vectors,), mean seconds per text, all stages.
+    shares: (vectors, stages), of the texts that each stage answers.
+    """
+
+    losses: Floats
+    cost: Floats
+    shares: Floats
+
+
+def outcome(evidence: Evidence, vectors: Floats, loss: Floats | None = None) -> Outcome:
+    """Route every text by every vector of thresholds.
+
+    vectors: (vectors, stages), the last column 0. loss: (stages, texts), an estimate to sum in
+    place of the observed losses.
+    """
+    weights = evidence.loss.astype(np.float64) if loss is None else loss
+    count, texts = len(vectors), evidence.texts
+    losses, cost = np.zeros(count), np.zeros(count)
+    shares = np.zeros((count, vectors.shape[1]))
+    for start in range(0, count, step := max(1, MOST_CELLS // texts)):
+        part = slice(start, start + step)
+        reaching = np.ones((len(vectors[part]), texts), dtype=bool)
+        for k in range(vectors.shape[1]):
+            cost[part] += reaching @ evidence.cost[k] / texts
+            threshold = vectors[part, k, None]
+            answered = reaching & accepts(evidence.confidence[k], threshold, evidence.margin)
+            losses[part] += answered @ weights[k]
+            shares[part, k] = answered.mean(axis=1)
+            reaching &= ~answered
+    return Outcome(losses, cost, shares)

@@ -1,0 +1,90 @@
+"""A student alone: a plain Hugging Face directory that `transformers` loads without our code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from .checkpoint import TOKENIZER, Checkpoint
+from .errors import NestlingError
+from .families import named
+from .integrity import flush
+
+SPECIAL_TOKENS = {
+    "unk_token": ("[UNK]", "<unk>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
+"""Roles that a Hugging Face tokenizer names, and the tokens that BERT and RoBERTa use."""
+
+
+def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
+    """Write a student's config, weights and tokenizer under another name, then rename.
+
+    The config says whose student it is, under `nestling`. Its temperature is not part of a
+    Hugging Face config and is kept there too.
+    Raises NestlingError for an unknown student, for a path that exists, and for a student whose
+    widths a Hugging Face config cannot say.
+    """
+    path = Path(path)
+    if student not in checkpoint.students:
+        known = ", ".join(checkpoint.students)
+        raise NestlingError(f"student: {student!r} is none of {known}")
+    if path.exists():
+        raise NestlingError(f"{path}: exists already; an export is never written over")
+    chosen = checkpoint.students[student]
+    weights = checkpoint.model.state_dict()
+    try:
+        family = named(checkpoint.architecture.family)
+        config, tensors = family.export(weights, chosen.spec, checkpoint.architecture)
+    except ValueError as error:
+        raise NestlingError(f"student {student!r} cannot be exported: {error}") from error
+    config["nestling"] = {
+        "extracted_student": student,
+        "spec": chosen.spec.to_json(),
+        "temperature": chosen.temperature,
+        "weights_sha256": checkpoint.weights_sha256,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.mkdir()
+    try:
+        _write_json(temporary / "config.json", config)
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        shutil.copyfile(checkpoint.path / TOKENIZER, temporary / "tokenizer.json")
+        _write_json(temporary / "tokenizer_config.json", _tokenizer_config(checkpoint, config))
+        for file in temporary.iterdir():
+            flush(file)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+    flush(path.parent)
+
+
+def _tokenizer_config(checkpoint: Checkpoint, config: dict[str, Any]) -> dict[str, Any]:
+    """What tokenizer.json does not say: the roles of special tokens, and the longest input."""
+    tokenizer = Tokenizer.from_file(str(checkpoint.path / TOKENIZER))
+    roles = {"pad_token": tokenizer.id_to_token(config["pad_token_id"])}
+    for role, names in SPECIAL_TOKENS.items():
+        for name in names:
+            if tokenizer.token_to_id(name) is not None:
+                roles[role] = name
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": checkpoint.architecture.max_tokens,
+        "model_input_names": ["input_ids", "attention_mask"],
+        **roles,
+    }
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
