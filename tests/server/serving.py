@@ -1,0 +1,88 @@
+"""A real server in a process of its own, on a real port."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+NESTLING = [sys.executable, "-m", "nestling.server.cli"]
+STUB = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
+
+
+class Server:
+    """Starts a command that announces its URL, and stops it with SIGTERM."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        self._log = log
+        with log.open("w") as stderr:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=stderr, text=True
+            )
+        assert self.process.stdout
+        self.greeting = self.process.stdout.readline()
+        found = re.search(r"http://\S+:\d+", self.greeting)
+        assert found, f"no greeting, but {self.greeting!r}; {self.log}"
+        self.url = found[0]
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+
+    @property
+    def log(self) -> str:
+        """What it wrote to stderr."""
+        return self._log.read_text()
+
+    def classify(self, inputs: object, **fields: object) -> Any:
+        """The answer of /v1/classify, which must be one."""
+        response = self.client.post("/v1/classify", json={"inputs": inputs, **fields})
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def metrics(self) -> dict[str, float]:
+        """All series by name with labels, as they stand in the exposition."""
+        text = self.client.get("/metrics").text
+        return {
+            _series(sample.name, sample.labels): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def terminate(self) -> None:
+        """Send SIGTERM without waiting."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """The exit status."""
+        return self.process.wait(timeout=60)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.client.close()
+        if self.process.poll() is None:
+            self.terminate()
+            self.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+
+def serve(checkpoint: Path, log: Path, *flags: str) -> Server:
+    """`nestling serve` on a free port."""
+    return Server([*NESTLING, "serve", str(checkpoint), "--port", "0", *flags], log)
+
+
+def _series(name: str, labels: dict[str, str]) -> str:
+    inner = ",".join(f"{key}={labels[key]}" for key in sorted(labels))
+    return f"{name}{{{inner}}}" if inner else name

@@ -1,0 +1,41 @@
+"""The server with a backend that waits for a file before it answers, for tests of what waits.
+
+Usage: stub_server.py CHECKPOINT GATE [MAX_QUEUED]. Batches run only while the file GATE exists.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nestling.models import load_checkpoint
+from nestling.models.batch import PackedBatch
+from nestling.server.app import create_app
+from nestling.server.run import bind, run, url_of
+from nestling.server.settings import Settings
+
+
+def main(checkpoint: str, gate: str, max_queued: str = "100") -> None:
+    torch.set_num_threads(1)
+    loaded = load_checkpoint(checkpoint)
+    settings = Settings(
+        port=0, max_client_batch=4, max_batch_requests=4, max_queued_requests=int(max_queued)
+    )
+
+    def patient(batch: PackedBatch) -> Tensor:
+        while not Path(gate).exists():
+            time.sleep(0.005)
+        logits: Tensor = loaded.model(batch)
+        return logits
+
+    with bind(settings) as listener:
+        app = create_app(loaded, settings, patient)
+        run(app, settings, listener, lambda: print(url_of(listener), flush=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,168 @@
+"""Every way to be refused: status, type, field, limit, in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from .serving import Server
+
+LIMIT = 40
+LONG = "alarm " * 50
+
+
+def error(response: httpx.Response, status: int) -> Any:
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body.keys() == {"error"}
+    assert "Traceback" not in response.text
+    return body["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "field", "message"),
+    [
+        ({"inputs": ""}, "empty", "inputs", "inputs: an empty text"),
+        ({"inputs": " \n"}, "empty", "inputs", "inputs: an empty text"),
+        ({"inputs": []}, "empty", "inputs", "inputs: an empty list; expected at least one text"),
+        ({"inputs": ["a", ""]}, "empty", "inputs[1]", "inputs[1]: an empty text"),
+        (
+            {"inputs": 5},
+            "wrong_type",
+            "inputs",
+            "inputs: expected a string or a list of strings, got a number",
+        ),
+        (
+            {"inputs": None},
+            "wrong_type",
+            "inputs",
+            "inputs: expected a string or a list of strings, got null",
+        ),
+        (
+            {"inputs": ["a", ["b"]]},
+            "wrong_type",
+            "inputs[1]",
+            "inputs[1]: expected a string, got a list",
+        ),
+        (
+            {"inputs": "a", "model": True},
+            "wrong_type",
+            "model",
+            "model: expected a string, got a boolean",
+        ),
+        ({}, "missing_field", "inputs", "inputs: missing"),
+        (
+            {"inputs": "a", "modle": "tiny"},
+            "unknown_field",
+            "modle",
+            "modle: unknown; known are inputs, model",
+        ),
+        (["a"], "wrong_type", None, 'the body is a list; expected an object: {"inputs": "…"}'),
+    ],
+)
+def test_a_wrong_body_names_the_field(
+    server: Server, body: object, kind: str, field: str | None, message: str
+) -> None:
+    found = error(server.client.post("/v1/classify", json=body), 422)
+    assert (found["type"], found.get("field"), found["message"]) == (kind, field, message)
+
+
+def test_a_too_long_text_says_limit_and_length(server: Server) -> None:
+    for inputs, field in ((LONG, "inputs"), (["alarm", LONG], "inputs[1]")):
+        found = error(server.client.post("/v1/classify", json={"inputs": inputs}), 422)
+        assert found == {
+            "type": "too_long",
+            "message": f"{field}: 52 tokens; the limit is {LIMIT}",
+            "field": field,
+            "limit": LIMIT,
+            "actual": 52,
+        }
+
+
+def test_an_unknown_model_lists_the_known(server: Server) -> None:
+    body = {"inputs": "alarm", "model": "huge"}
+    found = error(server.client.post("/v1/classify", json=body), 404)
+    assert found["known"] == ["auto", "all", "short", "tiny", "small", "ta"]
+    assert found["message"] == "model: 'huge' is none of auto, all, short, tiny, small, ta"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "position"),
+    [
+        (b'{"inputs": "a"', "invalid_json", 14),
+        (b'{"inputs": NaN}', "invalid_json", 11),
+        (b'{"inputs": "\\ud800"}', "invalid_json", None),
+        (b"[" * 100_000, "invalid_json", None),
+        (b"", "invalid_json", None),
+        (b'{"inputs": "\xff"}', "invalid_utf8", 12),
+        ('{"inputs": "a"}'.encode("utf-16"), "invalid_utf8", 0),
+    ],
+)
+def test_what_is_not_json_is_refused_at_its_place(
+    server: Server, content: bytes, kind: str, position: int | None
+) -> None:
+    for path in ("/v1/classify", "/predict"):
+        found = error(server.client.post(path, content=content), 400)
+        assert found["type"] == kind
+        if position is not None:
+            assert found["position"] == position
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "field"),
+    [
+        ({"inputs": ["a", "b"]}, "too_many", "inputs"),
+        ({"inputs": [["a"], ["b", "c"]]}, "too_many", "inputs[1]"),
+        ({"inputs": [["a"], []]}, "empty", "inputs[1]"),
+        ({"inputs": []}, "empty", "inputs"),
+        ({"inputs": [["a"], [1]]}, "wrong_type", "inputs[1]"),
+        ({"inputs": "a", "truncate": 1}, "wrong_type", "truncate"),
+        ({"inputs": "a", "raw_scores": "yes"}, "wrong_type", "raw_scores"),
+        ({"inputs": "a", "model": "tiny"}, "unknown_field", "model"),
+        ({"inputs": LONG}, "too_long", "inputs"),
+    ],
+)
+def test_predict_refuses_in_the_same_form(
+    server: Server, body: object, kind: str, field: str
+) -> None:
+    found = error(server.client.post("/predict", json=body), 422)
+    assert (found["type"], found["field"]) == (kind, field)
+
+
+def test_too_many_texts(server: Server) -> None:
+    found = error(server.client.post("/v1/classify", json={"inputs": ["alarm"] * 1025}), 422)
+    assert found["message"] == "inputs: 1025 texts; the limit is 1024"
+    assert (found["limit"], found["actual"]) == (1024, 1025)
+
+
+def test_a_large_body_is_refused_while_it_arrives(server: Server) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 256 * 2**20:
+            sent += 2**20
+            yield b" " * 2**20
+
+    declared = error(server.client.post("/v1/classify", content=b" " * (9 * 2**20)), 413)
+    assert declared["limit"] == 8 * 2**20
+    try:
+        response = server.client.post("/v1/classify", content=endless())
+    except httpx.TransportError:
+        pass  # the answer came and the connection went while the client was still writing
+    else:
+        assert error(response, 413) == declared
+    assert server.classify("alarm")
+
+
+def test_unknown_paths_and_methods(server: Server) -> None:
+    lost = error(server.client.get("/v2/nothing"), 404)
+    assert lost["type"] == "not_found"
+    assert "/v1/classify" in lost["known"]
+    response = server.client.get("/v1/classify")
+    assert error(response, 405)["message"] == "/v1/classify does not take GET; it takes POST"
+    assert response.headers["Allow"] == "POST"
+    assert error(server.client.post("/health"), 405)["type"] == "method_not_allowed"

@@ -1,0 +1,95 @@
+"""The metrics: all there at zero, then in step with the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nestling.server.errors import STATUS, Reason
+
+from .serving import Server, serve
+
+ENDPOINTS, STUDENTS = ("/v1/classify", "/predict"), ("tiny", "small", "ta")
+CODES = {200, *STATUS.values()}
+SECONDS, TOKENS = 15, 15
+"""Buckets, +Inf among them."""
+
+
+@pytest.fixture(scope="module")
+def fresh(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(calibrated_dir, tmp_path_factory.mktemp("fresh") / "log") as running:
+        yield running
+
+
+def test_every_series_exists_at_zero(fresh: Server) -> None:
+    series = {k: v for k, v in fresh.metrics().items() if k.startswith("nestling_")}
+    expected = {
+        "nestling_requests_total": len(ENDPOINTS) * len(CODES),
+        "nestling_request_duration_seconds_bucket": len(ENDPOINTS) * SECONDS,
+        "nestling_request_duration_seconds_count": len(ENDPOINTS),
+        "nestling_request_duration_seconds_sum": len(ENDPOINTS),
+        "nestling_queue_duration_seconds_bucket": SECONDS,
+        "nestling_queue_duration_seconds_count": 1,
+        "nestling_queue_duration_seconds_sum": 1,
+        "nestling_batch_tokens_bucket": TOKENS,
+        "nestling_batch_tokens_count": 1,
+        "nestling_batch_tokens_sum": 1,
+        "nestling_stage_answers_total": len(STUDENTS) * 2,
+        "nestling_device_seconds_total": len(STUDENTS),
+        "nestling_errors_total": len(Reason),
+        "nestling_flops_total": 1,
+        "nestling_ta_flops_total": 1,
+        "nestling_tokens_total": 1,
+        "nestling_queue_requests": 1,
+        "nestling_requests_running": 1,
+    }
+    counted: dict[str, int] = {}
+    for name in series:
+        base = name.split("{")[0]
+        counted[base] = counted.get(base, 0) + 1
+    assert counted == expected
+    assert set(series.values()) == {0}
+
+
+def test_counts_agree_with_the_answers(fresh: Server, texts: list[str]) -> None:
+    before = fresh.metrics()
+    answers = [*fresh.classify(texts[:50]), fresh.classify(texts[50], model="tiny")]
+    fresh.client.post("/v1/classify", json={"inputs": ""})
+    fresh.client.post("/predict", json={"inputs": texts[51], "model": "tiny"})
+    fresh.client.post("/v1/classify", content=b"{")
+    fresh.client.get("/nothing")
+    after = fresh.metrics()
+
+    def rise(series: str) -> float:
+        return after[series] - before[series]
+
+    assert rise("nestling_requests_total{code=200,endpoint=/v1/classify}") == 2
+    assert rise("nestling_requests_total{code=422,endpoint=/v1/classify}") == 1
+    assert rise("nestling_requests_total{code=400,endpoint=/v1/classify}") == 1
+    assert rise("nestling_requests_total{code=422,endpoint=/predict}") == 1
+    assert rise("nestling_request_duration_seconds_count{endpoint=/v1/classify}") == 4
+    for reason in ("empty", "unknown_field", "invalid_json", "not_found"):
+        assert rise(f"nestling_errors_total{{reason={reason}}}") == 1
+    decisions = [answer["decision"] for answer in answers]
+    for student in STUDENTS:
+        for outcome in ("accepted", "escalated"):
+            assert rise(
+                f"nestling_stage_answers_total{{outcome={outcome},student={student}}}"
+            ) == sum(
+                step["student"] == student and step["accepted"] == (outcome == "accepted")
+                for decision in decisions
+                for step in decision["path"]
+            )
+    assert rise("nestling_tokens_total") == sum(d["tokens"] for d in decisions)
+    assert rise("nestling_flops_total") == sum(d["flops"] for d in decisions)
+    assert rise("nestling_ta_flops_total") == pytest.approx(
+        sum(d["flops"] / d["relative_cost"] for d in decisions), rel=1e-3
+    )
+    spent = sum(rise(f"nestling_device_seconds_total{{student={s}}}") for s in STUDENTS)
+    assert spent == pytest.approx(sum(d["device_seconds"] for d in decisions), rel=1e-2)
+    steps = sum(len(d["path"]) for d in decisions)
+    assert rise("nestling_queue_duration_seconds_count") == steps
+    assert rise("nestling_batch_tokens_sum") == sum(len(d["path"]) * d["tokens"] for d in decisions)
+    assert after["nestling_queue_requests"] == after["nestling_requests_running"] == 0
