@@ -10,6 +10,7 @@ from .grouped_linear import grouped_linear
 from .grouped_norm import grouped_add_norm
 from .layout import Layout
 from .pooled_attention import pooled_attention
+from .prefix import prefix
 
 __all__ = [
     "GateDecision",
@@ -19,4 +20,5 @@ __all__ = [
     "grouped_attention",
     "grouped_linear",
     "pooled_attention",
+    "prefix",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class Layout:
     def members(self) -> tuple[slice, ...]:
         """The sequences of each group, as a slice over sequences."""
         ends = tuple(accumulate(self.groups, initial=0))
-        return tuple(slice(a, b) for a, b in zip(ends, ends[1:], strict=False))
+        return tuple(slice(a, b) for a, b in pairwise(ends))
 
     @cached_property
     def rows(self) -> tuple[slice, ...]:

@@ -20,6 +20,7 @@ from ..kernels import (
     grouped_attention,
     grouped_linear,
     pooled_attention,
+    prefix,
 )
 from .architecture import Architecture
 from .batch import PackedBatch
@@ -159,9 +160,11 @@ class NestedTransformer(nn.Module):
         """Sum of token, position and type embeddings before the norm: (rows, widest dim)."""
         d = max(s.dim for s in batch.students)
         device = self.tokens.device
-        tokens = F.embedding(batch.tokens.to(device), self.tokens[:, :d])
-        positions = F.embedding(batch.positions.to(device), self.positions[:, :d])
-        return tokens + positions + self.segment[:d]
+        tokens = F.embedding(batch.tokens.to(device), prefix(self.tokens, len(self.tokens), d))
+        positions = F.embedding(
+            batch.positions.to(device), prefix(self.positions, len(self.positions), d)
+        )
+        return tokens + positions + prefix(self.segment, d)
 
     def forward(
         self, batch: PackedBatch, embedded: Tensor | None = None, dropout: float = 0.0

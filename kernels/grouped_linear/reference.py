@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..prefix import prefix
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda x: x,
     "gelu": F.gelu,
@@ -39,9 +41,13 @@ def grouped_linear(
     """
     act = ACTIVATIONS[activation]
     if len(rows) == 1:  # no copy into a shared result when there is nobody to share it with
-        return act(F.linear(x[:, : k[0]], weight[: n[0], : k[0]], bias[: n[0]]))
+        return act(_linear(x, weight, bias, n[0], k[0]))
     y = x.new_empty(len(x), max(n))
     for r, n_g, k_g in zip(rows, n, k, strict=True):
         if n_g and r.stop > r.start:
-            y[r, :n_g] = act(F.linear(x[r, :k_g], weight[:n_g, :k_g], bias[:n_g]))
+            y[r, :n_g] = act(_linear(x[r], weight, bias, n_g, k_g))
     return y
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor, n: int, k: int) -> Tensor:
+    return F.linear(prefix(x, len(x), k), prefix(weight, n, k), prefix(bias, n))

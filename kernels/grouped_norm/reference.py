@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..prefix import prefix
+
 
 def grouped_add_norm(
     x: Tensor,
@@ -28,16 +30,20 @@ def grouped_add_norm(
     Returns (rows, width of x). What a group holds beyond its d is unspecified.
     """
     if len(rows) == 1 and d[0]:
-        return _norm(x, residual, weight, bias, slice(None), d[0], eps)
+        return _norm(x, residual, weight, bias, d[0], eps)
     y = x.clone()
     for r, d_g in zip(rows, d, strict=True):
         if d_g and r.stop > r.start:
-            y[r, :d_g] = _norm(x, residual, weight, bias, r, d_g, eps)
+            y[r, :d_g] = _norm(
+                x[r], None if residual is None else residual[r], weight, bias, d_g, eps
+            )
     return y
 
 
 def _norm(
-    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, r: slice, d: int, eps: float
+    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, d: int, eps: float
 ) -> Tensor:
-    total = x[r, :d] if residual is None else x[r, :d] + residual[r, :d]
-    return F.layer_norm(total, (d,), weight[:d], bias[:d], eps)
+    x = prefix(x, len(x), d)
+    if residual is not None:
+        x = x + prefix(residual, len(x), d)
+    return F.layer_norm(x, (d,), prefix(weight, d), prefix(bias, d), eps)

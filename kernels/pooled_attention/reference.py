@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..layout import Layout
+from ..prefix import prefix
 
 
 def pooled_attention(
@@ -47,9 +48,9 @@ def pooled_attention(
         return _attend(
             q[queries.rows[g], :width],
             x[keys.rows[g], : d[g]],
-            key_weight[:width, : d[g]],
-            value_weight[:width, : d[g]],
-            value_bias[:width],
+            prefix(key_weight, width, d[g]),
+            prefix(value_weight, width, d[g]),
+            prefix(value_bias, width),
             keys.select(g),
             heads[g],
         )
