@@ -7,7 +7,11 @@ import sys
 import typer
 
 from ...models.errors import NestlingError
+from .calibrate import calibrate
+from .evaluate import evaluate
+from .export import export
 from .info import info
+from .serve import serve
 from .train import train
 
 app = typer.Typer(
@@ -17,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (train, info):
+for command in (serve, train, calibrate, evaluate, export, info):
     app.command()(command)
 
 

@@ -2,13 +2,114 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...models.cascade import Cascade
+    from ...models.checkpoint import Checkpoint
+
+TOKENS = 16
+"""Length of the text whose cost is compared."""
 
 
 def info(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint directory or Hub id.")],
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
-    raise NotImplementedError
+    from rich.console import Console
+
+    from ...models.checkpoint import load_checkpoint
+    from ...models.pretrained import find
+
+    loaded = load_checkpoint(find(checkpoint))
+    console = Console()
+    console.print(_students(loaded))
+    if loaded.cascades:
+        console.print(_cascades(loaded))
+    else:
+        console.print("No cascade yet: run `nestling calibrate`.", highlight=False)
+    console.print(_origin(loaded), highlight=False)
+
+
+def _students(checkpoint: Checkpoint) -> Table:
+    from rich.table import Table
+
+    a = checkpoint.architecture
+    table = Table(
+        title=f"{checkpoint.path}: {a.family}, {len(a.labels)} labels, "
+        f"at most {a.max_tokens} tokens",
+        caption=f"FLOPs of a text of {TOKENS} tokens, and MiB read in float32. One copy of the "
+        "TA's weights serves all.",
+    )
+    columns = ("student", "layers", "dim", "heads", "ffn", "parameters", "MiB", "MFLOPs", "of TA",
+               "temperature")  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="left" if column == "student" else "right")
+    for student in checkpoint.students.values():
+        spec, flops = student.spec, student.flops.of(TOKENS)
+        table.add_row(
+            student.name,
+            _runs(spec.layers) if len(spec.layers) < a.layers else f"all {a.layers}",
+            str(spec.dim),
+            _runs(spec.heads),
+            _runs(spec.ffn),
+            f"{student.parameters:,}",
+            f"{student.parameters * 4 / 2**20:.1f}",
+            f"{flops / 1e6:.2f}",
+            f"{flops / checkpoint.ta.flops.of(TOKENS):.1%}",
+            f"{student.temperature:.3f}",
+        )
+    return table
+
+
+def _runs(numbers: tuple[int, ...]) -> str:
+    """Repetitions in short: (12, 12, 4) is `12×2 4`."""
+    counted = [(value, len(list(run))) for value, run in groupby(numbers)]
+    return " ".join(f"{value}×{count}" if count > 1 else str(value) for value, count in counted)
+
+
+def _cascades(checkpoint: Checkpoint) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Cascades")
+    columns = ("cascade", "stages and thresholds", "promise", "observed", "examples", "FLOPs")
+    for column in columns:
+        table.add_column(column)
+    for name, cascade in checkpoint.cascades.items():
+        mark = " (auto)" if name == checkpoint.default else ""
+        table.add_row(name + mark, _stages(cascade), *_promise(cascade))
+    return table
+
+
+def _stages(cascade: Cascade) -> str:
+    return " → ".join(
+        f"{stage.student.name} ≥ {stage.threshold:.4f}" if stage.threshold > 0 else
+        stage.student.name for stage in cascade.stages
+    )  # fmt: skip
+
+
+def _promise(cascade: Cascade) -> tuple[str, str, str, str]:
+    guarantee, forecast = cascade.guarantee, cascade.forecast
+    cost = f"{1 / forecast.relative_flops:.1f}× fewer" if forecast else ""
+    if guarantee is None:
+        return "none", "", "", cost
+    return (
+        f"{guarantee.loss} ≤ {guarantee.alpha:.2%} at {guarantee.confidence:.0%}",
+        f"{guarantee.observed_risk:.2%}",
+        f"{guarantee.examples:,} + {guarantee.ordering_examples:,}",
+        cost,
+    )
+
+
+def _origin(checkpoint: Checkpoint) -> str:
+    lines = [f"weights    sha256 {checkpoint.weights_sha256}"]
+    for name, cascade in checkpoint.cascades.items():
+        if cascade.guarantee:
+            lines.append(f"{name}  calibrated on sha256 {cascade.guarantee.data_sha256}")
+    lines += [f"{key:<10} {value}" for key, value in checkpoint.provenance.items()]
+    return "\n".join(lines)

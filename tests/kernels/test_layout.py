@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nestling.kernels import Layout
+
+groupings = st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=1, max_size=4)
+
+
+def layout_of(groups: list[list[int]]) -> Layout:
+    return Layout(tuple(length for group in groups for length in group), tuple(map(len, groups)))
+
+
+@given(groupings)
+def test_groups_cover_all_rows_in_order(groups: list[list[int]]) -> None:
+    layout = layout_of(groups)
+    assert layout.starts[-1] == sum(map(sum, groups))
+    assert [r.stop - r.start for r in layout.rows] == [sum(group) for group in groups]
+    assert layout.rows[0].start == 0
+    for before, after in zip(layout.rows, layout.rows[1:], strict=False):
+        assert before.stop == after.start
+    for index, group in enumerate(groups):
+        assert layout.select(index) == Layout(tuple(group), (len(group),))
+
+
+@given(groupings)
+def test_padding_finds_every_row(groups: list[list[int]]) -> None:
+    layout = layout_of(groups)
+    positions = layout.padded_positions
+    assert len(positions.unique()) == len(positions) == layout.starts[-1]
+    if layout.lengths:
+        assert torch.equal(layout.padded_mask.flatten().nonzero().flatten(), positions)
+
+
+@given(groupings, st.data())
+def test_finished_groups_keep_their_first_rows(
+    groups: list[list[int]], data: st.DataObject
+) -> None:
+    layout = layout_of(groups)
+    finished = tuple(data.draw(st.booleans()) for _ in groups)
+    kept, remaining = layout.keep_first_rows(finished)
+    expected, lengths = [], []
+    for index, group in enumerate(groups):
+        start = layout.rows[index].start
+        for length in group:
+            rows = 1 if finished[index] else length
+            expected += range(start, start + rows)
+            lengths.append(rows)
+            start += length
+    assert kept == expected
+    assert remaining == Layout(tuple(lengths), tuple(map(len, groups)))
+    assert any(finished) or remaining is layout
+
+
+def test_refuses_groups_that_do_not_match() -> None:
+    with pytest.raises(ValueError, match="groups hold 3 sequences, but lengths names 2"):
+        Layout((4, 5), (1, 2))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nestling.kernels import Layout, grouped_attention, pooled_attention
+
+from .buffers import poisoned, relative_error
+
+HEAD_DIM, HEADS, DIM = 5, 6, 23
+KEY, VALUE = poisoned(HEADS * HEAD_DIM, DIM, 10), poisoned(HEADS * HEAD_DIM, DIM, 11)
+VALUE_BIAS = poisoned(1, HEADS * HEAD_DIM, 12)[0]
+CASES = {
+    "uniform": (Layout((4, 4), (2,)), (6,), (23,)),
+    "ragged": (Layout((1, 9, 3), (3,)), (4,), (17,)),
+    "groups": (Layout((2, 7, 1, 5), (2, 0, 2)), (6, 1, 3), (23, 23, 9)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_attention_with_keys_and_values_computed(name: str) -> None:
+    layout, heads, dims = CASES[name]
+    asking = Layout((1,) * len(layout.lengths), layout.groups)
+    q, x = poisoned(len(asking.lengths), HEADS * HEAD_DIM), poisoned(layout.starts[-1], DIM, 1)
+    for r, a, h, d in zip(layout.rows, asking.rows, heads, dims, strict=True):
+        x[r, d:] = float("nan")
+        q[a, h * HEAD_DIM :] = float("nan")
+    y = pooled_attention(q, x, KEY, VALUE, VALUE_BIAS, asking, layout, heads, dims, HEAD_DIM)
+    for g, (h, d) in enumerate(zip(heads, dims, strict=True)):
+        if not layout.groups[g]:
+            continue
+        width, r = h * HEAD_DIM, layout.rows[g]
+        keys = F.linear(
+            x[r, :d].double(), KEY[:width, :d].double(), torch.full((width,), 0.7).double()
+        )
+        values = F.linear(
+            x[r, :d].double(), VALUE[:width, :d].double(), VALUE_BIAS[:width].double()
+        )
+        expected = grouped_attention(
+            q[asking.rows[g], :width].double(), keys, values,
+            asking.select(g), layout.select(g), (h,), HEAD_DIM,
+        )  # fmt: skip
+        assert relative_error(y[asking.rows[g], :width], expected) < 2e-6
+
+
+def test_writes_only_its_own_rows() -> None:
+    layout, asking = Layout((4, 3), (1, 1)), Layout((1, 1), (1, 1))
+    q, x = poisoned(2, HEADS * HEAD_DIM), poisoned(7, DIM)
+    out = torch.full((2, HEADS * HEAD_DIM), 3.0)
+    y = pooled_attention(
+        q, x, KEY, VALUE, VALUE_BIAS, asking, layout, (0, 2), (0, DIM), HEAD_DIM, out=out
+    )
+    assert y is out
+    assert (out[0] == 3).all()
+    assert (out[1, 2 * HEAD_DIM :] == 3).all()
+    assert (out[1, : 2 * HEAD_DIM] != 3).all()

@@ -1,0 +1,241 @@
+"""calibrate, evaluate, export and info from end to end, on texts that the small model judges."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nestling.models import Checkpoint, Predictor, load_checkpoint
+from nestling.models.batch import PackedBatch
+from nestling.models.calibration.calibrate import Target, calibrate
+from nestling.models.calibration.evidence import outcome
+from nestling.models.checkpoint import write_calibration
+from nestling.models.evaluation import answer, macro_f1
+from nestling.models.integrity import read_hashed_json, sha256_of
+from nestling.models.predictions import predict_all
+
+from ..conftest import LABELS, WORDS
+
+SECONDS = {"tiny": 1e-5, "small": 3e-5, "ta": 1e-3}
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(rng.choices(WORDS[4:], k=rng.randint(1, 20))) for _ in range(count)]
+
+
+def write_data(checkpoint: Checkpoint, path: Path, count: int, seed: int) -> Path:
+    """Texts whose label is what one of the three students says, mostly the TA."""
+    texts = sentences(count, seed)
+    ids = checkpoint.tokenizer.encode(texts)
+    answers = {
+        name: checkpoint.model(PackedBatch.of(ids, s.spec)).argmax(-1).tolist()
+        for name, s in checkpoint.students.items()
+    }
+    rng = random.Random(seed + 1)
+    judges = rng.choices(["ta", "small", "tiny"], weights=[0.9, 0.07, 0.03], k=count)
+    lines = [
+        json.dumps({"text": text, "label": LABELS[answers[judge][row]]})
+        for row, (text, judge) in enumerate(zip(texts, judges, strict=True))
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def nestling(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nestling.server.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def complaint(run: subprocess.CompletedProcess[str]) -> str:
+    """What a failed command said: one line, exit status 2, no traceback."""
+    assert run.returncode == 2, run.stderr
+    lines = run.stderr.strip().splitlines()
+    assert len(lines) == 1, run.stderr
+    return lines[0]
+
+
+def test_from_calibration_to_export(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = checkpoint.path
+    validation = write_data(checkpoint, tmp_path / "validation.jsonl", 900, 1)
+    test = write_data(checkpoint, tmp_path / "test.jsonl", 300, 2)
+    oos = tmp_path / "oos.jsonl"
+    oos.write_text(json.dumps({"text": "set alarm"}) + "\n")
+
+    run = nestling("calibrate", path, "--data", validation, "--max-drop", "0.2")
+    assert run.returncode == 0, run.stderr
+    assert "cascade drop-0.2" in run.stdout
+    first = load_checkpoint(path)
+    assert first.default == "drop-0.2"
+    guarantee = first.cascades["drop-0.2"].guarantee
+    assert guarantee is not None
+    assert guarantee.data_sha256 == sha256_of(validation)
+    assert guarantee.weights_sha256 == first.weights_sha256
+    assert guarantee.observed_risk < guarantee.alpha == 0.2
+    assert guarantee.examples + guarantee.ordering_examples == 900
+    assert all(s.temperature != 1 for s in first.students.values())
+
+    more = ["--loss", "disagreement", "--max-drop", "0.3", "--name", "quick"]
+    run = nestling("calibrate", path, "--data", validation, *more)
+    assert run.returncode == 0, run.stderr
+    second = load_checkpoint(path)
+    assert list(second.cascades) == ["drop-0.2", "quick"]
+    assert second.default == "drop-0.2"
+    assert second.cascades["drop-0.2"] == first.cascades["drop-0.2"]
+    assert second.students == first.students
+
+    out = tmp_path / "report"
+    run = nestling("evaluate", path, "--data", test, "--out", out, "--out-of-scope", oos,
+                   "--sample", "64", "--repeats", "2")  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert read_hashed_json(path / "report.json") == report
+    assert [p["name"] for p in report["policies"]] == ["tiny", "small", "ta", "drop-0.2", "quick"]
+    assert report["data"] == {"file": "test.jsonl", "examples": 300, "sha256": sha256_of(test)}
+    ta = report["policies"][2]
+    assert ta["relative_flops"] == ta["relative_seconds"] == 1
+    assert ta["breakage"] == ta["recovery"] == ta["drop"] == 0
+    for policy in report["policies"]:
+        assert policy["breakage"] - policy["recovery"] == pytest.approx(policy["drop"])
+        assert sum(policy["shares"].values()) == pytest.approx(1)
+    assert (out / "frontier.png").read_bytes().startswith(b"\x89PNG")
+    page = (out / "frontier.html").read_text()
+    assert "drop-0.2" in page
+    assert 'src="http' not in page
+
+    run = nestling("info", path)
+    assert run.returncode == 0, run.stderr
+    for word in ("tiny", "drop-0.2", "quick", first.weights_sha256):
+        assert word in run.stdout
+    assert nestling("export", path, "--student", "small", "--out", tmp_path / "hf").returncode == 0
+    assert (tmp_path / "hf" / "model.safetensors").is_file()
+
+
+def test_what_is_tested_is_what_is_served(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 700, 5)
+    texts = [json.loads(line)["text"] for line in data.read_text().splitlines()]
+    truth = truth_of(data)
+    predictions = predict_all(checkpoint, texts, data)
+    target = Target(0.2, 0.9)
+    result = calibrate(checkpoint, predictions, truth, SECONDS, target, "c", sha256_of(data))
+    write_calibration(checkpoint, result.temperatures, {"c": result.cascade}, "c")
+    loaded = load_checkpoint(checkpoint.path)
+    decisions = Predictor(loaded).predict(texts)
+    answers = answer(predictions, loaded.cascades["c"])
+    assert [len(d.steps) - 1 for d in decisions] == answers.stage.tolist()
+    assert [d.answer.label for d in decisions] == answers.label.tolist()
+    assert [d.flops for d in decisions] == pytest.approx(answers.flops.tolist())
+    forecast = loaded.cascades["c"].forecast
+    assert forecast is not None
+    shares = torch.bincount(answers.stage, minlength=len(loaded.cascades["c"].stages)) / len(texts)
+    assert list(forecast.shares) == pytest.approx(shares.tolist())
+    whole = predictions.flops(loaded.ta).mean().item()
+    assert forecast.relative_flops == pytest.approx(answers.flops.mean().item() / whole)
+
+
+def truth_of(path: Path) -> Tensor:
+    labels = [json.loads(line)["label"] for line in path.read_text().splitlines()]
+    return torch.tensor([LABELS.index(label) for label in labels])
+
+
+def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 500, 5)
+    texts = [json.loads(line)["text"] for line in data.read_text().splitlines()]
+    predictions = predict_all(checkpoint, texts, data)
+    first, second = (
+        calibrate(checkpoint, predictions, truth_of(data), SECONDS, Target(0.2), "c", "ab" * 32)
+        for _ in range(2)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-drop", "1.5"], "nestling: max-drop: 1.5 is not between 0 and 1"),
+        (["--confidence", "95"], "nestling: confidence: 95.0 is not between 0 and 1"),
+        (["--loss", "none"], "nestling: loss: 'none' is none of drop, disagreement"),
+        (["--name", "ta"], "nestling: name: 'ta' already names a policy of this checkpoint"),
+        (["--max-drop", "0.001"], "60 examples are too few to show a risk of at most 0.10% with "
+         "95% confidence, even without a single loss: it takes 3,"),
+        (["--label-column", "intent"], "no column 'intent'; there are text, label"),
+    ],
+)  # fmt: skip
+def test_calibrate_complains_in_one_line(
+    checkpoint: Checkpoint, tmp_path: Path, arguments: Sequence[str], message: str
+) -> None:
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 60, 1)
+    assert message in complaint(nestling("calibrate", checkpoint.path, "--data", data, *arguments))
+    assert not (checkpoint.path / "calibration.json").exists()
+
+
+def test_calibrate_says_what_would_be_needed(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Students that are wrong however sure they are."""
+    data = tmp_path / "data.jsonl"
+    texts = sentences(500, 3)
+    ta = checkpoint.model(
+        PackedBatch.of(checkpoint.tokenizer.encode(texts), checkpoint.ta.spec)
+    ).argmax(-1)
+    lines = [json.dumps({"text": t, "label": LABELS[i]}) for t, i in zip(texts, ta, strict=True)]
+    data.write_text("\n".join(lines))
+    said = complaint(nestling("calibrate", checkpoint.path, "--data", data, "--max-drop", "0.01"))
+    assert "no thresholds keep the drop below 1.00% with 95% confidence" in said or (
+        "no cascade is cheaper than the TA on these data" in said
+    )
+
+
+@pytest.mark.parametrize("command", ["calibrate", "evaluate"])
+def test_unknown_label_and_long_text(checkpoint: Checkpoint, tmp_path: Path, command: str) -> None:
+    data = tmp_path / "data.jsonl"
+    out = ["--out", tmp_path / "out"] if command == "evaluate" else []
+    data.write_text('{"text": "play", "label": "music"}\n{"text": "book", "label": "poetry"}\n')
+    said = complaint(nestling(command, checkpoint.path, "--data", data, *out))
+    assert said == f"nestling: {data}: row 2: label 'poetry' is none of the 5 known labels"
+    data.write_text(json.dumps({"text": "play " * 50, "label": "music"}) + "\n")
+    said = complaint(nestling(command, checkpoint.path, "--data", data, *out))
+    assert said == f"nestling: {data}: row 1: 52 tokens; the limit is 40"
+
+
+@pytest.mark.parametrize("command", ["info", "export"])
+def test_a_broken_checkpoint(checkpoint: Checkpoint, tmp_path: Path, command: str) -> None:
+    more = ["--student", "tiny", "--out", tmp_path / "out"] if command == "export" else []
+    with (checkpoint.path / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    said = complaint(nestling(command, checkpoint.path, *more))
+    assert said.startswith(f"nestling: {checkpoint.path / 'model.safetensors'}: its sha256 is")
+
+
+def test_macro_f1_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import f1_score
+
+    generator = torch.Generator().manual_seed(0)
+    label, truth = torch.randint(0, 9, (2, 80), generator=generator)
+    assert macro_f1(label, truth) == pytest.approx(f1_score(truth, label, average="macro"))
+    assert macro_f1(torch.tensor([3, 3]), torch.tensor([3, 5])) == pytest.approx(1 / 3)
+
+
+def test_costs_of_an_outcome_follow_the_length(checkpoint: Checkpoint) -> None:
+    from nestling.models.calibration.calibrate import gather
+
+    texts = sentences(50, 0)
+    predictions = predict_all(checkpoint, texts, "texts")
+    reference = predictions.labels("ta")
+    evidence = gather(predictions, reference, dict.fromkeys(SECONDS, 1.0), SECONDS)
+    assert not evidence.loss[-1].any()
+    for row, name in enumerate(("tiny", "small", "ta")):
+        assert evidence.cost[row].mean() == pytest.approx(SECONDS[name])
+    everything = outcome(evidence, torch.tensor([[1.0, 1.0, 0.0]]).double().numpy())
+    assert everything.cost[0] == pytest.approx(sum(SECONDS.values()))
