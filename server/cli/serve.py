@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,7 +73,6 @@ def serve(
     ] = Settings.drain_seconds,
 ) -> None:
     """Serve a checkpoint over HTTP."""
-    started = perf_counter()
     start(
         checkpoint,
         Settings(
@@ -90,11 +88,10 @@ def serve(
             threads=threads,
             drain_seconds=drain_seconds,
         ),
-        started,
     )
 
 
-def start(name: str | None, settings: Settings, started: float) -> None:
+def start(name: str | None, settings: Settings) -> None:
     """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
     import logging
 
@@ -107,11 +104,12 @@ def start(name: str | None, settings: Settings, started: float) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     torch.set_num_threads(settings.cpu_threads)
     device = device_of(settings)
+    title = Path(name or SHIPPED).resolve().name
     with bind(settings) as listener:
         loaded = load_checkpoint(_locate(name), getattr(torch, settings.dtype), device)
 
         def announce() -> None:
-            print(_greeting(loaded, url_of(listener), device, perf_counter() - started), flush=True)
+            print(_greeting(title, loaded, url_of(listener), device), flush=True)
 
         run(create_app(loaded, settings), settings, listener, announce)
 
@@ -126,11 +124,10 @@ def _locate(name: str | None) -> Path:
     return find(name)
 
 
-def _greeting(checkpoint: Checkpoint, url: str, device: str, seconds: float) -> str:
+def _greeting(title: str, checkpoint: Checkpoint, url: str, device: str) -> str:
     example = '{"inputs": "how do i say goodbye in french"}'
     return (
-        f"Nestling serves {checkpoint.path.name} ({len(checkpoint.students)} students, "
-        f"{len(checkpoint.architecture.labels)} labels, {device}) at {url}, "
-        f"ready after {seconds:.1f} s. Try:\n"
+        f"Nestling serves {title} ({len(checkpoint.students)} students, "
+        f"{len(checkpoint.architecture.labels)} labels, {device}) at {url}. Try:\n"
         f"  curl {url}/v1/classify -d '{example}'"
     )
