@@ -30,7 +30,7 @@ class Evidence:
 
     @property
     def texts(self) -> int:
-        return self.confidence.shape[1]
+        return int(self.confidence.shape[1])
 
     def select(self, rows: NDArray[np.int64]) -> Evidence:
         """Some of the texts."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,33 @@ from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.batch import PackedBatch
 from nestling.models.calibration.calibrate import Target, calibrate
 from nestling.models.calibration.evidence import outcome
-from nestling.models.checkpoint import write_calibration
+from nestling.models.checkpoint import write_calibration, write_checkpoint
 from nestling.models.evaluation import answer, macro_f1
 from nestling.models.integrity import read_hashed_json, sha256_of
 from nestling.models.predictions import predict_all
+from nestling.server.cli import main
 
-from ..conftest import LABELS, WORDS
+from ..conftest import (
+    LABELS,
+    WORDS,
+    tiny_architecture,
+    tiny_model,
+    tiny_students,
+    write_tokenizer,
+)
 
 SECONDS = {"tiny": 1e-5, "small": 3e-5, "ta": 1e-3}
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    """A small model that reads its words: its answers differ from text to text."""
+    state = tiny_model().state_dict()
+    state["tokens"] *= 4
+    path, tokenizer = tmp_path / "checkpoint", write_tokenizer(tmp_path / "tokenizer.json")
+    students = tiny_students()
+    write_checkpoint(path, tiny_architecture(), students, state, tokenizer, {}, torch.float32)
+    return load_checkpoint(path)
 
 
 def sentences(count: int, seed: int) -> list[str]:
@@ -50,25 +69,48 @@ def write_data(checkpoint: Checkpoint, path: Path, count: int, seed: int) -> Pat
     return path
 
 
-def nestling(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "nestling.server.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+@dataclass
+class Run:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """What a failed command said: one line, exit status 2, no traceback."""
+        assert self.status == 2, self.out
+        lines = self.err.strip().splitlines()
+        assert len(lines) == 1, self.err
+        return lines[0]
 
 
-def complaint(run: subprocess.CompletedProcess[str]) -> str:
-    """What a failed command said: one line, exit status 2, no traceback."""
-    assert run.returncode == 2, run.stderr
-    lines = run.stderr.strip().splitlines()
-    assert len(lines) == 1, run.stderr
-    return lines[0]
+Nestling = Callable[..., Run]
 
 
-def test_from_calibration_to_export(checkpoint: Checkpoint, tmp_path: Path) -> None:
+@pytest.fixture
+def nestling(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nestling:
+    """The command line, in this process: starting one anew for each command takes seconds."""
+
+    def run(*arguments: str | Path) -> Run:
+        monkeypatch.setattr(sys, "argv", ["nestling", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as exit_:
+            status = int(exit_.code or 0)
+        said = capsys.readouterr()
+        return Run(status, said.out, said.err)
+
+    return run
+
+
+def test_from_calibration_to_export(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path
+) -> None:
     path = checkpoint.path
     validation = write_data(checkpoint, tmp_path / "validation.jsonl", 900, 1)
     test = write_data(checkpoint, tmp_path / "test.jsonl", 300, 2)
@@ -76,8 +118,8 @@ def test_from_calibration_to_export(checkpoint: Checkpoint, tmp_path: Path) -> N
     oos.write_text(json.dumps({"text": "set alarm"}) + "\n")
 
     run = nestling("calibrate", path, "--data", validation, "--max-drop", "0.2")
-    assert run.returncode == 0, run.stderr
-    assert "cascade drop-0.2" in run.stdout
+    assert run.status == 0, run.err
+    assert "cascade drop-0.2" in run.out
     first = load_checkpoint(path)
     assert first.default == "drop-0.2"
     guarantee = first.cascades["drop-0.2"].guarantee
@@ -90,7 +132,7 @@ def test_from_calibration_to_export(checkpoint: Checkpoint, tmp_path: Path) -> N
 
     more = ["--loss", "disagreement", "--max-drop", "0.3", "--name", "quick"]
     run = nestling("calibrate", path, "--data", validation, *more)
-    assert run.returncode == 0, run.stderr
+    assert run.status == 0, run.err
     second = load_checkpoint(path)
     assert list(second.cascades) == ["drop-0.2", "quick"]
     assert second.default == "drop-0.2"
@@ -100,7 +142,7 @@ def test_from_calibration_to_export(checkpoint: Checkpoint, tmp_path: Path) -> N
     out = tmp_path / "report"
     run = nestling("evaluate", path, "--data", test, "--out", out, "--out-of-scope", oos,
                    "--sample", "64", "--repeats", "2")  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    assert run.status == 0, run.err
     report = json.loads((out / "report.json").read_text())
     assert read_hashed_json(path / "report.json") == report
     assert [p["name"] for p in report["policies"]] == ["tiny", "small", "ta", "drop-0.2", "quick"]
@@ -117,10 +159,10 @@ def test_from_calibration_to_export(checkpoint: Checkpoint, tmp_path: Path) -> N
     assert 'src="http' not in page
 
     run = nestling("info", path)
-    assert run.returncode == 0, run.stderr
+    assert run.status == 0, run.err
     for word in ("tiny", "drop-0.2", "quick", first.weights_sha256):
-        assert word in run.stdout
-    assert nestling("export", path, "--student", "small", "--out", tmp_path / "hf").returncode == 0
+        assert word in run.out
+    assert nestling("export", path, "--student", "small", "--out", tmp_path / "hf").status == 0
     assert (tmp_path / "hf" / "model.safetensors").is_file()
 
 
@@ -175,14 +217,21 @@ def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_pat
     ],
 )  # fmt: skip
 def test_calibrate_complains_in_one_line(
-    checkpoint: Checkpoint, tmp_path: Path, arguments: Sequence[str], message: str
+    checkpoint: Checkpoint,
+    nestling: Nestling,
+    tmp_path: Path,
+    arguments: Sequence[str],
+    message: str,
 ) -> None:
     data = write_data(checkpoint, tmp_path / "data.jsonl", 60, 1)
-    assert message in complaint(nestling("calibrate", checkpoint.path, "--data", data, *arguments))
+    run = nestling("calibrate", checkpoint.path, "--data", data, *arguments)
+    assert message in run.complaint
     assert not (checkpoint.path / "calibration.json").exists()
 
 
-def test_calibrate_says_what_would_be_needed(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_calibrate_says_what_would_be_needed(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path
+) -> None:
     """Students that are wrong however sure they are."""
     data = tmp_path / "data.jsonl"
     texts = sentences(500, 3)
@@ -191,30 +240,34 @@ def test_calibrate_says_what_would_be_needed(checkpoint: Checkpoint, tmp_path: P
     ).argmax(-1)
     lines = [json.dumps({"text": t, "label": LABELS[i]}) for t, i in zip(texts, ta, strict=True)]
     data.write_text("\n".join(lines))
-    said = complaint(nestling("calibrate", checkpoint.path, "--data", data, "--max-drop", "0.01"))
+    said = nestling("calibrate", checkpoint.path, "--data", data, "--max-drop", "0.01").complaint
     assert "no thresholds keep the drop below 1.00% with 95% confidence" in said or (
         "no cascade is cheaper than the TA on these data" in said
     )
 
 
 @pytest.mark.parametrize("command", ["calibrate", "evaluate"])
-def test_unknown_label_and_long_text(checkpoint: Checkpoint, tmp_path: Path, command: str) -> None:
+def test_unknown_label_and_long_text(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path, command: str
+) -> None:
     data = tmp_path / "data.jsonl"
     out = ["--out", tmp_path / "out"] if command == "evaluate" else []
     data.write_text('{"text": "play", "label": "music"}\n{"text": "book", "label": "poetry"}\n')
-    said = complaint(nestling(command, checkpoint.path, "--data", data, *out))
+    said = nestling(command, checkpoint.path, "--data", data, *out).complaint
     assert said == f"nestling: {data}: row 2: label 'poetry' is none of the 5 known labels"
     data.write_text(json.dumps({"text": "play " * 50, "label": "music"}) + "\n")
-    said = complaint(nestling(command, checkpoint.path, "--data", data, *out))
+    said = nestling(command, checkpoint.path, "--data", data, *out).complaint
     assert said == f"nestling: {data}: row 1: 52 tokens; the limit is 40"
 
 
 @pytest.mark.parametrize("command", ["info", "export"])
-def test_a_broken_checkpoint(checkpoint: Checkpoint, tmp_path: Path, command: str) -> None:
+def test_a_broken_checkpoint(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path, command: str
+) -> None:
     more = ["--student", "tiny", "--out", tmp_path / "out"] if command == "export" else []
     with (checkpoint.path / "model.safetensors").open("ab") as file:
         file.write(b"x")
-    said = complaint(nestling(command, checkpoint.path, *more))
+    said = nestling(command, checkpoint.path, *more).complaint
     assert said.startswith(f"nestling: {checkpoint.path / 'model.safetensors'}: its sha256 is")
 
 
