@@ -143,6 +143,7 @@ def write_checkpoint(
     try:
         tensors = {name: t.detach().to("cpu", dtype).contiguous() for name, t in weights.items()}
         save_file(tensors, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(0o644)  # the library keeps it from everyone else
         shutil.copyfile(tokenizer, temporary / TOKENIZER)
         config = {
             "schema": SCHEMA,
