@@ -46,7 +46,7 @@ class FineTuning:
         self, teacher: MeanTeacher, train: Examples, validation: Examples, recipe: Recipe
     ) -> None:
         self.module = _LabelLoss(teacher, recipe)
-        self.slow: dict[nn.Parameter, float] = {}
+        self.relative_rates = dict.fromkeys(teacher.head.parameters(), recipe.head_rate)
         self._teacher, self._full = teacher, StudentSpec.full(teacher.model.architecture)
         self._train, self._validation, self._recipe = train, validation, recipe
 

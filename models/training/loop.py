@@ -30,8 +30,8 @@ class Objective(Protocol):
     name: str
     module: nn.Module
     """Forward gives the losses by name; their sum is minimised."""
-    slow: Mapping[nn.Parameter, float]
-    """Parameters that learn more slowly, and their learning rate relative to the others'."""
+    relative_rates: Mapping[nn.Parameter, float]
+    """Parameters with a learning rate of their own, relative to the others'."""
 
     def inputs(self, step: int, rank: int, processes: int) -> tuple[Any, ...]:
         """Arguments of the module's forward for this process' share of a step."""
@@ -96,7 +96,7 @@ def _parameter_groups(objective: Objective, weight_decay: float) -> list[dict[st
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in objective.module.parameters():
         if parameter.requires_grad:
-            relative = objective.slow.get(parameter, 1.0)
+            relative = objective.relative_rates.get(parameter, 1.0)
             decay = weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((relative, decay), []).append(parameter)
     return [

@@ -68,7 +68,7 @@ class JointTraining:
         recipe: Recipe,
     ) -> None:
         self.module = _JointLoss(model, students, recipe)
-        self.slow = _of_the_ta_alone(model, students, recipe.ta_rate)
+        self.relative_rates = _of_the_ta_alone(model, students, recipe.ta_rate)
         self._model, self._students = model, dict(students)
         self._full = StudentSpec.full(model.architecture)
         self._train, self._targets, self._pool = train, targets, pool

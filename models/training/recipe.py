@@ -37,6 +37,8 @@ class Recipe:
     """MatTA (Verma et al. 2025, arXiv 2505.23337) for text classification.
 
     finetune: how an encoder without a classifier becomes the teacher.
+    head_rate: learning rate of its new classifier, relative to the encoder's: a classifier that
+    lags behind distorts the encoder (Kumar et al. 2022, arXiv 2202.10054).
     joint: how TA and students are trained together.
     pool: texts recombined from the training texts, per training text, judged by the teacher.
     pool_batch: such texts that each student sees per step, beside the labelled batch.
@@ -48,8 +50,9 @@ class Recipe:
     importance_batches: how many batches the importance order is taken from.
     """
 
-    finetune: Phase = Phase(epochs=6, batch_size=64, learning_rate=1e-4)
-    joint: Phase = Phase(epochs=10, batch_size=32, learning_rate=5e-4, warmup=0.05, dropout=0.0)
+    finetune: Phase = Phase(epochs=5, batch_size=64, learning_rate=1e-4)
+    head_rate: float = 20.0
+    joint: Phase = Phase(epochs=8, batch_size=32, learning_rate=5e-4, warmup=0.05, dropout=0.0)
     smoothing: float = 0.1
     pool: int = 8
     pool_batch: int = 96
