@@ -202,7 +202,9 @@ class _Run:
     def _kept(self, name: str, build: Callable[[], Weights]) -> Weights:
         """What `build` gives, from the working directory if an earlier run left it there."""
         path = self.work / f"{name}.safetensors"
-        if not path.exists():
+        missing = not path.exists()
+        self.accelerator.wait_for_everyone()  # all have looked before the first one writes
+        if missing:
             weights = {n: t.detach().cpu().contiguous() for n, t in build().items()}
             if self.accelerator.is_main_process:
                 temporary = path.with_suffix(".unfinished")

@@ -80,12 +80,12 @@ def test_killed_and_resumed_equals_unbroken(workshop: Workshop) -> None:
 
 
 def test_two_processes_train_one_model(workshop: Workshop) -> None:
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2"]
-    launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    launcher += ["--main_process_port=0", "-m", "nestling.server.cli"]
+    # What `accelerate launch` starts for several GPUs, on CPUs.
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher += ["--nproc-per-node=2", "-m", "nestling.server.cli"]
     result = subprocess.run(
         [*launcher, *arguments(workshop, "out")],
-        env=ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1"},
+        env=ENVIRONMENT | {"ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
         check=False,
