@@ -150,9 +150,10 @@ class NestedTransformer(nn.Module):
         self.positions = nn.Parameter(torch.empty(a.max_tokens, a.dim).normal_(std=0.02))
         self.segment = nn.Parameter(torch.zeros(a.dim))
         self.embedding_norm = Norm(a.dim, a.norm_eps)
-        self.layers = nn.ModuleList(Layer(a) for _ in range(a.layers))
+        layers = [Layer(a) for _ in range(a.layers)]
         # The last layer's one query adds the same to all scores through this bias: no gradient.
-        self.layers[-1].key.bias.requires_grad_(False)
+        layers[-1].key.bias.requires_grad_(False)
+        self.layers = nn.ModuleList(layers)
         self.pooler = Linear(a.dim, a.dim, "tanh")
         self.classifier = Linear(len(a.labels), a.dim)
 
@@ -189,7 +190,8 @@ class NestedTransformer(nn.Module):
         layout = Layout((1,) * len(batch.layout.lengths), batch.layout.groups)
         labels = len(self.architecture.labels)
         d = tuple(s.dim for s in batch.students)
-        return self.classifier(pooled, layout, (labels,) * len(d), d)
+        logits: Tensor = self.classifier(pooled, layout, (labels,) * len(d), d)
+        return logits
 
     def encode(
         self,

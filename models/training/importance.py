@@ -35,7 +35,8 @@ def importance_order(
     ffn = [torch.zeros(a.ffn) for _ in range(a.layers)]
     for batch, labels in batches:
         model.zero_grad()
-        label_loss(teacher(batch), labels.to(model.tokens.device)).backward()
+        loss = label_loss(teacher(batch), labels.to(model.tokens.device))
+        torch.autograd.backward(loss)
         effect = {
             name: (p.detach() * p.grad).cpu()
             for name, p in model.named_parameters()

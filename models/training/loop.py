@@ -27,11 +27,17 @@ STATE = "step-"
 class Objective(Protocol):
     """What a phase optimises."""
 
-    name: str
-    module: nn.Module
-    """Forward gives the losses by name; their sum is minimised."""
-    relative_rates: Mapping[nn.Parameter, float]
-    """Parameters with a learning rate of their own, relative to the others'."""
+    @property
+    def name(self) -> str:
+        """Of the phase, in messages and in the working directory."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Forward gives the losses by name; their sum is minimised."""
+
+    @property
+    def relative_rates(self) -> Mapping[nn.Parameter, float]:
+        """Parameters with a learning rate of their own, relative to the others'."""
 
     def inputs(self, step: int, rank: int, processes: int) -> tuple[Any, ...]:
         """Arguments of the module's forward for this process' share of a step."""

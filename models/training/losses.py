@@ -44,7 +44,7 @@ def relation_loss(student: Tensor, teacher: Tensor, mask: Tensor, relation_heads
 
 
 def _relations(x: Tensor, mask: Tensor, heads: int) -> Tensor:
-    split = x.float().unflatten(-1, (heads, -1)).transpose(1, 2)
+    split = x.float().reshape(*x.shape[:2], heads, -1).transpose(1, 2)
     scores = split @ split.transpose(-1, -2) * split.shape[-1] ** -0.5
     hidden = torch.finfo(scores.dtype).min  # finite, so that 0 · (log 0 − log 0) stays 0
     return F.log_softmax(scores.masked_fill(~mask[:, None, None, :], hidden), dim=-1)

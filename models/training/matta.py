@@ -107,7 +107,7 @@ def sandwich(students: Sequence[str], step: int, seed: int) -> tuple[str, ...]:
     """The smallest student, and one of the others by lot; the TA, the largest, always trains."""
     if len(students) < 2:
         return tuple(students)
-    between = np.random.default_rng([seed, step]).integers(1, len(students))
+    between = int(np.random.default_rng([seed, step]).integers(1, len(students)))
     return students[0], students[between]
 
 

@@ -60,10 +60,15 @@ def train(
             f"{missing.name} is not installed; training needs `pip install nestling[train]`"
         ) from missing
 
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    joint = {name: value for name, value in given.items() if value is not None}
-    recipe = Recipe()
-    recipe = replace(recipe, seed=seed, joint=replace(recipe.joint, **joint))
+    recipe = Recipe(seed=seed)
+    joint = recipe.joint
+    if epochs is not None:
+        joint = replace(joint, epochs=epochs)
+    if batch_size is not None:
+        joint = replace(joint, batch_size=batch_size)
+    if learning_rate is not None:
+        joint = replace(joint, learning_rate=learning_rate)
+    recipe = replace(recipe, joint=joint)
     if finetune_epochs is not None:
         recipe = replace(recipe, finetune=replace(recipe.finetune, epochs=finetune_epochs))
     if pool is not None:
