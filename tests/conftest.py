@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Before anything loads a numerical library: on models this small more threads only wait for each
+# other, and by far the longest where other work shares the cores. Child processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch

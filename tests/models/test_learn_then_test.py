@@ -76,7 +76,7 @@ def test_the_stated_risk_is_exceeded_in_at_most_delta_of_redraws(
     for seed in range(REDRAWS):
         rng = np.random.default_rng(seed)
         drawn = whole.select(rng.integers(0, whole.texts, n))
-        parts = split(n, alpha, CONFIDENCE, seed)
+        parts = split(n, alpha, CONFIDENCE, REDRAWS + seed)
         allowed = losses_allowed(len(parts.testing), alpha, CONFIDENCE)
         tested = plan(drawn.select(parts.ordering), (allowed + 0.5) / len(parts.testing))
         chosen, all_of_it = drawn.stages(tested.stages), whole.stages(tested.stages)

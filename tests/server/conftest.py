@@ -17,10 +17,6 @@ from nestling.models.checkpoint import write_calibration, write_checkpoint
 from ..conftest import WORDS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
 from .serving import Server, serve
 
-# Operations of a tiny model are too short to share, and two threads on a busy machine wait for
-# each other far longer than they work.
-torch.set_num_threads(1)
-
 TEMPERATURES = {"tiny": 1.3, "small": 1.1}
 
 

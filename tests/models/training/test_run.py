@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -18,7 +17,7 @@ from nestling.models import Predictor, load_checkpoint
 
 from .conftest import Workshop, write_data
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
 SHORT = ["--epochs", "3", "--finetune-epochs", "2", "--batch-size", "16", "--pool", "2"]
 
 
@@ -147,8 +146,3 @@ def test_other_settings_do_not_resume(workshop: Workshop) -> None:
     work.mkdir()
     (work / "settings.json").write_text("{}")
     assert "left by a run with other settings" in refused(workshop)
-
-
-@pytest.fixture(autouse=True)
-def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENVIRONMENT, "HF_HUB_OFFLINE", "1")
