@@ -117,26 +117,26 @@ def test_from_calibration_to_export(
     oos = tmp_path / "oos.jsonl"
     oos.write_text(json.dumps({"text": "set alarm"}) + "\n")
 
-    run = nestling("calibrate", path, "--data", validation, "--max-drop", "0.2")
+    run = nestling("calibrate", path, "--data", validation, "--max-drop", "0.3")
     assert run.status == 0, run.err
-    assert "cascade drop-0.2" in run.out
+    assert "cascade drop-0.3" in run.out
     first = load_checkpoint(path)
-    assert first.default == "drop-0.2"
-    guarantee = first.cascades["drop-0.2"].guarantee
+    assert first.default == "drop-0.3"
+    guarantee = first.cascades["drop-0.3"].guarantee
     assert guarantee is not None
     assert guarantee.data_sha256 == sha256_of(validation)
     assert guarantee.weights_sha256 == first.weights_sha256
-    assert guarantee.observed_risk < guarantee.alpha == 0.2
+    assert guarantee.observed_risk < guarantee.alpha == 0.3
     assert guarantee.examples + guarantee.ordering_examples == 900
     assert all(s.temperature != 1 for s in first.students.values())
 
-    more = ["--loss", "disagreement", "--max-drop", "0.3", "--name", "quick"]
+    more = ["--loss", "disagreement", "--max-drop", "0.5", "--name", "quick"]
     run = nestling("calibrate", path, "--data", validation, *more)
     assert run.status == 0, run.err
     second = load_checkpoint(path)
-    assert list(second.cascades) == ["drop-0.2", "quick"]
-    assert second.default == "drop-0.2"
-    assert second.cascades["drop-0.2"] == first.cascades["drop-0.2"]
+    assert list(second.cascades) == ["drop-0.3", "quick"]
+    assert second.default == "drop-0.3"
+    assert second.cascades["drop-0.3"] == first.cascades["drop-0.3"]
     assert second.students == first.students
 
     out = tmp_path / "report"
@@ -145,7 +145,7 @@ def test_from_calibration_to_export(
     assert run.status == 0, run.err
     report = json.loads((out / "report.json").read_text())
     assert read_hashed_json(path / "report.json") == report
-    assert [p["name"] for p in report["policies"]] == ["tiny", "small", "ta", "drop-0.2", "quick"]
+    assert [p["name"] for p in report["policies"]] == ["tiny", "small", "ta", "drop-0.3", "quick"]
     assert report["data"] == {"file": "test.jsonl", "examples": 300, "sha256": sha256_of(test)}
     ta = report["policies"][2]
     assert ta["relative_flops"] == ta["relative_seconds"] == 1
@@ -155,12 +155,12 @@ def test_from_calibration_to_export(
         assert sum(policy["shares"].values()) == pytest.approx(1)
     assert (out / "frontier.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "frontier.html").read_text()
-    assert "drop-0.2" in page
+    assert "drop-0.3" in page
     assert 'src="http' not in page
 
     run = nestling("info", path)
     assert run.status == 0, run.err
-    for word in ("tiny", "drop-0.2", "quick", first.weights_sha256):
+    for word in ("tiny", "drop-0.3", "quick", first.weights_sha256):
         assert word in run.out
     assert nestling("export", path, "--student", "small", "--out", tmp_path / "hf").status == 0
     assert (tmp_path / "hf" / "model.safetensors").is_file()
