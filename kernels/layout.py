@@ -49,6 +49,8 @@ class Layout:
 
     def select(self, group: int) -> Layout:
         """One group's layout, as a batch of its own."""
+        if len(self.groups) == 1:
+            return self
         lengths = self.lengths[self.members[group]]
         return Layout(lengths, (len(lengths),))
 
@@ -83,11 +85,16 @@ class Layout:
     @cached_property
     def padded_positions(self) -> Tensor:
         """Where each row lies once every sequence is padded to the longest: (rows,) int64."""
-        positions: list[int] = []
-        for sequence, length in enumerate(self.lengths):
-            start = sequence * self.longest
-            positions.extend(range(start, start + length))
-        return torch.tensor(positions, dtype=torch.int64)
+        return self.padded_mask.flatten().nonzero().flatten()
+
+    @cached_property
+    def padded_rows(self) -> Tensor:
+        """Which row stands where once every sequence is padded to the longest: (sequences ·
+        longest,) int64. The padding repeats the sequence's own first row.
+        """
+        starts = torch.tensor(self.starts[:-1], dtype=torch.int64)[:, None]
+        places = torch.arange(self.longest) * self.padded_mask
+        return (starts + places).flatten()
 
     @cached_property
     def padded_mask(self) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ class PackedBatch:
         layout = Layout(self.layout.lengths, (len(self.layout.lengths),))
         return PackedBatch(self.tokens, layout, (student,))
 
-    @property
+    @cached_property
     def positions(self) -> Tensor:
         """Each token's place in its sequence: (rows,) int64."""
         starts = torch.tensor(self.layout.starts[:-1], dtype=torch.int64)

@@ -71,8 +71,7 @@ def _attend(
     sequences, width = q.shape
     head_dim, d = width // heads, x.shape[1]
     if not keys.uniform:
-        grid = x.new_zeros(sequences * keys.longest, d)
-        x = grid.index_copy(0, keys.padded_positions.to(x.device), x)
+        x = x.index_select(0, keys.padded_rows.to(x.device))
     x = x.reshape(sequences, keys.longest, d)
     asked = torch.einsum("shc,hcd->shd", q.view(sequences, heads, -1), w_k.view(heads, -1, d))
     scores = torch.bmm(asked, x.transpose(1, 2)) * head_dim**-0.5

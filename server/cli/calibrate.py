@@ -80,8 +80,9 @@ SAMPLE = 512
 
 
 def _show(checkpoint: Checkpoint, result: Calibrated, target: Target, default: str) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from .console import wide_console
 
     cascade = result.cascade
     guarantee, forecast = cascade.guarantee, cascade.forecast
@@ -94,7 +95,7 @@ def _show(checkpoint: Checkpoint, result: Calibrated, target: Target, default: s
         threshold = f"{stage.threshold:.4f}" if stage.threshold > 0 else "always"
         temperature = f"{stage.student.temperature:.3f}"
         table.add_row(stage.student.name, threshold, temperature, f"{share:.1%}")
-    console = Console()
+    console = wide_console()
     console.print(table)
     console.print(
         f"Expected cost against the TA alone: {1 / forecast.relative_flops:.1f}× fewer FLOPs, "

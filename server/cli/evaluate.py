@@ -78,6 +78,7 @@ def evaluate(
     write_hashed_json(loaded.path / REPORT, report)
     _show(results, f"{checkpoint} on {data.name}")
     typer.echo(f"{out}: report.json, frontier.png, frontier.html")
+    typer.echo(json.dumps({"benchmark": "evaluate", **_summary(results)}))
 
 
 def _hardware() -> dict[str, Any]:
@@ -98,15 +99,28 @@ def _hardware() -> dict[str, Any]:
     }
 
 
+def _summary(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """What a script reads off the last line."""
+    return {
+        r.name: {
+            "accuracy": round(r.accuracy, 5),
+            "relative_flops": round(r.relative_flops, 5),
+            "relative_seconds": round(r.relative_seconds, 5),
+        }
+        for r in results
+    }
+
+
 def _show(results: Sequence[Result], title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from .console import wide_console
 
     table = Table(title=title)
     columns = ("policy", "accuracy", "macro F1", "ECE", "MFLOPs", "of TA", "ms/text", "of TA",
                "breakage", "recovery")  # fmt: skip
     for column in columns:
-        table.add_column(column, justify="left" if column == "policy" else "right")
+        table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=True)
     for r in results:
         spread = (r.seconds.high - r.seconds.low) / 2 * 1e3
         table.add_row(
@@ -122,7 +136,7 @@ def _show(results: Sequence[Result], title: str) -> None:
             f"{r.recovery:.2%}",
             end_section=r.kind == "ta",
         )
-    console = Console()
+    console = wide_console()
     console.print(table)
     for r in results:
         if r.kind == "cascade":

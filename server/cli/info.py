@@ -21,13 +21,12 @@ def info(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint directory or Hub id.")],
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
-    from rich.console import Console
-
     from ...models.checkpoint import load_checkpoint
     from ...models.pretrained import find
+    from .console import wide_console
 
     loaded = load_checkpoint(find(checkpoint))
-    console = Console()
+    console = wide_console()
     console.print(_students(loaded))
     if loaded.cascades:
         console.print(_cascades(loaded))
