@@ -8,7 +8,14 @@ from torch import Tensor
 
 from ..architecture import Architecture
 from ..spec import StudentSpec
-from .encoder import export_config, export_encoder, import_encoder, read_architecture
+from .encoder import (
+    export_config,
+    export_encoder,
+    export_head,
+    import_encoder,
+    import_head,
+    read_architecture,
+)
 
 HEAD = {"pooler": "bert.pooler.dense", "classifier": "classifier"}
 
@@ -23,11 +30,7 @@ def import_weights(weights: dict[str, Tensor], architecture: Architecture) -> di
                for name, tensor in weights.items()}  # fmt: skip
     encoder = {name.removeprefix("bert."): tensor for name, tensor in weights.items()}
     imported = import_encoder(encoder, architecture, position_offset=0)
-    for ours, theirs in HEAD.items():
-        for kind in ("weight", "bias"):
-            if f"{theirs}.{kind}" in weights:
-                imported[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
-    return imported
+    return imported | import_head(weights, HEAD)
 
 
 def export(
@@ -41,9 +44,4 @@ def export(
     }
     encoder = export_encoder(weights, spec, architecture, position_offset=0)
     exported = {"bert." + name: tensor for name, tensor in encoder.items()}
-    d = spec.dim
-    exported["bert.pooler.dense.weight"] = weights["pooler.weight"][:d, :d]
-    exported["bert.pooler.dense.bias"] = weights["pooler.bias"][:d]
-    exported["classifier.weight"] = weights["classifier.weight"][:, :d]
-    exported["classifier.bias"] = weights["classifier.bias"]
-    return config, exported
+    return config, exported | export_head(weights, HEAD, spec.dim)

@@ -76,6 +76,26 @@ def import_encoder(
     return imported
 
 
+def import_head(weights: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
+    """Pooler and classifier, by the family's names for them; left out where there are none."""
+    return {
+        f"{ours}.{kind}": weights[f"{theirs}.{kind}"]
+        for ours, theirs in names.items()
+        for kind in ("weight", "bias")
+        if f"{theirs}.{kind}" in weights
+    }
+
+
+def export_head(weights: dict[str, Tensor], names: dict[str, str], d: int) -> dict[str, Tensor]:
+    """A student's pooler and classifier, by the family's names for them."""
+    return {
+        names["pooler"] + ".weight": weights["pooler.weight"][:d, :d],
+        names["pooler"] + ".bias": weights["pooler.bias"][:d],
+        names["classifier"] + ".weight": weights["classifier.weight"][:, :d],
+        names["classifier"] + ".bias": weights["classifier.bias"],
+    }
+
+
 def export_config(spec: StudentSpec, a: Architecture, position_offset: int) -> dict[str, Any]:
     """The config of a student alone.
 

@@ -8,7 +8,14 @@ from torch import Tensor
 
 from ..architecture import Architecture
 from ..spec import StudentSpec
-from .encoder import export_config, export_encoder, import_encoder, read_architecture
+from .encoder import (
+    export_config,
+    export_encoder,
+    export_head,
+    import_encoder,
+    import_head,
+    read_architecture,
+)
 
 HEAD = {"pooler": "classifier.dense", "classifier": "classifier.out_proj"}
 POSITION_OFFSET = 2
@@ -23,11 +30,7 @@ def import_weights(weights: dict[str, Tensor], architecture: Architecture) -> di
     """From `RobertaForSequenceClassification`, or `RobertaModel`, whose pooler is not used."""
     encoder = {name.removeprefix("roberta."): tensor for name, tensor in weights.items()}
     imported = import_encoder(encoder, architecture, POSITION_OFFSET)
-    for ours, theirs in HEAD.items():
-        for kind in ("weight", "bias"):
-            if f"{theirs}.{kind}" in weights:
-                imported[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
-    return imported
+    return imported | import_head(weights, HEAD)
 
 
 def export(
@@ -43,9 +46,4 @@ def export(
     }
     encoder = export_encoder(weights, spec, architecture, POSITION_OFFSET)
     exported = {"roberta." + name: tensor for name, tensor in encoder.items()}
-    d = spec.dim
-    exported["classifier.dense.weight"] = weights["pooler.weight"][:d, :d]
-    exported["classifier.dense.bias"] = weights["pooler.bias"][:d]
-    exported["classifier.out_proj.weight"] = weights["classifier.weight"][:, :d]
-    exported["classifier.out_proj.bias"] = weights["classifier.bias"]
-    return config, exported
+    return config, exported | export_head(weights, HEAD, spec.dim)
