@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from .architecture import Architecture
@@ -35,6 +35,7 @@ from .integrity import (
     sha256_of,
     verify,
     write_hashed_json,
+    write_weights,
 )
 from .spec import StudentSpec
 from .tokenizer import TextTokenizer
@@ -141,9 +142,8 @@ def write_checkpoint(
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.mkdir()
     try:
-        tensors = {name: t.detach().to("cpu", dtype).contiguous() for name, t in weights.items()}
-        save_file(tensors, temporary / WEIGHTS)
-        (temporary / WEIGHTS).chmod(0o644)  # the library keeps it from everyone else
+        tensors = {name: tensor.detach().to("cpu", dtype) for name, tensor in weights.items()}
+        write_weights(tensors, temporary / WEIGHTS)
         shutil.copyfile(tokenizer, temporary / TOKENIZER)
         config = {
             "schema": SCHEMA,

@@ -8,13 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from .checkpoint import TOKENIZER, Checkpoint
+from .checkpoint import TOKENIZER, WEIGHTS, Checkpoint
 from .errors import NestlingError
 from .families import named
-from .integrity import flush
+from .integrity import flush, write_weights
 
 SPECIAL_TOKENS = {
     "unk_token": ("[UNK]", "<unk>"),
@@ -57,8 +56,7 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
     temporary.mkdir()
     try:
         _write_json(temporary / "config.json", config)
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        write_weights({n: t.cpu() for n, t in tensors.items()}, temporary / WEIGHTS)
         shutil.copyfile(checkpoint.path / TOKENIZER, temporary / "tokenizer.json")
         _write_json(temporary / "tokenizer_config.json", _tokenizer_config(checkpoint, config))
         for file in temporary.iterdir():
