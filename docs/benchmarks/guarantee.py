@@ -12,6 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +72,9 @@ def main() -> None:
         json.dumps(
             {
                 "benchmark": "guarantee",
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "versions": {name: version(name) for name in ("nestling", "numpy", "torch")},
                 "population": whole.texts,
                 "examples": n,
                 "alpha": alpha,
