@@ -1,38 +1,63 @@
 """What each ingredient of the training recipe buys: the same short run with one thing changed.
 
     python docs/benchmarks/recipe.py --teacher ENCODER --data train.jsonl \\
-        --validation validation.jsonl --work DIR [--epochs 2] [--only default no-pool …]
+        --validation validation.jsonl --test test.jsonl --work DIR [--epochs 1] [--only plain …]
 
-A run keeps its fine-tuned teacher and the soft targets in `<out>.training/` while it lasts. Copies
-of those two files in DIR spare every variant from making them anew. Prints a JSON line per variant
-and all of them as the last line.
+Fine-tunes the teacher once, measures it, and lets every variant start from it. DIR keeps the
+teacher and the results, so that a run that was killed goes on. Prints a JSON line per variant and
+all of them as the last line.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
 
 from nestling.models import load_checkpoint
 from nestling.models.data import label_indices, read_labelled
+from nestling.models.predictions import Predictions, predict_all
+from nestling.models.spec import StudentSpec
 from nestling.models.training.examples import Examples, accuracy
+from nestling.models.training.progress import Progress
 from nestling.models.training.recipe import Recipe
-from nestling.models.training.run import Options, train
+from nestling.models.training.run import Options, TrainingRun, train
 
-VARIANTS = {
-    "default": {},
-    "no-pool": {"pool_batch": 0},
-    "ta-without-pool": {"pool_ta": 0},
-    "one-rate": {"ta_rate": 1.0},
-    "no-labels": {"label_weight": 0.0},
-    "unordered": {"importance_batches": 0},
+TEACHERS: dict[str, dict[str, Any]] = {
+    "teacher": {},
+    "teacher, one rate": {"head_rate": 1.0},
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "no pool": {"pool_batch": 0},
+    "no pool for the TA": {"pool_ta": 0},
+    "one rate": {"ta_rate": 1.0},
+    "no labels": {"label_weight": 0.0},
+    "temperature 1": {"temperature": 1.0},
+    "dropout": {"dropout": 0.1},
+    "no importance order": {"importance_batches": 0},
     "relations": {"relation_weight": 0.1},
 }
-SHARED = ("teacher.safetensors", "targets.safetensors")
+SHAPES: dict[str, dict[str, Any]] = {  # of a student with about 2 % of the TA's FLOPs, alone
+    "last layer": {"layers": [5], "dim": 384, "heads": [12], "ffn": [1536]},
+    "first layer": {"layers": [0], "dim": 384, "heads": [12], "ffn": [1536]},
+    "last layer, a third of the heads": {"layers": [5], "dim": 384, "heads": [4], "ffn": [1536]},
+    "two narrow layers": {"layers": [2, 5], "dim": 96, "heads": [4, 4], "ffn": [384, 384]},
+}
+KEPT = ("teacher.safetensors", "targets.safetensors")
 
 
 def main() -> None:
@@ -40,39 +65,114 @@ def main() -> None:
     parser.add_argument("--teacher", required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--validation", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--epochs", type=int, default=1)
+    names = [*TEACHERS, *RECIPES, *SHAPES]
+    parser.add_argument("--only", nargs="*", choices=names, default=names)
     given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
     results = []
-    for name in given.only:
-        recipe = replace(Recipe(), **VARIANTS[name])
-        recipe = replace(recipe, joint=replace(recipe.joint, epochs=given.epochs))
-        results.append(run(name, recipe, given))
+    for name in dict.fromkeys(["teacher", *given.only]):
+        file = given.work / f"{name}.json"
+        if not file.exists():
+            file.write_text(json.dumps(measure(name, given)), "utf-8")
+        results.append(json.loads(file.read_text("utf-8")))
         print(json.dumps(results[-1]), flush=True)
-    print(json.dumps({"benchmark": "recipe", "epochs": given.epochs, "variants": results}))
+    summary = {
+        "benchmark": "recipe",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
+        "epochs": given.epochs,
+        "variants": results,
+    }
+    print(json.dumps(summary))
 
 
-def run(name: str, recipe: Recipe, given: argparse.Namespace) -> dict[str, object]:
-    """Train one variant and measure its students on the validation texts."""
+def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """One variant: its seconds and its accuracies, in percent."""
+    started = time.monotonic()
+    if name in TEACHERS:
+        result = teacher(name, given)
+    else:
+        recipe = Recipe()
+        changes = dict(RECIPES.get(name, {}))
+        joint = replace(recipe.joint, epochs=given.epochs, dropout=changes.pop("dropout", 0.0))
+        result = students(name, replace(recipe, joint=joint, **changes), given)
+    return {"variant": name, "seconds": round(time.monotonic() - started)} | result
+
+
+def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Fine-tune the teacher; keep it and its soft targets if it is the one for all variants."""
+    recipe = replace(Recipe(), **TEACHERS[name])
+    options = Options(given.teacher, given.data, given.validation, given.work / name)
+    with Progress() as progress:
+        run = TrainingRun(options, recipe, Accelerator(mixed_precision="bf16"), progress)
+        _, judge = run.teacher()
+        if name == "teacher":
+            run.soft_targets(judge)
+    if name == "teacher":
+        for file in KEPT:
+            shutil.copyfile(run.work / file, given.work / file)
+    full = StudentSpec.full(run.architecture)
+    measured = {}
+    for kind, path in (("validation", given.validation), ("test", given.test)):
+        labelled = read_labelled(path)
+        labels = label_indices(labelled, run.labels, path)
+        examples = Examples.of(labelled.texts, labels, run.tokenizer, options.longest)
+        measured[kind] = percent(accuracy(judge, full, examples))
+    return {"accuracy": measured}
+
+
+def students(name: str, recipe: Recipe, given: argparse.Namespace) -> dict[str, Any]:
+    """Train one variant; what its students reach on the validation texts.
+
+    accepted: share of the texts that the student could answer if 0.5 % of all might be wrong where
+    the TA is right, with the threshold read off the same texts: what it could save in a cascade.
+    """
     out = given.work / name
     kept = given.work / f"{name}.training"
-    kept.mkdir(parents=True, exist_ok=True)
-    for file in SHARED:
-        if (given.work / file).exists() and not (kept / file).exists():
-            shutil.copyfile(given.work / file, kept / file)
-    started = time.monotonic()
-    train(Options(given.teacher, given.data, given.validation, out), recipe)
-    seconds = time.monotonic() - started
+    kept.mkdir(exist_ok=True)
+    for file in KEPT:
+        shutil.copyfile(given.work / file, kept / file)
+    shapes = None
+    if name in SHAPES:
+        shapes = given.work / f"{name}.students.json"
+        shapes.write_text(json.dumps({"tiny": SHAPES[name]}), "utf-8")
+    train(Options(given.teacher, given.data, given.validation, out, students=shapes), recipe)
     checkpoint = load_checkpoint(out)
     labelled = read_labelled(given.validation)
-    labels = label_indices(labelled, checkpoint.architecture.labels, given.validation)
-    texts = Examples.of(labelled.texts, labels, checkpoint.tokenizer, 128)
-    accuracies = {
-        s.name: round(100 * accuracy(checkpoint.model, s.spec, texts), 2)
-        for s in checkpoint.students.values()
+    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.labels, given.validation))
+    predictions = predict_all(checkpoint, labelled.texts, given.validation)
+    ta = predictions.ta
+    right = {s.name: predictions.labels(s.name) == truth for s in predictions.students}
+    shutil.rmtree(out)
+    return {
+        "relative_flops": {
+            s.name: percent(s.flops.of(11) / ta.flops.of(11)) for s in predictions.students
+        },
+        "accuracy": {name: percent(hits.double().mean().item()) for name, hits in right.items()},
+        "accepted": accepted(predictions, right),
     }
-    return {"variant": name, "seconds": round(seconds), "accuracy": accuracies}
+
+
+def accepted(
+    predictions: Predictions, right: Mapping[str, Tensor], alpha: float = 0.005
+) -> dict[str, float]:
+    """In percent, by student, the most confident texts first."""
+    ta = predictions.ta.name
+    shares = {}
+    for student in predictions.students[:-1]:
+        order = predictions.confidences(student.name, 1.0).argsort(descending=True)
+        broken = (~right[student.name] & right[ta])[order].cumsum(0)
+        allowed = int((broken <= alpha * len(order)).sum())
+        shares[student.name] = percent(allowed / len(order))
+    return shares
+
+
+def percent(share: float) -> float:
+    return round(100 * share, 2)
 
 
 if __name__ == "__main__":

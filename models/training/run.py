@@ -74,10 +74,16 @@ def train(options: Options, recipe: Recipe) -> Path:
         raise NestlingError(f"{options.out}: exists already; a checkpoint is never written over")
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     with Progress(accelerator.is_main_process) as progress:
-        return _Run(options, recipe, accelerator, progress).train()
+        return TrainingRun(options, recipe, accelerator, progress).train()
 
 
-class _Run:
+class TrainingRun:
+    """One run and its steps, each of which finds what an earlier, killed run has left.
+
+    work: `<out>.training/`, where it keeps that. Raises NestlingError or DataError for files that
+    cannot be used, and for a `work` that a run with other settings has left.
+    """
+
     def __init__(
         self, options: Options, recipe: Recipe, accelerator: Accelerator, progress: Progress
     ) -> None:
@@ -104,9 +110,10 @@ class _Run:
         self._claim()
 
     def train(self) -> Path:
+        """All steps, and the checkpoint."""
         started = time.monotonic()
-        model, teacher = self._teacher()
-        pool, targets = self._soft_targets(teacher)
+        model, teacher = self.teacher()
+        pool, targets = self.soft_targets(teacher)
         self._permute(model, teacher)
         joint = JointTraining(
             model, self.students, self.train_set, targets, pool, self.validation_set, self.recipe
@@ -126,8 +133,11 @@ class _Run:
         self.accelerator.wait_for_everyone()
         return self.options.out
 
-    def _teacher(self) -> tuple[NestedTransformer, Teacher]:
-        """The transformer that becomes the TA, and what judges texts with its weights."""
+    def teacher(self) -> tuple[NestedTransformer, Teacher]:
+        """The transformer that becomes the TA, and what judges texts with its weights: the teacher.
+
+        Fine-tunes it first if it has no classifier.
+        """
         family = family_of(self.pretrained.config)
         torch.manual_seed(self.recipe.seed)
         model = NestedTransformer(self.architecture)
@@ -148,7 +158,7 @@ class _Run:
             part.requires_grad_()
         return model, teacher
 
-    def _soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
+    def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
         """The teacher's logits on the training texts and on recombined ones."""
         count = self.recipe.pool * len(self.train_set)
         texts = recombine(self.data.texts, self.train_set.labels.tolist(), count, self.recipe.seed)
