@@ -13,6 +13,8 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from .groups import Groups
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -43,16 +45,22 @@ class Layout:
         return tuple(slice(a, b) for a, b in pairwise(ends))
 
     @cached_property
-    def rows(self) -> tuple[slice, ...]:
-        """The rows of each group, as a slice over rows."""
-        return tuple(slice(self.starts[m.start], self.starts[m.stop]) for m in self.members)
+    def rows(self) -> Groups:
+        """The rows of each group."""
+        ends = accumulate(self.groups, initial=0)
+        return Groups([self.starts[end] for end in ends])
 
-    def select(self, group: int) -> Layout:
-        """One group's layout, as a batch of its own."""
+    @cached_property
+    def parts(self) -> tuple[Layout, ...]:
+        """Each group's layout, as a batch of its own."""
         if len(self.groups) == 1:
-            return self
-        lengths = self.lengths[self.members[group]]
-        return Layout(lengths, (len(lengths),))
+            return (self,)
+        return tuple(Layout(self.lengths[m], (m.stop - m.start,)) for m in self.members)
+
+    @cached_property
+    def first_rows(self) -> Layout:
+        """The same sequences and groups with one row each."""
+        return Layout((1,) * len(self.lengths), self.groups)
 
     def keep_first_rows(self, finished: tuple[bool, ...]) -> tuple[list[int], Layout]:
         """Drop all but the first row of each sequence in the finished groups.
@@ -82,22 +90,48 @@ class Layout:
         """Whether all sequences have the same number of rows."""
         return all(length == self.longest for length in self.lengths)
 
+    def on(self, device: torch.device) -> LayoutTensors:
+        """Its tensors on a device, made once each."""
+        if device not in self._placed:
+            self._placed[device] = LayoutTensors(self, device)
+        return self._placed[device]
+
+    @cached_property
+    def _placed(self) -> dict[torch.device, LayoutTensors]:
+        return {}
+
+
+class LayoutTensors:
+    """What a device has to know of a layout. Each tensor is made when it is first asked for."""
+
+    def __init__(self, layout: Layout, device: torch.device) -> None:
+        self._layout, self._device = layout, device
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """First row of each sequence, and the end: (sequences + 1,) int32."""
+        return torch.tensor(self._layout.starts, dtype=torch.int32, device=self._device)
+
+    @cached_property
+    def padded_mask(self) -> Tensor:
+        """True where a padded (sequences, longest) grid holds a row: bool."""
+        return self._mask.to(self._device)
+
     @cached_property
     def padded_positions(self) -> Tensor:
         """Where each row lies once every sequence is padded to the longest: (rows,) int64."""
-        return self.padded_mask.flatten().nonzero().flatten()
+        return self._mask.flatten().nonzero().flatten().to(self._device)
 
     @cached_property
     def padded_rows(self) -> Tensor:
         """Which row stands where once every sequence is padded to the longest: (sequences ·
         longest,) int64. The padding repeats the sequence's own first row.
         """
-        starts = torch.tensor(self.starts[:-1], dtype=torch.int64)[:, None]
-        places = torch.arange(self.longest) * self.padded_mask
-        return (starts + places).flatten()
+        starts = torch.tensor(self._layout.starts[:-1], dtype=torch.int64)[:, None]
+        places = torch.arange(self._layout.longest) * self._mask
+        return (starts + places).flatten().to(self._device)
 
     @cached_property
-    def padded_mask(self) -> Tensor:
-        """True where a padded (sequences, longest) grid holds a row: bool."""
-        lengths = torch.tensor(self.lengths, dtype=torch.int64)
-        return torch.arange(self.longest) < lengths[:, None]
+    def _mask(self) -> Tensor:
+        lengths = torch.tensor(self._layout.lengths, dtype=torch.int64)
+        return torch.arange(self._layout.longest) < lengths[:, None]

@@ -12,7 +12,7 @@ class Architecture:
 
     family: name of the module in `families` that maps it to and from Hugging Face.
     dim: model dimension. heads, ffn: per layer. max_tokens: longest input, special tokens
-    included. activation: of the FFN, a name in `kernels.grouped_linear.ACTIVATIONS`.
+    included. activation: of the FFN, a name in `kernels.ACTIVATIONS`.
     labels: names of the classes, in the order of the logits.
     """
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from ..kernels import Layout
+from .plan import Step, plan
 from .spec import StudentSpec
 
 
@@ -47,9 +48,21 @@ class PackedBatch:
         layout = Layout(self.layout.lengths, (len(self.layout.lengths),))
         return PackedBatch(self.tokens, layout, (student,))
 
+    def to(self, device: torch.device) -> PackedBatch:
+        """The same on a device; this very batch if it is there already."""
+        if self.tokens.device == device:
+            return self
+        return replace(self, tokens=self.tokens.to(device))
+
+    @cached_property
+    def plan(self) -> tuple[Step, ...]:
+        """What each layer does with it."""
+        return plan(self.layout, self.students)
+
     @cached_property
     def positions(self) -> Tensor:
-        """Each token's place in its sequence: (rows,) int64."""
+        """Each token's place in its sequence: (rows,) int64, where the tokens are."""
         starts = torch.tensor(self.layout.starts[:-1], dtype=torch.int64)
         lengths = torch.tensor(self.layout.lengths, dtype=torch.int64)
-        return torch.arange(len(self.tokens)) - starts.repeat_interleave(lengths)
+        positions = torch.arange(len(self.tokens)) - starts.repeat_interleave(lengths)
+        return positions.to(self.tokens.device)

@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..kernels import operations_for
 from .architecture import Architecture
 from .cascade import Cascade, Student
 from .errors import CheckpointError, NestlingError
@@ -230,8 +231,9 @@ def _load_model(
         weights = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(path, f"not safetensors ({error})") from error
+    operations = operations_for(torch.device(device))
     with torch.device("meta"):
-        model = NestedTransformer(architecture)
+        model = NestedTransformer(architecture, operations)
     expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
     for name, shape in expected.items():
         if name not in weights:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..kernels import gate
+from ..kernels import operations_for
 from .batch import PackedBatch
 from .cascade import Cascade
 from .checkpoint import Checkpoint
@@ -87,7 +87,9 @@ def step(run: Callable[[PackedBatch], Tensor], decisions: Sequence[Decision]) ->
     logits = run(batch)
     temperature = torch.tensor([d.stage.student.temperature for d in ordered])
     threshold = torch.tensor([d.stage.threshold for d in ordered])
-    verdict = gate(logits, temperature.to(logits.device), threshold.to(logits.device))
+    device = logits.device
+    gate = operations_for(device).gate
+    verdict = gate(logits, temperature.to(device), threshold.to(device))
     labels, confidences = verdict.label.tolist(), verdict.confidence.tolist()
     accepts, rows = verdict.accept.tolist(), logits.float().cpu().unbind()
     seconds = time.perf_counter() - started

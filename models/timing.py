@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..kernels import gate
+from ..kernels import operations_for
 from .batch import PackedBatch
 from .cascade import Cascade
 from .checkpoint import Checkpoint
@@ -97,6 +97,7 @@ def _plan(
 
 
 def _ask(checkpoint: Checkpoint, piece: _Piece) -> list[bool]:
+    gate = operations_for(piece.threshold.device).gate
     verdict = gate(checkpoint.model(piece.batch), piece.temperature, piece.threshold)
     accepted: list[bool] = verdict.accept.tolist()  # waits for the device
     return accepted

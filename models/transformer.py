@@ -8,163 +8,132 @@ first token of each sequence, which is all that the classifier reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..kernels import (
-    Layout,
-    grouped_add_norm,
-    grouped_attention,
-    grouped_linear,
-    pooled_attention,
-    prefix,
-)
+from ..kernels import REFERENCE, Layout, Operations, prefix
 from .architecture import Architecture
 from .batch import PackedBatch
-from .spec import StudentSpec
-
-
-@dataclass(frozen=True)
-class LayerWidths:
-    """What each group of a batch does at one layer: all zeros where it skips the layer."""
-
-    dim: tuple[int, ...]
-    heads: tuple[int, ...]
-    ffn: tuple[int, ...]
-    finished: tuple[bool, ...]
-
-    @classmethod
-    def at(cls, layer: int, students: tuple[StudentSpec, ...], shrink: bool = True) -> LayerWidths:
-        """shrink: whether a student's rows shrink to the first tokens at its last layer."""
-        rows = []
-        for s in students:
-            if layer in s.layers:
-                i = s.layers.index(layer)
-                rows.append((s.dim, s.heads[i], s.ffn[i], shrink and i == len(s.layers) - 1))
-            else:
-                rows.append((0, 0, 0, False))
-        return cls(*map(tuple, zip(*rows, strict=True)))
+from .plan import Step, plan
 
 
 class Norm(nn.Module):
     """LayerNorm of a prefix."""
 
-    def __init__(self, dim: int, eps: float) -> None:
+    def __init__(self, dim: int, eps: float, operations: Operations) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
         self.bias = nn.Parameter(torch.zeros(dim))
-        self.eps = eps
+        self.eps, self._add_norm = eps, operations.add_norm
 
     def forward(
         self, x: Tensor, residual: Tensor | None, layout: Layout, d: tuple[int, ...]
     ) -> Tensor:
-        return grouped_add_norm(x, residual, self.weight, self.bias, layout.rows, d, self.eps)
+        return self._add_norm(x, residual, self.weight, self.bias, layout.rows, d, self.eps)
 
 
 class Linear(nn.Module):
     """A linear layer of which each group uses a prefix of the outputs and of the inputs."""
 
-    def __init__(self, outputs: int, inputs: int, activation: str = "none") -> None:
+    def __init__(
+        self, outputs: int, inputs: int, operations: Operations, activation: str = "none"
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.activation = activation
+        self.activation, self._linear = activation, operations.linear
         nn.init.normal_(self.weight, std=0.02)
 
     def forward(self, x: Tensor, layout: Layout, n: tuple[int, ...], k: tuple[int, ...]) -> Tensor:
-        return grouped_linear(x, self.weight, self.bias, layout.rows, n, k, self.activation)
+        return self._linear(x, self.weight, self.bias, layout.rows, n, k, self.activation)
 
 
 class Layer(nn.Module):
     """Attention and FFN, each followed by residual add and norm."""
 
-    def __init__(self, a: Architecture) -> None:
+    def __init__(self, a: Architecture, operations: Operations) -> None:
         super().__init__()
         inner = a.heads * a.head_dim
-        self.head_dim = a.head_dim
-        self.query = Linear(inner, a.dim)
-        self.key = Linear(inner, a.dim)
-        self.value = Linear(inner, a.dim)
-        self.output = Linear(a.dim, inner)
-        self.attention_norm = Norm(a.dim, a.norm_eps)
-        self.up = Linear(a.ffn, a.dim, a.activation)
-        self.down = Linear(a.dim, a.ffn)
-        self.ffn_norm = Norm(a.dim, a.norm_eps)
+        self.head_dim, self._operations = a.head_dim, operations
+        self.query = Linear(inner, a.dim, operations)
+        self.key = Linear(inner, a.dim, operations)
+        self.value = Linear(inner, a.dim, operations)
+        self.output = Linear(a.dim, inner, operations)
+        self.attention_norm = Norm(a.dim, a.norm_eps, operations)
+        self.up = Linear(a.ffn, a.dim, operations, a.activation)
+        self.down = Linear(a.dim, a.ffn, operations)
+        self.ffn_norm = Norm(a.dim, a.norm_eps, operations)
 
-    def forward(
-        self, x: Tensor, layout: Layout, w: LayerWidths, dropout: float
-    ) -> tuple[Tensor, Layout]:
-        inner = tuple(h * self.head_dim for h in w.heads)
-        kept, asking = layout.keep_first_rows(w.finished)
-        rows = x if asking is layout else x[torch.tensor(kept, device=x.device)]
-        queries = self.query(rows, asking, inner, w.dim)
-        attended = self._attend(queries, x, asking, layout, w)
+    def forward(self, x: Tensor, step: Step, dropout: float) -> Tensor:
+        inner = tuple(h * self.head_dim for h in step.heads)
+        asking = step.remaining
+        rows = x if step.kept is None else x[step.kept.on(x.device)]
+        queries = self.query(rows, asking, inner, step.dim)
+        attended = self._attend(queries, x, step)
         x = rows
-        mixed = F.dropout(self.output(attended, asking, w.dim, inner), dropout)
-        x = self.attention_norm(x, mixed, asking, w.dim)
-        neurons = self.up(x, asking, w.ffn, w.dim)
-        mixed = F.dropout(self.down(neurons, asking, w.dim, w.ffn), dropout)
-        return self.ffn_norm(x, mixed, asking, w.dim), asking
+        mixed = F.dropout(self.output(attended, asking, step.dim, inner), dropout)
+        x = self.attention_norm(x, mixed, asking, step.dim)
+        neurons = self.up(x, asking, step.ffn, step.dim)
+        mixed = F.dropout(self.down(neurons, asking, step.dim, step.ffn), dropout)
+        return self.ffn_norm(x, mixed, asking, step.dim)
 
-    def _attend(
-        self, queries: Tensor, x: Tensor, asking: Layout, layout: Layout, w: LayerWidths
-    ) -> Tensor:
+    def _attend(self, queries: Tensor, x: Tensor, step: Step) -> Tensor:
         """Attention of the groups that go on, then of those whose last layer this is."""
-        going_on = tuple(0 if done else h for h, done in zip(w.heads, w.finished, strict=True))
+        each = list(zip(step.heads, step.finished, strict=True))
+        going_on = tuple(0 if done else h for h, done in each)
         attended = None
         if any(going_on):
             inner = tuple(h * self.head_dim for h in going_on)
-            keys, values = self.key(x, layout, inner, w.dim), self.value(x, layout, inner, w.dim)
-            attended = grouped_attention(
-                queries, keys, values, asking, layout, going_on, self.head_dim
+            keys = self.key(x, step.layout, inner, step.dim)
+            values = self.value(x, step.layout, inner, step.dim)
+            attended = self._operations.attention(
+                queries, keys, values, step.remaining, step.layout, going_on, self.head_dim
             )
-            if not any(w.finished):
+            if not any(step.finished):
                 return attended
             attended = F.pad(attended, (0, queries.shape[1] - attended.shape[1]))
-        finishing = tuple(h if done else 0 for h, done in zip(w.heads, w.finished, strict=True))
-        return pooled_attention(
+        return self._operations.pooled_attention(
             queries,
             x,
             self.key.weight,
             self.value.weight,
             self.value.bias,
-            asking,
-            layout,
-            finishing,
-            w.dim,
+            step.remaining,
+            step.layout,
+            tuple(h if done else 0 for h, done in each),
+            step.dim,
             self.head_dim,
             out=attended,
         )
 
 
 class NestedTransformer(nn.Module):
-    """The TA. Students need nothing but their `StudentSpec`: no weight is copied."""
+    """The TA. Students need nothing but their `StudentSpec`: no weight is copied.
 
-    def __init__(self, architecture: Architecture) -> None:
+    operations: what computes it; `operations_for` a device to serve, the reference to train.
+    """
+
+    def __init__(self, architecture: Architecture, operations: Operations = REFERENCE) -> None:
         super().__init__()
         a = self.architecture = architecture
         self.tokens = nn.Parameter(torch.empty(a.vocabulary, a.dim).normal_(std=0.02))
         self.positions = nn.Parameter(torch.empty(a.max_tokens, a.dim).normal_(std=0.02))
         self.segment = nn.Parameter(torch.zeros(a.dim))
-        self.embedding_norm = Norm(a.dim, a.norm_eps)
-        layers = [Layer(a) for _ in range(a.layers)]
+        self.embedding_norm = Norm(a.dim, a.norm_eps, operations)
+        layers = [Layer(a, operations) for _ in range(a.layers)]
         # The last layer's one query adds the same to all scores through this bias: no gradient.
         layers[-1].key.bias.requires_grad_(False)
         self.layers = nn.ModuleList(layers)
-        self.pooler = Linear(a.dim, a.dim, "tanh")
-        self.classifier = Linear(len(a.labels), a.dim)
+        self.pooler = Linear(a.dim, a.dim, operations, "tanh")
+        self.classifier = Linear(len(a.labels), a.dim, operations)
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """Sum of token, position and type embeddings before the norm: (rows, widest dim)."""
         d = max(s.dim for s in batch.students)
-        device = self.tokens.device
-        tokens = F.embedding(batch.tokens.to(device), prefix(self.tokens, len(self.tokens), d))
-        positions = F.embedding(
-            batch.positions.to(device), prefix(self.positions, len(self.positions), d)
-        )
+        batch = batch.to(self.tokens.device)
+        tokens = F.embedding(batch.tokens, prefix(self.tokens, len(self.tokens), d))
+        positions = F.embedding(batch.positions, prefix(self.positions, len(self.positions), d))
         return tokens + positions + prefix(self.segment, d)
 
     def forward(
@@ -187,7 +156,7 @@ class NestedTransformer(nn.Module):
 
     def classify(self, pooled: Tensor, batch: PackedBatch) -> Tensor:
         """Logits from pooled hidden states: (sequences, labels)."""
-        layout = Layout((1,) * len(batch.layout.lengths), batch.layout.groups)
+        layout = batch.layout.first_rows
         labels = len(self.architecture.labels)
         d = tuple(s.dim for s in batch.students)
         logits: Tensor = self.classifier(pooled, layout, (labels,) * len(d), d)
@@ -210,10 +179,9 @@ class NestedTransformer(nn.Module):
         layout = batch.layout
         d = tuple(s.dim for s in batch.students)
         x = F.dropout(self.embedding_norm(x, None, layout, d), dropout)
-        for index, layer in enumerate(self.layers):
-            if index == before:
+        steps = plan(layout, batch.students, shrink=False) if every_row else batch.plan
+        for step in steps:
+            if before is not None and step.layer >= before:
                 break
-            widths = LayerWidths.at(index, batch.students, shrink=not every_row)
-            if any(widths.dim):
-                x, layout = layer(x, layout, widths, dropout)
+            x, layout = self.layers[step.layer](x, step, dropout), step.remaining
         return x, layout

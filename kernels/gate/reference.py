@@ -16,11 +16,21 @@ MARGINS = {torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 
 
 class GateDecision(NamedTuple):
-    """label: (rows,) int64. confidence: (rows,) float32 in [0, 1]. accept: (rows,) bool."""
+    """What the gate says of each row, on the logits' device.
+
+    label: (rows,) int64. confidence: (rows,) float32, the highest probability. runner_up: (rows,)
+    float32, the second highest; 0 if there is one label only. entropy: (rows,) float32, in nats.
+    accept: (rows,) bool. escalated: (rows,) int64, the rows not accepted, in order, then −1.
+    escalations: () int64, how many those are.
+    """
 
     label: Tensor
     confidence: Tensor
+    runner_up: Tensor
+    entropy: Tensor
     accept: Tensor
+    escalated: Tensor
+    escalations: Tensor
 
 
 def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision:
@@ -30,8 +40,19 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     temperature: (rows,) float32, above 0 (Guo et al. 2017, arXiv 1706.04599).
     threshold: (rows,) float32. A threshold of 0 or below always accepts: the last stage.
     """
-    probability = torch.softmax(logits.float() / temperature[:, None], dim=-1)
-    confidence, label = probability.max(dim=-1)
-    margin = MARGINS[logits.dtype]
-    accept = (confidence >= threshold + margin) | (threshold <= 0)
-    return GateDecision(label, confidence, accept)
+    scores = logits.float() / temperature[:, None]
+    probability = torch.softmax(scores, dim=-1)
+    best, labels = probability.topk(min(2, logits.shape[1]), dim=-1)
+    confidence = best[:, 0]
+    runner_up = best[:, 1] if logits.shape[1] > 1 else torch.zeros_like(confidence)
+    # H = log Σ exp z − Σ p z, and log Σ exp z = z_max − log p_max
+    highest = scores.gather(1, labels[:, :1])[:, 0]
+    entropy = highest - confidence.log() - (probability * scores).sum(dim=-1)
+    accept = (confidence >= threshold + MARGINS[logits.dtype]) | (threshold <= 0)
+    order = torch.argsort(accept, stable=True)  # false before true
+    escalations = (~accept).sum()
+    place = torch.arange(len(order), device=order.device)
+    escalated = torch.where(place < escalations, order, -1)
+    return GateDecision(
+        labels[:, 0], confidence, runner_up, entropy, accept, escalated, escalations
+    )

@@ -40,8 +40,8 @@ def grouped_attention(
                 q[r, :width],
                 k[s, :width],
                 v[s, :width],
-                queries.select(g),
-                keys.select(g),
+                queries.parts[g],
+                keys.parts[g],
                 h,
                 head_dim,
             )
@@ -51,7 +51,7 @@ def grouped_attention(
 def _attend(
     q: Tensor, k: Tensor, v: Tensor, queries: Layout, keys: Layout, heads: int, head_dim: int
 ) -> Tensor:
-    mask = None if keys.uniform else keys.padded_mask[:, None, None, :].to(q.device)
+    mask = None if keys.uniform else keys.on(q.device).padded_mask[:, None, None, :]
     y = F.scaled_dot_product_attention(
         _pad(q, queries, heads, head_dim),
         _pad(k, keys, heads, head_dim),
@@ -59,7 +59,7 @@ def _attend(
         attn_mask=mask,
     )
     flat = y.transpose(1, 2).reshape(-1, heads * head_dim)
-    return flat if queries.uniform else flat[queries.padded_positions.to(q.device)]
+    return flat if queries.uniform else flat[queries.on(q.device).padded_positions]
 
 
 def _pad(x: Tensor, layout: Layout, heads: int, head_dim: int) -> Tensor:
@@ -68,5 +68,5 @@ def _pad(x: Tensor, layout: Layout, heads: int, head_dim: int) -> Tensor:
     x = x[:, :width]
     if not layout.uniform:
         grid = x.new_zeros(len(layout.lengths) * layout.longest, width)
-        x = grid.index_copy(0, layout.padded_positions.to(x.device), x)
+        x = grid.index_copy(0, layout.on(x.device).padded_positions, x)
     return x.reshape(-1, layout.longest, heads, head_dim).transpose(1, 2)

@@ -5,49 +5,43 @@ The weight is read in place, through views: no group owns a copy of its slice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..prefix import prefix
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda x: x,
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-    "tanh": lambda x: x.tanh(),
-}
+from ..checks import check_rows, check_widths
+from ..groups import Groups
+from ..sliced_linear import sliced_linear
 
 
 def grouped_linear(
     x: Tensor,
     weight: Tensor,
     bias: Tensor,
-    rows: Sequence[slice],
+    rows: Groups,
     n: Sequence[int],
     k: Sequence[int],
     activation: str = "none",
+    out: Tensor | None = None,
 ) -> Tensor:
     """Apply a prefix of one weight to each group of rows.
 
     x: (rows, at least max k), floating. Columns of a group beyond its k are not read.
     weight: (N, K), the same dtype. bias: (N,).
-    rows: each group's rows, in order. n, k: each group's output and input width;
+    rows: which rows belong to which group. n, k: each group's output and input width;
     a group with n = 0 is skipped.
-    Returns (rows, max n). What a group holds beyond its n is unspecified.
+    activation: a name in `ACTIVATIONS`.
+    out: where to write, (rows, at least max n); a group's columns beyond its n are left alone.
+    Returns (rows, max n), or `out`. What a group holds beyond its n is unspecified in the former.
+    Raises ValueError for rows that are not those of x, and for a width beyond the weight.
     """
-    act = ACTIVATIONS[activation]
-    if len(rows) == 1:  # no copy into a shared result when there is nobody to share it with
-        return act(_linear(x, weight, bias, n[0], k[0]))
-    y = x.new_empty(len(x), max(n))
+    check_rows(x, rows.offsets)
+    if len(rows) == 1 and n[0]:  # nobody to share the result with
+        return sliced_linear(x, weight, bias, n[0], k[0], activation, out)
+    check_widths("n", n, weight.shape[0], len(rows), "the rows of weight")
+    check_widths("k", k, min(weight.shape[1], x.shape[1]), len(rows), "the columns of weight and x")
+    y = x.new_empty(len(x), max(n)) if out is None else out
     for r, n_g, k_g in zip(rows, n, k, strict=True):
         if n_g and r.stop > r.start:
-            y[r, :n_g] = act(_linear(x[r], weight, bias, n_g, k_g))
+            sliced_linear(x[r], weight, bias, n_g, k_g, activation, out=y[r])
     return y
-
-
-def _linear(x: Tensor, weight: Tensor, bias: Tensor, n: int, k: int) -> Tensor:
-    return F.linear(prefix(x, len(x), k), prefix(weight, n, k), prefix(bias, n))

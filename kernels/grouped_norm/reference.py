@@ -1,7 +1,10 @@
-"""y[rows_g, :d_g] = LayerNorm(x[rows_g, :d_g] + r[rows_g, :d_g]) for each group g.
+"""y[rows_g, :d_g] = norm(x[rows_g, :d_g] + r[rows_g, :d_g]) for each group g.
 
 Mean and variance are those of the prefix alone: a student that is d wide never sees the
 columns beyond d, neither in training nor in serving.
+
+    LayerNorm (Ba et al. 2016, arXiv 1607.06450):  (s − mean s) / √(var s + ε) · w + b
+    RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467):  s / √(mean s² + ε) · w
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..checks import check_rows, check_widths
+from ..groups import Groups
 from ..prefix import prefix
 
 
@@ -18,17 +23,20 @@ def grouped_add_norm(
     x: Tensor,
     residual: Tensor | None,
     weight: Tensor,
-    bias: Tensor,
-    rows: Sequence[slice],
+    bias: Tensor | None,
+    rows: Groups,
     d: Sequence[int],
     eps: float,
 ) -> Tensor:
     """Add the residual and normalise each group's prefix.
 
-    x, residual: (rows, at least max d). weight, bias: (D,).
-    rows: each group's rows, in order. d: each group's width; a group with d = 0 keeps x.
-    Returns (rows, width of x). What a group holds beyond its d is unspecified.
+    x, residual: (rows, at least max d). weight: (D,). bias: (D,), or none for RMSNorm.
+    rows: which rows belong to which group. d: each group's width; a group with d = 0 keeps x.
+    Returns (rows, width of x), or (rows, d) for a single group. What a group holds beyond its d
+    is unspecified. Raises ValueError for rows that are not those of x, and for a d beyond D.
     """
+    check_rows(x, rows.offsets)
+    check_widths("d", d, min(len(weight), x.shape[1]), len(rows), "the length of weight, and x")
     if len(rows) == 1 and d[0]:
         return _norm(x, residual, weight, bias, d[0], eps)
     y = x.clone()
@@ -41,9 +49,11 @@ def grouped_add_norm(
 
 
 def _norm(
-    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, d: int, eps: float
+    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, d: int, eps: float
 ) -> Tensor:
     x = prefix(x, len(x), d)
     if residual is not None:
         x = x + prefix(residual, len(x), d)
+    if bias is None:
+        return F.rms_norm(x, (d,), prefix(weight, d), eps)
     return F.layer_norm(x, (d,), prefix(weight, d), prefix(bias, d), eps)

@@ -51,7 +51,7 @@ def pooled_attention(
             prefix(key_weight, width, d[g]),
             prefix(value_weight, width, d[g]),
             prefix(value_bias, width),
-            keys.select(g),
+            keys.parts[g],
             heads[g],
         )
 
@@ -71,12 +71,12 @@ def _attend(
     sequences, width = q.shape
     head_dim, d = width // heads, x.shape[1]
     if not keys.uniform:
-        x = x.index_select(0, keys.padded_rows.to(x.device))
+        x = x.index_select(0, keys.on(x.device).padded_rows)
     x = x.reshape(sequences, keys.longest, d)
     asked = torch.einsum("shc,hcd->shd", q.view(sequences, heads, -1), w_k.view(heads, -1, d))
     scores = torch.bmm(asked, x.transpose(1, 2)) * head_dim**-0.5
     if not keys.uniform:
-        hidden = ~keys.padded_mask[:, None, :].to(x.device)
+        hidden = ~keys.on(x.device).padded_mask[:, None, :]
         scores = scores.masked_fill(hidden, float("-inf"))
     weights = torch.softmax(scores.float(), dim=-1).to(x.dtype)
     mixed = torch.bmm(weights, x)  # (sequences, heads, d)

@@ -149,7 +149,7 @@ class _JointLoss(nn.Module):
         """MiniLMv2's loss at the student's last layer, which the TA has too."""
         layer = spec.layers[-1]
         layout = step.ta.layout
-        mask = layout.padded_mask.to(embedded.device)
+        mask = layout.on(embedded.device).padded_mask
         total = embedded.new_zeros(())
         with torch.no_grad():
             ta = self._inputs(step.ta, embedded, layer)
@@ -174,7 +174,7 @@ class _JointLoss(nn.Module):
 def _pad(rows: Tensor, layout: Layout) -> Tensor:
     """(rows, width) → (sequences, longest, width)."""
     grid = rows.new_zeros(len(layout.lengths) * layout.longest, rows.shape[1])
-    positions = layout.padded_positions.to(rows.device)
+    positions = layout.on(rows.device).padded_positions
     return grid.index_copy(0, positions, rows).view(-1, layout.longest, rows.shape[1])
 
 

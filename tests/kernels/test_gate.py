@@ -1,34 +1,87 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
-from nestling.kernels import gate
+from nestling.kernels.gate import GateDecision, reference
+from nestling.kernels.gate import triton as kernel
 from nestling.kernels.gate.reference import MARGINS
 
+from .buffers import poisoned
 
-@pytest.mark.parametrize("dtype", MARGINS)
-def test_accepts_from_the_threshold_plus_the_margin(dtype: torch.dtype) -> None:
-    logits = torch.randn(50, 7, generator=torch.Generator().manual_seed(0)).to(dtype)
-    temperature = torch.linspace(0.3, 3, 50)
-    threshold = torch.linspace(0.05, 0.9, 50)
-    verdict = gate(logits, temperature, threshold)
-    probability = torch.softmax(logits.double() / temperature[:, None], dim=-1)
-    torch.testing.assert_close(
-        verdict.confidence.double(), probability.max(dim=-1).values, rtol=1e-6, atol=0
-    )
-    assert torch.equal(verdict.label, logits.argmax(dim=-1))
+Run = Callable[[Tensor, Tensor, Tensor], GateDecision]
+BOTH = pytest.mark.parametrize("run", [reference.gate, kernel.gate], ids=["reference", "triton"])
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", MARGINS, ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (7, 2), (50, 7), (133, 150), (1100, 3)], ids=str)
+def test_equals_float64(run: Run, shape: tuple[int, int], dtype: torch.dtype) -> None:
+    rows, labels = shape
+    logits = poisoned(rows, labels, dtype=dtype)
+    temperature = torch.linspace(0.3, 3, rows)
+    threshold = torch.linspace(0.05, 0.9, rows)
+    verdict = run(logits, temperature, threshold)
+    exact = torch.softmax(logits.double() / temperature.double()[:, None], dim=-1)
+    best = torch.nn.functional.pad(exact, (0, 1)).topk(2, dim=-1).values
+    near = {"rtol": 2e-6, "atol": 1e-6}
+    torch.testing.assert_close(verdict.confidence.double(), best[:, 0], **near)
+    torch.testing.assert_close(verdict.runner_up.double(), best[:, 1], **near)
+    entropy = torch.special.entr(exact).sum(dim=-1)
+    torch.testing.assert_close(verdict.entropy.double(), entropy, rtol=1e-5, atol=3e-6)
+    highest = logits.gather(1, verdict.label[:, None])[:, 0]
+    assert torch.equal(highest, logits.max(dim=-1).values)
     assert torch.equal(verdict.accept, verdict.confidence >= threshold + MARGINS[dtype])
-    assert verdict.accept.any()
-    assert not verdict.accept.all()
+    waiting = (~verdict.accept).nonzero().flatten()
+    assert verdict.escalations.item() == len(waiting)
+    assert torch.equal(verdict.escalated[: len(waiting)], waiting)
+    assert (verdict.escalated[len(waiting) :] == -1).all()
 
 
-def test_a_threshold_of_zero_always_accepts() -> None:
-    verdict = gate(torch.zeros(3, 1000), torch.ones(3), torch.tensor([0.0, -1.0, 1e-3]))
+@BOTH
+def test_a_threshold_of_zero_always_accepts(run: Run) -> None:
+    verdict = run(torch.zeros(3, 1000), torch.ones(3), torch.tensor([0.0, -1.0, 1e-3]))
     assert verdict.accept.tolist() == [True, True, False]
+    assert verdict.escalated.tolist() == [2, -1, -1]
 
 
-def test_a_certain_answer_stays_below_a_threshold_of_one() -> None:
-    verdict = gate(torch.tensor([[500.0, 0.0]]), torch.ones(1), torch.ones(1))
+@BOTH
+def test_a_certain_answer_stays_below_a_threshold_of_one(run: Run) -> None:
+    verdict = run(torch.tensor([[500.0, 0.0]]), torch.ones(1), torch.ones(1))
     assert verdict.confidence.item() == 1
+    assert verdict.entropy.item() == 0
     assert not verdict.accept.item()
+
+
+@BOTH
+def test_no_rows(run: Run) -> None:
+    verdict = run(torch.zeros(0, 4), torch.ones(0), torch.ones(0))
+    assert verdict.escalations.item() == 0
+    assert len(verdict.label) == 0
+
+
+def test_one_launch_leaves_the_counter_for_the_next() -> None:
+    """Also when the rows of one launch are many and those of the next are few."""
+    for rows in (500, 3, 90):
+        verdict = kernel.gate(torch.zeros(rows, 5), torch.ones(rows), torch.ones(rows))
+        assert verdict.escalated.tolist() == list(range(rows))
+
+
+@pytest.mark.parametrize(
+    ("logits", "temperature", "threshold", "error", "message"),
+    [
+        (torch.zeros(4, 3).double(), torch.ones(4), torch.ones(4), TypeError, "logits: torch.f"),
+        (torch.zeros(3, 4).T, torch.ones(4), torch.ones(4), ValueError, "logits: stride 4"),
+        (torch.zeros(4, 0), torch.ones(4), torch.ones(4), ValueError, "logits: 0 labels"),
+        (torch.zeros(4, 3), torch.ones(3), torch.ones(4), ValueError, r"temperature: \(3,\)"),
+        (torch.zeros(4, 3), torch.ones(4), torch.ones(4).half(), TypeError, "threshold: torch."),
+    ],
+)
+def test_wrong_input_is_refused_before_launch(
+    logits: Tensor, temperature: Tensor, threshold: Tensor, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        kernel.gate(logits, temperature, threshold)

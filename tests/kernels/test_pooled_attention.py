@@ -39,7 +39,7 @@ def test_equals_attention_with_keys_and_values_computed(name: str) -> None:
         )
         expected = grouped_attention(
             q[asking.rows[g], :width].double(), keys, values,
-            asking.select(g), layout.select(g), (h,), HEAD_DIM,
+            asking.parts[g], layout.parts[g], (h,), HEAD_DIM,
         )  # fmt: skip
         assert relative_error(y[asking.rows[g], :width], expected) < 2e-6
 

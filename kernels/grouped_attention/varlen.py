@@ -1,0 +1,47 @@
+"""The same on CUDA by torch's attention for sequences of various lengths, without padding.
+
+One launch per group, over its own heads. In float32, which that attention does not take, the
+reference stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.attention.varlen import varlen_attn
+
+from ..layout import Layout
+from . import reference
+
+
+def grouped_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    queries: Layout,
+    keys: Layout,
+    heads: Sequence[int],
+    head_dim: int,
+) -> Tensor:
+    """As `reference.grouped_attention`."""
+    if q.dtype == torch.float32:
+        return reference.grouped_attention(q, k, v, queries, keys, heads, head_dim)
+    y = q.new_empty(len(q), max(heads) * head_dim)
+    for g, h in enumerate(heads):
+        if not h or not queries.groups[g]:
+            continue
+        width, r, s = h * head_dim, queries.rows[g], keys.rows[g]
+        asking, offering = queries.parts[g], keys.parts[g]
+        attended = varlen_attn(
+            q[r, :width].unflatten(1, (h, head_dim)),
+            k[s, :width].unflatten(1, (h, head_dim)),
+            v[s, :width].unflatten(1, (h, head_dim)),
+            asking.on(q.device).starts,
+            offering.on(q.device).starts,
+            asking.longest,
+            offering.longest,
+        )
+        y[r, :width] = attended.flatten(1)
+    return y

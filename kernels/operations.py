@@ -1,0 +1,56 @@
+"""Which implementation of the operations runs where: chosen once, by device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from .gate import GateDecision, gate
+from .grouped_attention import grouped_attention
+from .grouped_linear import grouped_linear
+from .grouped_norm import grouped_add_norm
+from .pooled_attention import pooled_attention
+
+
+@dataclass(frozen=True)
+class Operations:
+    """All that a nested transformer computes with; each as its reference documents it."""
+
+    linear: Callable[..., Tensor]
+    add_norm: Callable[..., Tensor]
+    attention: Callable[..., Tensor]
+    pooled_attention: Callable[..., Tensor]
+    gate: Callable[[Tensor, Tensor, Tensor], GateDecision]
+
+
+REFERENCE = Operations(grouped_linear, grouped_add_norm, grouped_attention, pooled_attention, gate)
+"""Plain torch: any device, and the only one that can be trained."""
+
+
+def operations_for(device: torch.device) -> Operations:
+    """What serves on a device: Triton on CUDA, plain torch elsewhere.
+
+    Raises ModuleNotFoundError on CUDA if Triton is not installed (the extra `gpu`).
+    """
+    return triton_operations() if device.type == "cuda" else REFERENCE
+
+
+@cache
+def triton_operations() -> Operations:
+    """The kernels in Triton; attention by torch. Forward only."""
+    from .gate import triton as gates
+    from .grouped_attention import varlen
+    from .grouped_linear import triton as linears
+    from .grouped_norm import triton as norms
+
+    return Operations(
+        linears.grouped_linear,
+        norms.grouped_add_norm,
+        varlen.grouped_attention,
+        pooled_attention,
+        gates.gate,
+    )

@@ -1,0 +1,1 @@
+from . import interpreter  # noqa: F401  before any kernel is defined
