@@ -93,7 +93,7 @@ def kind(dtype: torch.dtype) -> str:
 
 @cache
 def _choices() -> dict[str, dict[str, dict[str, dict[str, Tile]]]]:
-    data: dict[str, Any] = json.loads(CHOICES.read_text("utf-8"))["choices"]
+    data = read_choices()["choices"]
     return {
         arch: {
             name: {
@@ -106,6 +106,12 @@ def _choices() -> dict[str, dict[str, dict[str, dict[str, Tile]]]]:
     }
 
 
+def read_choices() -> dict[str, Any]:
+    """`tiles.json` as it is: choices, and measured_on."""
+    data: dict[str, Any] = json.loads(CHOICES.read_text("utf-8"))
+    return data
+
+
 def write_choices(choices: dict[str, Any], measured_on: dict[str, str]) -> None:
     """Replace `tiles.json`. choices: tiles by architecture, kind, row class, column class.
 
@@ -115,3 +121,4 @@ def write_choices(choices: dict[str, Any], measured_on: dict[str, str]) -> None:
         {"measured_on": measured_on, "choices": choices}, indent=1, default=lambda t: asdict(t)
     )
     CHOICES.write_text(text + "\n", "utf-8")
+    _choices.cache_clear()

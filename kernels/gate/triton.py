@@ -109,7 +109,7 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     gate_kernel[(triton.cdiv(rows, shape["ROWS"]),)](
         logits, logits.stride(0), temperature, threshold, MARGINS[logits.dtype],
         *decision[:4], decision.accept.view(torch.uint8), decision.escalated, decision.escalations,
-        _counter(logits.device, _stream(logits.device)), rows, labels,
+        _finished(logits.device), rows, labels,
         **shape,
     )  # fmt: skip
     return decision
@@ -126,11 +126,19 @@ def program(labels: int) -> dict[str, int]:
     }
 
 
+def _finished(device: torch.device) -> Tensor:
+    """The counter of programs that are done: one int32, 0.
+
+    Launches of one stream follow each other and share one. A graph being captured gets its own,
+    zeroed by every replay: it may be replayed on any stream.
+    """
+    if device.type != "cuda":
+        return _counter(device, 0)
+    if torch.cuda.is_current_stream_capturing():
+        return torch.zeros(1, dtype=torch.int32, device=device)
+    return _counter(device, torch.cuda.current_stream(device).cuda_stream)
+
+
 @cache
 def _counter(device: torch.device, stream: int) -> Tensor:
-    """A counter for the launches of one stream, which follow each other."""
     return torch.zeros(1, dtype=torch.int32, device=device)
-
-
-def _stream(device: torch.device) -> int:
-    return torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
