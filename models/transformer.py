@@ -76,7 +76,8 @@ class Layer(nn.Module):
         x = self.attention_norm(x, mixed, asking, step.dim)
         neurons = self.up(x, asking, step.ffn, step.dim)
         mixed = F.dropout(self.down(neurons, asking, step.dim, step.ffn), dropout)
-        return self.ffn_norm(x, mixed, asking, step.dim)
+        out: Tensor = self.ffn_norm(x, mixed, asking, step.dim)
+        return out
 
     def _attend(self, queries: Tensor, x: Tensor, step: Step) -> Tensor:
         """Attention of the groups that go on, then of those whose last layer this is."""

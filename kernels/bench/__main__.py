@@ -44,7 +44,7 @@ def main() -> None:
     if given.tune:
         tune(clock, f"{where['device']}, {where['date']}")
     bandwidth, rate = copy_bandwidth(clock), matrix_rate(clock)
-    result = {
+    result: dict[str, Any] = {
         "benchmark": "kernels",
         **where,
         "bytes_per_second": bandwidth,

@@ -102,12 +102,18 @@ def _transformers(a: Architecture, ids: list[list[int]], clock: Clock) -> Any:
     """A compiled BertForSequenceClassification with SDPA, on texts padded to the longest."""
     import transformers
 
-    config = transformers.BertConfig(
-        vocab_size=a.vocabulary, hidden_size=a.dim, num_hidden_layers=a.layers,
-        num_attention_heads=a.heads, intermediate_size=a.ffn, num_labels=LABELS,
-    )  # fmt: skip
-    config._attn_implementation = "sdpa"
-    model = transformers.BertForSequenceClassification(config)
+    config = transformers.BertConfig.from_dict(
+        {
+            "vocab_size": a.vocabulary,
+            "hidden_size": a.dim,
+            "num_hidden_layers": a.layers,
+            "num_attention_heads": a.heads,
+            "intermediate_size": a.ffn,
+            "num_labels": LABELS,
+            "attn_implementation": "sdpa",
+        }
+    )
+    model: Any = transformers.BertForSequenceClassification(config)
     model = model.to(clock.device, torch.bfloat16).eval()
     longest = max(map(len, ids))
     tokens = torch.tensor([i + [0] * (longest - len(i)) for i in ids], device=clock.device)

@@ -63,8 +63,8 @@ def _sliced(device: torch.device, dtype: torch.dtype) -> float:
 def _grouped(device: torch.device, dtype: torch.dtype) -> float:
     worst = 0.0
     for unit in (16, 7):  # widths that are multiples of 16, and widths that are not
-        groups, n, k = Groups((0, 5, 5, 300, 331)), (8, 3, 2, 1), (4, 4, 1, 3)
-        n, k = tuple(unit * i for i in n), tuple(unit * i for i in k)
+        groups = Groups((0, 5, 5, 300, 331))
+        n, k = [unit * i for i in (8, 3, 2, 1)], [unit * i for i in (4, 4, 1, 3)]
         x, w = _random(device, dtype, 331, max(k)), _random(device, dtype, max(n), max(k))
         b = _random(device, dtype, max(n))
         y = grouped_linear(x, w, b, groups, n, k)
@@ -80,8 +80,9 @@ def _norm(device: torch.device, dtype: torch.dtype) -> float:
     x, residual = (_random(device, dtype, 40, 384) for _ in range(2))
     weight, bias = (_random(device, dtype, 384) for _ in range(2))
     y = norm_kernel.grouped_add_norm(x, residual, weight, bias, groups, d, 1e-6)
-    wide = [t.double() for t in (x, residual, weight, bias)]
-    exact = norm_reference.grouped_add_norm(*wide, groups, d, 1e-6)
+    exact = norm_reference.grouped_add_norm(
+        x.double(), residual.double(), weight.double(), bias.double(), groups, d, 1e-6
+    )
     return max(_error(y[r, :w], exact[r, :w]) for r, w in zip(groups, d, strict=True))
 
 

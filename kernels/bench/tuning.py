@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,11 +61,8 @@ def _best(clock: Clock, name: str, tiles: tuple[Tile, ...], rows: int, columns: 
         layer = Layer.random("", n, k, clock.device, DTYPES[name])
         for count in ROWS[rows]:
             x = torch.randn(count, k, device=clock.device, dtype=DTYPES[name])
-
-            def run(tile: Tile, x: torch.Tensor = x, layer: Layer = layer) -> object:
-                n, k = layer.weight.shape
-                return sliced_linear(x, layer.weight, layer.bias, n, k, tile=tile)
-
-            seconds = clock.seconds({str(i): lambda t=t: run(t) for i, t in enumerate(tiles)})
+            product = partial(sliced_linear, x, layer.weight, layer.bias, n, k)
+            runs = {str(i): partial(product, tile=tile) for i, tile in enumerate(tiles)}
+            seconds = clock.seconds(runs)
             total = [t + math.log(seconds[str(i)]) for i, t in enumerate(total)]
     return tiles[total.index(min(total))]

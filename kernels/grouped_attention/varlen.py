@@ -35,13 +35,13 @@ def grouped_attention(
         width, r, s = h * head_dim, queries.rows[g], keys.rows[g]
         asking, offering = queries.parts[g], keys.parts[g]
         attended = varlen_attn(
-            q[r, :width].unflatten(1, (h, head_dim)),
-            k[s, :width].unflatten(1, (h, head_dim)),
-            v[s, :width].unflatten(1, (h, head_dim)),
+            q[r, :width].view(-1, h, head_dim),
+            k[s, :width].view(-1, h, head_dim),
+            v[s, :width].view(-1, h, head_dim),
             asking.on(q.device).starts,
             offering.on(q.device).starts,
             asking.longest,
             offering.longest,
         )
-        y[r, :width] = attended.flatten(1)
+        y[r, :width].view(-1, h, head_dim).copy_(attended)
     return y
