@@ -8,6 +8,8 @@ from pathlib import Path
 # Before anything loads a numerical library: on models this small more threads only wait for each
 # other, and by far the longest where other work shares the cores. Child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Likewise before anything loads Triton: its kernels run in an interpreter, without a GPU.
+os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
 import torch

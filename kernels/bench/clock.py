@@ -39,8 +39,8 @@ class Clock:
         if not self._cuda:
             return run
         torch.cuda.synchronize()
-        side = torch.cuda.Stream()
-        with torch.cuda.stream(side):
+        side = torch.Stream("cuda")
+        with side:
             run()
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
@@ -54,13 +54,16 @@ class Clock:
             started = time.perf_counter()
             run()
             return time.perf_counter() - started
-        before = torch.cuda.Event(enable_timing=True)
-        after = torch.cuda.Event(enable_timing=True)
+        before, after = (
+            torch.Event("cuda", enable_timing=True),
+            torch.Event("cuda", enable_timing=True),
+        )
         before.record()
         run()
         after.record()
         after.synchronize()
-        return before.elapsed_time(after) / 1e3
+        milliseconds: float = before.elapsed_time(after)
+        return milliseconds / 1e3
 
 
 def copy_bandwidth(clock: Clock, size: int = 2**30) -> float:

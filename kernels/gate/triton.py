@@ -59,7 +59,7 @@ def gate_kernel(
 
     tl.debug_barrier()  # the whole program's flags are written before it says so
     if tl.atomic_add(finished, 1, sem="acq_rel") == tl.num_programs(0) - 1:
-        count = 0
+        count = tl.zeros((), tl.int32)
         for start in range(0, rows, SCAN):
             index = start + tl.arange(0, SCAN)
             # Other programs wrote them: read from L2, where they are, not from this one's L1.

@@ -7,6 +7,7 @@ reference stands in.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def grouped_attention(
             continue
         width, r, s = h * head_dim, queries.rows[g], keys.rows[g]
         asking, offering = queries.parts[g], keys.parts[g]
-        attended = varlen_attn(
+        attended: Any = varlen_attn(
             q[r, :width].view(-1, h, head_dim),
             k[s, :width].view(-1, h, head_dim),
             v[s, :width].view(-1, h, head_dim),

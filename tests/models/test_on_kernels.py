@@ -14,7 +14,6 @@ from nestling.models import Checkpoint
 from nestling.models.batch import PackedBatch
 from nestling.models.transformer import NestedTransformer
 
-from ..kernels import interpreter  # noqa: F401  before any kernel is defined
 from ..kernels.buffers import poisoned, relative_error
 from .test_zoo import TEXTS, shipped
 
