@@ -46,8 +46,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     "no pool for the TA": {"pool_ta": 0},
     "one rate": {"ta_rate": 1.0},
     "no labels": {"label_weight": 0.0},
-    "temperature 1": {"temperature": 1.0},
-    "dropout": {"dropout": 0.1},
     "no importance order": {"importance_batches": 0},
     "relations": {"relation_weight": 0.1},
 }
@@ -97,9 +95,8 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
         result = teacher(name, given)
     else:
         recipe = Recipe()
-        changes = dict(RECIPES.get(name, {}))
-        joint = replace(recipe.joint, epochs=given.epochs, dropout=changes.pop("dropout", 0.0))
-        result = students(name, replace(recipe, joint=joint, **changes), given)
+        joint = replace(recipe.joint, epochs=given.epochs)
+        result = students(name, replace(recipe, joint=joint, **RECIPES.get(name, {})), given)
     return {"variant": name, "seconds": round(time.monotonic() - started)} | result
 
 
