@@ -86,7 +86,7 @@ def step(run: Callable[[PackedBatch], Tensor], decisions: Sequence[Decision]) ->
     started = time.perf_counter()
     logits = run(batch)
     temperature = torch.tensor([d.stage.student.temperature for d in ordered])
-    threshold = torch.tensor([d.stage.threshold for d in ordered])
+    threshold = torch.tensor([d.threshold for d in ordered])
     device = logits.device
     gate = operations_for(device).gate
     verdict = gate(logits, temperature.to(device), threshold.to(device))

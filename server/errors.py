@@ -25,11 +25,14 @@ class Reason(StrEnum):
     EMPTY = "empty"
     TOO_LONG = "too_long"
     TOO_MANY = "too_many"
+    OUT_OF_RANGE = "out_of_range"
+    UNMEETABLE = "unmeetable"
     UNKNOWN_MODEL = "unknown_model"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
     OVERLOADED = "overloaded"
+    DEADLINE = "deadline"
     CLIENT_GONE = "client_gone"
     INTERNAL = "internal"
 
@@ -43,6 +46,8 @@ STATUS = {
     Reason.EMPTY: 422,
     Reason.TOO_LONG: 422,
     Reason.TOO_MANY: 422,
+    Reason.OUT_OF_RANGE: 422,
+    Reason.UNMEETABLE: 422,
     Reason.UNKNOWN_MODEL: 404,
     Reason.NOT_FOUND: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
@@ -50,6 +55,7 @@ STATUS = {
     Reason.OVERLOADED: 429,
     Reason.CLIENT_GONE: 499,  # nobody reads it; the number is nginx's, for the metrics
     Reason.INTERNAL: 500,
+    Reason.DEADLINE: 504,
 }
 
 

@@ -6,35 +6,65 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
+from time import perf_counter
 
 from ..models.cascade import Cascade
 from ..models.checkpoint import Checkpoint
 from ..models.decision import Decision
 from ..models.predictor import decide
+from .admission import Admission
 from .engine.engine import Engine
 from .engine.job import Job
 from .engine.queue import WorkQueue
 from .engine.runner import Runner, TorchRunner
 from .errors import Reason, RequestError
+from .routing.contract import Contract, check_meetable
+from .routing.durations import Durations
 from .routing.policy import Policies
 from .settings import Settings
 from .telemetry.metrics import Metrics
 
 WARM_UP_LENGTHS = (4, 16, 64)
 TOKENIZER_THREADS = 2
-RETRY_AFTER_SECONDS = 1
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The texts of one request. single: it was one text, not a list with one text in it."""
+    """The texts of one request, or their token ids with special tokens.
+
+    single: it was one text, not a list with one text in it.
+    """
 
     texts: list[str]
     single: bool
+    tokens: list[list[int]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts if self.tokens is None else self.tokens)
 
     def field(self, index: int) -> str:
         """What errors call a text."""
         return "inputs" if self.single else f"inputs[{index}]"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a request gets. tokenize_seconds, total_seconds: of the request as a whole."""
+
+    decisions: list[Decision]
+    tokenize_seconds: float
+    total_seconds: float
+
+    @property
+    def queue_seconds(self) -> float:
+        """Of the text that waited longest, over all its stages."""
+        return max(decision.waited for decision in self.decisions)
+
+    @property
+    def inference_seconds(self) -> float:
+        """Of the batches of the text that needed most, over all its stages."""
+        return max(decision.ran for decision in self.decisions)
 
 
 class Service:
@@ -56,11 +86,20 @@ class Service:
         self.metrics = metrics
         self.policies = Policies(checkpoint)
         self._limit = min(checkpoint.architecture.max_tokens, settings.max_batch_tokens)
-        self._unanswered = 0
+        self._durations = Durations()
+        self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
         self._tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
-        queue = WorkQueue(settings.max_batch_tokens, settings.max_batch_requests)
-        self._engine = Engine(run or TorchRunner(checkpoint.model), queue, metrics, self._deliver)
+        queue = WorkQueue(
+            settings.max_batch_tokens, settings.max_batch_requests, settings.fill_ms / 1e3
+        )
+        runner = run or TorchRunner(checkpoint.model)
+        self._engine = Engine(runner, queue, metrics, self._durations, self._deliver)
         metrics.gauges(lambda: len(queue), lambda: self._engine.running)
+
+    @property
+    def device(self) -> str:
+        """Where the weights lie: `cpu` or `cuda`."""
+        return self.checkpoint.model.tokens.device.type
 
     @property
     def ready(self) -> bool:
@@ -82,49 +121,58 @@ class Service:
         await asyncio.to_thread(self._engine.stop)
         self._tokenizers.shutdown()
 
-    async def answer(self, inputs: Inputs, model: str, truncate: bool = False) -> list[Decision]:
+    async def answer(self, inputs: Inputs, contract: Contract) -> Answers:
         """One decision per text, in order.
 
-        truncate: answer a too long text by its beginning. Cancelling this drops the request's
-        work. Raises RequestError for an unknown model, a too long text, a full queue.
+        Cancelling this drops the request's work. Raises RequestError for an unknown model, a too
+        long text, a full queue, a contract that cannot be met, a deadline that passes.
         """
-        cascade = self.policies.of(model)
-        self._admit(len(inputs.texts))
+        started = perf_counter()
+        cascade = self.policies.of(contract.model)
+        self._admission.texts(len(inputs))
         try:
             tokens = await self._loop.run_in_executor(
-                self._tokenizers, self._encode, inputs, truncate
+                self._tokenizers, self._encode, inputs, contract.truncate
             )
-            job = Job(
-                [decide(self.checkpoint, cascade, ids) for ids in tokens],
-                self._loop.create_future(),
-            )
-            self._engine.submit(job)
+            tokenized = perf_counter()
+            decisions = [self._decide(cascade, ids, contract) for ids in tokens]
+            for index, decision in enumerate(decisions):
+                check_meetable(decision, self._durations, tokenized, inputs.field(index))
+            total = sum(map(len, tokens))
+            self._admission.tokens(total)
             try:
-                return await job.future
+                answered = await self._run(decisions, contract.deadline)
             finally:
-                job.closed = True
+                self._admission.leave(tokens=total)
         finally:
-            self._unanswered -= len(inputs.texts)
+            self._admission.leave(texts=len(inputs))
+        return Answers(answered, tokenized - started, perf_counter() - started)
 
-    def _admit(self, texts: int) -> None:
-        limit = self.settings.max_queued_requests
-        if self._unanswered + texts > limit:
-            raise RequestError(
-                Reason.OVERLOADED,
-                f"{self._unanswered} texts are waiting and {texts} more would exceed the limit of "
-                f"{limit}; try again in {RETRY_AFTER_SECONDS} s",
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-                limit=limit,
-                actual=self._unanswered,
-            )
-        self._unanswered += texts
+    async def _run(self, decisions: list[Decision], deadline: float) -> list[Decision]:
+        job = Job(decisions, self._loop.create_future())
+        left = max(0.0, deadline - perf_counter())
+        timer = self._loop.call_later(left, job.expire) if deadline < inf else None
+        try:
+            self._engine.submit(job)
+            return await job.future
+        finally:
+            job.closed = True
+            if timer:
+                timer.cancel()
+
+    def _decide(self, cascade: Cascade, tokens: list[int], contract: Contract) -> Decision:
+        decision = decide(self.checkpoint, cascade, tokens)
+        decision.deadline = contract.deadline
+        decision.max_cost = contract.max_cost
+        decision.min_confidence = contract.min_confidence
+        return decision
 
     def _encode(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
         tokenizer = self.checkpoint.tokenizer
-        encoded = tokenizer.encode(inputs.texts)
+        encoded = tokenizer.encode(inputs.texts) if inputs.tokens is None else inputs.tokens
         for index, ids in enumerate(encoded):
             if len(ids) > self._limit:
-                if not truncate:
+                if not truncate or inputs.tokens is not None:
                     raise RequestError(
                         Reason.TOO_LONG,
                         f"{len(ids)} tokens; the limit is {self._limit}",

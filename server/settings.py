@@ -14,6 +14,8 @@ _SMALLEST = {
     "max_batch_requests": 1,
     "max_client_batch": 1,
     "max_queued_requests": 1,
+    "max_queued_tokens": 1,
+    "fill_ms": 0,
     "max_body_bytes": 1,
     "drain_seconds": 0,
 }
@@ -25,7 +27,9 @@ class Settings:
 
     port: 0 takes a free one. max_batch_tokens, max_batch_requests: tokens and texts that one
     batch may hold. max_client_batch: texts of one request. max_queued_requests: texts that are
-    accepted and not yet answered; what comes beyond is told to come back later.
+    accepted and not yet answered, max_queued_tokens: their tokens; what comes beyond is told to
+    come back later. fill_ms: how old the oldest text must be before a batch that is not full
+    leaves, while the engine is busy.
     device: `auto` is the GPU where there is one. threads: of one operation on the CPU; None
     takes all cores but one. drain_seconds: how long a stopping server waits for its last answers.
     """
@@ -36,6 +40,8 @@ class Settings:
     max_batch_requests: int = 256
     max_client_batch: int = 1024
     max_queued_requests: int = 8192
+    max_queued_tokens: int = 2**20
+    fill_ms: float = 2.0
     max_body_bytes: int = 8 * 2**20
     device: str = "auto"
     dtype: str = "float32"

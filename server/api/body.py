@@ -60,6 +60,20 @@ def check_flag(body: dict[str, Any], field: str) -> bool:
     return value
 
 
+def check_number(body: dict[str, Any], field: str, low: float, high: float) -> float | None:
+    """An optional number above `low` and up to `high`; None where it is missing."""
+    value = body.get(field)
+    if field not in body:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong_type(field, value, "a number")
+    if not low < value <= high:
+        raise RequestError(
+            Reason.OUT_OF_RANGE, f"{value:g}; it must be above {low:g} and at most {high:g}", field
+        )
+    return float(value)
+
+
 def check_texts(inputs: Inputs, limit: int) -> Inputs:
     """The same inputs, if they are strings with something in them, and at most `limit`."""
     if not inputs.texts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+from time import perf_counter
 from typing import Any, NotRequired
 
 from fastapi import APIRouter
@@ -12,19 +14,33 @@ from typing_extensions import TypedDict
 
 from ...models.checkpoint import Checkpoint
 from ...models.decision import Decision
+from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from ..service import Inputs
-from .body import check_fields, check_texts, read_json, wrong_type
+from .body import check_fields, check_number, check_texts, read_json, wrong_type
+from .headers import answer_headers
 from .route import REQUEST_ERRORS, MeasuredRoute, json_response, service_of, while_connected
 
 router = APIRouter(route_class=MeasuredRoute)
 
 
+FIELDS = ("inputs", "model", "deadline_ms", "max_cost", "min_confidence")
+LONGEST_DEADLINE_MS = 3_600_000
+
+
 class ClassifyRequest(TypedDict):
-    """One text or a list of texts. model: `auto`, a cascade's or a student's name."""
+    """One text or a list of texts, and what the answers may cost.
+
+    model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
+    student that fits. max_cost: of all students asked, relative to the TA. min_confidence: raises
+    the cascade's thresholds.
+    """
 
     inputs: str | list[str]
     model: NotRequired[str]
+    deadline_ms: NotRequired[float]
+    max_cost: NotRequired[float]
+    min_confidence: NotRequired[float]
 
 
 class PathStep(TypedDict):
@@ -41,13 +57,15 @@ class DecisionRecord(TypedDict):
     """How an answer came to be. Costs are sums over all students that were asked.
 
     model: the cascade or student behind the requested name. student: the one whose answer
-    stands. relative_cost: FLOPs relative to asking the TA alone. weights: the beginning of their
-    sha256, to which thresholds are tied.
+    stands. limited_by: why it stands though it was not as sure as asked for: `deadline`,
+    `max_cost`, `min_confidence`; else null. relative_cost: FLOPs relative to asking the TA alone.
+    weights: the beginning of their sha256, to which thresholds are tied.
     """
 
     model: str
     student: str
     path: list[PathStep]
+    limited_by: str | None
     tokens: int
     flops: int
     relative_cost: float
@@ -82,17 +100,13 @@ class Classification(TypedDict):
 )
 async def classify(request: Request) -> Response:
     """A string answers one object, a list answers a list of them in the same order."""
-    service = service_of(request)
-    body = check_fields(
-        await read_json(request, service.settings.max_body_bytes), ("inputs", "model")
-    )
+    service, started = service_of(request), perf_counter()
+    body = check_fields(await read_json(request, service.settings.max_body_bytes), FIELDS)
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
-    model = body.get("model", AUTO)
-    if not isinstance(model, str):
-        raise wrong_type("model", model, "a string")
-    decisions = await while_connected(request, service.answer(inputs, model))
-    answers = [classification(service.checkpoint, decision) for decision in decisions]
-    return json_response(answers[0] if inputs.single else answers)
+    answers = await while_connected(request, service.answer(inputs, _contract(body, started)))
+    shown = [classification(service.checkpoint, decision) for decision in answers.decisions]
+    headers = answer_headers(answers, service.device)
+    return json_response(shown[0] if inputs.single else shown, headers=headers)
 
 
 def classification(checkpoint: Checkpoint, decision: Decision) -> Classification:
@@ -110,11 +124,12 @@ def classification(checkpoint: Checkpoint, decision: Decision) -> Classification
                     "student": step.stage.student.name,
                     "label": labels[step.label],
                     "confidence": round(step.confidence, 6),
-                    "threshold": round(step.stage.threshold, 6),
+                    "threshold": round(step.threshold, 6),
                     "accepted": step.accepted,
                 }
                 for step in decision.steps
             ],
+            "limited_by": decision.limited_by,
             "tokens": len(decision.tokens),
             "flops": round(decision.flops),
             "relative_cost": _significant(decision.relative_cost),
@@ -126,6 +141,21 @@ def classification(checkpoint: Checkpoint, decision: Decision) -> Classification
 
 def _inputs(value: Any) -> Inputs:
     return Inputs(value, single=False) if isinstance(value, list) else Inputs([value], single=True)
+
+
+def _contract(body: dict[str, Any], started: float) -> Contract:
+    model = body.get("model", AUTO)
+    if not isinstance(model, str):
+        raise wrong_type("model", model, "a string")
+    deadline = check_number(body, "deadline_ms", 0, LONGEST_DEADLINE_MS)
+    max_cost = check_number(body, "max_cost", 0, inf)
+    min_confidence = check_number(body, "min_confidence", 0, 1)
+    return Contract(
+        model,
+        inf if deadline is None else started + deadline / 1e3,
+        inf if max_cost is None else max_cost,
+        min_confidence or 0.0,
+    )
 
 
 def _significant(number: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
@@ -24,11 +24,14 @@ def service_of(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
-def json_response(content: Any, status: int = 200) -> Response:
+def json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A body rendered at once: FastAPI's own encoding can cost more than a student."""
     return Response(
         orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE),
         status,
+        headers,
         media_type="application/json",
     )
 

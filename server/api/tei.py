@@ -13,9 +13,10 @@ from typing_extensions import TypedDict
 
 from ...models.decision import Decision
 from ..errors import Reason, RequestError
-from ..routing.policy import AUTO
+from ..routing.contract import Contract
 from ..service import Inputs
 from .body import check_fields, check_flag, check_texts, read_json
+from .headers import answer_headers
 from .route import REQUEST_ERRORS, MeasuredRoute, json_response, service_of, while_connected
 
 router = APIRouter(route_class=MeasuredRoute)
@@ -68,9 +69,10 @@ async def predict(request: Request) -> Response:
     )
     truncate, raw = check_flag(body, "truncate"), check_flag(body, "raw_scores")
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
-    decisions = await while_connected(request, service.answer(inputs, AUTO, truncate))
-    answers = predictions(decisions, service.checkpoint.architecture.labels, raw)
-    return json_response(answers[0] if inputs.single else answers)
+    answers = await while_connected(request, service.answer(inputs, Contract(truncate=truncate)))
+    shown = predictions(answers.decisions, service.checkpoint.architecture.labels, raw)
+    headers = answer_headers(answers, service.device)
+    return json_response(shown[0] if inputs.single else shown, headers=headers)
 
 
 def predictions(

@@ -62,6 +62,19 @@ def serve(
             envvar="NESTLING_MAX_QUEUED_REQUESTS",
         ),
     ] = Settings.max_queued_requests,
+    max_queued_tokens: Annotated[
+        int,
+        typer.Option(
+            help="Tokens of those texts; beyond, 429.", envvar="NESTLING_MAX_QUEUED_TOKENS"
+        ),
+    ] = Settings.max_queued_tokens,
+    fill_ms: Annotated[
+        float,
+        typer.Option(
+            help="Age of the oldest text at which a batch that is not full leaves, under load.",
+            envvar="NESTLING_FILL_MS",
+        ),
+    ] = Settings.fill_ms,
     max_body_bytes: Annotated[
         int, typer.Option(help="Bytes of a request's body.", envvar="NESTLING_MAX_BODY_BYTES")
     ] = Settings.max_body_bytes,
@@ -82,6 +95,8 @@ def serve(
             max_batch_requests=max_batch_requests,
             max_client_batch=max_client_batch,
             max_queued_requests=max_queued_requests,
+            max_queued_tokens=max_queued_tokens,
+            fill_ms=fill_ms,
             max_body_bytes=max_body_bytes,
             device=device,
             dtype=dtype,

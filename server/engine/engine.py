@@ -5,24 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from threading import Thread
 from time import perf_counter
+
+import torch
 
 from ...models.decision import Decision
 from ...models.predictor import step
 from ..errors import internal_error
+from ..routing.contract import limit
+from ..routing.durations import Durations
 from ..telemetry.metrics import Metrics
 from .job import Job, Ticket
 from .queue import WorkQueue
 from .runner import Runner
 
 log = logging.getLogger(__name__)
+OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
 class Engine:
     """Takes a batch, runs it, then answers each text or puts it back for its next stage.
 
-    run: the backend. deliver: called on the engine's thread with the jobs that are done.
+    run: the backend. durations: learns how long batches take. deliver: called on the engine's
+    thread with the jobs that are done.
     """
 
     def __init__(
@@ -30,20 +37,28 @@ class Engine:
         run: Runner,
         queue: WorkQueue,
         metrics: Metrics,
+        durations: Durations,
         deliver: Callable[[Sequence[Job]], None],
     ) -> None:
         self._run = run
         self._queue = queue
         self._metrics = metrics
+        self._durations = durations
         self._deliver = deliver
         self._thread: Thread | None = None
-        self.running = 0
-        """Texts in the batch that runs now."""
+        self._batch: list[Ticket] = []
+        self.busy_since: float | None = None
+        """When the batch began that runs now, on `time.perf_counter`'s clock."""
 
     @property
     def alive(self) -> bool:
-        """Whether it takes batches."""
+        """Whether its thread lives."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def running(self) -> int:
+        """Texts in the batch that runs now."""
+        return len(self._batch)
 
     def start(self, warm_up: Sequence[Decision]) -> None:
         """Start, and return once every decision of `warm_up` has been through all its stages.
@@ -51,9 +66,30 @@ class Engine:
         Raises what the backend raises on them.
         """
         warm: Future[None] = Future()
-        self._thread = Thread(target=self._work, args=(warm_up, warm), name="engine", daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._work, args=(warm_up, warm), name="engine", daemon=True)
+        self._thread = thread
+        thread.start()
         warm.result()
+
+    def restart(self, warm_up: Sequence[Decision]) -> None:
+        """Abandon a thread that has died or hangs, and begin another.
+
+        The texts that it held are asked again by the next one, once: those that it fails again
+        fail. Raises what the backend raises on the warm-up.
+        """
+        held, self._batch, self.busy_since = self._batch, [], None
+        again = [ticket for ticket in held if not ticket.retried]
+        for ticket in again:
+            # The abandoned thread may still write to the decision that it has.
+            index = ticket.job.decisions.index(ticket.decision)
+            ticket.decision = replace(ticket.decision, steps=list(ticket.decision.steps))
+            ticket.job.decisions[index] = ticket.decision
+            ticket.retried = True
+        failed = [ticket for ticket in held if ticket not in again]
+        if failed:
+            self._finish(failed, internal_error("a batch, twice,"))
+        self._queue.put_back(again)
+        self.start(warm_up)
 
     def submit(self, job: Job) -> None:
         """Queue all texts of a job."""
@@ -66,32 +102,61 @@ class Engine:
             self._thread.join()
 
     def _work(self, warm_up: Sequence[Decision], warm: Future[None]) -> None:
+        mine = self._thread
         try:
             # On this thread, because backends keep state by thread.
             waiting = list(warm_up)
             while waiting:
+                started = perf_counter()
+                asked = {decision.stage.student.name for decision in waiting}
                 waiting = step(self._run, waiting)
+                self._durations.observe(asked, perf_counter() - started)
         except BaseException as error:
             warm.set_exception(error)
             return
         warm.set_result(None)
         while batch := self._queue.take():
-            self.running = len(batch)
-            self._finish(batch, self._process(batch))
-            self.running = 0
+            self._batch, self.busy_since = batch, perf_counter()
+            error = self._process(batch)
+            if self._thread is not mine:
+                return  # abandoned: another thread answers these texts
+            self._batch, self.busy_since = [], None
+            self._finish(batch, error)
 
     def _process(self, batch: Sequence[Ticket]) -> Exception | None:
         """Ask each text's next student. Returns what went wrong, for this batch alone."""
         try:
-            now = perf_counter()
             self._metrics.batch_started([ticket.decision for ticket in batch])
+            now = perf_counter()
             for ticket in batch:
+                ticket.decision.waited += now - ticket.since
                 self._metrics.queue_duration.observe(now - ticket.since)
-            step(self._run, [ticket.decision for ticket in batch])
+            self._ask([ticket.decision for ticket in batch])
             self._metrics.batch_finished([ticket.decision for ticket in batch])
         except Exception:
             return internal_error(f"a batch of {len(batch)} texts")
         return None
+
+    def _ask(self, decisions: Sequence[Decision]) -> None:
+        """One step for each; in two halves if the device has no memory for all of them."""
+        started = perf_counter()
+        asked = {decision.stage.student.name for decision in decisions}
+        try:
+            escalated = step(self._run, decisions)
+        except OUT_OF_MEMORY:
+            if len(decisions) == 1:
+                raise
+            log.warning("no memory for a batch of %d texts: splitting it", len(decisions))
+            half = len(decisions) // 2
+            self._ask(decisions[:half])
+            self._ask(decisions[half:])
+            return
+        now = perf_counter()
+        self._durations.observe(asked, now - started)
+        for decision in decisions:
+            decision.ran += now - started
+        for decision in escalated:
+            decision.limited_by = limit(decision, self._durations, now)
 
     def _finish(self, batch: Sequence[Ticket], error: Exception | None) -> None:
         done: dict[Job, None] = {}  # an ordered set
@@ -101,7 +166,7 @@ class Engine:
             if error:
                 job.error, job.closed = error, True
                 done[job] = None
-            elif ticket.decision.answer.accepted:
+            elif ticket.decision.answered:
                 job.open -= 1
                 if not job.open:
                     done[job] = None

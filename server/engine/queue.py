@@ -1,49 +1,67 @@
 """The queue: first come, first served, packed to a token budget; escalated work goes first.
 
-There is no timer. The engine takes a batch whenever it is free, so a lone text never waits, and
-a batch fills exactly while the one before it runs.
+Three lanes. What has been answered by a smaller student comes before anything new, in the order of
+its first arrival. New texts come next. The texts of large requests have a lane of their own, which
+gets a quarter of every batch as long as others wait too: neither starves the other.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from threading import Condition
+from time import perf_counter
 
 from .job import Ticket
+
+BULK_SHARE = 4
+"""One in so many places of a batch is kept for large requests."""
+WINDOW = 4
+"""How many batches ahead texts may be chosen from by their length."""
 
 
 class WorkQueue:
     """Texts that wait for a student, filled by the event loop, emptied by the engine's thread.
 
     max_tokens, max_texts: what one batch may hold. A text longer than max_tokens goes alone.
+    fill_seconds: how old the oldest text must be before a batch that is not full leaves, while the
+    engine is busy. An idle engine takes what comes at once.
     """
 
-    def __init__(self, max_tokens: int, max_texts: int) -> None:
+    def __init__(
+        self,
+        max_tokens: int,
+        max_texts: int,
+        fill_seconds: float = 0.0,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
         self.max_tokens = max_tokens
         self.max_texts = max_texts
-        self._fresh: deque[Ticket] = deque()
+        self._fill_seconds, self._clock = fill_seconds, clock
         self._escalated: list[tuple[int, Ticket]] = []  # a heap: earliest arrival first
+        self._fresh: deque[Ticket] = deque()
+        self._bulk: deque[Ticket] = deque()
         self._arrivals = 0
         self._closed = False
         self._changed = Condition()
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._escalated)
+        return len(self._escalated) + len(self._fresh) + len(self._bulk)
 
-    def put(self, tickets: Iterable[Ticket]) -> None:
-        """Texts that arrive now. Raises RuntimeError once the queue is closed."""
+    def put(self, tickets: Sequence[Ticket]) -> None:
+        """The texts of one request. Raises RuntimeError once the queue is closed."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("the queue is closed")
+            lane = self._bulk if len(tickets) > self.max_texts // BULK_SHARE else self._fresh
             for ticket in tickets:
                 ticket.number = self._arrivals
                 self._arrivals += 1
-                self._fresh.append(ticket)
+                lane.append(ticket)
             self._changed.notify()
 
-    def put_back(self, tickets: Iterable[Ticket]) -> None:
+    def put_back(self, tickets: Sequence[Ticket]) -> None:
         """Texts that a larger student is to answer. They keep the place of their arrival."""
         with self._changed:
             for ticket in tickets:
@@ -52,6 +70,8 @@ class WorkQueue:
     def take(self) -> list[Ticket]:
         """The next batch; waits while there is none. Empty once the queue is closed and empty."""
         with self._changed:
+            if len(self):
+                self._fill()
             while not (batch := self._pack()) and not self._closed:
                 self._changed.wait()
             return batch
@@ -62,25 +82,82 @@ class WorkQueue:
             self._closed = True
             self._changed.notify_all()
 
+    def _fill(self) -> None:
+        """Wait until a batch is full or its oldest text old enough."""
+        heads = [lane[0].arrived for lane in (self._fresh, self._bulk) if lane]
+        if self._escalated:
+            heads.append(self._escalated[0][1].arrived)
+        leaves = min(heads) + self._fill_seconds
+        while not self._closed and not self._full() and (left := leaves - self._clock()) > 0:
+            self._changed.wait(left)
+
+    def _full(self) -> bool:
+        if len(self) >= self.max_texts:
+            return True
+        waiting = [*(ticket for _, ticket in self._escalated), *self._fresh, *self._bulk]
+        return sum(len(ticket.decision.tokens) for ticket in waiting) >= self.max_tokens
+
     def _pack(self) -> list[Ticket]:
-        batch: list[Ticket] = []
-        tokens = 0
-        while len(batch) < self.max_texts and (ticket := self._next()):
-            if not ticket.job.closed:
-                tokens += len(ticket.decision.tokens)
-                if batch and tokens > self.max_tokens:
-                    break
-                batch.append(ticket)
-            self._drop_next()
-        return batch
-
-    def _next(self) -> Ticket | None:
-        if self._escalated:
-            return self._escalated[0][1]
-        return self._fresh[0] if self._fresh else None
-
-    def _drop_next(self) -> None:
-        if self._escalated:
+        batch = _Batch(self.max_tokens, self.max_texts)
+        while self._escalated and batch.add(self._escalated[0][1]):
             heapq.heappop(self._escalated)
-        else:
-            self._fresh.popleft()
+        kept = BULK_SHARE if self._bulk else 0
+        self._move(self._fresh, batch, kept)
+        self._move(self._bulk, batch)
+        self._move(self._fresh, batch)
+        return batch.tickets
+
+    def _move(self, lane: deque[Ticket], batch: _Batch, kept: int = 0) -> None:
+        """Fill a batch from a lane: in order, or, where more wait than fit, by length.
+
+        By length means the oldest, and those of the next few batches whose length is nearest to
+        its own. The oldest always goes, so nobody waits for more than its turn.
+        kept: one in so many places stays free for another lane.
+        """
+        batch.keep(kept)
+        if len(lane) <= batch.places:
+            while lane and batch.add(lane[0]):
+                lane.popleft()
+            return
+        window = [lane.popleft() for _ in range(min(len(lane), WINDOW * self.max_texts))]
+        length = len(window[0].decision.tokens)
+        near = sorted(
+            range(len(window)), key=lambda i: (abs(len(window[i].decision.tokens) - length), i)
+        )
+        taken = set()
+        for index in near:
+            if not batch.add(window[index]):
+                break
+            taken.add(index)
+        lane.extendleft(window[i] for i in reversed(range(len(window))) if i not in taken)
+
+
+class _Batch:
+    """Tickets within a budget."""
+
+    def __init__(self, tokens: int, texts: int) -> None:
+        self.tickets: list[Ticket] = []
+        self._tokens, self._budget = 0, (tokens, texts)
+        self._most_tokens, self._most_texts = self._budget
+
+    def keep(self, share: int) -> None:
+        """Keep one in `share` places free from now on; 0 for none."""
+        tokens, texts = self._budget
+        self._most_tokens = tokens - tokens // share if share else tokens
+        self._most_texts = texts - texts // share if share else texts
+
+    @property
+    def places(self) -> int:
+        """How many more texts it may hold."""
+        return self._most_texts - len(self.tickets)
+
+    def add(self, ticket: Ticket) -> bool:
+        """Whether the ticket is dealt with: in the batch, or dropped since nobody waits for it."""
+        if ticket.job.closed:
+            return True
+        tokens = self._tokens + len(ticket.decision.tokens)
+        if self.places < 1 or (self.tickets and tokens > self._most_tokens):
+            return False
+        self.tickets.append(ticket)
+        self._tokens = tokens
+        return True

@@ -20,7 +20,7 @@ from ..errors import STATUS, Reason
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Buckets for encoders: a small student answers in less than a millisecond."""
 TOKENS = tuple(2**n for n in range(3, 17))
-OUTCOMES = ("accepted", "escalated")
+OUTCOMES = ("accepted", "escalated", "limited")
 CODES = sorted({200, *STATUS.values()})
 
 
@@ -69,7 +69,7 @@ class Metrics:
         )
         answers = Counter(
             "nestling_stage_answers_total",
-            "Answers of each student, and whether they were accepted or escalated.",
+            "Answers of each student: accepted, escalated, or standing for want of time or budget.",
             ("student", "outcome"),
             registry=registry,
         )
@@ -126,11 +126,14 @@ class Metrics:
         for decision in decisions:
             step = decision.answer
             student = step.stage.student.name
-            key = (student, OUTCOMES[not step.accepted])
+            outcome = (
+                "accepted" if step.accepted else "limited" if decision.limited_by else "escalated"
+            )
+            key = (student, outcome)
             counts[key] = counts.get(key, 0) + 1
             seconds[student] = seconds.get(student, 0.0) + step.seconds
             flops += step.flops
-            if step.accepted:
+            if decision.answered:
                 ta_flops += decision.ta_flops
                 tokens += len(decision.tokens)
         for key, count in counts.items():

@@ -13,11 +13,13 @@ from torch import Tensor
 from nestling.models import Checkpoint, Predictor
 from nestling.models.batch import PackedBatch
 from nestling.server.errors import Reason, RequestError
+from nestling.server.routing.contract import Contract
 from nestling.server.service import Inputs, Service
 from nestling.server.settings import Settings
 from nestling.server.telemetry.metrics import Metrics
 
 POISON = "alarm"
+TINY = Contract("tiny")
 
 
 class Backend:
@@ -77,10 +79,10 @@ def test_an_exception_fails_only_its_batch(
 ) -> None:
     async def scenario(service: Service, backend: Backend) -> list[Any]:
         backend.open.clear()
-        first = asyncio.ensure_future(service.answer(one("play some music"), "tiny"))
+        first = asyncio.ensure_future(service.answer(one("play some music"), TINY))
         await until(lambda: backend.batches == [1])
         together = [
-            asyncio.ensure_future(service.answer(one(text), "tiny"))
+            asyncio.ensure_future(service.answer(one(text), TINY))
             for text in ("book a table", f"set an {POISON}", "turn off lights")
         ]
         await until(
@@ -88,11 +90,11 @@ def test_an_exception_fails_only_its_batch(
         )
         backend.open.set()
         failed = await asyncio.gather(first, *together, return_exceptions=True)
-        return [*failed, await service.answer(one("book a table"), "tiny")]
+        return [*failed, await service.answer(one("book a table"), TINY)]
 
     first, *failed, after = run(calibrated, scenario)
-    assert first[0].answer.accepted
-    assert after[0].answer.accepted
+    assert first.decisions[0].answer.accepted
+    assert after.decisions[0].answer.accepted
     assert {type(error) for error in failed} == {RequestError}
     assert {error.reason for error in failed} == {Reason.INTERNAL}
     assert "poison" not in str(failed[0])
@@ -104,8 +106,8 @@ def test_a_failed_batch_takes_the_rest_of_its_request_along(calibrated: Checkpoi
     async def scenario(service: Service, backend: Backend) -> list[int]:
         many = Inputs([POISON, "play some music", "book a table", "turn off lights"], single=False)
         with pytest.raises(RequestError):
-            await service.answer(many, "tiny")
-        await service.answer(one("play some music"), "tiny")
+            await service.answer(many, TINY)
+        await service.answer(one("play some music"), TINY)
         return backend.batches
 
     assert run(calibrated, scenario, max_batch_requests=2) == [2, 1]
@@ -114,9 +116,9 @@ def test_a_failed_batch_takes_the_rest_of_its_request_along(calibrated: Checkpoi
 def test_cancelled_work_is_dropped(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> list[int]:
         backend.open.clear()
-        running = asyncio.ensure_future(service.answer(one("play some music"), "tiny"))
+        running = asyncio.ensure_future(service.answer(one("play some music"), TINY))
         await until(lambda: backend.batches == [1])
-        gone = asyncio.ensure_future(service.answer(one("book a table"), "tiny"))
+        gone = asyncio.ensure_future(service.answer(one("book a table"), TINY))
         await until(
             lambda: service.metrics.registry.get_sample_value("nestling_queue_requests") == 1
         )
@@ -124,7 +126,7 @@ def test_cancelled_work_is_dropped(calibrated: Checkpoint) -> None:
         await asyncio.gather(gone, return_exceptions=True)
         backend.open.set()
         await running
-        await service.answer(one("turn off lights"), "tiny")
+        await service.answer(one("turn off lights"), TINY)
         return backend.batches
 
     assert run(calibrated, scenario) == [1, 1]
@@ -134,16 +136,16 @@ def test_a_full_queue_refuses_and_recovers(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> None:
         backend.open.clear()
         waiting = asyncio.ensure_future(
-            service.answer(Inputs(["play some music"] * 3, single=False), "tiny")
+            service.answer(Inputs(["play some music"] * 3, single=False), TINY)
         )
         await until(lambda: backend.batches == [3])
         with pytest.raises(RequestError, match="3 texts are waiting and 2 more") as refused:
-            await service.answer(Inputs(["book a table"] * 2, single=False), "tiny")
+            await service.answer(Inputs(["book a table"] * 2, single=False), TINY)
         assert refused.value.status == 429
         assert refused.value.headers == {"Retry-After": "1"}
         backend.open.set()
         await waiting
-        await service.answer(Inputs(["book a table"] * 4, single=False), "tiny")
+        await service.answer(Inputs(["book a table"] * 4, single=False), TINY)
 
     run(calibrated, scenario, max_queued_requests=4, max_client_batch=4)
 
@@ -156,10 +158,13 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
 
     async def scenario(service: Service, backend: Backend) -> list[Any]:
         backend.poison = -1
-        answers = (service.answer(one(text), policies[i % 4]) for i, text in enumerate(texts))
+        answers = (
+            service.answer(one(text), Contract(policies[i % 4])) for i, text in enumerate(texts)
+        )
         return await asyncio.gather(*answers)
 
-    for [decision], alone in zip(run(calibrated, scenario), expected, strict=True):
+    for answers, alone in zip(run(calibrated, scenario), expected, strict=True):
+        [decision] = answers.decisions
         path = [(s.stage.student.name, s.label, s.accepted) for s in decision.steps]
         assert path == [(s.stage.student.name, s.label, s.accepted) for s in alone.steps]
         assert decision.flops == alone.flops

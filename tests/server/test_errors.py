@@ -58,7 +58,7 @@ def error(response: httpx.Response, status: int) -> Any:
             {"inputs": "a", "modle": "tiny"},
             "unknown_field",
             "modle",
-            "modle: unknown; known are inputs, model",
+            "modle: unknown; known are inputs, model, deadline_ms, max_cost, min_confidence",
         ),
         (["a"], "wrong_type", None, 'the body is a list; expected an object: {"inputs": "…"}'),
     ],

@@ -1,0 +1,62 @@
+"""The contract of a request: what it asks for, and what of that cannot be met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from ...models.decision import Decision, Limit
+from ..errors import Reason, RequestError
+from .durations import Durations
+from .policy import AUTO
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a client asks of the answers to one request.
+
+    model: `auto`, a cascade's or a student's name. deadline: on `time.perf_counter`'s clock; what
+    is answered by then is answered by the largest student that fits. max_cost: over all stages,
+    relative to the TA; never exceeded. min_confidence: raises the thresholds. truncate: answer a
+    too long text by its beginning.
+    """
+
+    model: str = AUTO
+    deadline: float = inf
+    max_cost: float = inf
+    min_confidence: float = 0.0
+    truncate: bool = False
+
+
+def check_meetable(decision: Decision, durations: Durations, now: float, field: str) -> None:
+    """Before any work. Raises RequestError saying what cannot be met, and why.
+
+    field: what errors call the text.
+    """
+    student = decision.stage.student.name
+    if decision.next_cost > decision.max_cost:
+        raise RequestError(
+            Reason.UNMEETABLE,
+            f"{decision.max_cost:g} of the TA's cost; {student!r}, the first that "
+            f"{decision.cascade.name!r} asks, costs {decision.next_cost:.4g} for {field}",
+            "max_cost",
+            actual=float(f"{decision.next_cost:.4g}"),
+        )
+    needed = durations.predict(student)
+    if now + needed > decision.deadline:
+        left = max(0.0, decision.deadline - now)
+        raise RequestError(
+            Reason.UNMEETABLE,
+            f"{1e3 * left:.3g} ms are left; {student!r} is predicted to take {1e3 * needed:.3g} ms",
+            "deadline_ms",
+            actual=float(f"{1e3 * needed:.4g}"),
+        )
+
+
+def limit(decision: Decision, durations: Durations, now: float) -> Limit | None:
+    """Why an answer that was not accepted stands nevertheless; None if the next stage is asked."""
+    if decision.next_cost > decision.max_cost:
+        return Limit.MAX_COST
+    if now + durations.predict(decision.stage.student.name) > decision.deadline:
+        return Limit.DEADLINE
+    return None
