@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 
+from torch import Tensor
+
 from ..models.cascade import Cascade
 from ..models.checkpoint import Checkpoint
 from ..models.decision import Decision
 from ..models.predictor import decide
 from .admission import Admission
+from .engine.embedder import Embedder
 from .engine.engine import Engine
 from .engine.job import Job
 from .engine.queue import WorkQueue
@@ -21,7 +24,7 @@ from .engine.runner import Runner, TorchRunner
 from .errors import Reason, RequestError
 from .routing.contract import Contract, check_meetable
 from .routing.durations import Durations
-from .routing.policy import Policies
+from .routing.policy import AUTO, Policies
 from .settings import Settings
 from .telemetry.metrics import Metrics
 
@@ -67,6 +70,14 @@ class Answers:
         return max(decision.ran for decision in self.decisions)
 
 
+@dataclass(frozen=True)
+class Embeddings:
+    """vectors: (texts, dimensions) float32, each of length 1. tokens: of all texts."""
+
+    vectors: Tensor
+    tokens: int
+
+
 class Service:
     """Admits texts, tokenises them off the event loop, has the engine answer them.
 
@@ -89,6 +100,8 @@ class Service:
         self._durations = Durations()
         self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
         self._tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
+        self._embedding = ThreadPoolExecutor(1, "embedder")
+        self._embedder = Embedder(checkpoint.model, settings.max_batch_tokens)
         queue = WorkQueue(
             settings.max_batch_tokens, settings.max_batch_requests, settings.fill_ms / 1e3
         )
@@ -120,6 +133,7 @@ class Service:
         """Answer what has been accepted, then end the engine."""
         await asyncio.to_thread(self._engine.stop)
         self._tokenizers.shutdown()
+        self._embedding.shutdown()
 
     async def answer(self, inputs: Inputs, contract: Contract) -> Answers:
         """One decision per text, in order.
@@ -147,6 +161,35 @@ class Service:
         finally:
             self._admission.leave(texts=len(inputs))
         return Answers(answered, tokenized - started, perf_counter() - started)
+
+    async def embed(
+        self, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
+    ) -> Embeddings:
+        """A student's vector of each text; `auto` and cascades stand for their last student.
+
+        dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for
+        an unknown model, a too long text, more dimensions than the student has, a full queue.
+        """
+        student = self.policies.of(model).stages[-1].student
+        if dimensions is not None and not 1 <= dimensions <= student.spec.dim:
+            raise RequestError(
+                Reason.OUT_OF_RANGE,
+                f"{dimensions}; {student.name!r} has from 1 to {student.spec.dim}",
+                "dimensions",
+            )
+        self._admission.texts(len(inputs))
+        try:
+            tokens = await self._loop.run_in_executor(self._tokenizers, self._encode, inputs, False)
+            vectors = await self._loop.run_in_executor(
+                self._embedding,
+                self._embedder.embed,
+                tokens,
+                student,
+                dimensions or student.spec.dim,
+            )
+        finally:
+            self._admission.leave(texts=len(inputs))
+        return Embeddings(vectors, sum(map(len, tokens)))
 
     async def _run(self, decisions: list[Decision], deadline: float) -> list[Decision]:
         job = Job(decisions, self._loop.create_future())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from threading import Condition
 from time import perf_counter
 
@@ -99,7 +100,10 @@ class WorkQueue:
 
     def _pack(self) -> list[Ticket]:
         batch = _Batch(self.max_tokens, self.max_texts)
-        while self._escalated and batch.add(self._escalated[0][1]):
+        while self._escalated:
+            ticket = self._escalated[0][1]
+            if not ticket.job.closed and not batch.add(ticket):
+                break
             heapq.heappop(self._escalated)
         kept = BULK_SHARE if self._bulk else 0
         self._move(self._fresh, batch, kept)
@@ -115,20 +119,15 @@ class WorkQueue:
         kept: one in so many places stays free for another lane.
         """
         batch.keep(kept)
-        if len(lane) <= batch.places:
-            while lane and batch.add(lane[0]):
-                lane.popleft()
-            return
-        window = [lane.popleft() for _ in range(min(len(lane), WINDOW * self.max_texts))]
-        length = len(window[0].decision.tokens)
-        near = sorted(
-            range(len(window)), key=lambda i: (abs(len(window[i].decision.tokens) - length), i)
-        )
-        taken = set()
-        for index in near:
-            if not batch.add(window[index]):
-                break
-            taken.add(index)
+        window: list[Ticket] = []
+        while lane and len(window) <= WINDOW * self.max_texts:
+            if not (ticket := lane.popleft()).job.closed:
+                window.append(ticket)
+        order = list(range(len(window)))
+        if len(window) > batch.places:
+            length = len(window[0].decision.tokens)
+            order.sort(key=lambda i: abs(len(window[i].decision.tokens) - length))
+        taken = set(takewhile(lambda i: batch.add(window[i]), order))
         lane.extendleft(window[i] for i in reversed(range(len(window))) if i not in taken)
 
 
@@ -152,9 +151,7 @@ class _Batch:
         return self._most_texts - len(self.tickets)
 
     def add(self, ticket: Ticket) -> bool:
-        """Whether the ticket is dealt with: in the batch, or dropped since nobody waits for it."""
-        if ticket.job.closed:
-            return True
+        """Whether the ticket had room, and is in."""
         tokens = self._tokens + len(ticket.decision.tokens)
         if self.places < 1 or (self.tickets and tokens > self._most_tokens):
             return False

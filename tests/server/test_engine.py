@@ -31,9 +31,12 @@ class Backend:
         self.open = Event()
         self.open.set()
         self.batches: list[int] = []
+        self.hold_from = 0
 
     def __call__(self, batch: PackedBatch) -> Tensor:
         self.batches.append(len(batch.layout.lengths))
+        if len(self.batches) == self.hold_from:
+            self.open.clear()
         assert self.open.wait(timeout=30)
         if self.poison in batch.tokens:
             raise ArithmeticError("poison")

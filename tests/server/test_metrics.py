@@ -36,7 +36,7 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_batch_tokens_bucket": TOKENS,
         "nestling_batch_tokens_count": 1,
         "nestling_batch_tokens_sum": 1,
-        "nestling_stage_answers_total": len(STUDENTS) * 2,
+        "nestling_stage_answers_total": len(STUDENTS) * 3,
         "nestling_device_seconds_total": len(STUDENTS),
         "nestling_errors_total": len(Reason),
         "nestling_flops_total": 1,

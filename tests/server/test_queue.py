@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from threading import Thread
+from time import perf_counter
 from typing import cast
 
 import pytest
@@ -14,7 +14,9 @@ from nestling.models import Decision
 from nestling.server.engine.job import Job, Ticket
 from nestling.server.engine.queue import WorkQueue
 
-BUDGET, TEXTS = 40, 5
+BUDGET, TEXTS = 40, 8
+LARGE = 20
+"""Texts of a request that goes into the lane for large ones."""
 
 
 class FakeJob:
@@ -27,8 +29,8 @@ class FakeDecision:
         self.tokens = [0] * tokens
 
 
-def ticket(tokens: int, closed: bool = False) -> Ticket:
-    return Ticket(cast(Decision, FakeDecision(tokens)), cast(Job, FakeJob(closed)))
+def ticket(tokens: int, closed: bool = False, arrived: float = 0.0) -> Ticket:
+    return Ticket(cast(Decision, FakeDecision(tokens)), cast(Job, FakeJob(closed)), arrived=arrived)
 
 
 def drain(queue: WorkQueue) -> list[list[Ticket]]:
@@ -36,57 +38,105 @@ def drain(queue: WorkQueue) -> list[list[Ticket]]:
     return list(iter(queue.take, []))
 
 
-sizes = st.lists(st.integers(1, BUDGET), max_size=60)
+def lengths(batch: list[Ticket]) -> list[int]:
+    return [len(t.decision.tokens) for t in batch]
 
 
-@given(sizes)
-def test_nothing_is_lost_and_order_is_arrival(lengths: list[int]) -> None:
+requests = st.lists(
+    st.lists(st.tuples(st.integers(1, BUDGET), st.booleans()), min_size=1, max_size=LARGE),
+    max_size=12,
+)
+"""Requests of (tokens, whether the client has gone)."""
+
+
+@given(requests)
+def test_nothing_is_lost_nothing_twice_within_the_budget(
+    items: list[list[tuple[int, bool]]],
+) -> None:
     queue = WorkQueue(BUDGET, TEXTS)
-    tickets = [ticket(n) for n in lengths]
-    queue.put(tickets)
-    assert [t for batch in drain(queue) for t in batch] == tickets
+    made = [[ticket(n, closed) for n, closed in request] for request in items]
+    for request in made:
+        queue.put(request)
+    batches = drain(queue)
+    got = sorted(t.number for batch in batches for t in batch)
+    assert got == [t.number for request in made for t in request if not t.job.closed]
+    assert all(len(batch) <= TEXTS and sum(lengths(batch)) <= BUDGET for batch in batches)
+    assert all(batches)
     assert len(queue) == 0
 
 
-@given(sizes)
-def test_batches_keep_the_budget_and_are_full(lengths: list[int]) -> None:
+@given(requests)
+def test_the_oldest_of_a_lane_always_goes_unless_it_does_not_fit(
+    items: list[list[tuple[int, bool]]],
+) -> None:
     queue = WorkQueue(BUDGET, TEXTS)
-    queue.put([ticket(n) for n in lengths])
-    batches = [[len(t.decision.tokens) for t in batch] for batch in drain(queue)]
-    assert all(sum(batch) <= BUDGET and len(batch) <= TEXTS for batch in batches)
-    for batch, following in pairwise(batches):
-        assert len(batch) == TEXTS or sum(batch) + following[0] > BUDGET
+    small = [ticket(n) for request in items for n, _ in request]
+    for one in small:
+        queue.put([one])
+    left = [t.number for t in small]
+    for batch in drain(queue):
+        assert left[0] in {t.number for t in batch}
+        left = [n for n in left if n not in {t.number for t in batch}]
 
 
-@given(sizes, st.data())
-def test_escalated_work_goes_first_by_its_arrival(lengths: list[int], data: st.DataObject) -> None:
+def test_texts_of_like_length_go_together() -> None:
     queue = WorkQueue(BUDGET, TEXTS)
-    tickets = [ticket(n) for n in lengths]
-    queue.put(tickets)
-    taken: list[Ticket] = []
-    for _ in range(data.draw(st.integers(0, 5))):
-        if len(queue):
-            taken += queue.take()
-    escalated = data.draw(st.permutations(taken)) if taken else []
-    queue.put_back(escalated)
-    expected = sorted(taken, key=lambda t: t.number) + tickets[len(taken) :]
-    assert [t for batch in drain(queue) for t in batch] == expected
+    for n in [2, 5, 2, 5, 2, 5, 2, 5, 2, 5, 2, 5, 2, 5, 2, 5]:
+        queue.put([ticket(n)])
+    assert [lengths(batch) for batch in drain(queue)] == [[2] * 8, [5] * 8]
 
 
-@given(st.lists(st.tuples(st.integers(1, BUDGET), st.booleans()), max_size=60))
-def test_closed_jobs_are_dropped_and_cost_no_budget(items: list[tuple[int, bool]]) -> None:
-    queue, alone = WorkQueue(BUDGET, TEXTS), WorkQueue(BUDGET, TEXTS)
-    queue.put([ticket(n, closed) for n, closed in items])
-    alone.put([ticket(n) for n, closed in items if not closed])
-    assert [[len(t.decision.tokens) for t in batch] for batch in drain(queue)] == [
-        [len(t.decision.tokens) for t in batch] for batch in drain(alone)
-    ]
+def test_a_large_request_and_small_ones_do_not_starve_each_other() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    large = [ticket(1) for _ in range(LARGE)]
+    queue.put(large)
+    small = [ticket(1) for _ in range(LARGE)]
+    for one in small:
+        queue.put([one])
+    first = queue.take()
+    assert len(first) == TEXTS
+    assert sum(t in large for t in first) == TEXTS // 4
+    assert first[0] is small[0]
+    rest = drain(queue)
+    assert sum(map(len, rest)) == 2 * LARGE - TEXTS
+
+
+@given(requests, st.data())
+def test_escalated_work_goes_first_by_its_arrival(
+    items: list[list[tuple[int, bool]]], data: st.DataObject
+) -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    for request in items:
+        queue.put([ticket(n) for n, _ in request])
+    taken = [t for _ in range(data.draw(st.integers(0, 3))) if len(queue) for t in queue.take()]
+    queue.put_back(data.draw(st.permutations(taken)) if taken else [])
+    after = [t for batch in drain(queue) for t in batch]
+    escalated = [t.number for t in after if t in taken]
+    assert escalated == sorted(escalated)
+    # Nothing new goes while something escalated waits, except beside the last of it.
+    numbers = [t in taken for t in after]
+    last = max((i for i, was in enumerate(numbers) if was), default=-1)
+    assert numbers[: max(0, last - TEXTS)] == [True] * max(0, last - TEXTS)
 
 
 def test_a_text_beyond_the_budget_goes_alone() -> None:
     queue = WorkQueue(BUDGET, TEXTS)
-    queue.put([ticket(1), ticket(BUDGET + 1), ticket(1)])
-    assert [len(batch) for batch in drain(queue)] == [1, 1, 1]
+    queue.put([ticket(BUDGET + 1), ticket(1)])
+    assert [lengths(batch) for batch in drain(queue)] == [[BUDGET + 1], [1]]
+
+
+def test_a_busy_engine_lets_a_batch_fill_until_its_oldest_text_is_old_enough() -> None:
+    queue = WorkQueue(BUDGET, TEXTS, fill_seconds=0.05)
+    queue.put([ticket(1, arrived=perf_counter())])
+    started = perf_counter()
+    assert len(queue.take()) == 1
+    assert perf_counter() - started >= 0.04
+    queue.put([ticket(1, arrived=perf_counter() - 1)])
+    queue.put([ticket(1, arrived=perf_counter())])
+    assert len(queue.take()) == 2  # the oldest has waited long enough
+    for _ in range(TEXTS):
+        queue.put([ticket(1, arrived=perf_counter() + 1000)])
+    assert len(queue.take()) == TEXTS  # full: it does not wait at all
 
 
 def test_take_waits_for_work_and_for_the_end() -> None:
