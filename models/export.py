@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
+from .cascade import Student
 from .checkpoint import TOKENIZER, WEIGHTS, Checkpoint
 from .errors import NestlingError
 from .families import named
-from .integrity import flush, write_weights
+from .integrity import new_directory, write_weights
 
 SPECIAL_TOKENS = {
     "unk_token": ("[UNK]", "<unk>"),
@@ -33,39 +33,42 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
     widths a Hugging Face config cannot say.
     """
     path = Path(path)
-    if student not in checkpoint.students:
-        known = ", ".join(checkpoint.students)
-        raise NestlingError(f"student: {student!r} is none of {known}")
-    if path.exists():
-        raise NestlingError(f"{path}: exists already; an export is never written over")
-    chosen = checkpoint.students[student]
-    weights = checkpoint.model.state_dict()
-    try:
-        family = named(checkpoint.architecture.family)
-        config, tensors = family.export(weights, chosen.spec, checkpoint.architecture)
-    except ValueError as error:
-        raise NestlingError(f"student {student!r} cannot be exported: {error}") from error
-    config["nestling"] = {
-        "extracted_student": student,
-        "spec": chosen.spec.to_json(),
-        "temperature": chosen.temperature,
-        "weights_sha256": checkpoint.weights_sha256,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.mkdir()
-    try:
-        _write_json(temporary / "config.json", config)
+    chosen = chosen_student(checkpoint, student)
+    with new_directory(path) as temporary:
+        weights = checkpoint.model.state_dict()
+        try:
+            family = named(checkpoint.architecture.family)
+            config, tensors = family.export(weights, chosen.spec, checkpoint.architecture)
+        except ValueError as error:
+            raise NestlingError(f"student {student!r} cannot be exported: {error}") from error
+        config["nestling"] = provenance(checkpoint, chosen)
+        write_json(temporary / "config.json", config)
         write_weights({n: t.cpu() for n, t in tensors.items()}, temporary / WEIGHTS)
         shutil.copyfile(checkpoint.path / TOKENIZER, temporary / "tokenizer.json")
-        _write_json(temporary / "tokenizer_config.json", _tokenizer_config(checkpoint, config))
-        for file in temporary.iterdir():
-            flush(file)
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
-    flush(path.parent)
+        write_json(temporary / "tokenizer_config.json", _tokenizer_config(checkpoint, config))
+
+
+def chosen_student(checkpoint: Checkpoint, name: str) -> Student:
+    """A student by name. Raises NestlingError that lists the known."""
+    if name not in checkpoint.students:
+        known = ", ".join(checkpoint.students)
+        raise NestlingError(f"student: {name!r} is none of {known}")
+    return checkpoint.students[name]
+
+
+def provenance(checkpoint: Checkpoint, student: Student) -> dict[str, Any]:
+    """Whose student an export is: its name, its widths, its temperature, the TA's weights."""
+    return {
+        "extracted_student": student.name,
+        "spec": student.spec.to_json(),
+        "temperature": student.temperature,
+        "weights_sha256": checkpoint.weights_sha256,
+    }
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write a file that tools of others read: indented, UTF-8."""
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _tokenizer_config(checkpoint: Checkpoint, config: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +85,3 @@ def _tokenizer_config(checkpoint: Checkpoint, config: dict[str, Any]) -> dict[st
         "model_input_names": ["input_ids", "attention_mask"],
         **roles,
     }
-
-
-def _write_json(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import CheckpointError
+from .errors import CheckpointError, NestlingError
 
 SCHEMA = 1
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -71,6 +73,28 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A directory under a temporary name, to be filled; then it is renamed, or removed on an error.
+
+    Raises NestlingError if `path` exists: an export is never written over.
+    """
+    if path.exists():
+        raise NestlingError(f"{path}: exists already; an export is never written over")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            flush(file)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+    flush(path.parent)
 
 
 def refuse_pickles(path: Path) -> None:

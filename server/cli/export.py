@@ -1,4 +1,4 @@
-"""`nestling export`: one student as a Hugging Face directory."""
+"""`nestling export`: one student as a Hugging Face directory, or as an ONNX graph."""
 
 from __future__ import annotations
 
@@ -7,15 +7,31 @@ from typing import Annotated
 
 import typer
 
+from ...models.errors import NestlingError
+
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint directory.")],
     student: Annotated[str, typer.Option(help="The student's name; `ta` is the whole TA.")],
     out: Annotated[Path, typer.Option(help="The directory to write; must not exist.")],
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="An ONNX graph instead of a Hugging Face directory.")
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="With --onnx: products with weights in int8.")
+    ] = False,
 ) -> None:
-    """Write one student alone, in the form that `transformers` loads without Nestling."""
+    """Write one student alone, in the form that `transformers` or ONNX Runtime loads by itself."""
     from ...models.checkpoint import load_checkpoint
     from ...models.export import export as run
 
-    run(load_checkpoint(checkpoint), student, out)
+    if int8 and not onnx:
+        raise NestlingError("--int8: goes with --onnx; a Hugging Face directory is float32")
+    loaded = load_checkpoint(checkpoint)
+    if onnx:
+        from ...models.onnx import export_onnx
+
+        export_onnx(loaded, student, out, "int8" if int8 else "float32")
+    else:
+        run(loaded, student, out)
     typer.echo(f"{out}: written")

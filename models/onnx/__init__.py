@@ -1,0 +1,11 @@
+"""Students as ONNX graphs: padded token ids in, logits out, for any runtime that reads ONNX.
+
+Unlike everywhere else in Nestling, a graph holds a copy of its student's slice of the weights: a
+file of its own, and in ONNX Runtime memory of its own. Needs the extra `onnx`.
+"""
+
+from .directory import export_onnx
+from .extra import require
+from .graph import PRECISIONS, write_graph
+
+__all__ = ["PRECISIONS", "export_onnx", "require", "write_graph"]

@@ -1,0 +1,163 @@
+"""One student alone, on padded input: what becomes an ONNX graph.
+
+The same arithmetic as `models/transformer.py`, without groups: the widths are those of the
+weights. Each weight is a copy of the student's slice, transposed where a product reads it, so that
+a graph holds nothing that is computed from weights alone. Queries, keys and values of a layer are
+one product, and the scale of the scores is part of the query weights.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...kernels import ACTIVATIONS
+from ..spec import StudentSpec
+from ..transformer import Layer, NestedTransformer, Norm
+from ..transformer import Linear as NestedLinear
+
+
+class Linear(nn.Module):
+    """y = x · W + b. x: (…, inputs) float32. Returns (…, outputs)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Buffer(_own(weight))
+        self.bias = nn.Buffer(_own(bias))
+
+    @classmethod
+    def of(cls, linear: NestedLinear, outputs: int, inputs: int, scale: float = 1.0) -> Linear:
+        """A prefix of the TA's."""
+        return cls(linear.weight[:outputs, :inputs].T * scale, linear.bias[:outputs] * scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class LayerNorm(nn.Module):
+    """LayerNorm of the last axis."""
+
+    def __init__(self, norm: Norm, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Buffer(_own(norm.weight[:dim]))
+        self.bias = nn.Buffer(_own(norm.bias[:dim]))
+        self.eps = norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class Attention(nn.Module):
+    """Every token asks every token. x: (batch, length, dim). Returns (batch, length, inner)."""
+
+    def __init__(self, layer: Layer, dim: int, heads: int) -> None:
+        super().__init__()
+        inner, scale = heads * layer.head_dim, layer.head_dim**-0.5
+        parts = [
+            Linear.of(layer.query, inner, dim, scale),
+            Linear.of(layer.key, inner, dim),
+            Linear.of(layer.value, inner, dim),
+        ]
+        self.project = Linear(
+            torch.cat([part.weight for part in parts], dim=1),
+            torch.cat([part.bias for part in parts]),
+        )
+        self.shape = (3, heads, layer.head_dim)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        split = self.project(x).unflatten(-1, self.shape)
+        q, k, v = split.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head_dim)
+        weights = torch.softmax(q @ k.transpose(2, 3) + bias[:, None], dim=-1)
+        return (weights @ v).transpose(1, 2).flatten(2)
+
+
+class PooledAttention(nn.Module):
+    """The first token alone asks, as `kernels.pooled_attention` computes it.
+
+    x: (batch, length, dim). Returns (batch, inner).
+    """
+
+    def __init__(self, layer: Layer, dim: int, heads: int) -> None:
+        super().__init__()
+        inner, scale = heads * layer.head_dim, layer.head_dim**-0.5
+        self.query = Linear.of(layer.query, inner, dim, scale)
+        shape = (heads, layer.head_dim, dim)
+        self.key = nn.Buffer(_own(layer.key.weight[:inner, :dim].view(shape)))
+        self.value = nn.Buffer(_own(layer.value.weight[:inner, :dim].view(shape).transpose(1, 2)))
+        self.value_bias = nn.Buffer(_own(layer.value.bias[:inner]))
+        self.shape = shape[:2]
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        q = self.query(x[:, 0]).unflatten(-1, self.shape).transpose(0, 1)
+        asked = (q @ self.key).transpose(0, 1)  # (batch, heads, dim)
+        weights = torch.softmax(asked @ x.transpose(1, 2) + bias, dim=-1)
+        mixed = (weights @ x).transpose(0, 1)
+        return (mixed @ self.value).transpose(0, 1).flatten(1) + self.value_bias
+
+
+class Block(nn.Module):
+    """Attention and FFN; the last one goes on with the first token alone.
+
+    x: (batch, length, dim). Returns the same shape, or (batch, dim) from the last.
+    """
+
+    def __init__(self, layer: Layer, spec: StudentSpec, index: int, activation: str) -> None:
+        super().__init__()
+        dim, heads, ffn = spec.dim, spec.heads[index], spec.ffn[index]
+        self.last = index == len(spec.layers) - 1
+        kind: type[Attention | PooledAttention] = PooledAttention if self.last else Attention
+        self.attend = kind(layer, dim, heads)
+        self.output = Linear.of(layer.output, dim, heads * layer.head_dim)
+        self.attention_norm = LayerNorm(layer.attention_norm, dim)
+        self.up = Linear.of(layer.up, ffn, dim)
+        self.down = Linear.of(layer.down, dim, ffn)
+        self.ffn_norm = LayerNorm(layer.ffn_norm, dim)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        mixed = self.output(self.attend(x, bias))
+        x = self.attention_norm((x[:, 0] if self.last else x) + mixed)
+        out: Tensor = self.ffn_norm(x + self.down(self.activation(self.up(x))))
+        return out
+
+
+class PaddedStudent(nn.Module):
+    """A student's logits of padded sequences, in float32, on the CPU."""
+
+    def __init__(self, model: NestedTransformer, spec: StudentSpec) -> None:
+        super().__init__()
+        a, d = model.architecture, spec.dim
+        self.tokens = nn.Buffer(_own(model.tokens[:, :d]))
+        # Every token is of the one segment: the sum is made here, once.
+        self.positions = nn.Buffer(_own(model.positions[:, :d].float() + model.segment[:d].float()))
+        self.embedding_norm = LayerNorm(model.embedding_norm, d)
+        self.blocks = nn.ModuleList(
+            Block(cast(Layer, model.layers[layer]), spec, i, a.activation)
+            for i, layer in enumerate(spec.layers)
+        )
+        self.pooler = Linear.of(model.pooler, d, d)
+        self.classifier = Linear.of(model.classifier, len(a.labels), d)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Logits: (batch, labels) float32.
+
+        input_ids, attention_mask: (batch, length) int64; the mask is 1 on tokens and 0 on padding,
+        whose ids may be any in the vocabulary.
+        """
+        x = F.embedding(input_ids, self.tokens) + self.positions[: input_ids.shape[1]]
+        x = self.embedding_norm(x)
+        # Not −∞: a sequence without any token would then be NaN.
+        lowest = torch.finfo(x.dtype).min
+        bias = torch.where(attention_mask[:, None, :] == 0, lowest, 0.0)
+        for block in self.blocks:
+            x = block(x, bias)
+        logits: Tensor = self.classifier(torch.tanh(self.pooler(x)))
+        return logits
+
+
+def _own(weight: Tensor) -> Tensor:
+    """A contiguous float32 copy on the CPU."""
+    return weight.detach().to("cpu", torch.float32, copy=True).contiguous()
