@@ -44,7 +44,8 @@ class Decision:
     max_cost: over all stages, relative to the TA. deadline: on `time.perf_counter`'s clock.
     logits: (labels,) float32 of the student asked last, for those who want more than its first
     label. limited_by: why the answer stands though it was not accepted. waited: seconds in the
-    queue, over all stages. ran: seconds of the batches that it was in.
+    queue, over all stages. ran: seconds of the batches that it was in. brownout: the level at which
+    the cascade was shortened, 0 if it was not.
     """
 
     cascade: Cascade
@@ -58,6 +59,7 @@ class Decision:
     limited_by: Limit | None = None
     waited: float = 0.0
     ran: float = 0.0
+    brownout: int = 0
 
     @property
     def stage(self) -> Stage:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..models.checkpoint import Checkpoint
-from .api import classify, health, models, tei
+from ..models.checkpoint import Checkpoint, load_checkpoint
+from .api import admin, classify, health, models, tei
+from .api.auth import Authenticate
 from .api.route import MeasuredRoute, error_response
-from .engine.runner import Runner
+from .engine.runners import Runner
 from .errors import Reason, RequestError, internal_error
+from .keys import Keys
+from .reload import Reloader
 from .service import Service
 from .settings import Settings
 from .telemetry.metrics import Metrics
 
+log = logging.getLogger(__name__)
 PROTOCOLS = (classify.router, tei.router)
 """Their routes answer texts and are measured."""
 
@@ -27,18 +36,33 @@ def create_app(
     checkpoint: Checkpoint, settings: Settings | None = None, run: Runner | None = None
 ) -> FastAPI:
     """The server of one checkpoint. run: a backend other than torch."""
-    routes = [route for router in PROTOCOLS for route in router.routes]
+    settings = settings or Settings()
+    routers = (*PROTOCOLS, models.router, admin.router, health.router)
+    routes = [route for router in routers for route in router.routes]
     measured = [route.path for route in routes if isinstance(route, MeasuredRoute)]
     metrics = Metrics(measured, checkpoint.students)
-    service = Service(checkpoint, settings or Settings(), metrics, run)
+
+    def build(checkpoint: Checkpoint) -> Service:
+        return Service(checkpoint, settings, metrics, run)
+
+    def load(path: Path | None) -> Checkpoint:
+        dtype, device = checkpoint.model.tokens.dtype, checkpoint.model.tokens.device
+        return load_checkpoint(path or checkpoint.path, dtype, str(device))
+
+    reloader = Reloader(load, build, build(checkpoint))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.start()
+        await reloader.service.start()
+        loop = asyncio.get_running_loop()
+        if main := threading.current_thread() is threading.main_thread():
+            loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(reloader)))
         try:
             yield
         finally:
-            await service.stop()
+            if main:
+                loop.remove_signal_handler(signal.SIGHUP)
+            await reloader.stop()
 
     app = FastAPI(
         title="Nestling",
@@ -48,13 +72,24 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = service
-    for router in (*PROTOCOLS, models.router, health.router):
+    app.state.reloader = reloader
+    for router in routers:
         app.include_router(router)
+    app.add_middleware(
+        Authenticate, users=Keys.read(settings.api_keys), admins=Keys.read(settings.admin_keys)
+    )
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _method_not_allowed)
     app.add_exception_handler(Exception, _internal)
     return app
+
+
+async def _reload(reloader: Reloader) -> None:
+    """SIGHUP: what goes wrong is in the log, and the old checkpoint goes on serving."""
+    try:
+        await reloader.reload()
+    except RequestError as error:
+        log.error("reload by SIGHUP: %s", error)
 
 
 async def _not_found(request: Request, _: Exception) -> Response:

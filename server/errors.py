@@ -33,6 +33,10 @@ class Reason(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     OVERLOADED = "overloaded"
     DEADLINE = "deadline"
+    UNAUTHORISED = "unauthorised"
+    FORBIDDEN = "forbidden"
+    RELOADING = "reloading"
+    BAD_CHECKPOINT = "bad_checkpoint"
     CLIENT_GONE = "client_gone"
     INTERNAL = "internal"
 
@@ -53,6 +57,10 @@ STATUS = {
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.BODY_TOO_LARGE: 413,
     Reason.OVERLOADED: 429,
+    Reason.UNAUTHORISED: 401,
+    Reason.FORBIDDEN: 403,
+    Reason.RELOADING: 409,
+    Reason.BAD_CHECKPOINT: 422,
     Reason.CLIENT_GONE: 499,  # nobody reads it; the number is nginx's, for the metrics
     Reason.INTERNAL: 500,
     Reason.DEADLINE: 504,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,16 +21,19 @@ from .engine.embedder import Embedder
 from .engine.engine import Engine
 from .engine.job import Job
 from .engine.queue import WorkQueue
-from .engine.runner import Runner, TorchRunner
+from .engine.runners import Runner, TorchRunner
 from .errors import Reason, RequestError
+from .routing.brownout import Brownout, browned_out
 from .routing.contract import Contract, check_meetable
 from .routing.durations import Durations
 from .routing.policy import AUTO, Policies
 from .settings import Settings
 from .telemetry.metrics import Metrics
 
+log = logging.getLogger(__name__)
 WARM_UP_LENGTHS = (4, 16, 64)
 TOKENIZER_THREADS = 2
+WATCH_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Service:
         self.policies = Policies(checkpoint)
         self._limit = min(checkpoint.architecture.max_tokens, settings.max_batch_tokens)
         self._durations = Durations()
+        self._brownout = Brownout(settings.target_delay_ms / 1e3)
         self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
         self._tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
         self._embedding = ThreadPoolExecutor(1, "embedder")
@@ -107,7 +112,11 @@ class Service:
         )
         runner = run or TorchRunner(checkpoint.model)
         self._engine = Engine(runner, queue, metrics, self._durations, self._deliver)
-        metrics.gauges(lambda: len(queue), lambda: self._engine.running)
+        self._queue = queue
+        self.users = 0
+        """Requests that were given to this service and have not ended."""
+        self._restarting = False
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def device(self) -> str:
@@ -116,24 +125,32 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether texts are answered: from the end of the warm-up on."""
-        return self._engine.alive
+        """Whether texts are answered: from the end of the warm-up on, but for a restart."""
+        return self._engine.alive and not self._restarting
 
     async def start(self) -> None:
         """Start the engine, and run every student once before the first request does."""
         self._loop = asyncio.get_running_loop()
-        warm_up = [
-            decide(self.checkpoint, Cascade.alone(student), [0] * min(length, self._limit))
-            for student in self.checkpoint.students.values()
-            for length in WARM_UP_LENGTHS
-        ]
-        await asyncio.to_thread(self._engine.start, warm_up)
+        await asyncio.to_thread(self._engine.start, self._warm_up())
+        self.metrics.know(self.checkpoint.students)
+        self.metrics.gauges(
+            lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level
+        )
+        self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Answer what has been accepted, then end the engine."""
+        if self._watching:
+            self._watching.cancel()
         await asyncio.to_thread(self._engine.stop)
         self._tokenizers.shutdown()
         self._embedding.shutdown()
+
+    async def retire(self) -> None:
+        """Stop, once the last request that was given to this service has ended."""
+        while self.users:
+            await asyncio.sleep(WATCH_SECONDS)
+        await self.stop()
 
     async def answer(self, inputs: Inputs, contract: Contract) -> Answers:
         """One decision per text, in order.
@@ -142,7 +159,9 @@ class Service:
         long text, a full queue, a contract that cannot be met, a deadline that passes.
         """
         started = perf_counter()
-        cascade = self.policies.of(contract.model)
+        asked = self.policies.of(contract.model)
+        cascade = browned_out(asked, self._brownout.level)
+        self._brownout.check(self._engine.delay)
         self._admission.texts(len(inputs))
         try:
             tokens = await self._loop.run_in_executor(
@@ -150,6 +169,9 @@ class Service:
             )
             tokenized = perf_counter()
             decisions = [self._decide(cascade, ids, contract) for ids in tokens]
+            if cascade is not asked:
+                for decision in decisions:
+                    decision.brownout = self._brownout.level
             for index, decision in enumerate(decisions):
                 check_meetable(decision, self._durations, tokenized, inputs.field(index))
             total = sum(map(len, tokens))
@@ -190,6 +212,34 @@ class Service:
         finally:
             self._admission.leave(texts=len(inputs))
         return Embeddings(vectors, sum(map(len, tokens)))
+
+    async def _watch(self) -> None:
+        """Keep the brownout in step with the queue; replace an engine that has died or hangs."""
+        while True:
+            now = perf_counter()
+            self._brownout.observe(self._engine.delay, now)
+            busy = self._engine.busy_since
+            hung = busy is not None and now - busy > self.settings.hang_seconds
+            if hung or not self._engine.alive:
+                await self._restart("hangs" if hung else "has died")
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _restart(self, why: str) -> None:
+        log.error("the engine %s: starting another", why)
+        self.metrics.runner_restarts.inc()
+        self._restarting = True
+        try:
+            await asyncio.to_thread(self._engine.restart, self._warm_up())
+            self._restarting = False
+        except Exception:
+            log.exception("the engine cannot be started again; trying once more")
+
+    def _warm_up(self) -> list[Decision]:
+        return [
+            decide(self.checkpoint, Cascade.alone(student), [0] * min(length, self._limit))
+            for student in self.checkpoint.students.values()
+            for length in WARM_UP_LENGTHS
+        ]
 
     async def _run(self, decisions: list[Decision], deadline: float) -> list[Decision]:
         job = Job(decisions, self._loop.create_future())

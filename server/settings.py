@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..models.errors import NestlingError
 
 DTYPES = ("float32", "bfloat16", "float16")
+RUNNERS = ("auto", "torch", "onnx", "onnx-int8")
 _SMALLEST = {
     "port": 0,
     "max_batch_tokens": 1,
@@ -16,8 +18,10 @@ _SMALLEST = {
     "max_queued_requests": 1,
     "max_queued_tokens": 1,
     "fill_ms": 0,
+    "target_delay_ms": 0,
     "max_body_bytes": 1,
     "drain_seconds": 0,
+    "hang_seconds": 0,
 }
 
 
@@ -29,9 +33,14 @@ class Settings:
     batch may hold. max_client_batch: texts of one request. max_queued_requests: texts that are
     accepted and not yet answered, max_queued_tokens: their tokens; what comes beyond is told to
     come back later. fill_ms: how old the oldest text must be before a batch that is not full
-    leaves, while the engine is busy.
-    device: `auto` is the GPU where there is one. threads: of one operation on the CPU; None
+    leaves, while the engine is busy. target_delay_ms: predicted wait from which cascades are
+    shortened; 0 never shortens them.
+    device: `auto` is the GPU where there is one. runner: what computes; `auto` compares torch and
+    ONNX Runtime at start. onnx_providers: names with commas, the preferred first. threads: of one operation on the CPU; None
     takes all cores but one. drain_seconds: how long a stopping server waits for its last answers.
+    hang_seconds: after which a batch that has not ended is given up, and asked again once.
+    api_keys, admin_keys: files of keys for those who ask and those who administer; without the
+    first everyone may ask, without the second nobody administers.
     """
 
     host: str = "127.0.0.1"
@@ -42,11 +51,17 @@ class Settings:
     max_queued_requests: int = 8192
     max_queued_tokens: int = 2**20
     fill_ms: float = 2.0
+    target_delay_ms: float = 250.0
     max_body_bytes: int = 8 * 2**20
     device: str = "auto"
     dtype: str = "float32"
+    runner: str = "torch"
+    onnx_providers: str = "CPUExecutionProvider"
     threads: int | None = None
     drain_seconds: int = 30
+    hang_seconds: float = 60.0
+    api_keys: Path | None = None
+    admin_keys: Path | None = None
 
     def __post_init__(self) -> None:
         for field, low in _SMALLEST.items():
@@ -54,6 +69,12 @@ class Settings:
                 raise NestlingError(f"{field}: {getattr(self, field)} is below {low}")
         if self.dtype not in DTYPES:
             raise NestlingError(f"dtype: {self.dtype!r} is none of {', '.join(DTYPES)}")
+        if self.runner not in RUNNERS:
+            raise NestlingError(f"runner: {self.runner!r} is none of {', '.join(RUNNERS)}")
+        if self.runner.startswith("onnx") and self.dtype != "float32":
+            raise NestlingError(
+                f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"
+            )
         if self.port > 65535:
             raise NestlingError(f"port: {self.port} is above 65535")
         if self.threads is not None and self.threads < 1:
@@ -63,6 +84,11 @@ class Settings:
                 f"max_client_batch: {self.max_client_batch} texts of one request would never fit "
                 f"below max_queued_requests, which is {self.max_queued_requests}"
             )
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """ONNX Runtime's execution providers."""
+        return tuple(name.strip() for name in self.onnx_providers.split(","))
 
     @property
     def cpu_threads(self) -> int:

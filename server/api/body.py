@@ -17,8 +17,11 @@ from ..service import Inputs
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
 
 
-async def read_json(request: Request, limit: int) -> Any:
-    """The body as JSON. Raises RequestError, before it has read more than `limit` bytes."""
+async def read_json(request: Request, limit: int, empty: Any = None) -> Any:
+    """The body as JSON. Raises RequestError, before it has read more than `limit` bytes.
+
+    empty: what no body stands for; None if there must be one.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
@@ -27,6 +30,8 @@ async def read_json(request: Request, limit: int) -> Any:
         body += chunk
         if len(body) > limit:
             raise _too_large(limit)
+    if not body and empty is not None:
+        return empty
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -35,6 +40,14 @@ async def read_json(request: Request, limit: int) -> Any:
 
 def check_fields(body: Any, known: Collection[str]) -> dict[str, Any]:
     """The body as an object that has `inputs` and nothing unknown."""
+    body = check_known(body, known)
+    if "inputs" not in body:
+        raise RequestError(Reason.MISSING_FIELD, "missing", "inputs")
+    return body
+
+
+def check_known(body: Any, known: Collection[str]) -> dict[str, Any]:
+    """The body as an object without an unknown field."""
     if not isinstance(body, dict):
         raise RequestError(
             Reason.WRONG_TYPE, f'the body is {kind(body)}; expected an object: {{"inputs": "…"}}'
@@ -47,8 +60,6 @@ def check_fields(body: Any, known: Collection[str]) -> dict[str, Any]:
                 field[:64],
                 known=list(known),
             )
-    if "inputs" not in body:
-        raise RequestError(Reason.MISSING_FIELD, "missing", "inputs")
     return body
 
 

@@ -59,13 +59,15 @@ class DecisionRecord(TypedDict):
     model: the cascade or student behind the requested name. student: the one whose answer
     stands. limited_by: why it stands though it was not as sure as asked for: `deadline`,
     `max_cost`, `min_confidence`; else null. relative_cost: FLOPs relative to asking the TA alone.
-    weights: the beginning of their sha256, to which thresholds are tied.
+    weights: the beginning of their sha256, to which thresholds are tied. brownout: how far overload
+    had shortened the cascade, 0 (not at all) to 3 (the smallest student only).
     """
 
     model: str
     student: str
     path: list[PathStep]
     limited_by: str | None
+    brownout: int
     tokens: int
     flops: int
     relative_cost: float
@@ -130,6 +132,7 @@ def classification(checkpoint: Checkpoint, decision: Decision) -> Classification
                 for step in decision.steps
             ],
             "limited_by": decision.limited_by,
+            "brownout": decision.brownout,
             "tokens": len(decision.tokens),
             "flops": round(decision.flops),
             "relative_cost": _significant(decision.relative_cost),

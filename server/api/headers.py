@@ -27,6 +27,8 @@ def answer_headers(answers: Answers, device: str) -> dict[str, str]:
         "x-compute-tokens": str(sum(len(d.tokens) for d in decisions)),
         **{name: str(round(1e3 * seconds)) for name, seconds in milliseconds.items()},
     }
+    if level := max(decision.brownout for decision in decisions):
+        headers["x-nestling-brownout"] = str(level)
     if len(decisions) > MOST_TEXTS:
         return headers
     return headers | {

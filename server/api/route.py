@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ..errors import STATUS, Reason, RequestError, internal_error
+from ..reload import Reloader
 from ..service import Service
 
 T = TypeVar("T")
@@ -20,8 +21,13 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def service_of(request: Request) -> Service:
-    """The service that answers a request."""
-    return cast(Service, request.app.state.service)
+    """The service that answers a request: one and the same from its beginning to its end."""
+    return cast(Service, getattr(request.state, "service", reloader_of(request).service))
+
+
+def reloader_of(request: Request) -> Reloader:
+    """What replaces the service."""
+    return cast(Reloader, request.app.state.reloader)
 
 
 def json_response(
@@ -52,6 +58,8 @@ class MeasuredRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             started = perf_counter()
+            service = request.state.service = reloader_of(request).service
+            service.users += 1
             try:
                 response = await endpoint(request)
             except RequestError as error:
@@ -61,6 +69,8 @@ class MeasuredRoute(APIRoute):
                 response = error_response(request, gone)
             except Exception:
                 response = error_response(request, internal_error(path))
+            finally:
+                service.users -= 1
             seconds = perf_counter() - started
             service_of(request).metrics.request(path, response.status_code, seconds)
             return response

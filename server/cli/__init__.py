@@ -11,6 +11,7 @@ from .calibrate import calibrate
 from .evaluate import evaluate
 from .export import export
 from .info import info
+from .key import key
 from .serve import serve
 from .train import train
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (serve, train, calibrate, evaluate, export, info):
+for command in (serve, train, calibrate, evaluate, export, info, key):
     app.command()(command)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..settings import DTYPES, Settings
+from ..settings import DTYPES, RUNNERS, Settings
 
 if TYPE_CHECKING:
     from ...models.checkpoint import Checkpoint
@@ -40,6 +40,17 @@ def serve(
         str,
         typer.Option(help=f"To compute in: {', '.join(DTYPES)}.", envvar="NESTLING_DTYPE"),
     ] = Settings.dtype,
+    runner: Annotated[
+        str,
+        typer.Option(help=f"What computes: {', '.join(RUNNERS)}.", envvar="NESTLING_RUNNER"),
+    ] = Settings.runner,
+    onnx_providers: Annotated[
+        str,
+        typer.Option(
+            help="ONNX Runtime's execution providers, the preferred first, with commas.",
+            envvar="NESTLING_ONNX_PROVIDERS",
+        ),
+    ] = Settings.onnx_providers,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -75,6 +86,13 @@ def serve(
             envvar="NESTLING_FILL_MS",
         ),
     ] = Settings.fill_ms,
+    target_delay_ms: Annotated[
+        float,
+        typer.Option(
+            help="Predicted wait from which cascades are shortened; 0 never.",
+            envvar="NESTLING_TARGET_DELAY_MS",
+        ),
+    ] = Settings.target_delay_ms,
     max_body_bytes: Annotated[
         int, typer.Option(help="Bytes of a request's body.", envvar="NESTLING_MAX_BODY_BYTES")
     ] = Settings.max_body_bytes,
@@ -84,6 +102,27 @@ def serve(
             help="How long SIGTERM waits for the last answers.", envvar="NESTLING_DRAIN_SECONDS"
         ),
     ] = Settings.drain_seconds,
+    hang_seconds: Annotated[
+        float,
+        typer.Option(
+            help="After which a batch that has not ended is given up, and asked again once.",
+            envvar="NESTLING_HANG_SECONDS",
+        ),
+    ] = Settings.hang_seconds,
+    api_keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of keys (`nestling key`); without it everyone may ask.",
+            envvar="NESTLING_API_KEYS",
+        ),
+    ] = Settings.api_keys,
+    admin_keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of keys for /admin; without it that is off.",
+            envvar="NESTLING_ADMIN_KEYS",
+        ),
+    ] = Settings.admin_keys,
 ) -> None:
     """Serve a checkpoint over HTTP."""
     start(
@@ -97,11 +136,17 @@ def serve(
             max_queued_requests=max_queued_requests,
             max_queued_tokens=max_queued_tokens,
             fill_ms=fill_ms,
+            target_delay_ms=target_delay_ms,
             max_body_bytes=max_body_bytes,
             device=device,
             dtype=dtype,
+            runner=runner,
+            onnx_providers=onnx_providers,
             threads=threads,
             drain_seconds=drain_seconds,
+            hang_seconds=hang_seconds,
+            api_keys=api_keys,
+            admin_keys=admin_keys,
         ),
     )
 
@@ -114,6 +159,7 @@ def start(name: str | None, settings: Settings) -> None:
 
     from ...models.checkpoint import load_checkpoint
     from ..app import create_app
+    from ..engine.runners.choose import choose
     from ..run import bind, device_of, run, url_of
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -122,11 +168,13 @@ def start(name: str | None, settings: Settings) -> None:
     title = Path(name or SHIPPED).resolve().name
     with bind(settings) as listener:
         loaded = load_checkpoint(_locate(name), getattr(torch, settings.dtype), device)
+        choice = choose(loaded, settings)
+        where = device if choice.name == "torch" else f"{device}, {choice.name}"
 
         def announce() -> None:
-            print(_greeting(title, loaded, url_of(listener), device), flush=True)
+            print(_greeting(title, loaded, url_of(listener), where), flush=True)
 
-        run(create_app(loaded, settings), settings, listener, announce)
+        run(create_app(choice.checkpoint, settings, choice.run), settings, listener, announce)
 
 
 def _locate(name: str | None) -> Path:
@@ -139,10 +187,10 @@ def _locate(name: str | None) -> Path:
     return find(name)
 
 
-def _greeting(title: str, checkpoint: Checkpoint, url: str, device: str) -> str:
+def _greeting(title: str, checkpoint: Checkpoint, url: str, where: str) -> str:
     example = '{"inputs": "how do i say goodbye in french"}'
     return (
         f"Nestling serves {title} ({len(checkpoint.students)} students, "
-        f"{len(checkpoint.architecture.labels)} labels, {device}) at {url}. Try:\n"
+        f"{len(checkpoint.architecture.labels)} labels, {where}) at {url}. Try:\n"
         f"  curl {url}/v1/classify -d '{example}'"
     )

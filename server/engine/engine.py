@@ -18,8 +18,9 @@ from ..routing.contract import limit
 from ..routing.durations import Durations
 from ..telemetry.metrics import Metrics
 from .job import Job, Ticket
+from .pace import Pace
 from .queue import WorkQueue
-from .runner import Runner
+from .runners import Runner
 
 log = logging.getLogger(__name__)
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
@@ -47,6 +48,7 @@ class Engine:
         self._deliver = deliver
         self._thread: Thread | None = None
         self._batch: list[Ticket] = []
+        self._pace = Pace()
         self.busy_since: float | None = None
         """When the batch began that runs now, on `time.perf_counter`'s clock."""
 
@@ -59,6 +61,11 @@ class Engine:
     def running(self) -> int:
         """Texts in the batch that runs now."""
         return len(self._batch)
+
+    @property
+    def delay(self) -> float:
+        """Seconds that a text which comes now is predicted to wait for its answer."""
+        return self._pace.delay(self._queue.interactive + self.running)
 
     def start(self, warm_up: Sequence[Decision]) -> None:
         """Start, and return once every decision of `warm_up` has been through all its stages.
@@ -107,10 +114,8 @@ class Engine:
             # On this thread, because backends keep state by thread.
             waiting = list(warm_up)
             while waiting:
-                started = perf_counter()
-                asked = {decision.stage.student.name for decision in waiting}
-                waiting = step(self._run, waiting)
-                self._durations.observe(asked, perf_counter() - started)
+                self._ask(waiting)
+                waiting = [decision for decision in waiting if not decision.answered]
         except BaseException as error:
             warm.set_exception(error)
             return
@@ -132,6 +137,8 @@ class Engine:
                 ticket.decision.waited += now - ticket.since
                 self._metrics.queue_duration.observe(now - ticket.since)
             self._ask([ticket.decision for ticket in batch])
+            answered = sum(ticket.decision.answered for ticket in batch)
+            self._pace.observe(perf_counter() - now, answered)
             self._metrics.batch_finished([ticket.decision for ticket in batch])
         except Exception:
             return internal_error(f"a batch of {len(batch)} texts")

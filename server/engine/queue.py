@@ -50,6 +50,11 @@ class WorkQueue:
     def __len__(self) -> int:
         return len(self._escalated) + len(self._fresh) + len(self._bulk)
 
+    @property
+    def interactive(self) -> int:
+        """Texts that wait before one that comes now: all but those of large requests."""
+        return len(self._escalated) + len(self._fresh)
+
     def put(self, tickets: Sequence[Ticket]) -> None:
         """The texts of one request. Raises RuntimeError once the queue is closed."""
         with self._changed:

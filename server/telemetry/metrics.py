@@ -67,20 +67,21 @@ class Metrics:
         self._batch_tokens = Histogram(
             "nestling_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry
         )
-        answers = Counter(
+        self._stage_answers = Counter(
             "nestling_stage_answers_total",
             "Answers of each student: accepted, escalated, or standing for want of time or budget.",
             ("student", "outcome"),
             registry=registry,
         )
-        self._answers = {(s, o): answers.labels(s, o) for s in students for o in OUTCOMES}
-        device = Counter(
+        self._device_seconds = Counter(
             "nestling_device_seconds_total",
             "Device time by student: a batch's time, shared by the FLOPs of its texts.",
             ("student",),
             registry=registry,
         )
-        self._device = {s: device.labels(s) for s in students}
+        self._answers: dict[tuple[str, str], Counter] = {}
+        self._device: dict[str, Counter] = {}
+        self.know(students)
         self._flops = Counter(
             "nestling_flops_total",
             "Floating-point operations of all stages that ran.",
@@ -91,19 +92,48 @@ class Metrics:
             "What the TA alone would have cost on the texts answered.",
             registry=registry,
         )
+        self._gauges = [
+            Gauge(name, text, registry=registry)
+            for name, text in (
+                ("nestling_queue_requests", "Texts that wait for a stage."),
+                ("nestling_requests_running", "Texts in the batch that runs now."),
+                ("nestling_brownout_level", "How far cascades are shortened, 0 to 3."),
+            )
+        ]
+        self.runner_restarts = Counter(
+            "nestling_runner_restarts_total",
+            "Engines that had died or hung and were replaced.",
+            registry=registry,
+        )
+        browned_out = Counter(
+            "nestling_brownout_answers_total",
+            "Texts answered by a cascade that overload had shortened, by level.",
+            ("level",),
+            registry=registry,
+        )
+        self._browned_out = {level: browned_out.labels(str(level)) for level in (1, 2, 3)}
         self._tokens = Counter(
             "nestling_tokens_total",
             "Tokens of the texts answered, special tokens included.",
             registry=registry,
         )
 
-    def gauges(self, queued: Callable[[], float], running: Callable[[], float]) -> None:
-        """Have the two gauges read on each scrape."""
-        for name, text, value in (
-            ("nestling_queue_requests", "Texts that wait for a stage.", queued),
-            ("nestling_requests_running", "Texts in the batch that runs now.", running),
-        ):
-            Gauge(name, text, registry=self.registry).set_function(value)
+    def know(self, students: Iterable[str]) -> None:
+        """Series for the students of a checkpoint, at zero if they are new."""
+        for student in students:
+            self._device[student] = self._device_seconds.labels(student)
+            for outcome in OUTCOMES:
+                self._answers[student, outcome] = self._stage_answers.labels(student, outcome)
+
+    def gauges(
+        self,
+        queued: Callable[[], float],
+        running: Callable[[], float],
+        brownout: Callable[[], float],
+    ) -> None:
+        """Have the gauges read on each scrape, from now on in this way."""
+        for gauge, value in zip(self._gauges, (queued, running, brownout), strict=True):
+            gauge.set_function(value)
 
     def request(self, endpoint: str, code: int, seconds: float) -> None:
         """A request has ended."""
@@ -136,6 +166,8 @@ class Metrics:
             if decision.answered:
                 ta_flops += decision.ta_flops
                 tokens += len(decision.tokens)
+                if decision.brownout:
+                    self._browned_out[decision.brownout].inc()
         for key, count in counts.items():
             self._answers[key].inc(count)
         for student, spent in seconds.items():

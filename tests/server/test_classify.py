@@ -54,6 +54,7 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
             for step in expected.steps
         ],
         "limited_by": None,
+        "brownout": 0,
         "tokens": 9,
         "flops": round(expected.flops),
         "relative_cost": pytest.approx(expected.relative_cost, rel=1e-3),

@@ -26,7 +26,7 @@ class Backend:
     """The model behind a gate; it breaks on a batch that holds the poison."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._model = checkpoint.model
+        self.model = checkpoint.model
         self.poison = checkpoint.tokenizer.encode([POISON])[0][1]
         self.open = Event()
         self.open.set()
@@ -40,7 +40,7 @@ class Backend:
         assert self.open.wait(timeout=30)
         if self.poison in batch.tokens:
             raise ArithmeticError("poison")
-        logits: Tensor = self._model(batch)
+        logits: Tensor = self.model(batch)
         return logits
 
 
@@ -51,22 +51,23 @@ def one(text: str) -> Inputs:
 def run(
     checkpoint: Checkpoint,
     scenario: Callable[[Service, Backend], Awaitable[Any]],
-    **settings: int,
+    backend: type[Backend] = Backend,
+    **settings: float,
 ) -> Any:
     """Run a scenario on a started service."""
 
     async def main() -> Any:
-        backend = Backend(checkpoint)
+        held = backend(checkpoint)
         metrics = Metrics(["/x"], checkpoint.students)
-        service = Service(checkpoint, Settings(**settings), metrics, backend)  # type: ignore[arg-type]
+        service = Service(checkpoint, Settings(**settings), metrics, held)  # type: ignore[arg-type]
         assert not service.ready
         await service.start()
         assert service.ready
-        backend.batches.clear()
+        held.batches.clear()
         try:
-            return await asyncio.wait_for(scenario(service, backend), timeout=60)
+            return await asyncio.wait_for(scenario(service, held), timeout=60)
         finally:
-            backend.open.set()
+            held.open.set()
             await service.stop()
 
     return asyncio.run(main())

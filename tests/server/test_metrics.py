@@ -11,7 +11,7 @@ from nestling.server.errors import STATUS, Reason
 
 from .serving import Server, serve
 
-ENDPOINTS, STUDENTS = ("/v1/classify", "/predict"), ("tiny", "small", "ta")
+STUDENTS = ("tiny", "small", "ta")
 CODES = {200, *STATUS.values()}
 SECONDS, TOKENS = 15, 15
 """Buckets, +Inf among them."""
@@ -25,17 +25,23 @@ def fresh(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def test_every_series_exists_at_zero(fresh: Server) -> None:
     series = {k: v for k, v in fresh.metrics().items() if k.startswith("nestling_")}
+    endpoints = {key.split("endpoint=")[1].rstrip("}") for key in series if "endpoint=" in key}
+    endpoints = {endpoint.split(",")[0] for endpoint in endpoints}
+    assert {"/v1/classify", "/predict", "/admin/reload"} <= endpoints
     expected = {
-        "nestling_requests_total": len(ENDPOINTS) * len(CODES),
-        "nestling_request_duration_seconds_bucket": len(ENDPOINTS) * SECONDS,
-        "nestling_request_duration_seconds_count": len(ENDPOINTS),
-        "nestling_request_duration_seconds_sum": len(ENDPOINTS),
+        "nestling_requests_total": len(endpoints) * len(CODES),
+        "nestling_request_duration_seconds_bucket": len(endpoints) * SECONDS,
+        "nestling_request_duration_seconds_count": len(endpoints),
+        "nestling_request_duration_seconds_sum": len(endpoints),
         "nestling_queue_duration_seconds_bucket": SECONDS,
         "nestling_queue_duration_seconds_count": 1,
         "nestling_queue_duration_seconds_sum": 1,
         "nestling_batch_tokens_bucket": TOKENS,
         "nestling_batch_tokens_count": 1,
         "nestling_batch_tokens_sum": 1,
+        "nestling_brownout_level": 1,
+        "nestling_runner_restarts_total": 1,
+        "nestling_brownout_answers_total": 3,
         "nestling_stage_answers_total": len(STUDENTS) * 3,
         "nestling_device_seconds_total": len(STUDENTS),
         "nestling_errors_total": len(Reason),

@@ -77,7 +77,7 @@ def test_health_is_ready(server: Server) -> None:
 def test_openapi_describes_both_protocols(server: Server) -> None:
     paths = server.client.get("/openapi.json").json()["paths"]
     for path, fields in (
-        ("/v1/classify", {"inputs", "model"}),
+        ("/v1/classify", {"inputs", "model", "deadline_ms", "max_cost", "min_confidence"}),
         ("/predict", {"inputs", "truncate", "raw_scores"}),
     ):
         content = paths[path]["post"]["requestBody"]["content"]["application/json"]

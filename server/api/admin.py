@@ -1,0 +1,54 @@
+"""`POST /admin/reload`: another checkpoint, or the same directory again, without a pause."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..errors import Reason
+from .body import check_known, read_json, wrong_type
+from .route import MeasuredRoute, error_examples, json_response, reloader_of, service_of
+
+router = APIRouter(route_class=MeasuredRoute)
+
+
+@router.post(
+    "/admin/reload",
+    summary="Take up another checkpoint",
+    response_model=None,
+    responses=error_examples(
+        Reason.RELOADING, Reason.BAD_CHECKPOINT, Reason.UNAUTHORISED, Reason.INVALID_JSON
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": False,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"checkpoint": {"type": "string"}},
+                        "additionalProperties": False,
+                    },
+                    "example": {},
+                }
+            },
+        }
+    },
+)
+async def reload(request: Request) -> Response:
+    """Without a body, or without `checkpoint`: the directory given at start, read again."""
+    body = await read_json(request, service_of(request).settings.max_body_bytes, empty={})
+    path = check_known(body, ("checkpoint",)).get("checkpoint")
+    if path is not None and not isinstance(path, str):
+        raise wrong_type("checkpoint", path, "a string")
+    checkpoint = await reloader_of(request).reload(Path(path) if path else None)
+    return json_response(
+        {
+            "weights_sha256": checkpoint.weights_sha256,
+            "students": list(checkpoint.students),
+            "cascades": list(checkpoint.cascades),
+        }
+    )

@@ -1,0 +1,66 @@
+"""Another checkpoint without a pause: built beside the old one, then one pointer moves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from ..models.checkpoint import Checkpoint
+from ..models.errors import NestlingError
+from .errors import Reason, RequestError
+from .service import Service
+
+log = logging.getLogger(__name__)
+
+
+class Reloader:
+    """Replaces the service that answers.
+
+    load: reads and verifies a checkpoint; None for the one given at start. build: a service of it,
+    not yet started. Belongs to the event loop. A request takes the pointer once, when it arrives:
+    its answer comes wholly from one checkpoint.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Path | None], Checkpoint],
+        build: Callable[[Checkpoint], Service],
+        service: Service,
+    ) -> None:
+        self._load, self._build = load, build
+        self.service = service
+        self._busy = False
+        self._old: set[asyncio.Task[None]] = set()
+
+    async def reload(self, path: Path | None = None) -> Checkpoint:
+        """Load, verify, warm up, swap; the old one goes on until then and ends what it accepted.
+
+        Raises RequestError, and the old one goes on serving: while another reload runs, and for a
+        checkpoint that cannot be served.
+        """
+        if self._busy:
+            raise RequestError(Reason.RELOADING, "another reload is under way; try again later")
+        self._busy = True
+        try:
+            checkpoint = await asyncio.to_thread(self._load, path)
+            fresh = self._build(checkpoint)
+            await fresh.start()
+        except NestlingError as error:
+            log.error("reload refused: %s", error)
+            raise RequestError(
+                Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
+            ) from error
+        finally:
+            self._busy = False
+        old, self.service = self.service, fresh
+        ending = asyncio.create_task(old.retire())
+        self._old.add(ending)
+        ending.add_done_callback(self._old.discard)
+        log.info("serving weights %s now", checkpoint.weights_sha256[:12])
+        return checkpoint
+
+    async def stop(self) -> None:
+        """End the service, and those replaced that have not ended yet."""
+        await asyncio.gather(self.service.stop(), *self._old)

@@ -1,0 +1,209 @@
+"""Another checkpoint under load, and an engine that dies or hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from torch import Tensor
+
+from nestling.models import Checkpoint, load_checkpoint
+from nestling.models.batch import PackedBatch
+from nestling.models.checkpoint import write_checkpoint
+from nestling.server.errors import RequestError
+from nestling.server.keys import new_key
+from nestling.server.routing.contract import Contract
+from nestling.server.service import Service
+
+from ..conftest import tiny_architecture, tiny_model, tiny_students
+from .serving import Server, serve
+from .test_engine import POISON, Backend, one, run
+
+
+@pytest.fixture
+def directory(calibrated_dir: Path, tmp_path: Path) -> Path:
+    """A copy that a test may replace."""
+    return shutil.copytree(calibrated_dir, tmp_path / "served")
+
+
+KEY, DIGEST = new_key()
+
+
+@pytest.fixture
+def running(directory: Path, tmp_path: Path) -> Iterator[Server]:
+    """An administrator's server and client."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"admin {DIGEST}\n")
+    with serve(directory, tmp_path / "log", "--admin-keys", str(keys)) as server:
+        server.client.headers["X-API-Key"] = KEY
+        yield server
+
+
+def other(directory: Path) -> str:
+    """Replace the checkpoint by one with other weights. Returns how their sha256 begins."""
+    fresh = directory.with_name("fresh")
+    write_checkpoint(
+        fresh,
+        tiny_architecture(),
+        tiny_students(),
+        tiny_model(seed=7).state_dict(),
+        directory / "tokenizer.json",
+        {"teacher": "none"},
+        dtype=torch.float32,
+    )
+    directory.rename(directory.with_name("gone"))
+    fresh.rename(directory)
+    return load_checkpoint(directory).weights_sha256[:12]
+
+
+async def traffic(url: str, stop: Event) -> list[tuple[int, set[str]]]:
+    """Status and weights of every answer, from four clients that never pause."""
+    answers: list[tuple[int, set[str]]] = []
+
+    async def client() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+            while not stop.is_set():
+                body = {"inputs": ["play some music", "book a table"]}
+                response = await http.post("/v1/classify", json=body)
+                weights = {a["decision"]["weights"] for a in response.json()}
+                answers.append((response.status_code, weights))
+
+    await asyncio.gather(*(client() for _ in range(4)))
+    return answers
+
+
+def test_reload_under_load_fails_nobody_and_mixes_nothing(running: Server, directory: Path) -> None:
+    before = running.classify("book")["decision"]["weights"]
+
+    async def scenario() -> tuple[str, list[tuple[int, set[str]]]]:
+        stop = Event()
+        load = asyncio.create_task(traffic(running.url, stop))
+        await asyncio.sleep(0.3)
+        after = await asyncio.to_thread(other, directory)
+        async with httpx.AsyncClient(
+            base_url=running.url, timeout=60, headers={"X-API-Key": KEY}
+        ) as http:
+            reply = await http.post("/admin/reload")
+            assert reply.status_code == 200, reply.text
+            assert reply.json()["weights_sha256"].startswith(after)
+        await asyncio.sleep(0.3)
+        stop.set()
+        return after, await load
+
+    after, answers = asyncio.run(scenario())
+    assert {status for status, _ in answers} == {200}
+    assert {w for _, weights in answers for w in weights} == {before, after}
+    assert all(len(weights) == 1 for _, weights in answers)
+
+
+def test_a_bad_checkpoint_leaves_the_old_one_serving(running: Server, directory: Path) -> None:
+    before = running.classify("book")["decision"]["weights"]
+    weights = directory / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    reply = running.client.post("/admin/reload", json={})
+    assert reply.status_code == 422
+    error = reply.json()["error"]
+    assert error["type"] == "bad_checkpoint"
+    assert "model.safetensors" in error["message"]
+    assert "the old checkpoint goes on serving" in error["message"]
+    missing = running.client.post("/admin/reload", json={"checkpoint": "/nowhere"})
+    assert "/nowhere: no such directory" in missing.json()["error"]["message"]
+    assert running.classify("book")["decision"]["weights"] == before
+
+
+def test_sighup_reloads_too(running: Server, directory: Path) -> None:
+    after = other(directory)
+    running.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while running.classify("book")["decision"]["weights"] != after:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_one_reload_at_a_time(running: Server) -> None:
+    async def both() -> list[int]:
+        async with httpx.AsyncClient(
+            base_url=running.url, timeout=60, headers={"X-API-Key": KEY}
+        ) as http:
+            replies = await asyncio.gather(*(http.post("/admin/reload") for _ in range(2)))
+            return sorted(reply.status_code for reply in replies)
+
+    assert asyncio.run(both()) == [200, 409]
+
+
+class Faulty(Backend):
+    """Hangs, or takes its thread along, on the next so many batches with a certain text."""
+
+    hangs = deaths = 0
+
+    def __call__(self, batch: PackedBatch) -> Tensor:
+        aimed = self.poison in batch.tokens
+        if aimed and self.hangs:
+            self.hangs -= 1
+            time.sleep(2)
+        if aimed and self.deaths:
+            self.deaths -= 1
+            raise SystemExit
+        logits: Tensor = self.model(batch)
+        return logits
+
+
+@pytest.mark.parametrize("fault", ["hangs", "deaths"])
+def test_a_broken_engine_is_replaced_and_its_texts_are_asked_again(
+    calibrated: Checkpoint, fault: str
+) -> None:
+    async def scenario(service: Service, backend: Any) -> Any:
+        setattr(backend, fault, 1)
+        [decision] = (await service.answer(one(POISON), Contract("tiny"))).decisions
+        assert service.ready
+        return decision, service.metrics.runner_restarts._value.get()
+
+    decision, restarts = run(calibrated, scenario, backend=Faulty, hang_seconds=0.3)
+    assert decision.answered
+    assert len(decision.steps) == 1
+    assert restarts == 1
+
+
+def test_texts_that_break_it_twice_fail(calibrated: Checkpoint) -> None:
+    async def scenario(service: Service, backend: Any) -> None:
+        backend.deaths = 2
+        with pytest.raises(RequestError, match="internal error"):
+            await service.answer(one(POISON), Contract("tiny"))
+        assert (await service.answer(one(POISON), Contract("tiny"))).decisions
+
+    run(calibrated, scenario, backend=Faulty)
+
+
+def test_out_of_memory_splits_the_batch(calibrated: Checkpoint) -> None:
+    class Small(Backend):
+        def __call__(self, batch: PackedBatch) -> Tensor:
+            if len(batch.layout.lengths) > 2:
+                raise torch.OutOfMemoryError("no")
+            return super().__call__(batch)
+
+    async def scenario(service: Service, backend: Backend) -> Any:
+        backend.open.clear()
+        first = asyncio.ensure_future(service.answer(one("six"), Contract("tiny")))
+        while not backend.batches:
+            await asyncio.sleep(0.001)
+        rest = [
+            asyncio.ensure_future(service.answer(one("book a table"), Contract("tiny")))
+            for _ in range(7)
+        ]
+        while len(service._queue) < 7:
+            await asyncio.sleep(0.001)
+        backend.open.set()
+        await asyncio.gather(first, *rest)
+        return backend.batches
+
+    # The warm-up has three texts at a time: split as well.
+    assert run(calibrated, scenario, backend=Small)[-4:] == [1, 2, 2, 2]
