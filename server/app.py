@@ -40,7 +40,7 @@ def create_app(
     routers = (*PROTOCOLS, models.router, admin.router, health.router)
     routes = [route for router in routers for route in router.routes]
     measured = [route.path for route in routes if isinstance(route, MeasuredRoute)]
-    metrics = Metrics(measured, checkpoint.students)
+    metrics = Metrics(measured, checkpoint.students, settings.price_per_hour)
 
     def build(checkpoint: Checkpoint) -> Service:
         return Service(checkpoint, settings, metrics, run)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import inf
 from time import perf_counter
 
@@ -133,6 +134,7 @@ class Service:
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._engine.start, self._warm_up())
         self.metrics.know(self.checkpoint.students)
+        self.metrics.serves(version("nestling"), self.checkpoint.weights_sha256[:12])
         self.metrics.gauges(
             lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level
         )
@@ -168,6 +170,7 @@ class Service:
                 self._tokenizers, self._encode, inputs, contract.truncate
             )
             tokenized = perf_counter()
+            self.metrics.tokenize_duration.observe(tokenized - started)
             decisions = [self._decide(cascade, ids, contract) for ids in tokens]
             if cascade is not asked:
                 for decision in decisions:

@@ -109,6 +109,13 @@ def serve(
             envvar="NESTLING_HANG_SECONDS",
         ),
     ] = Settings.hang_seconds,
+    price_per_hour: Annotated[
+        float,
+        typer.Option(
+            help="Of the device, in any currency, for the metrics of cost.",
+            envvar="NESTLING_PRICE_PER_HOUR",
+        ),
+    ] = Settings.price_per_hour,
     api_keys: Annotated[
         Path | None,
         typer.Option(
@@ -145,6 +152,7 @@ def serve(
             threads=threads,
             drain_seconds=drain_seconds,
             hang_seconds=hang_seconds,
+            price_per_hour=price_per_hour,
             api_keys=api_keys,
             admin_keys=admin_keys,
         ),

@@ -20,7 +20,7 @@ from ..telemetry.metrics import Metrics
 from .job import Job, Ticket
 from .pace import Pace
 from .queue import WorkQueue
-from .runners import Runner
+from .runner import Runner
 
 log = logging.getLogger(__name__)
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
@@ -137,9 +137,9 @@ class Engine:
                 ticket.decision.waited += now - ticket.since
                 self._metrics.queue_duration.observe(now - ticket.since)
             self._ask([ticket.decision for ticket in batch])
-            answered = sum(ticket.decision.answered for ticket in batch)
-            self._pace.observe(perf_counter() - now, answered)
-            self._metrics.batch_finished([ticket.decision for ticket in batch])
+            seconds = perf_counter() - now
+            self._pace.observe(seconds, sum(ticket.decision.answered for ticket in batch))
+            self._metrics.batch_finished([ticket.decision for ticket in batch], seconds)
         except Exception:
             return internal_error(f"a batch of {len(batch)} texts")
         return None

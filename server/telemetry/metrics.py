@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,6 +21,8 @@ from ..errors import STATUS, Reason
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Buckets for encoders: a small student answers in less than a millisecond."""
 TOKENS = tuple(2**n for n in range(3, 17))
+TEXTS = tuple(2**n for n in range(11))
+CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1)
 OUTCOMES = ("accepted", "escalated", "limited")
 CODES = sorted({200, *STATUS.values()})
 
@@ -27,10 +30,13 @@ CODES = sorted({200, *STATUS.values()})
 class Metrics:
     """The metrics of one server, in a registry of its own.
 
-    endpoints, students: every value that these labels can take.
+    endpoints, students: every value that these labels can take; students cheapest first, the TA
+    last. price_per_hour: of the device, in whatever currency the operator pays.
     """
 
-    def __init__(self, endpoints: Iterable[str], students: Iterable[str]) -> None:
+    def __init__(
+        self, endpoints: Iterable[str], students: Iterable[str], price_per_hour: float = 0.0
+    ) -> None:
         # Without this, each counter has a second series with its birth, which nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry()
@@ -64,8 +70,53 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.tokenize_duration = Histogram(
+            "nestling_tokenize_duration_seconds",
+            "From a request's admission to its tokens, the wait for a tokenizer included.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._inference_duration = Histogram(
+            "nestling_inference_duration_seconds",
+            "Time that a batch runs.",
+            buckets=SECONDS,
+            registry=registry,
+        )
         self._batch_tokens = Histogram(
             "nestling_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry
+        )
+        self._batch_texts = Histogram(
+            "nestling_batch_texts", "Texts of a batch.", buckets=TEXTS, registry=registry
+        )
+        self._confidence = Histogram(
+            "nestling_confidence",
+            "Calibrated confidence of each student's answers, accepted or not.",
+            ("student",),
+            buckets=CONFIDENCES,
+            registry=registry,
+        )
+        self._escalations = Counter(
+            "nestling_escalations_total",
+            "Texts passed on from one student to another.",
+            ("source", "target"),
+            registry=registry,
+        )
+        self._price = price_per_hour / 3600
+        self._cost = Counter(
+            "nestling_cost_total",
+            "Device time at the price per hour that the operator stated.",
+            registry=registry,
+        )
+        self._ta_cost = Counter(
+            "nestling_ta_cost_total",
+            "What the TA alone would have cost on the texts answered, at its measured speed.",
+            registry=registry,
+        )
+        self._build = Gauge(
+            "nestling_build_info",
+            "1 for the version and the weights that answer.",
+            ("version", "weights"),
+            registry=registry,
         )
         self._stage_answers = Counter(
             "nestling_stage_answers_total",
@@ -81,6 +132,9 @@ class Metrics:
         )
         self._answers: dict[tuple[str, str], Counter] = {}
         self._device: dict[str, Counter] = {}
+        self._confidences: dict[str, Histogram] = {}
+        self._passed_on: dict[tuple[str, str], Counter] = {}
+        self._seconds_per_flop = 0.0
         self.know(students)
         self._flops = Counter(
             "nestling_flops_total",
@@ -120,10 +174,20 @@ class Metrics:
 
     def know(self, students: Iterable[str]) -> None:
         """Series for the students of a checkpoint, at zero if they are new."""
+        students = list(students)
+        self._largest = students[-1] if students else ""
+        for pair in combinations(students, 2):
+            self._passed_on[pair] = self._escalations.labels(*pair)
         for student in students:
+            self._confidences[student] = self._confidence.labels(student)
             self._device[student] = self._device_seconds.labels(student)
             for outcome in OUTCOMES:
                 self._answers[student, outcome] = self._stage_answers.labels(student, outcome)
+
+    def serves(self, version: str, weights: str) -> None:
+        """Which version and weights answer from now on."""
+        self._build.clear()
+        self._build.labels(version, weights).set(1)
 
     def gauges(
         self,
@@ -147,34 +211,34 @@ class Metrics:
     def batch_started(self, decisions: Sequence[Decision]) -> None:
         """A batch is about to run."""
         self._batch_tokens.observe(sum(len(decision.tokens) for decision in decisions))
+        self._batch_texts.observe(len(decisions))
 
-    def batch_finished(self, decisions: Sequence[Decision]) -> None:
-        """Account for the last step of each decision."""
-        counts: dict[tuple[str, str], int] = {}
-        seconds: dict[str, float] = {}
+    def batch_finished(self, decisions: Sequence[Decision], seconds: float) -> None:
+        """Account for the last step of each decision. seconds: that the batch ran."""
+        self._inference_duration.observe(seconds)
         flops = ta_flops = tokens = 0.0
         for decision in decisions:
             step = decision.answer
             student = step.stage.student.name
-            outcome = (
-                "accepted" if step.accepted else "limited" if decision.limited_by else "escalated"
-            )
-            key = (student, outcome)
-            counts[key] = counts.get(key, 0) + 1
-            seconds[student] = seconds.get(student, 0.0) + step.seconds
+            self._device[student].inc(step.seconds)
+            self._confidences[student].observe(step.confidence)
             flops += step.flops
-            if decision.answered:
-                ta_flops += decision.ta_flops
-                tokens += len(decision.tokens)
-                if decision.brownout:
-                    self._browned_out[decision.brownout].inc()
-        for key, count in counts.items():
-            self._answers[key].inc(count)
-        for student, spent in seconds.items():
-            self._device[student].inc(spent)
+            if student == self._largest or not self._seconds_per_flop:
+                self._seconds_per_flop = step.seconds / step.flops
+            if not decision.answered:
+                self._answers[student, "escalated"].inc()
+                self._passed_on[student, decision.stage.student.name].inc()
+                continue
+            self._answers[student, "accepted" if step.accepted else "limited"].inc()
+            ta_flops += decision.ta_flops
+            tokens += len(decision.tokens)
+            if decision.brownout:
+                self._browned_out[decision.brownout].inc()
         self._flops.inc(flops)
         self._ta_flops.inc(ta_flops)
         self._tokens.inc(tokens)
+        self._cost.inc(self._price * sum(decision.answer.seconds for decision in decisions))
+        self._ta_cost.inc(self._price * ta_flops * self._seconds_per_flop)
 
     def exposition(self) -> bytes:
         """All series in Prometheus' text format."""

@@ -13,13 +13,14 @@ from .serving import Server, serve
 
 STUDENTS = ("tiny", "small", "ta")
 CODES = {200, *STATUS.values()}
-SECONDS, TOKENS = 15, 15
+SECONDS, TOKENS, TEXTS, CONFIDENCES = 15, 15, 12, 15
 """Buckets, +Inf among them."""
 
 
 @pytest.fixture(scope="module")
 def fresh(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(calibrated_dir, tmp_path_factory.mktemp("fresh") / "log") as running:
+    log = tmp_path_factory.mktemp("fresh") / "log"
+    with serve(calibrated_dir, log, "--price-per-hour", "3600") as running:
         yield running
 
 
@@ -36,6 +37,22 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_queue_duration_seconds_bucket": SECONDS,
         "nestling_queue_duration_seconds_count": 1,
         "nestling_queue_duration_seconds_sum": 1,
+        "nestling_tokenize_duration_seconds_bucket": SECONDS,
+        "nestling_tokenize_duration_seconds_count": 1,
+        "nestling_tokenize_duration_seconds_sum": 1,
+        "nestling_inference_duration_seconds_bucket": SECONDS,
+        "nestling_inference_duration_seconds_count": 1,
+        "nestling_inference_duration_seconds_sum": 1,
+        "nestling_batch_texts_bucket": TEXTS,
+        "nestling_batch_texts_count": 1,
+        "nestling_batch_texts_sum": 1,
+        "nestling_confidence_bucket": CONFIDENCES * len(STUDENTS),
+        "nestling_confidence_count": len(STUDENTS),
+        "nestling_confidence_sum": len(STUDENTS),
+        "nestling_escalations_total": 3,
+        "nestling_cost_total": 1,
+        "nestling_ta_cost_total": 1,
+        "nestling_build_info": 1,
         "nestling_batch_tokens_bucket": TOKENS,
         "nestling_batch_tokens_count": 1,
         "nestling_batch_tokens_sum": 1,
@@ -56,7 +73,9 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         base = name.split("{")[0]
         counted[base] = counted.get(base, 0) + 1
     assert counted == expected
-    assert set(series.values()) == {0}
+    build = {k for k in series if k.startswith("nestling_build_info")}
+    assert {series[k] for k in build} == {1}
+    assert {value for k, value in series.items() if k not in build} == {0}
 
 
 def test_counts_agree_with_the_answers(fresh: Server, texts: list[str]) -> None:
@@ -95,7 +114,13 @@ def test_counts_agree_with_the_answers(fresh: Server, texts: list[str]) -> None:
     )
     spent = sum(rise(f"nestling_device_seconds_total{{student={s}}}") for s in STUDENTS)
     assert spent == pytest.approx(sum(d["device_seconds"] for d in decisions), rel=1e-2)
+    assert rise("nestling_cost_total") == pytest.approx(spent)  # at 3600 an hour
+    assert rise("nestling_ta_cost_total") > 0
     steps = sum(len(d["path"]) for d in decisions)
+    passed_on = sum(rise(k) for k in after if k.startswith("nestling_escalations_total"))
+    assert passed_on == steps - len(decisions)
+    heard = sum(rise(f"nestling_confidence_count{{student={s}}}") for s in STUDENTS)
+    assert heard == steps
     assert rise("nestling_queue_duration_seconds_count") == steps
     assert rise("nestling_batch_tokens_sum") == sum(len(d["path"]) * d["tokens"] for d in decisions)
     assert after["nestling_queue_requests"] == after["nestling_requests_running"] == 0
