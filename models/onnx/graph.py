@@ -20,6 +20,8 @@ PRECISIONS = ("float32", "int8")
 OPSET = 20
 """The first with GELU as one operation."""
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
+TOKENS = "tokens"
+"""What the table of token embeddings is called inside a graph."""
 
 
 def write_graph(

@@ -1,0 +1,122 @@
+"""ONNX Runtime: one session per student, each group of a batch padded and run by its own.
+
+Memory: a session copies its student's slice of the weights. The table of token embeddings, most of
+a small model, it shares with the TA where the student is as wide as the TA and both are float32 on
+the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ....kernels import Layout
+from ....models.batch import PackedBatch
+from ....models.cascade import Student
+from ....models.checkpoint import Checkpoint
+from ....models.errors import NestlingError
+from ....models.onnx import require, write_graph
+from ....models.onnx.extra import EXPORTER, RUNTIME
+from ....models.onnx.graph import INPUTS, OUTPUT, TOKENS
+
+CPU = "CPUExecutionProvider"
+
+
+class OnnxRunner:
+    """Runs the students of one loaded checkpoint; its graphs are made here, in seconds each.
+
+    precision: `float32`, or `int8`, in which a text's logits depend a little on its neighbours.
+    providers: ONNX Runtime's execution providers, the preferred first. threads: of one operation.
+    Raises NestlingError if the extra `onnx` is not installed, or a provider not in this build.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        precision: str = "float32",
+        providers: Sequence[str] = (CPU,),
+        threads: int = 1,
+    ) -> None:
+        require(*EXPORTER, *RUNTIME)
+        _check(providers)
+        self._labels = len(checkpoint.architecture.labels)
+        self._students = {student.spec: student for student in checkpoint.students.values()}
+        with TemporaryDirectory(prefix="nestling-onnx-") as folder:
+            self._sessions = {
+                spec: _session(checkpoint, student, precision, providers, threads, Path(folder))
+                for spec, student in self._students.items()
+            }
+
+    def __call__(self, batch: PackedBatch) -> Tensor:
+        """Logits of each sequence by its group's student: (sequences, labels) float32, on the CPU.
+
+        Raises NestlingError for a student of another checkpoint, whose weights are not here.
+        """
+        tokens = batch.tokens.cpu()
+        logits = torch.empty(len(batch.layout.lengths), self._labels)
+        layout = batch.layout
+        for spec, rows, members, part in zip(
+            batch.students, layout.rows, layout.members, layout.parts, strict=True
+        ):
+            known = self._students.get(spec)
+            if known is None or known.spec is not spec:  # equal widths say nothing of the weights
+                raise NestlingError(
+                    "runner: ONNX Runtime holds the weights of the checkpoint that the server "
+                    "started with; to serve another, start it again"
+                )
+            if part.lengths:
+                (out,) = self._sessions[spec].run([OUTPUT], _pad(tokens[rows], part))
+                logits[members] = torch.from_numpy(out)
+        return logits
+
+
+def _pad(tokens: Tensor, layout: Layout) -> Mapping[str, Any]:
+    """A graph's inputs: sequences padded to the longest."""
+    there = layout.on(tokens.device)
+    shape = len(layout.lengths), layout.longest
+    ids = tokens[there.padded_rows].view(shape)  # the padding repeats tokens, and is masked
+    return dict(zip(INPUTS, (ids.numpy(), there.padded_mask.long().numpy()), strict=True))
+
+
+def _session(
+    checkpoint: Checkpoint,
+    student: Student,
+    precision: str,
+    providers: Sequence[str],
+    threads: int,
+    folder: Path,
+) -> Any:
+    import onnxruntime
+
+    file = folder / f"{student.name}.onnx"
+    write_graph(checkpoint.model, student.spec, file, precision)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Each session has threads of its own: they must not burn the cores while another one runs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    table = checkpoint.model.tokens
+    if student.spec.dim == table.shape[1] and (table.dtype, table.device.type) == (
+        torch.float32,
+        "cpu",
+    ):
+        shared = onnxruntime.OrtValue.ortvalue_from_numpy(table.numpy())  # a view on the CPU
+        options.add_initializer(TOKENS, shared)
+    return onnxruntime.InferenceSession(file, options, providers=list(providers))
+
+
+def _check(providers: Sequence[str]) -> None:
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    for provider in providers:
+        if provider not in available:
+            raise NestlingError(
+                f"onnx_providers: {provider!r} is not in this build of ONNX Runtime, which has "
+                + ", ".join(available)
+            )
