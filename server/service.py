@@ -116,6 +116,7 @@ class Service:
         self._queue = queue
         self.users = 0
         """Requests that were given to this service and have not ended."""
+        self._lag = 0.0
         self._restarting = False
         self._watching: asyncio.Task[None] | None = None
 
@@ -123,6 +124,11 @@ class Service:
     def device(self) -> str:
         """Where the weights lie: `cpu` or `cuda`."""
         return self.checkpoint.model.tokens.device.type
+
+    @property
+    def delay(self) -> float:
+        """Seconds that a text which comes now is predicted to wait for its answer."""
+        return self._engine.delay + self._lag
 
     @property
     def ready(self) -> bool:
@@ -163,7 +169,7 @@ class Service:
         started = perf_counter()
         asked = self.policies.of(contract.model)
         cascade = browned_out(asked, self._brownout.level)
-        self._brownout.check(self._engine.delay)
+        self._brownout.check(self.delay)
         self._admission.texts(len(inputs))
         try:
             tokens = await self._loop.run_in_executor(
@@ -218,13 +224,17 @@ class Service:
 
     async def _watch(self) -> None:
         """Keep the brownout in step with the queue; replace an engine that has died or hangs."""
+        due = perf_counter()
         while True:
             now = perf_counter()
-            self._brownout.observe(self._engine.delay, now)
+            # A loop that is late makes every request wait, before it is queued and after.
+            self._lag = now - due
+            self._brownout.observe(self.delay, now)
             busy = self._engine.busy_since
             hung = busy is not None and now - busy > self.settings.hang_seconds
             if hung or not self._engine.alive:
                 await self._restart("hangs" if hung else "has died")
+            due = perf_counter() + WATCH_SECONDS
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _restart(self, why: str) -> None:

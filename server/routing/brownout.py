@@ -8,7 +8,6 @@ that the server does not swing.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from math import ceil
 
 from ...models.cascade import Cascade
@@ -60,11 +59,8 @@ class Brownout:
 
 def browned_out(cascade: Cascade, level: int) -> Cascade:
     """The cascade at a level. One student alone stays what was asked for."""
-    return _shortened(cascade, level) if level and len(cascade.stages) > 1 else cascade
-
-
-@cache
-def _shortened(cascade: Cascade, level: int) -> Cascade:
+    if not level or len(cascade.stages) == 1:
+        return cascade
     if level == 1:
         stages = tuple(
             replace(stage, threshold=max(0.0, 1 - RELAXED * (1 - stage.threshold)))
