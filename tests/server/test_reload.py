@@ -26,7 +26,7 @@ from nestling.server.service import Service
 
 from ..conftest import tiny_architecture, tiny_model, tiny_students
 from .serving import Server, serve
-from .test_engine import POISON, Backend, one, run
+from .test_engine import POISON, Backend, one, run, until
 
 
 @pytest.fixture
@@ -157,6 +157,10 @@ class Faulty(Backend):
         return logits
 
 
+DIES = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+@DIES
 @pytest.mark.parametrize("fault", ["hangs", "deaths"])
 def test_a_broken_engine_is_replaced_and_its_texts_are_asked_again(
     calibrated: Checkpoint, fault: str
@@ -164,7 +168,7 @@ def test_a_broken_engine_is_replaced_and_its_texts_are_asked_again(
     async def scenario(service: Service, backend: Any) -> Any:
         setattr(backend, fault, 1)
         [decision] = (await service.answer(one(POISON), Contract("tiny"))).decisions
-        assert service.ready
+        await until(lambda: service.ready)
         return decision, service.metrics.runner_restarts._value.get()
 
     decision, restarts = run(calibrated, scenario, backend=Faulty, hang_seconds=0.3)
@@ -173,6 +177,7 @@ def test_a_broken_engine_is_replaced_and_its_texts_are_asked_again(
     assert restarts == 1
 
 
+@DIES
 def test_texts_that_break_it_twice_fail(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Any) -> None:
         backend.deaths = 2
