@@ -66,7 +66,7 @@ def run(
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=settings.drain_seconds,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     # uvicorn raises the signal that stopped it once more after its work is done; that would end
     # an orderly stop with the status of a killed process.

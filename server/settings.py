@@ -20,7 +20,7 @@ _SMALLEST = {
     "fill_ms": 0,
     "target_delay_ms": 0,
     "max_body_bytes": 1,
-    "drain_seconds": 0,
+    "shutdown_timeout": 0,
     "hang_seconds": 0,
     "price_per_hour": 0,
 }
@@ -37,9 +37,9 @@ class Settings:
     leaves, while the engine is busy. target_delay_ms: predicted wait from which cascades are
     shortened; 0 never shortens them.
     device: `auto` is the GPU where there is one. runner: what computes; `auto` compares torch and
-    ONNX Runtime at start. onnx_providers: names with commas, the preferred first.
-    threads: of one operation on the CPU; None
-    takes all cores but one. drain_seconds: how long a stopping server waits for its last answers.
+    ONNX Runtime at start. onnx_providers: names with commas, the preferred first. threads: of one
+    operation on the CPU; None takes all cores but one. shutdown_timeout: how long a stopping
+    server waits for its last answers, in seconds.
     hang_seconds: after which a batch that has not ended is given up, and asked again once.
     price_per_hour: of the device, in any currency, for the metrics of cost.
     api_keys, admin_keys: files of keys for those who ask and those who administer; without the
@@ -61,7 +61,7 @@ class Settings:
     runner: str = "torch"
     onnx_providers: str = "CPUExecutionProvider"
     threads: int | None = None
-    drain_seconds: int = 30
+    shutdown_timeout: int = 30
     hang_seconds: float = 60.0
     price_per_hour: float = 0.0
     api_keys: Path | None = None

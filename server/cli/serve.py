@@ -96,12 +96,12 @@ def serve(
     max_body_bytes: Annotated[
         int, typer.Option(help="Bytes of a request's body.", envvar="NESTLING_MAX_BODY_BYTES")
     ] = Settings.max_body_bytes,
-    drain_seconds: Annotated[
+    shutdown_timeout: Annotated[
         int,
         typer.Option(
-            help="How long SIGTERM waits for the last answers.", envvar="NESTLING_DRAIN_SECONDS"
+            help="How long SIGTERM waits for the last answers.", envvar="NESTLING_SHUTDOWN_TIMEOUT"
         ),
-    ] = Settings.drain_seconds,
+    ] = Settings.shutdown_timeout,
     hang_seconds: Annotated[
         float,
         typer.Option(
@@ -150,7 +150,7 @@ def serve(
             runner=runner,
             onnx_providers=onnx_providers,
             threads=threads,
-            drain_seconds=drain_seconds,
+            shutdown_timeout=shutdown_timeout,
             hang_seconds=hang_seconds,
             price_per_hour=price_per_hour,
             api_keys=api_keys,
