@@ -26,6 +26,7 @@ from .reload import Reloader
 from .service import Service
 from .settings import Settings
 from .telemetry.metrics import Metrics
+from .telemetry.requests import RequestIds
 
 log = logging.getLogger(__name__)
 PROTOCOLS = (classify.router, tei.router)
@@ -78,6 +79,7 @@ def create_app(
     app.add_middleware(
         Authenticate, users=Keys.read(settings.api_keys), admins=Keys.read(settings.admin_keys)
     )
+    app.add_middleware(RequestIds, log_requests=settings.log_requests)
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _method_not_allowed)
     app.add_exception_handler(Exception, _internal)

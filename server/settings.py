@@ -9,6 +9,7 @@ from pathlib import Path
 from ..models.errors import NestlingError
 
 DTYPES = ("float32", "bfloat16", "float16")
+LOG_FORMATS = ("text", "json")
 RUNNERS = ("auto", "torch", "onnx", "onnx-int8")
 _SMALLEST = {
     "port": 0,
@@ -41,6 +42,7 @@ class Settings:
     operation on the CPU; None takes all cores but one. shutdown_timeout: how long a stopping
     server waits for its last answers, in seconds.
     hang_seconds: after which a batch that has not ended is given up, and asked again once.
+    log_format: `text` or `json`. log_requests: a line per request, never with its text.
     price_per_hour: of the device, in any currency, for the metrics of cost.
     api_keys, admin_keys: files of keys for those who ask and those who administer; without the
     first everyone may ask, without the second nobody administers.
@@ -63,6 +65,8 @@ class Settings:
     threads: int | None = None
     shutdown_timeout: int = 30
     hang_seconds: float = 60.0
+    log_format: str = "text"
+    log_requests: bool = False
     price_per_hour: float = 0.0
     api_keys: Path | None = None
     admin_keys: Path | None = None
@@ -78,6 +82,10 @@ class Settings:
         if self.runner.startswith("onnx") and self.dtype != "float32":
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"
+            )
+        if self.log_format not in LOG_FORMATS:
+            raise NestlingError(
+                f"log_format: {self.log_format!r} is none of {', '.join(LOG_FORMATS)}"
             )
         if self.port > 65535:
             raise NestlingError(f"port: {self.port} is above 65535")

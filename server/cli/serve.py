@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..settings import DTYPES, RUNNERS, Settings
+from ..settings import DTYPES, LOG_FORMATS, RUNNERS, Settings
 
 if TYPE_CHECKING:
     from ...models.checkpoint import Checkpoint
@@ -109,6 +109,18 @@ def serve(
             envvar="NESTLING_HANG_SECONDS",
         ),
     ] = Settings.hang_seconds,
+    log_format: Annotated[
+        str,
+        typer.Option(help=f"Of the log: {' or '.join(LOG_FORMATS)}.", envvar="NESTLING_LOG_FORMAT"),
+    ] = Settings.log_format,
+    log_requests: Annotated[
+        bool,
+        typer.Option(
+            "--log-requests",
+            help="Log a line per request, never with its text.",
+            envvar="NESTLING_LOG_REQUESTS",
+        ),
+    ] = Settings.log_requests,
     price_per_hour: Annotated[
         float,
         typer.Option(
@@ -152,6 +164,8 @@ def serve(
             threads=threads,
             shutdown_timeout=shutdown_timeout,
             hang_seconds=hang_seconds,
+            log_format=log_format,
+            log_requests=log_requests,
             price_per_hour=price_per_hour,
             api_keys=api_keys,
             admin_keys=admin_keys,
@@ -161,16 +175,15 @@ def serve(
 
 def start(name: str | None, settings: Settings) -> None:
     """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
-    import logging
-
     import torch
 
     from ...models.checkpoint import load_checkpoint
     from ..app import create_app
     from ..engine.runners.choose import choose
     from ..run import bind, device_of, run, url_of
+    from ..telemetry.requests import configure_logging
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    configure_logging(settings.log_format)
     torch.set_num_threads(settings.cpu_threads)
     device = device_of(settings)
     title = Path(name or SHIPPED).resolve().name

@@ -20,7 +20,9 @@ def test_every_setting_with_its_variable_and_default() -> None:
         row = rows[f"--{field.name.replace('_', '-')}"]
         assert f"`NESTLING_{field.name.upper()}`" in row
         if field.default is not None:
-            assert f"| `{field.default:g}` |" in row or f"| `{field.default}` |" in row
+            number = isinstance(field.default, int | float)
+            shown = f"{field.default:g}" if number and "." in str(field.default) else field.default
+            assert f"| `{shown}` |" in row
 
 
 def test_every_metric(server: Server) -> None:
