@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from .api.route import MeasuredRoute, error_response
 from .engine.runners import Runner
 from .errors import Reason, RequestError, internal_error
 from .keys import Keys
-from .reload import Reloader
+from .reload import Prepared, Reloader
 from .service import Service
 from .settings import Settings
 from .telemetry.metrics import Metrics
@@ -34,23 +34,31 @@ PROTOCOLS = (classify.router, tei.router)
 
 
 def create_app(
-    checkpoint: Checkpoint, settings: Settings | None = None, run: Runner | None = None
+    checkpoint: Checkpoint,
+    settings: Settings | None = None,
+    run: Runner | None = None,
+    prepare: Callable[[Checkpoint], Prepared] | None = None,
 ) -> FastAPI:
-    """The server of one checkpoint. run: a backend other than torch."""
+    """The server of one checkpoint. run: a backend other than torch.
+
+    prepare: what a reload serves of another checkpoint, and by which backend; by default all of
+    it, by torch.
+    """
     settings = settings or Settings()
     routers = (*PROTOCOLS, models.router, admin.router, health.router)
     routes = [route for router in routers for route in router.routes]
     measured = [route.path for route in routes if isinstance(route, MeasuredRoute)]
     metrics = Metrics(measured, checkpoint.students, settings.price_per_hour)
 
-    def build(checkpoint: Checkpoint) -> Service:
+    def build(checkpoint: Checkpoint, run: Runner | None) -> Service:
         return Service(checkpoint, settings, metrics, run)
 
-    def load(path: Path | None) -> Checkpoint:
-        dtype, device = checkpoint.model.tokens.dtype, checkpoint.model.tokens.device
-        return load_checkpoint(path or checkpoint.path, dtype, str(device))
+    def load(path: Path | None) -> Prepared:
+        weights = checkpoint.model.tokens
+        loaded = load_checkpoint(path or checkpoint.path, weights.dtype, str(weights.device))
+        return prepare(loaded) if prepare else (loaded, None)
 
-    reloader = Reloader(load, build, build(checkpoint))
+    reloader = Reloader(load, build, build(checkpoint, run))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

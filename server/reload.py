@@ -9,10 +9,13 @@ from pathlib import Path
 
 from ..models.checkpoint import Checkpoint
 from ..models.errors import NestlingError
+from .engine.runners import Runner
 from .errors import Reason, RequestError
 from .service import Service
 
 log = logging.getLogger(__name__)
+Prepared = tuple[Checkpoint, Runner | None]
+"""What is served, and by which backend; None is torch."""
 
 
 class Reloader:
@@ -25,8 +28,8 @@ class Reloader:
 
     def __init__(
         self,
-        load: Callable[[Path | None], Checkpoint],
-        build: Callable[[Checkpoint], Service],
+        load: Callable[[Path | None], Prepared],
+        build: Callable[[Checkpoint, Runner | None], Service],
         service: Service,
     ) -> None:
         self._load, self._build = load, build
@@ -44,8 +47,8 @@ class Reloader:
             raise RequestError(Reason.RELOADING, "another reload is under way; try again later")
         self._busy = True
         try:
-            checkpoint = await asyncio.to_thread(self._load, path)
-            fresh = self._build(checkpoint)
+            checkpoint, run = await asyncio.to_thread(self._load, path)
+            fresh = self._build(checkpoint, run)
             await fresh.start()
         except NestlingError as error:
             log.error("reload refused: %s", error)

@@ -12,6 +12,7 @@ from ..settings import DTYPES, LOG_FORMATS, RUNNERS, Settings
 
 if TYPE_CHECKING:
     from ...models.checkpoint import Checkpoint
+    from ..engine.runners import Runner
 
 SHIPPED = "clinc150"
 """The checkpoint that comes with the package."""
@@ -195,7 +196,12 @@ def start(name: str | None, settings: Settings) -> None:
         def announce() -> None:
             print(_greeting(title, loaded, url_of(listener), where), flush=True)
 
-        run(create_app(choice.checkpoint, settings, choice.run), settings, listener, announce)
+        def prepare(another: Checkpoint) -> tuple[Checkpoint, Runner | None]:
+            chosen = choose(another, settings)
+            return chosen.checkpoint, chosen.run
+
+        app = create_app(choice.checkpoint, settings, choice.run, prepare)
+        run(app, settings, listener, announce)
 
 
 def _locate(name: str | None) -> Path:
