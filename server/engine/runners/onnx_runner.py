@@ -66,8 +66,8 @@ class OnnxRunner:
             known = self._students.get(spec)
             if known is None or known.spec is not spec:  # equal widths say nothing of the weights
                 raise NestlingError(
-                    "runner: ONNX Runtime holds the weights of the checkpoint that the server "
-                    "started with; to serve another, start it again"
+                    "runner: a student of another checkpoint; ONNX Runtime holds the weights of "
+                    "the one it was made from"
                 )
             if part.lengths:
                 (out,) = self._sessions[spec].run([OUTPUT], _pad(tokens[rows], part))
