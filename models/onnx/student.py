@@ -71,7 +71,8 @@ class Attention(nn.Module):
         split = self.project(x).unflatten(-1, self.shape)
         q, k, v = split.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head_dim)
         weights = torch.softmax(q @ k.transpose(2, 3) + bias[:, None], dim=-1)
-        return (weights @ v).transpose(1, 2).flatten(2)
+        attended: Tensor = (weights @ v).transpose(1, 2).flatten(2)
+        return attended
 
 
 class PooledAttention(nn.Module):
