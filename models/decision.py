@@ -45,7 +45,8 @@ class Decision:
     logits: (labels,) float32 of the student asked last, for those who want more than its first
     label. limited_by: why the answer stands though it was not accepted. waited: seconds in the
     queue, over all stages. ran: seconds of the batches that it was in. brownout: the level at which
-    the cascade was shortened, 0 if it was not.
+    the cascade was shortened, 0 if it was not. shadow: whether nobody waits for it: the TA is asked
+    what a smaller student has answered already.
     """
 
     cascade: Cascade
@@ -60,6 +61,7 @@ class Decision:
     waited: float = 0.0
     ran: float = 0.0
     brownout: int = 0
+    shadow: bool = False
 
     @property
     def stage(self) -> Stage:

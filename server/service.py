@@ -14,7 +14,7 @@ from time import perf_counter
 from torch import Tensor
 
 from ..models.cascade import Cascade
-from ..models.checkpoint import Checkpoint
+from ..models.checkpoint import TA, Checkpoint
 from ..models.decision import Decision
 from ..models.predictor import decide
 from .admission import Admission
@@ -28,6 +28,7 @@ from .routing.brownout import Brownout, browned_out
 from .routing.contract import Contract, check_meetable
 from .routing.durations import Durations
 from .routing.policy import AUTO, Policies
+from .routing.shadow import Shadow
 from .settings import Settings
 from .telemetry.metrics import Metrics
 
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 WARM_UP_LENGTHS = (4, 16, 64)
 TOKENIZER_THREADS = 2
 WATCH_SECONDS = 0.05
+SHADOW_DELTA = 0.05
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ class Service:
         self.users = 0
         """Requests that were given to this service and have not ended."""
         self._lag = 0.0
+        self._shadow = Shadow(settings.shadow)
+        self._shadowing: set[asyncio.Task[None]] = set()
         self._restarting = False
         self._watching: asyncio.Task[None] | None = None
 
@@ -140,6 +144,7 @@ class Service:
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._engine.start, self._warm_up())
         self.metrics.know(self.checkpoint.students)
+        self.metrics.watches(self.checkpoint.cascades.values())
         self.metrics.serves(version("nestling"), self.checkpoint.weights_sha256[:12])
         self.metrics.gauges(
             lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level
@@ -148,8 +153,8 @@ class Service:
 
     async def stop(self) -> None:
         """Answer what has been accepted, then end the engine."""
-        if self._watching:
-            self._watching.cancel()
+        for task in (*self._shadowing, *([self._watching] if self._watching else [])):
+            task.cancel()
         await asyncio.to_thread(self._engine.stop)
         self._tokenizers.shutdown()
         self._embedding.shutdown()
@@ -191,7 +196,28 @@ class Service:
                 self._admission.leave(tokens=total)
         finally:
             self._admission.leave(texts=len(inputs))
+        for decision in answered:
+            if self._shadow.chooses(decision):
+                task = asyncio.create_task(self._watch_answer(decision))
+                self._shadowing.add(task)
+                task.add_done_callback(self._shadowing.discard)
         return Answers(answered, tokenized - started, perf_counter() - started)
+
+    async def _watch_answer(self, decision: Decision) -> None:
+        """Ask the TA as well, off everybody's way."""
+        ta = decide(self.checkpoint, Cascade.alone(self.checkpoint.ta), decision.tokens)
+        ta.shadow = True
+        self._shadow.waiting += 1
+        try:
+            if decision.answer.stage.student.name != TA:
+                [ta] = await self._run([ta], inf)
+                agrees = ta.answer.label == decision.answer.label
+            else:
+                agrees = True  # the TA has answered
+            watched = self._shadow.observe(decision.cascade, agrees)
+            self.metrics.shadowed(decision, agrees, watched.bounds(SHADOW_DELTA))
+        finally:
+            self._shadow.waiting -= 1
 
     async def embed(
         self, inputs: Inputs, model: str = AUTO, dimensions: int | None = None

@@ -42,6 +42,7 @@ class Settings:
     operation on the CPU; None takes all cores but one. shutdown_timeout: how long a stopping
     server waits for its last answers, in seconds.
     hang_seconds: after which a batch that has not ended is given up, and asked again once.
+    shadow: share of the texts that the TA is asked too, when nobody waits, 0 to 1.
     log_format: `text` or `json`. log_requests: a line per request, never with its text.
     price_per_hour: of the device, in any currency, for the metrics of cost.
     api_keys, admin_keys: files of keys for those who ask and those who administer; without the
@@ -65,6 +66,7 @@ class Settings:
     threads: int | None = None
     shutdown_timeout: int = 30
     hang_seconds: float = 60.0
+    shadow: float = 0.0
     log_format: str = "text"
     log_requests: bool = False
     price_per_hour: float = 0.0
@@ -83,6 +85,8 @@ class Settings:
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"
             )
+        if not 0 <= self.shadow <= 1:
+            raise NestlingError(f"shadow: {self.shadow} is not between 0 and 1")
         if self.log_format not in LOG_FORMATS:
             raise NestlingError(
                 f"log_format: {self.log_format!r} is none of {', '.join(LOG_FORMATS)}"

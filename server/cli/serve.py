@@ -110,6 +110,13 @@ def serve(
             envvar="NESTLING_HANG_SECONDS",
         ),
     ] = Settings.hang_seconds,
+    shadow: Annotated[
+        float,
+        typer.Option(
+            help="Share of the texts that the TA is asked too, when nobody waits.",
+            envvar="NESTLING_SHADOW",
+        ),
+    ] = Settings.shadow,
     log_format: Annotated[
         str,
         typer.Option(help=f"Of the log: {' or '.join(LOG_FORMATS)}.", envvar="NESTLING_LOG_FORMAT"),
@@ -165,6 +172,7 @@ def serve(
             threads=threads,
             shutdown_timeout=shutdown_timeout,
             hang_seconds=hang_seconds,
+            shadow=shadow,
             log_format=log_format,
             log_requests=log_requests,
             price_per_hour=price_per_hour,

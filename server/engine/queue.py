@@ -2,7 +2,8 @@
 
 Three lanes. What has been answered by a smaller student comes before anything new, in the order of
 its first arrival. New texts come next. The texts of large requests have a lane of their own, which
-gets a quarter of every batch as long as others wait too: neither starves the other.
+gets a quarter of every batch as long as others wait too: neither starves the other. Shadow texts,
+for which nobody waits, go when there is nothing else.
 """
 
 from __future__ import annotations
@@ -43,12 +44,13 @@ class WorkQueue:
         self._escalated: list[tuple[int, Ticket]] = []  # a heap: earliest arrival first
         self._fresh: deque[Ticket] = deque()
         self._bulk: deque[Ticket] = deque()
+        self._shadow: deque[Ticket] = deque()
         self._arrivals = 0
         self._closed = False
         self._changed = Condition()
 
     def __len__(self) -> int:
-        return len(self._escalated) + len(self._fresh) + len(self._bulk)
+        return self.interactive + len(self._bulk) + len(self._shadow)
 
     @property
     def interactive(self) -> int:
@@ -60,7 +62,10 @@ class WorkQueue:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the queue is closed")
-            lane = self._bulk if len(tickets) > self.max_texts // BULK_SHARE else self._fresh
+            large = len(tickets) > self.max_texts // BULK_SHARE
+            lane = self._bulk if large else self._fresh
+            if tickets[0].decision.shadow:
+                lane = self._shadow
             for ticket in tickets:
                 ticket.number = self._arrivals
                 self._arrivals += 1
@@ -90,7 +95,7 @@ class WorkQueue:
 
     def _fill(self) -> None:
         """Wait until a batch is full or its oldest text old enough."""
-        heads = [lane[0].arrived for lane in (self._fresh, self._bulk) if lane]
+        heads = [lane[0].arrived for lane in (self._fresh, self._bulk, self._shadow) if lane]
         if self._escalated:
             heads.append(self._escalated[0][1].arrived)
         leaves = min(heads) + self._fill_seconds
@@ -114,6 +119,8 @@ class WorkQueue:
         self._move(self._fresh, batch, kept)
         self._move(self._bulk, batch)
         self._move(self._fresh, batch)
+        if not batch.tickets:
+            self._move(self._shadow, batch)
         return batch.tickets
 
     def _move(self, lane: deque[Ticket], batch: _Batch, kept: int = 0) -> None:

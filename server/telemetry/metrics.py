@@ -15,8 +15,10 @@ from prometheus_client import (
     generate_latest,
 )
 
+from ...models.cascade import Cascade
 from ...models.decision import Decision
 from ..errors import STATUS, Reason
+from ..routing.shadow import broken
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Buckets for encoders: a small student answers in less than a millisecond."""
@@ -99,6 +101,24 @@ class Metrics:
             "nestling_escalations_total",
             "Texts passed on from one student to another.",
             ("source", "target"),
+            registry=registry,
+        )
+        self._shadow_texts = Counter(
+            "nestling_shadow_texts_total",
+            "Texts that were also asked of the TA, and whether it agreed.",
+            ("cascade", "student", "agrees"),
+            registry=registry,
+        )
+        self._shadow_bounds = Gauge(
+            "nestling_shadow_disagreement_ratio",
+            "Bounds on a cascade's disagreement with the TA, valid at every moment.",
+            ("cascade", "bound"),
+            registry=registry,
+        )
+        self._broken = Gauge(
+            "nestling_guarantee_broken",
+            "1 once the bounds refute what a cascade promises of its disagreement.",
+            ("cascade",),
             registry=registry,
         )
         self._price = price_per_hour / 3600
@@ -184,6 +204,26 @@ class Metrics:
             for outcome in OUTCOMES:
                 self._answers[student, outcome] = self._stage_answers.labels(student, outcome)
 
+    def watches(self, cascades: Iterable[Cascade]) -> None:
+        """Series for the shadow of a checkpoint's cascades, at the start of the watch."""
+        self._shadow_bounds.clear()
+        self._broken.clear()
+        for cascade in cascades:
+            self._shadow_bounds.labels(cascade.name, "lower").set(0)
+            self._shadow_bounds.labels(cascade.name, "upper").set(1)
+            self._broken.labels(cascade.name).set(0)
+            for stage in cascade.stages:
+                for agrees in ("false", "true"):
+                    self._shadow_texts.labels(cascade.name, stage.student.name, agrees)
+
+    def shadowed(self, decision: Decision, agrees: bool, bounds: tuple[float, float]) -> None:
+        """The TA has been asked too. bounds: on the cascade's disagreement so far."""
+        cascade, student = decision.cascade, decision.answer.stage.student.name
+        self._shadow_texts.labels(cascade.name, student, str(agrees).lower()).inc()
+        for bound, value in zip(("lower", "upper"), bounds, strict=True):
+            self._shadow_bounds.labels(cascade.name, bound).set(value)
+        self._broken.labels(cascade.name).set(broken(cascade, bounds[0]))
+
     def serves(self, version: str, weights: str) -> None:
         """Which version and weights answer from now on."""
         self._build.clear()
@@ -221,6 +261,8 @@ class Metrics:
             step = decision.answer
             student = step.stage.student.name
             self._device[student].inc(step.seconds)
+            if decision.shadow:
+                continue
             self._confidences[student].observe(step.confidence)
             flops += step.flops
             if student == self._largest or not self._seconds_per_flop:

@@ -14,7 +14,8 @@ OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf
 
 
 def test_every_setting_with_its_variable_and_default() -> None:
-    rows = {row.split("`")[1]: row for row in OPERATING.splitlines() if row.startswith("| `--")}
+    section = OPERATING.split("## ")[1]
+    rows = {row.split("`")[1]: row for row in section.splitlines() if row.startswith("| `--")}
     assert set(rows) == {f"--{field.name.replace('_', '-')}" for field in fields(Settings)}
     for field in fields(Settings):
         row = rows[f"--{field.name.replace('_', '-')}"]

@@ -53,6 +53,9 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_cost_total": 1,
         "nestling_ta_cost_total": 1,
         "nestling_build_info": 1,
+        "nestling_shadow_texts_total": (3 + 2) * 2,
+        "nestling_shadow_disagreement_ratio": 2 * 2,
+        "nestling_guarantee_broken": 2,
         "nestling_batch_tokens_bucket": TOKENS,
         "nestling_batch_tokens_count": 1,
         "nestling_batch_tokens_sum": 1,
@@ -73,9 +76,9 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         base = name.split("{")[0]
         counted[base] = counted.get(base, 0) + 1
     assert counted == expected
-    build = {k for k in series if k.startswith("nestling_build_info")}
-    assert {series[k] for k in build} == {1}
-    assert {value for k, value in series.items() if k not in build} == {0}
+    ones = {k for k in series if k.startswith("nestling_build_info") or "bound=upper" in k}
+    assert {series[k] for k in ones} == {1}
+    assert {value for k, value in series.items() if k not in ones} == {0}
 
 
 def test_counts_agree_with_the_answers(fresh: Server, texts: list[str]) -> None:

@@ -25,12 +25,14 @@ class FakeJob:
 
 
 class FakeDecision:
-    def __init__(self, tokens: int) -> None:
+    def __init__(self, tokens: int, shadow: bool) -> None:
         self.tokens = [0] * tokens
+        self.shadow = shadow
 
 
-def ticket(tokens: int, closed: bool = False, arrived: float = 0.0) -> Ticket:
-    return Ticket(cast(Decision, FakeDecision(tokens)), cast(Job, FakeJob(closed)), arrived=arrived)
+def ticket(tokens: int, closed: bool = False, arrived: float = 0.0, shadow: bool = False) -> Ticket:
+    decision = cast(Decision, FakeDecision(tokens, shadow))
+    return Ticket(decision, cast(Job, FakeJob(closed)), arrived=arrived)
 
 
 def drain(queue: WorkQueue) -> list[list[Ticket]]:
@@ -117,6 +119,17 @@ def test_escalated_work_goes_first_by_its_arrival(
     numbers = [t in taken for t in after]
     last = max((i for i, was in enumerate(numbers) if was), default=-1)
     assert numbers[: max(0, last - TEXTS)] == [True] * max(0, last - TEXTS)
+
+
+def test_shadow_texts_go_when_there_is_nothing_else() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    shadow = [ticket(1, shadow=True) for _ in range(3)]
+    for one in shadow:
+        queue.put([one])
+    asked = [ticket(1) for _ in range(2)]
+    queue.put(asked)
+    assert queue.interactive == 2
+    assert drain(queue) == [asked, shadow]
 
 
 def test_a_text_beyond_the_budget_goes_alone() -> None:
