@@ -29,8 +29,8 @@ from .telemetry.metrics import Metrics
 from .telemetry.requests import RequestIds
 
 log = logging.getLogger(__name__)
-PROTOCOLS = (classify.router, tei.router)
-"""Their routes answer texts and are measured."""
+PROTOCOLS = (classify.router, tei.router, tei.about)
+"""Those of their routes that answer texts are measured."""
 
 
 def create_app(

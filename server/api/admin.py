@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from ..errors import Reason
 from .body import check_known, read_json, wrong_type
-from .route import MeasuredRoute, error_examples, json_response, reloader_of, service_of
+from .forms import NATIVE
+from .route import MeasuredRoute, json_response, reloader_of, service_of
 
 router = APIRouter(route_class=MeasuredRoute)
 
@@ -19,8 +20,17 @@ router = APIRouter(route_class=MeasuredRoute)
     "/admin/reload",
     summary="Take up another checkpoint",
     response_model=None,
-    responses=error_examples(
-        Reason.RELOADING, Reason.BAD_CHECKPOINT, Reason.UNAUTHORISED, Reason.INVALID_JSON
+    responses=NATIVE.documented(
+        Reason.INVALID_UTF8,
+        Reason.INVALID_JSON,
+        Reason.WRONG_TYPE,
+        Reason.UNKNOWN_FIELD,
+        Reason.BODY_TOO_LARGE,
+        Reason.UNAUTHORISED,
+        Reason.FORBIDDEN,
+        Reason.RELOADING,
+        Reason.BAD_CHECKPOINT,
+        Reason.INTERNAL,
     ),
     openapi_extra={
         "requestBody": {

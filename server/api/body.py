@@ -6,22 +6,44 @@ Bodies are JSON whatever their Content-Type says: `curl -d` sends a form's.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 
 from ..errors import Reason, RequestError
+from ..routing.contract import Contract
 from ..service import Inputs
 
+EXAMPLE = '{"inputs": "…"}'
+LONGEST_DEADLINE_MS = 3_600_000
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
 
 
-async def read_json(request: Request, limit: int, empty: Any = None) -> Any:
+@dataclass(frozen=True)
+class NamedInputs(Inputs):
+    """Inputs of a protocol that calls them something else than `inputs`."""
+
+    name: str = "inputs"
+
+    def field(self, index: int) -> str:
+        return self.name if self.single else f"{self.name}[{index}]"
+
+
+async def read_json(request: Request, limit: int, empty: Any = None, example: str = EXAMPLE) -> Any:
     """The body as JSON. Raises RequestError, before it has read more than `limit` bytes.
 
-    empty: what no body stands for; None if there must be one.
+    empty: what no body stands for; None if there must be one. example: what the error for a
+    missing body shows.
     """
+    body = await read_body(request, limit)
+    return empty if not body and empty is not None else parse_json(body, example)
+
+
+async def read_body(request: Request, limit: int) -> bytearray:
+    """The body. Raises RequestError before it has read more than `limit` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
@@ -30,37 +52,65 @@ async def read_json(request: Request, limit: int, empty: Any = None) -> Any:
         body += chunk
         if len(body) > limit:
             raise _too_large(limit)
-    if not body and empty is not None:
-        return empty
+    return body
+
+
+def parse_json(body: bytearray, example: str = EXAMPLE) -> Any:
+    """A body as JSON. Raises RequestError that says where it is none."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _invalid(body, error) from None
+        raise _invalid(body, error, example) from None
 
 
-def check_fields(body: Any, known: Collection[str]) -> dict[str, Any]:
-    """The body as an object that has `inputs` and nothing unknown."""
-    body = check_known(body, known)
-    if "inputs" not in body:
-        raise RequestError(Reason.MISSING_FIELD, "missing", "inputs")
+def check_fields(
+    body: Any, known: Collection[str], required: str = "inputs", example: str = EXAMPLE
+) -> dict[str, Any]:
+    """The body as an object that has what is required and nothing unknown."""
+    body = check_known(body, known, example)
+    if required not in body:
+        raise RequestError(Reason.MISSING_FIELD, "missing", required)
     return body
 
 
-def check_known(body: Any, known: Collection[str]) -> dict[str, Any]:
+def check_known(body: Any, known: Collection[str], example: str = EXAMPLE) -> dict[str, Any]:
     """The body as an object without an unknown field."""
     if not isinstance(body, dict):
         raise RequestError(
-            Reason.WRONG_TYPE, f'the body is {kind(body)}; expected an object: {{"inputs": "…"}}'
+            Reason.WRONG_TYPE, f"the body is {kind(body)}; expected an object: {example}"
         )
-    for field in body:
-        if field not in known:
-            raise RequestError(
-                Reason.UNKNOWN_FIELD,
-                f"unknown; known are {', '.join(known)}",
-                field[:64],
-                known=list(known),
-            )
+    _refuse_unknown(body, known)
     return body
+
+
+def check_object(
+    body: dict[str, Any], field: str, known: Collection[str] | None = None, within: str = ""
+) -> dict[str, Any]:
+    """An optional object, empty by default. known: its fields; None for any.
+
+    within: where the field stands, with a dot at the end.
+    """
+    value = body.get(field)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong_type(within + field, value, "an object")
+    if known is not None:
+        _refuse_unknown(value, known, f"{within}{field}.")
+    return value
+
+
+def check_contract(fields: dict[str, Any], model: str, started: float) -> Contract:
+    """What a request asks of its answers. started: `perf_counter` when it came."""
+    deadline = check_number(fields, "deadline_ms", 0, LONGEST_DEADLINE_MS)
+    max_cost = check_number(fields, "max_cost", 0, inf)
+    min_confidence = check_number(fields, "min_confidence", 0, 1)
+    return Contract(
+        model,
+        inf if deadline is None else started + deadline / 1e3,
+        inf if max_cost is None else max_cost,
+        min_confidence or 0.0,
+    )
 
 
 def check_flag(body: dict[str, Any], field: str) -> bool:
@@ -85,18 +135,9 @@ def check_number(body: dict[str, Any], field: str, low: float, high: float) -> f
     return float(value)
 
 
-def check_texts(inputs: Inputs, limit: int) -> Inputs:
+def check_texts(inputs: Inputs, limit: int, name: str = "inputs") -> Inputs:
     """The same inputs, if they are strings with something in them, and at most `limit`."""
-    if not inputs.texts:
-        raise RequestError(Reason.EMPTY, "an empty list; expected at least one text", "inputs")
-    if len(inputs.texts) > limit:
-        raise RequestError(
-            Reason.TOO_MANY,
-            f"{len(inputs.texts)} texts; the limit is {limit}",
-            "inputs",
-            limit=limit,
-            actual=len(inputs.texts),
-        )
+    check_count(len(inputs), limit, name)
     for index, text in enumerate(inputs.texts):
         if not isinstance(text, str):
             expected = "a string or a list of strings" if inputs.single else "a string"
@@ -104,6 +145,20 @@ def check_texts(inputs: Inputs, limit: int) -> Inputs:
         if not text or text.isspace():
             raise RequestError(Reason.EMPTY, "an empty text", inputs.field(index))
     return inputs
+
+
+def check_count(count: int, limit: int, name: str) -> None:
+    """Raises RequestError if there is no text, or more than `limit`."""
+    if not count:
+        raise RequestError(Reason.EMPTY, "an empty list; expected at least one text", name)
+    if count > limit:
+        raise RequestError(
+            Reason.TOO_MANY,
+            f"{count} texts; the limit is {limit}",
+            name,
+            limit=limit,
+            actual=count,
+        )
 
 
 def wrong_type(field: str, value: Any, expected: str) -> RequestError:
@@ -116,17 +171,26 @@ def kind(value: Any) -> str:
     return "null" if value is None else _KINDS.get(type(value), "a number")
 
 
+def _refuse_unknown(fields: dict[str, Any], known: Collection[str], within: str = "") -> None:
+    for field in fields:
+        if field not in known:
+            raise RequestError(
+                Reason.UNKNOWN_FIELD,
+                f"unknown; known are {', '.join(known)}",
+                within + field[:64],
+                known=list(known),
+            )
+
+
 def _too_large(limit: int) -> RequestError:
     return RequestError(
         Reason.BODY_TOO_LARGE, f"the body is larger than the limit of {limit} bytes", limit=limit
     )
 
 
-def _invalid(body: bytearray, error: orjson.JSONDecodeError) -> RequestError:
+def _invalid(body: bytearray, error: orjson.JSONDecodeError, example: str) -> RequestError:
     if not body:
-        return RequestError(
-            Reason.INVALID_JSON, 'the body is empty; expected JSON: {"inputs": "…"}'
-        )
+        return RequestError(Reason.INVALID_JSON, f"the body is empty; expected JSON: {example}")
     try:
         body.decode()
     except UnicodeDecodeError as not_text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from time import perf_counter
 from typing import Any, NotRequired
 
@@ -17,15 +16,22 @@ from ...models.decision import Decision
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from ..service import Inputs
-from .body import check_fields, check_number, check_texts, read_json, wrong_type
+from .body import check_contract, check_fields, check_texts, read_json, wrong_type
+from .forms import NATIVE
 from .headers import answer_headers
-from .route import REQUEST_ERRORS, MeasuredRoute, json_response, service_of, while_connected
+from .route import (
+    MeasuredRoute,
+    json_response,
+    json_shown,
+    request_body,
+    service_of,
+    while_connected,
+)
 
 router = APIRouter(route_class=MeasuredRoute)
 
 
 FIELDS = ("inputs", "model", "deadline_ms", "max_cost", "min_confidence")
-LONGEST_DEADLINE_MS = 3_600_000
 
 
 class ClassifyRequest(TypedDict):
@@ -83,22 +89,44 @@ class Classification(TypedDict):
     decision: DecisionRecord
 
 
+_EXAMPLE = {
+    "label": "translate",
+    "score": 0.999127,
+    "decision": {
+        "model": "drop-0.005",
+        "student": "tiny",
+        "path": [
+            {
+                "student": "tiny",
+                "label": "translate",
+                "confidence": 0.999127,
+                "threshold": 0.957492,
+                "accepted": True,
+            }
+        ],
+        "limited_by": None,
+        "brownout": 0,
+        "tokens": 9,
+        "flops": 4114944,
+        "relative_cost": 0.02509,
+        "device_seconds": 0.00276,
+        "weights": "60b7c288200d",
+    },
+}
+
+
 @router.post(
     "/v1/classify",
     summary="Classify a text or a list of texts",
     response_model=None,
-    responses={200: {"model": Classification | list[Classification]}, **REQUEST_ERRORS},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": TypeAdapter(ClassifyRequest).json_schema(),
-                    "example": {"inputs": "how do i say goodbye in french", "model": AUTO},
-                }
-            },
-        }
+    responses={
+        200: json_shown(_EXAMPLE, Classification | list[Classification]),
+        **NATIVE.documented(),
     },
+    openapi_extra=request_body(
+        TypeAdapter(ClassifyRequest).json_schema(),
+        {"inputs": "how do i say goodbye in french", "model": AUTO},
+    ),
 )
 async def classify(request: Request) -> Response:
     """A string answers one object, a list answers a list of them in the same order."""
@@ -150,15 +178,7 @@ def _contract(body: dict[str, Any], started: float) -> Contract:
     model = body.get("model", AUTO)
     if not isinstance(model, str):
         raise wrong_type("model", model, "a string")
-    deadline = check_number(body, "deadline_ms", 0, LONGEST_DEADLINE_MS)
-    max_cost = check_number(body, "max_cost", 0, inf)
-    min_confidence = check_number(body, "min_confidence", 0, 1)
-    return Contract(
-        model,
-        inf if deadline is None else started + deadline / 1e3,
-        inf if max_cost is None else max_cost,
-        min_confidence or 0.0,
-    )
+    return check_contract(body, model, started)
 
 
 def _significant(number: float) -> float:

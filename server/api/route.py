@@ -1,4 +1,4 @@
-"""What all protocols share: a measured route, the error form, an answer that may be unwanted."""
+"""What all protocols share: routes that render errors and count, an answer that may be unwanted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ..errors import STATUS, Reason, RequestError, internal_error
+from ..errors import Reason, RequestError, internal_error
 from ..reload import Reloader
 from ..service import Service
+from .forms import form_of
 
 T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -35,7 +36,7 @@ def json_response(
 ) -> Response:
     """A body rendered at once: FastAPI's own encoding can cost more than a student."""
     return Response(
-        orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE),
+        orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY),
         status,
         headers,
         media_type="application/json",
@@ -43,18 +44,19 @@ def json_response(
 
 
 def error_response(request: Request, error: RequestError) -> Response:
-    """Count an error and render it."""
+    """Count an error and render it as its protocol does."""
     service_of(request).metrics.error(error.reason)
-    response = json_response(error.to_json(), error.status)
+    form = form_of(request.url.path)
+    response = json_response(form.body(error), form.status(error.reason))
     response.headers.update(error.headers or {})
     return response
 
 
-class MeasuredRoute(APIRoute):
-    """Passes the request to its endpoint as it came, counts and times it, renders its errors."""
+class ProtocolRoute(APIRoute):
+    """Passes the request to its endpoint as it came, and renders its errors."""
 
     def get_route_handler(self) -> Handler:
-        path, endpoint = self.path, cast(Handler, self.endpoint)
+        endpoint = cast(Handler, self.endpoint)
 
         async def handle(request: Request) -> Response:
             started = perf_counter()
@@ -62,20 +64,38 @@ class MeasuredRoute(APIRoute):
             service.users += 1
             try:
                 response = await endpoint(request)
-            except RequestError as error:
-                response = error_response(request, error)
-            except ClientDisconnect:
-                gone = RequestError(Reason.CLIENT_GONE, "the client has gone")
-                response = error_response(request, gone)
-            except Exception:
-                response = error_response(request, internal_error(path))
+                status = response.status_code
+            except Exception as exception:
+                error = _as_request_error(exception, self.path)
+                response, status = error_response(request, error), error.status
             finally:
                 service.users -= 1
-            seconds = perf_counter() - started
-            service_of(request).metrics.request(path, response.status_code, seconds)
+            self.ended(request, status, perf_counter() - started)
             return response
 
         return handle
+
+    def ended(self, request: Request, status: int, seconds: float) -> None:
+        """Called once for each request.
+
+        status: an error's own, whatever its protocol makes of it, so that one alert on the metrics
+        holds for all protocols.
+        """
+
+
+class MeasuredRoute(ProtocolRoute):
+    """A route that answers texts: counted and timed."""
+
+    def ended(self, request: Request, status: int, seconds: float) -> None:
+        service_of(request).metrics.request(self.path, status, seconds)
+
+
+def _as_request_error(exception: Exception, path: str) -> RequestError:
+    if isinstance(exception, RequestError):
+        return exception
+    if isinstance(exception, ClientDisconnect):
+        return RequestError(Reason.CLIENT_GONE, "the client has gone")
+    return internal_error(path)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -96,40 +116,29 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         gone.cancel()
 
 
-def error_examples(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of a route's errors."""
-    texts: dict[int, list[str]] = {}
-    for reason in reasons:
-        texts.setdefault(STATUS[reason], []).append(f"`{reason}`")
+def request_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    """What OpenAPI says of a route's body, which the route itself reads and checks."""
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_shown(example: Any, model: Any = None) -> dict[str, Any]:
+    """What OpenAPI says of an answer: its type, and an example."""
+    shown: dict[str, Any] = {"content": {"application/json": {"example": example}}}
+    return shown | ({"model": model} if model else {})
+
+
+def path_parameters(**examples: str) -> dict[str, Any]:
+    """What OpenAPI says of a route's path: names, each with an example."""
     return {
-        status: {
-            "description": ", ".join(names),
-            "content": {"application/json": {"schema": ERROR_SCHEMA}},
-        }
-        for status, names in texts.items()
+        "parameters": [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string"},
+                "example": example,
+            }
+            for name, example in examples.items()
+        ]
     }
-
-
-ERROR_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {
-                "type": {"enum": [reason.value for reason in Reason]},
-                "message": {"type": "string"},
-                "field": {"type": "string"},
-                "limit": {"type": "integer"},
-                "actual": {"type": "integer"},
-            },
-            "required": ["type", "message"],
-        }
-    },
-}
-REQUEST_ERRORS = error_examples(
-    *(
-        r
-        for r in Reason
-        if r not in (Reason.NOT_FOUND, Reason.METHOD_NOT_ALLOWED, Reason.CLIENT_GONE)
-    )
-)

@@ -1,25 +1,35 @@
-"""`POST /predict` as text-embeddings-inference has it: every label's score, highest first."""
+"""text-embeddings-inference: `POST /predict` with every label's score, `GET /info`."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, NotRequired
 
-import torch
 from fastapi import APIRouter
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from ...models.decision import Decision
 from ..errors import Reason, RequestError
 from ..routing.contract import Contract
-from ..service import Inputs
+from ..service import TOKENIZER_THREADS, Inputs
 from .body import check_fields, check_flag, check_texts, read_json
+from .forms import TEI
 from .headers import answer_headers
-from .route import REQUEST_ERRORS, MeasuredRoute, json_response, service_of, while_connected
+from .route import (
+    MeasuredRoute,
+    ProtocolRoute,
+    json_response,
+    json_shown,
+    request_body,
+    service_of,
+    while_connected,
+)
+from .scores import Score, logits, probabilities, ranked
 
-router = APIRouter(route_class=MeasuredRoute)
+router = APIRouter(route_class=MeasuredRoute, tags=["text-embeddings-inference"])
+about = APIRouter(route_class=ProtocolRoute, tags=["text-embeddings-inference"])
 
 
 class PredictRequest(TypedDict):
@@ -33,29 +43,61 @@ class PredictRequest(TypedDict):
     raw_scores: NotRequired[bool]
 
 
-class Prediction(TypedDict):
-    """One label's score."""
+class Classifier(TypedDict):
+    """The labels, both ways."""
 
-    score: float
-    label: str
+    id2label: dict[str, str]
+    label2id: dict[str, int]
+
+
+class ModelType(TypedDict):
+    """Always a classifier."""
+
+    classifier: Classifier
+
+
+class Info(TypedDict):
+    """max_concurrent_requests: texts accepted and not yet answered. model_sha: of the weights."""
+
+    model_id: str
+    model_sha: str
+    model_dtype: str
+    model_type: ModelType
+    max_concurrent_requests: int
+    max_input_length: int
+    max_batch_tokens: int
+    max_batch_requests: int
+    max_client_batch_size: int
+    auto_truncate: bool
+    tokenization_workers: int
+    version: str
+    sha: str | None
+    docker_label: str | None
+
+
+_INFO = {
+    "model_id": "clinc150",
+    "model_sha": "60b7c288200d",
+    "model_dtype": "float32",
+    "model_type": {"classifier": {"id2label": {"0": "alarm"}, "label2id": {"alarm": 0}}},
+    "max_input_length": 512,
+    "max_client_batch_size": 1024,
+}
 
 
 @router.post(
     "/predict",
     summary="All labels' scores, in the form of text-embeddings-inference",
     response_model=None,
-    responses={200: {"model": list[Prediction] | list[list[Prediction]]}, **REQUEST_ERRORS},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": TypeAdapter(PredictRequest).json_schema(),
-                    "example": {"inputs": "how do i say goodbye in french"},
-                }
-            },
-        }
+    responses={
+        200: json_shown(
+            [{"score": 0.999127, "label": "translate"}], list[Score] | list[list[Score]]
+        ),
+        **TEI.documented(),
     },
+    openapi_extra=request_body(
+        TypeAdapter(PredictRequest).json_schema(), {"inputs": "how do i say goodbye in french"}
+    ),
 )
 async def predict(request: Request) -> Response:
     """One text answers a list of scores, a batch answers a list of such lists.
@@ -70,27 +112,45 @@ async def predict(request: Request) -> Response:
     truncate, raw = check_flag(body, "truncate"), check_flag(body, "raw_scores")
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
     answers = await while_connected(request, service.answer(inputs, Contract(truncate=truncate)))
-    shown = predictions(answers.decisions, service.checkpoint.architecture.labels, raw)
+    scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
+    shown = ranked(scores, service.checkpoint.architecture.labels)
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
 
 
-def predictions(
-    decisions: list[Decision], labels: tuple[str, ...], raw: bool
-) -> list[list[Prediction]]:
-    """Each decision's labels, highest score first."""
-    scores = torch.stack([d.logits for d in decisions if d.logits is not None])
-    if not raw:
-        temperatures = torch.tensor([d.answer.stage.student.temperature for d in decisions])
-        scores = torch.softmax(scores / temperatures[:, None], dim=-1)
-    scores, order = scores.sort(dim=-1, descending=True)
-    return [
-        [
-            {"score": round(score, 6), "label": labels[label]}
-            for score, label in zip(row, indices, strict=True)
-        ]
-        for row, indices in zip(scores.tolist(), order.tolist(), strict=True)
-    ]
+@about.get(
+    "/info",
+    summary="Model and limits, in the form of text-embeddings-inference",
+    response_model=None,
+    responses={200: json_shown(_INFO, Info)},
+)
+async def info(request: Request) -> Response:
+    """What its clients read before they send texts."""
+    service = service_of(request)
+    checkpoint, settings = service.checkpoint, service.settings
+    labels = checkpoint.architecture.labels
+    body: Info = {
+        "model_id": checkpoint.path.name,
+        "model_sha": checkpoint.weights_sha256,
+        "model_dtype": settings.dtype,
+        "model_type": {
+            "classifier": {
+                "id2label": {str(index): label for index, label in enumerate(labels)},
+                "label2id": {label: index for index, label in enumerate(labels)},
+            }
+        },
+        "max_concurrent_requests": settings.max_queued_requests,
+        "max_input_length": min(checkpoint.architecture.max_tokens, settings.max_batch_tokens),
+        "max_batch_tokens": settings.max_batch_tokens,
+        "max_batch_requests": settings.max_batch_requests,
+        "max_client_batch_size": settings.max_client_batch,
+        "auto_truncate": False,
+        "tokenization_workers": TOKENIZER_THREADS,
+        "version": version("nestling"),
+        "sha": None,
+        "docker_label": None,
+    }
+    return json_response(body)
 
 
 def _inputs(value: Any) -> Inputs:
@@ -105,11 +165,9 @@ def _only(texts: list[Any], field: str) -> Any:
     """The text in a list of one; in this protocol a list of two is a pair of texts."""
     if len(texts) != 1:
         raise RequestError(
-            Reason.TOO_MANY if texts else Reason.EMPTY,
+            Reason.WRONG_TYPE if texts else Reason.EMPTY,
             f"{len(texts)} texts, where this protocol has one text or a pair, and this checkpoint "
             'classifies no pairs; a batch is [["…"], ["…"]]',
             field,
-            limit=1,
-            actual=len(texts),
         )
     return texts[0]

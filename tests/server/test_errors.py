@@ -1,4 +1,4 @@
-"""Every way to be refused: status, type, field, limit, in one form."""
+"""Every way to be refused by the native protocol: status, type, field, limit, in one form."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
+
+from nestling.server.api.forms import (
+    HUGGING_FACE,
+    NATIVE,
+    OPEN_INFERENCE,
+    OPENAI,
+    TEI,
+    ErrorForm,
+    form_of,
+)
+from nestling.server.errors import Reason, RequestError
 
 from .serving import Server
 
@@ -104,32 +115,10 @@ def test_an_unknown_model_lists_the_known(server: Server) -> None:
 def test_what_is_not_json_is_refused_at_its_place(
     server: Server, content: bytes, kind: str, position: int | None
 ) -> None:
-    for path in ("/v1/classify", "/predict"):
-        found = error(server.client.post(path, content=content), 400)
-        assert found["type"] == kind
-        if position is not None:
-            assert found["position"] == position
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "field"),
-    [
-        ({"inputs": ["a", "b"]}, "too_many", "inputs"),
-        ({"inputs": [["a"], ["b", "c"]]}, "too_many", "inputs[1]"),
-        ({"inputs": [["a"], []]}, "empty", "inputs[1]"),
-        ({"inputs": []}, "empty", "inputs"),
-        ({"inputs": [["a"], [1]]}, "wrong_type", "inputs[1]"),
-        ({"inputs": "a", "truncate": 1}, "wrong_type", "truncate"),
-        ({"inputs": "a", "raw_scores": "yes"}, "wrong_type", "raw_scores"),
-        ({"inputs": "a", "model": "tiny"}, "unknown_field", "model"),
-        ({"inputs": LONG}, "too_long", "inputs"),
-    ],
-)
-def test_predict_refuses_in_the_same_form(
-    server: Server, body: object, kind: str, field: str
-) -> None:
-    found = error(server.client.post("/predict", json=body), 422)
-    assert (found["type"], found["field"]) == (kind, field)
+    found = error(server.client.post("/v1/classify", content=content), 400)
+    assert found["type"] == kind
+    if position is not None:
+        assert found["position"] == position
 
 
 def test_too_many_texts(server: Server) -> None:
@@ -159,10 +148,47 @@ def test_a_large_body_is_refused_while_it_arrives(server: Server) -> None:
 
 
 def test_unknown_paths_and_methods(server: Server) -> None:
-    lost = error(server.client.get("/v2/nothing"), 404)
+    lost = error(server.client.get("/nothing"), 404)
     assert lost["type"] == "not_found"
     assert "/v1/classify" in lost["known"]
     response = server.client.get("/v1/classify")
     assert error(response, 405)["message"] == "/v1/classify does not take GET; it takes POST"
     assert response.headers["Allow"] == "POST"
     assert error(server.client.post("/health"), 405)["type"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/", HUGGING_FACE),
+        ("/nothing", NATIVE),
+        ("/health", NATIVE),
+        ("/info", TEI),
+        ("/models/tiny", HUGGING_FACE),
+        ("/predict", TEI),
+        ("/v1/classify", NATIVE),
+        ("/v1/embeddings", OPENAI),
+        ("/v1/chat/completions", OPENAI),
+        ("/v2", OPEN_INFERENCE),
+        ("/v2/models/tiny/infer", OPEN_INFERENCE),
+        ("/v2x", NATIVE),
+    ],
+)
+def test_each_protocol_has_its_form(path: str, form: ErrorForm) -> None:
+    assert form_of(path) is form
+
+
+def test_every_reason_has_a_status_and_a_body_in_every_form() -> None:
+    for form in (HUGGING_FACE, NATIVE, OPENAI, OPEN_INFERENCE, TEI):
+        for reason in Reason:
+            error = RequestError(reason, "what is wrong", "inputs", limit=1)
+            assert 400 <= form.status(reason) <= 504
+            assert "inputs: what is wrong" in str(form.body(error))
+            assert form.body(error).keys() == form.schema["properties"].keys()
+
+
+def test_openai_tells_whose_fault_it_is() -> None:
+    kinds = {r: OPENAI.body(RequestError(r, ""))["error"]["type"] for r in Reason}
+    assert kinds[Reason.OVERLOADED] == "rate_limit_error"
+    assert kinds[Reason.INTERNAL] == kinds[Reason.DEADLINE] == "server_error"
+    assert kinds[Reason.EMPTY] == "invalid_request_error"
