@@ -19,6 +19,7 @@ class Reason(StrEnum):
 
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"
+    INVALID_TENSOR = "invalid_tensor"
     WRONG_TYPE = "wrong_type"
     MISSING_FIELD = "missing_field"
     UNKNOWN_FIELD = "unknown_field"
@@ -44,6 +45,7 @@ class Reason(StrEnum):
 STATUS = {
     Reason.INVALID_UTF8: 400,
     Reason.INVALID_JSON: 400,
+    Reason.INVALID_TENSOR: 400,
     Reason.WRONG_TYPE: 422,
     Reason.MISSING_FIELD: 422,
     Reason.UNKNOWN_FIELD: 422,
