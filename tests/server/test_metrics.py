@@ -26,7 +26,9 @@ def fresh(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def test_every_series_exists_at_zero(fresh: Server) -> None:
     series = {k: v for k, v in fresh.metrics().items() if k.startswith("nestling_")}
-    endpoints = {key.split("endpoint=")[1].rstrip("}") for key in series if "endpoint=" in key}
+    endpoints = {
+        key.split("endpoint=")[1].removesuffix("}") for key in series if "endpoint=" in key
+    }
     endpoints = {endpoint.split(",")[0] for endpoint in endpoints}
     assert {"/v1/classify", "/predict", "/admin/reload"} <= endpoints
     expected = {
