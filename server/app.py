@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..models.checkpoint import Checkpoint, load_checkpoint
-from .api import admin, classify, health, huggingface, models, oip, oip_models, tei
+from .api import admin, classify, health, huggingface, models, oip, oip_models, openai, tei
 from .api.auth import Authenticate
 from .api.route import MeasuredRoute, error_response
 from .engine.runners import Runner
@@ -31,6 +31,7 @@ from .telemetry.requests import RequestIds
 log = logging.getLogger(__name__)
 PROTOCOLS = (
     classify.router,
+    openai.router,
     oip.router,
     oip_models.router,
     huggingface.router,

@@ -1,37 +1,75 @@
-"""`GET /v1/models`: what `model` may name, what each costs, what each cascade promises."""
+"""`GET /v1/models`: what `model` may name, what each costs, what each cascade promises.
+
+In OpenAI's form, with fields of our own beside its.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from ...models.cascade import Cascade, Student
-from ...models.checkpoint import Checkpoint
+from ...models.checkpoint import CONFIG, Checkpoint
+from ..errors import Reason
 from ..routing.policy import AUTO
-from .route import json_response, service_of
+from .forms import OPENAI
+from .route import ProtocolRoute, json_response, json_shown, path_parameters, service_of
 
-router = APIRouter()
+router = APIRouter(route_class=ProtocolRoute, tags=["OpenAI"])
 TYPICAL_TOKENS = 16
 """Length at which costs are compared: a short question."""
+_EXAMPLE = {
+    "id": "tiny",
+    "object": "model",
+    "created": 1763683200,
+    "owned_by": "nestling",
+    "kind": "student",
+    "relative_cost": 0.02509,
+    "version": "60b7c288200d-1f0c3a5e",
+}
 
 
-@router.get("/v1/models", summary="Students and cascades", response_model=None)
+class Model(TypedDict):
+    """kind: alias, cascade or student; each has more fields. created: Unix time."""
+
+    id: str
+    object: str
+    created: int
+    owned_by: str
+    kind: str
+
+
+class ModelList(TypedDict):
+    """labels, max_tokens, weights_sha256: of the checkpoint, the same for all its models."""
+
+    object: str
+    data: list[Model]
+    labels: list[str]
+    max_tokens: int
+    weights_sha256: str
+
+
+@router.get(
+    "/v1/models",
+    summary="Students and cascades",
+    response_model=None,
+    responses={200: json_shown({"object": "list", "data": [_EXAMPLE]}, ModelList)},
+)
 async def models(request: Request) -> Response:
     """`auto` first, then cascades, then students from small to large."""
-    checkpoint = service_of(request).checkpoint
-    entries = [
-        {"id": AUTO, "object": "model", "kind": "alias", "stands_for": checkpoint.default},
-        *(_cascade(cascade) for cascade in checkpoint.cascades.values()),
-        *(_student(checkpoint, student) for student in checkpoint.students.values()),
-    ]
+    service = service_of(request)
+    checkpoint = service.checkpoint
     return json_response(
         {
             "object": "list",
-            "data": entries,
+            "data": [_entry(checkpoint, name) for name in service.policies.names],
             "labels": checkpoint.architecture.labels,
             "max_tokens": checkpoint.architecture.max_tokens,
             "weights_sha256": checkpoint.weights_sha256,
@@ -39,16 +77,49 @@ async def models(request: Request) -> Response:
     )
 
 
-def _cascade(cascade: Cascade) -> dict[str, Any]:
-    return {"id": cascade.name, "object": "model", "kind": "cascade", **cascade.to_json()}
+@router.get(
+    "/v1/models/{model}",
+    summary="One student or cascade",
+    response_model=None,
+    responses={200: json_shown(_EXAMPLE, Model), **OPENAI.documented(Reason.UNKNOWN_MODEL)},
+    openapi_extra=path_parameters(model=AUTO),
+)
+async def model(request: Request) -> Response:
+    """The same entry as in the list."""
+    service, name = service_of(request), request.path_params["model"]
+    service.policies.of(name)
+    return json_response(_entry(service.checkpoint, name))
+
+
+def _entry(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
+    created = int((checkpoint.path / CONFIG).stat().st_mtime)
+    entry = {"id": name, "object": "model", "created": created, "owned_by": "nestling"}
+    if name == AUTO:
+        stands_for = checkpoint.policy(AUTO)
+        return {
+            **entry,
+            "kind": "alias",
+            "stands_for": checkpoint.default,
+            "version": _version(checkpoint, stands_for),
+        }
+    cascade = checkpoint.policy(name)
+    own = (
+        {"kind": "cascade", **cascade.to_json()}
+        if name in checkpoint.cascades
+        else {"kind": "student", **_student(checkpoint, checkpoint.students[name])}
+    )
+    return {**entry, **own, "version": _version(checkpoint, cascade)}
+
+
+def _version(checkpoint: Checkpoint, cascade: Cascade) -> str:
+    """What changes with the weights, the temperatures and the thresholds, and with nothing else."""
+    stages = orjson.dumps(cascade.to_json()["stages"])
+    return f"{checkpoint.weights_sha256[:12]}-{hashlib.sha256(stages).hexdigest()[:8]}"
 
 
 def _student(checkpoint: Checkpoint, student: Student) -> dict[str, Any]:
     flops = student.flops.of(TYPICAL_TOKENS)
     return {
-        "id": student.name,
-        "object": "model",
-        "kind": "student",
         **student.spec.to_json(),
         "parameters": student.parameters,
         "temperature": student.temperature,
