@@ -6,12 +6,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.metadata import version
 from math import inf
 from time import perf_counter
-
-from torch import Tensor
 
 from ..models.cascade import Cascade
 from ..models.checkpoint import TA, Checkpoint
@@ -24,6 +21,7 @@ from .engine.job import Job
 from .engine.queue import WorkQueue
 from .engine.runners import Runner, TorchRunner
 from .errors import Reason, RequestError
+from .inputs import Answers, Embeddings, Inputs
 from .routing.brownout import Brownout, browned_out
 from .routing.contract import Contract, check_meetable
 from .routing.durations import Durations
@@ -37,52 +35,6 @@ WARM_UP_LENGTHS = (4, 16, 64)
 TOKENIZER_THREADS = 2
 WATCH_SECONDS = 0.05
 SHADOW_DELTA = 0.05
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The texts of one request, or their token ids with special tokens.
-
-    single: it was one text, not a list with one text in it.
-    """
-
-    texts: list[str]
-    single: bool
-    tokens: list[list[int]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.texts if self.tokens is None else self.tokens)
-
-    def field(self, index: int) -> str:
-        """What errors call a text."""
-        return "inputs" if self.single else f"inputs[{index}]"
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a request gets. tokenize_seconds, total_seconds: of the request as a whole."""
-
-    decisions: list[Decision]
-    tokenize_seconds: float
-    total_seconds: float
-
-    @property
-    def queue_seconds(self) -> float:
-        """Of the text that waited longest, over all its stages."""
-        return max(decision.waited for decision in self.decisions)
-
-    @property
-    def inference_seconds(self) -> float:
-        """Of the batches of the text that needed most, over all its stages."""
-        return max(decision.ran for decision in self.decisions)
-
-
-@dataclass(frozen=True)
-class Embeddings:
-    """vectors: (texts, dimensions) float32, each of length 1. tokens: of all texts."""
-
-    vectors: Tensor
-    tokens: int
 
 
 class Service:
@@ -159,6 +111,10 @@ class Service:
         self._tokenizers.shutdown()
         self._embedding.shutdown()
 
+    def check_load(self) -> None:
+        """Raises RequestError where a text that comes now would wait too long."""
+        self._brownout.check(self.delay)
+
     async def retire(self) -> None:
         """Stop, once the last request that was given to this service has ended."""
         while self.users:
@@ -174,7 +130,6 @@ class Service:
         started = perf_counter()
         asked = self.policies.of(contract.model)
         cascade = browned_out(asked, self._brownout.level)
-        self._brownout.check(self.delay)
         self._admission.texts(len(inputs))
         try:
             tokens = await self._loop.run_in_executor(

@@ -14,8 +14,8 @@ import orjson
 from starlette.requests import Request
 
 from ..errors import Reason, RequestError
+from ..inputs import Inputs
 from ..routing.contract import Contract
-from ..service import Inputs
 
 EXAMPLE = '{"inputs": "…"}'
 LONGEST_DEADLINE_MS = 3_600_000

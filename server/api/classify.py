@@ -13,9 +13,9 @@ from typing_extensions import TypedDict
 
 from ...models.checkpoint import Checkpoint
 from ...models.decision import Decision
+from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
-from ..service import Inputs
 from .body import check_contract, check_fields, check_texts, read_json, wrong_type
 from .forms import NATIVE
 from .headers import answer_headers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..service import Answers
+from ..inputs import Answers
 
 MOST_TEXTS = 64
 """Requests with more texts get the timings alone: a header has a few kilobytes."""

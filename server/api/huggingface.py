@@ -11,9 +11,9 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..errors import Reason, RequestError
+from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
-from ..service import Inputs
 from .body import check_fields, check_flag, check_object, check_texts, read_json, wrong_type
 from .forms import HUGGING_FACE
 from .headers import answer_headers

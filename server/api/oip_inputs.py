@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Reason, RequestError
-from ..service import Inputs
+from ..inputs import Inputs
 from .body import NamedInputs, check_count, check_known, check_object, check_texts, wrong_type
 from .oip_binary import Sections, integers, strings
 

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..errors import Reason, RequestError
+from ..inputs import Inputs
 from ..routing.policy import AUTO
-from ..service import Inputs
 from .body import NamedInputs, check_count, check_fields, check_texts, read_json, wrong_type
 from .forms import OPENAI
 from .oip_inputs import check_ids

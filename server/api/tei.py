@@ -12,8 +12,9 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..errors import Reason, RequestError
+from ..inputs import Inputs
 from ..routing.contract import Contract
-from ..service import TOKENIZER_THREADS, Inputs
+from ..service import TOKENIZER_THREADS
 from .body import check_fields, check_flag, check_texts, read_json
 from .forms import TEI
 from .headers import answer_headers

@@ -20,7 +20,7 @@ from ..telemetry.metrics import Metrics
 from .job import Job, Ticket
 from .pace import Pace
 from .queue import WorkQueue
-from .runner import Runner
+from .runners import Runner
 
 log = logging.getLogger(__name__)
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)

@@ -12,9 +12,10 @@ import pytest
 from nestling.models import Checkpoint, Predictor
 from nestling.models.decision import Limit
 from nestling.server.errors import Reason, RequestError
+from nestling.server.inputs import Inputs
 from nestling.server.routing.contract import Contract
 from nestling.server.routing.durations import Durations
-from nestling.server.service import Inputs, Service
+from nestling.server.service import Service
 
 from .serving import Server
 from .test_engine import Backend, one, run, until

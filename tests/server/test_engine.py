@@ -13,8 +13,9 @@ from torch import Tensor
 from nestling.models import Checkpoint, Predictor
 from nestling.models.batch import PackedBatch
 from nestling.server.errors import Reason, RequestError
+from nestling.server.inputs import Inputs
 from nestling.server.routing.contract import Contract
-from nestling.server.service import Inputs, Service
+from nestling.server.service import Service
 from nestling.server.settings import Settings
 from nestling.server.telemetry.metrics import Metrics
 

@@ -9,9 +9,10 @@ import pytest
 
 from nestling.models import Checkpoint, Predictor
 from nestling.models.cascade import Guarantee
+from nestling.server.inputs import Inputs
 from nestling.server.routing.contract import Contract
 from nestling.server.routing.shadow import MOST_WAITING, Shadow, broken
-from nestling.server.service import Inputs, Service
+from nestling.server.service import Service
 
 from .test_engine import Backend, one, run, until
 
