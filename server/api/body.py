@@ -67,10 +67,10 @@ def check_fields(
     body: Any, known: Collection[str], required: str = "inputs", example: str = EXAMPLE
 ) -> dict[str, Any]:
     """The body as an object that has what is required and nothing unknown."""
-    body = check_known(body, known, example)
-    if required not in body:
+    fields = check_known(body, known, example)
+    if required not in fields:
         raise RequestError(Reason.MISSING_FIELD, "missing", required)
-    return body
+    return fields
 
 
 def check_known(body: Any, known: Collection[str], example: str = EXAMPLE) -> dict[str, Any]:

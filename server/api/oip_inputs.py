@@ -150,10 +150,11 @@ def _flat(data: Any, rank: int, name: str) -> list[Any]:
     """JSON's data in row-major order; the protocol allows it nested as the shape is, or flat."""
     if not isinstance(data, list):
         raise wrong_type(f"{name}.data", data, "a list")
+    values: list[Any] = data
     for _ in range(rank - 1):
-        if data and all(isinstance(row, list) for row in data):
-            data = [value for row in data for value in row]
-    return data
+        if values and all(isinstance(row, list) for row in values):
+            values = [value for row in values for value in row]
+    return values
 
 
 def _integers(values: list[Any], name: str) -> NDArray[np.int64]:
