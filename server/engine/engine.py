@@ -122,11 +122,11 @@ class Engine:
         warm.set_result(None)
         while batch := self._queue.take():
             self._batch, self.busy_since = batch, perf_counter()
-            error = self._process(batch)
+            wrong = self._process(batch)
             if self._thread is not mine:
                 return  # abandoned: another thread answers these texts
             self._batch, self.busy_since = [], None
-            self._finish(batch, error)
+            self._finish(batch, wrong)
 
     def _process(self, batch: Sequence[Ticket]) -> Exception | None:
         """Ask each text's next student. Returns what went wrong, for this batch alone."""
