@@ -6,7 +6,7 @@ that calibration would not have accepted is not accepted here because of roundin
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,22 +15,64 @@ MARGINS = {torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 """Rounding noise of a confidence, by the dtype in which the student ran."""
 
 
-class GateDecision(NamedTuple):
+FIELDS = ("label", "confidence", "accept", "runner_up", "entropy", "escalated", "escalations")
+
+
+class GateDecision(Protocol):
     """What the gate says of each row, on the logits' device.
 
-    label: (rows,) int64. confidence: (rows,) float32, the highest probability. runner_up: (rows,)
-    float32, the second highest; 0 if there is one label only. entropy: (rows,) float32, in nats.
-    accept: (rows,) bool. escalated: (rows,) int64, the rows not accepted, in order, then −1.
+    label: (rows,) int64. confidence: (rows,) float32, the highest probability. accept: (rows,)
+    bool. runner_up: (rows,) float32, the second highest; 0 if there is one label only. entropy:
+    (rows,) float32, in nats. escalated: (rows,) int64, the rows not accepted, in order, then −1.
     escalations: () int64, how many those are.
     """
 
-    label: Tensor
-    confidence: Tensor
-    runner_up: Tensor
-    entropy: Tensor
-    accept: Tensor
-    escalated: Tensor
-    escalations: Tensor
+    @property
+    def label(self) -> Tensor: ...
+    @property
+    def confidence(self) -> Tensor: ...
+    @property
+    def accept(self) -> Tensor: ...
+    @property
+    def runner_up(self) -> Tensor: ...
+    @property
+    def entropy(self) -> Tensor: ...
+    @property
+    def escalated(self) -> Tensor: ...
+    @property
+    def escalations(self) -> Tensor: ...
+
+
+class _Decided:
+    """Computes what is asked for: beside a small student, statistics that nobody reads cost."""
+
+    def __init__(self, scores: Tensor, threshold: Tensor, margin: float) -> None:
+        self._scores = scores
+        self._probability = torch.softmax(scores, dim=-1)
+        self.confidence, self.label = self._probability.max(dim=-1)
+        self.accept = (self.confidence >= threshold + margin) | (threshold <= 0)
+
+    @property
+    def runner_up(self) -> Tensor:
+        if self._probability.shape[1] == 1:
+            return torch.zeros_like(self.confidence)
+        return self._probability.topk(2, dim=-1).values[:, 1]
+
+    @property
+    def entropy(self) -> Tensor:
+        # H = log Σ exp z − Σ p z
+        mean = (self._probability * self._scores).sum(dim=-1)
+        return torch.logsumexp(self._scores, dim=-1) - mean
+
+    @property
+    def escalated(self) -> Tensor:
+        order = torch.argsort(self.accept, stable=True)  # false before true
+        place = torch.arange(len(order), device=order.device)
+        return torch.where(place < self.escalations, order, -1)
+
+    @property
+    def escalations(self) -> Tensor:
+        return (~self.accept).sum()
 
 
 def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision:
@@ -41,18 +83,4 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     threshold: (rows,) float32. A threshold of 0 or below always accepts: the last stage.
     """
     scores = logits.float() / temperature[:, None]
-    probability = torch.softmax(scores, dim=-1)
-    best, labels = probability.topk(min(2, logits.shape[1]), dim=-1)
-    confidence = best[:, 0]
-    runner_up = best[:, 1] if logits.shape[1] > 1 else torch.zeros_like(confidence)
-    # H = log Σ exp z − Σ p z, and log Σ exp z = z_max − log p_max
-    highest = scores.gather(1, labels[:, :1])[:, 0]
-    entropy = highest - confidence.log() - (probability * scores).sum(dim=-1)
-    accept = (confidence >= threshold + MARGINS[logits.dtype]) | (threshold <= 0)
-    order = torch.argsort(accept, stable=True)  # false before true
-    escalations = (~accept).sum()
-    place = torch.arange(len(order), device=order.device)
-    escalated = torch.where(place < escalations, order, -1)
-    return GateDecision(
-        labels[:, 0], confidence, runner_up, entropy, accept, escalated, escalations
-    )
+    return _Decided(scores, threshold, MARGINS[logits.dtype])

@@ -7,6 +7,7 @@ to escalate, in order, from the flags of all: no second launch, no order that de
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import torch
 import triton
@@ -76,6 +77,18 @@ def gate_kernel(
         tl.store(finished, 0)
 
 
+class _Decided(NamedTuple):
+    """As `reference.GateDecision` has them."""
+
+    label: Tensor
+    confidence: Tensor
+    accept: Tensor
+    runner_up: Tensor
+    entropy: Tensor
+    escalated: Tensor
+    escalations: Tensor
+
+
 def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision:
     """As `reference.gate`, for up to MOST_LABELS labels.
 
@@ -93,7 +106,7 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
             raise ValueError(f"{name}: {tuple(vector.shape)}; it must be {rows} adjacent numbers")
         if vector.device != logits.device:
             raise ValueError(f"{name}: on {vector.device}, but logits is on {logits.device}")
-    decision = GateDecision(
+    decision = _Decided(
         label=logits.new_empty(rows, dtype=torch.int64),
         confidence=logits.new_empty(rows, dtype=torch.float32),
         runner_up=logits.new_empty(rows, dtype=torch.float32),
@@ -108,7 +121,8 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     shape = program(labels)
     gate_kernel[(triton.cdiv(rows, shape["ROWS"]),)](
         logits, logits.stride(0), temperature, threshold, MARGINS[logits.dtype],
-        *decision[:4], decision.accept.view(torch.uint8), decision.escalated, decision.escalations,
+        decision.label, decision.confidence, decision.runner_up, decision.entropy,
+        decision.accept.view(torch.uint8), decision.escalated, decision.escalations,
         _finished(logits.device), rows, labels,
         **shape,
     )  # fmt: skip
