@@ -19,6 +19,7 @@ from ..models.checkpoint import Checkpoint, load_checkpoint
 from .api import admin, classify, health, huggingface, models, oip, oip_models, openai, tei
 from .api.auth import Authenticate
 from .api.route import MeasuredRoute, error_response
+from .api.shed import Shed
 from .engine.runners import Runner
 from .errors import Reason, RequestError, internal_error
 from .keys import Keys
@@ -95,6 +96,7 @@ def create_app(
     app.add_middleware(
         Authenticate, users=Keys.read(settings.api_keys), admins=Keys.read(settings.admin_keys)
     )
+    app.add_middleware(Shed, paths=measured)
     app.add_middleware(RequestIds, log_requests=settings.log_requests)
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _method_not_allowed)

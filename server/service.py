@@ -18,6 +18,7 @@ from .admission import Admission
 from .engine.embedder import Embedder
 from .engine.engine import Engine
 from .engine.job import Job
+from .engine.pace import Pace
 from .engine.queue import WorkQueue
 from .engine.runners import Runner, TorchRunner
 from .errors import Reason, RequestError
@@ -70,7 +71,10 @@ class Service:
         self._queue = queue
         self.users = 0
         """Requests that were given to this service and have not ended."""
-        self._lag = 0.0
+        self._pace = Pace()
+        self._inside = 0
+        """Texts that are not answered yet, but for those of large requests, which wait apart."""
+        self._answered = 0
         self._shadow = Shadow(settings.shadow)
         self._shadowing: set[asyncio.Task[None]] = set()
         self._restarting = False
@@ -84,7 +88,7 @@ class Service:
     @property
     def delay(self) -> float:
         """Seconds that a text which comes now is predicted to wait for its answer."""
-        return self._engine.delay + self._lag
+        return self._pace.delay(self._inside)
 
     @property
     def ready(self) -> bool:
@@ -131,6 +135,8 @@ class Service:
         asked = self.policies.of(contract.model)
         cascade = browned_out(asked, self._brownout.level)
         self._admission.texts(len(inputs))
+        waits = 0 if self._queue.is_large(len(inputs)) else len(inputs)
+        self._inside += waits
         try:
             tokens = await self._loop.run_in_executor(
                 self._tokenizers, self._encode, inputs, contract.truncate
@@ -147,9 +153,11 @@ class Service:
             self._admission.tokens(total)
             try:
                 answered = await self._run(decisions, contract.deadline)
+                self._answered += len(answered)
             finally:
                 self._admission.leave(tokens=total)
         finally:
+            self._inside -= waits
             self._admission.leave(texts=len(inputs))
         for decision in answered:
             if self._shadow.chooses(decision):
@@ -205,18 +213,17 @@ class Service:
 
     async def _watch(self) -> None:
         """Keep the brownout in step with the queue; replace an engine that has died or hangs."""
-        due = perf_counter()
+        before, counted = perf_counter(), 0
         while True:
-            now = perf_counter()
-            # A loop that is late makes every request wait, before it is queued and after.
-            self._lag = now - due
+            await asyncio.sleep(WATCH_SECONDS)
+            now, answered = perf_counter(), self._answered
+            self._pace.observe(answered - counted, now - before)
+            before, counted = now, answered
             self._brownout.observe(self.delay, now)
             busy = self._engine.busy_since
             hung = busy is not None and now - busy > self.settings.hang_seconds
             if hung or not self._engine.alive:
                 await self._restart("hangs" if hung else "has died")
-            due = perf_counter() + WATCH_SECONDS
-            await asyncio.sleep(WATCH_SECONDS)
 
     async def _restart(self, why: str) -> None:
         log.error("the engine %s: starting another", why)

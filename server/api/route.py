@@ -63,7 +63,6 @@ class ProtocolRoute(APIRoute):
             service = request.state.service = reloader_of(request).service
             service.users += 1
             try:
-                self.admit(service)
                 response = await endpoint(request)
                 status = response.status_code
             except Exception as exception:
@@ -76,9 +75,6 @@ class ProtocolRoute(APIRoute):
 
         return handle
 
-    def admit(self, service: Service) -> None:
-        """Called before the request's body is read."""
-
     def ended(self, request: Request, status: int, seconds: float) -> None:
         """Called once for each request.
 
@@ -88,10 +84,7 @@ class ProtocolRoute(APIRoute):
 
 
 class MeasuredRoute(ProtocolRoute):
-    """A route that answers texts: counted, timed, and closed where there is too much to do."""
-
-    def admit(self, service: Service) -> None:
-        service.check_load()
+    """A route that answers texts: counted and timed."""
 
     def ended(self, request: Request, status: int, seconds: float) -> None:
         service_of(request).metrics.request(self.path, status, seconds)

@@ -18,7 +18,6 @@ from ..routing.contract import limit
 from ..routing.durations import Durations
 from ..telemetry.metrics import Metrics
 from .job import Job, Ticket
-from .pace import Pace
 from .queue import WorkQueue
 from .runners import Runner
 
@@ -48,7 +47,6 @@ class Engine:
         self._deliver = deliver
         self._thread: Thread | None = None
         self._batch: list[Ticket] = []
-        self._pace = Pace()
         self.busy_since: float | None = None
         """When the batch began that runs now, on `time.perf_counter`'s clock."""
 
@@ -61,11 +59,6 @@ class Engine:
     def running(self) -> int:
         """Texts in the batch that runs now."""
         return len(self._batch)
-
-    @property
-    def delay(self) -> float:
-        """Seconds that a text which comes now is predicted to wait for its answer."""
-        return self._pace.delay(self._queue.interactive + self.running)
 
     def start(self, warm_up: Sequence[Decision]) -> None:
         """Start, and return once every decision of `warm_up` has been through all its stages.
@@ -138,7 +131,6 @@ class Engine:
                 self._metrics.queue_duration.observe(now - ticket.since)
             self._ask([ticket.decision for ticket in batch])
             seconds = perf_counter() - now
-            self._pace.observe(seconds, sum(ticket.decision.answered for ticket in batch))
             self._metrics.batch_finished([ticket.decision for ticket in batch], seconds)
         except Exception:
             return internal_error(f"a batch of {len(batch)} texts")

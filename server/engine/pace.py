@@ -1,25 +1,34 @@
-"""How fast texts are answered now: what a text that comes now will wait for."""
+"""How fast texts are answered: what one that comes now will wait for."""
 
 from __future__ import annotations
 
-from math import exp
+from collections import deque
 
-MEMORY_SECONDS = 2.0
-"""Of engine time, after which a batch counts for 1/e."""
+TICKS = 100
+"""How many observations back the best rate is looked for."""
+SMOOTHED = 4
+"""Observations that make one rate: a single one may hold a whole batch, or none."""
 
 
 class Pace:
-    """Engine seconds per answered text, over the last batches. Written by the engine's thread."""
+    """The best recent rate of answers, as congestion control estimates a link (BBR's max filter).
+
+    The rate of the moment says little: while few ask, few are answered. By the best one, the texts
+    that are in the house take their number divided by it (Little's law), whether they wait for the
+    tokenizer, the engine or the event loop. Belongs to the event loop.
+    """
 
     def __init__(self) -> None:
-        self._seconds = self._answered = 0.0
+        self._ticks: deque[tuple[int, float]] = deque(maxlen=SMOOTHED)
+        self._rates: deque[float] = deque(maxlen=TICKS)
 
-    def observe(self, seconds: float, answered: int) -> None:
-        """A batch took so long and answered so many texts; the others escalate."""
-        kept = exp(-seconds / MEMORY_SECONDS)
-        self._seconds = kept * self._seconds + seconds
-        self._answered = kept * self._answered + answered
+    def observe(self, answered: int, seconds: float) -> None:
+        """So many texts were answered in so many seconds."""
+        self._ticks.append((answered, seconds))
+        total = sum(count for count, _ in self._ticks)
+        self._rates.append(total / sum(spent for _, spent in self._ticks))
 
-    def delay(self, waiting: int) -> float:
-        """Seconds until so many waiting texts are answered; 0 before the first answer."""
-        return waiting * self._seconds / self._answered if self._answered else 0.0
+    def delay(self, inside: int) -> float:
+        """Seconds until so many texts are answered; 0 before the first answer."""
+        best = max(self._rates, default=0.0)
+        return inside / best if best else 0.0

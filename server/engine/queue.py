@@ -50,20 +50,18 @@ class WorkQueue:
         self._changed = Condition()
 
     def __len__(self) -> int:
-        return self.interactive + len(self._bulk) + len(self._shadow)
+        return sum(map(len, (self._escalated, self._fresh, self._bulk, self._shadow)))
 
-    @property
-    def interactive(self) -> int:
-        """Texts that wait before one that comes now: all but those of large requests."""
-        return len(self._escalated) + len(self._fresh)
+    def is_large(self, texts: int) -> bool:
+        """Whether a request of so many texts waits in the lane for large ones."""
+        return texts > self.max_texts // BULK_SHARE
 
     def put(self, tickets: Sequence[Ticket]) -> None:
         """The texts of one request. Raises RuntimeError once the queue is closed."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("the queue is closed")
-            large = len(tickets) > self.max_texts // BULK_SHARE
-            lane = self._bulk if large else self._fresh
+            lane = self._bulk if self.is_large(len(tickets)) else self._fresh
             if tickets[0].decision.shadow:
                 lane = self._shadow
             for ticket in tickets:

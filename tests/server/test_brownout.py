@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
-from nestling.models import Checkpoint
-from nestling.server.engine.pace import Pace
+from nestling.models import Checkpoint, load_checkpoint
+from nestling.server.app import create_app
+from nestling.server.engine.pace import SMOOTHED, TICKS, Pace
 from nestling.server.errors import Reason, RequestError
 from nestling.server.routing.brownout import (
     FALL_SECONDS,
@@ -21,6 +24,7 @@ from nestling.server.routing.brownout import (
 )
 from nestling.server.routing.contract import Contract
 from nestling.server.service import Service
+from nestling.server.settings import Settings
 
 from .test_engine import Backend, one, run
 
@@ -102,12 +106,37 @@ def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
     assert (fixed.brownout, fixed.answer.stage.student.name) == (0, "ta")
 
 
-def test_pace_is_engine_time_per_answer() -> None:
+def test_delay_is_what_is_inside_over_the_best_recent_rate() -> None:
     pace = Pace()
     assert pace.delay(100) == 0
-    for _ in range(100):
-        pace.observe(0.1, 10)
+    for _ in range(10):
+        pace.observe(5, 0.05)
     assert pace.delay(50) == pytest.approx(0.5)
-    for _ in range(200):
-        pace.observe(0.1, 5)
-    assert pace.delay(50) == pytest.approx(1.0, rel=0.01)
+    for _ in range(50):
+        pace.observe(0, 0.05)  # nobody asks: that says nothing of how fast it could be
+    assert pace.delay(50) == pytest.approx(0.5)
+    for _ in range(TICKS + SMOOTHED):
+        pace.observe(1, 0.05)
+    assert pace.delay(10) == pytest.approx(0.5)
+
+
+def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
+    app = create_app(load_checkpoint(calibrated_dir), Settings(target_delay_ms=100))
+    with TestClient(app) as client:
+        service = app.state.reloader.service
+        assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
+        service._brownout.level = 3
+        service._pace.observe(1, 1.0)
+        service._inside = 10**9
+        native = client.post("/v1/classify", content=b"never read")
+        assert native.status_code == 429
+        assert native.json()["error"]["type"] == "overloaded"
+        assert int(native.headers["Retry-After"]) > 0
+        assert native.headers["x-request-id"]
+        theirs = client.post("/predict", json={"inputs": "book"})
+        assert (theirs.status_code, theirs.json()["error_type"]) == (429, "overloaded")
+        assert client.get("/health").status_code == 200
+        count = client.get("/metrics").text
+        assert 'nestling_requests_total{code="429",endpoint="/v1/classify"} 1.0' in count
+        service._inside = 0
+        assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200

@@ -128,7 +128,6 @@ def test_shadow_texts_go_when_there_is_nothing_else() -> None:
         queue.put([one])
     asked = [ticket(1) for _ in range(2)]
     queue.put(asked)
-    assert queue.interactive == 2
     assert drain(queue) == [asked, shadow]
 
 
