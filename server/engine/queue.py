@@ -50,7 +50,7 @@ class WorkQueue:
         self._changed = Condition()
 
     def __len__(self) -> int:
-        return sum(map(len, (self._escalated, self._fresh, self._bulk, self._shadow)))
+        return len(self._escalated) + len(self._fresh) + len(self._bulk) + len(self._shadow)
 
     def is_large(self, texts: int) -> bool:
         """Whether a request of so many texts waits in the lane for large ones."""
