@@ -133,7 +133,8 @@ class Service:
         """
         started = perf_counter()
         asked = self.policies.of(contract.model)
-        cascade = browned_out(asked, self._brownout.level)
+        level = self._brownout.level
+        cascade = browned_out(asked, level)
         self._admission.texts(len(inputs))
         waits = 0 if self._queue.is_large(len(inputs)) else len(inputs)
         self._inside += waits
@@ -146,7 +147,7 @@ class Service:
             decisions = [self._decide(cascade, ids, contract) for ids in tokens]
             if cascade is not asked:
                 for decision in decisions:
-                    decision.brownout = self._brownout.level
+                    decision.brownout = level
             for index, decision in enumerate(decisions):
                 check_meetable(decision, self._durations, tokenized, inputs.field(index))
             total = sum(map(len, tokens))
