@@ -56,8 +56,10 @@ def create_app(
     settings = settings or Settings()
     routers = (*PROTOCOLS, models.router, admin.router, health.router)
     routes = [route for router in routers for route in router.routes]
-    measured = [route.path for route in routes if isinstance(route, MeasuredRoute)]
-    metrics = Metrics(measured, checkpoint.students, settings.price_per_hour)
+    measured = [route for route in routes if isinstance(route, MeasuredRoute)]
+    metrics = Metrics(
+        [route.path for route in measured], checkpoint.students, settings.price_per_hour
+    )
 
     def build(checkpoint: Checkpoint, run: Runner | None) -> Service:
         return Service(checkpoint, settings, metrics, run)
@@ -96,7 +98,7 @@ def create_app(
     app.add_middleware(
         Authenticate, users=Keys.read(settings.api_keys), admins=Keys.read(settings.admin_keys)
     )
-    app.add_middleware(Shed, paths=measured)
+    app.add_middleware(Shed, routes=measured)
     app.add_middleware(RequestIds, log_requests=settings.log_requests)
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _method_not_allowed)

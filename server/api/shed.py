@@ -5,29 +5,34 @@ Under overload most requests end here, so this has to be the cheapest way throug
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import RequestError
-from .route import error_response, service_of
+from .route import MeasuredRoute, error_response, service_of
 
 
 class Shed:
-    """ASGI middleware. paths: of the routes that answer texts; all else passes."""
+    """ASGI middleware. routes: those that answer texts; all else passes."""
 
-    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
-        self._app, self._paths = app, frozenset(paths)
+    def __init__(self, app: ASGIApp, routes: Sequence[MeasuredRoute]) -> None:
+        self._app, self._routes = app, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in self._paths:
+        if scope["type"] == "http":
             request = Request(scope)
             service = service_of(request)
             try:
                 service.check_load()
             except RequestError as error:
-                service.metrics.request(scope["path"], error.status, 0.0)
-                await error_response(request, error)(scope, receive, send)
-                return
+                if (path := self._route(scope["path"])) is not None:
+                    service.metrics.request(path, error.status, 0.0)
+                    await error_response(request, error)(scope, receive, send)
+                    return
         await self._app(scope, receive, send)
+
+    def _route(self, path: str) -> str | None:
+        """The route that would answer, as the metrics name it."""
+        return next((r.path for r in self._routes if r.path_regex.match(path)), None)

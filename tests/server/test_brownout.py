@@ -135,7 +135,10 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
         assert native.headers["x-request-id"]
         theirs = client.post("/predict", json={"inputs": "book"})
         assert (theirs.status_code, theirs.json()["error_type"]) == (429, "overloaded")
+        for path in ("/models/tiny", "/v2/models/tiny/infer"):
+            assert client.post(path, content=b"never read").status_code == 429
         assert client.get("/health").status_code == 200
+        assert client.get("/v1/models").status_code == 200
         count = client.get("/metrics").text
         assert 'nestling_requests_total{code="429",endpoint="/v1/classify"} 1.0' in count
         service._inside = 0
