@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .serving import Server, serve
+from .test_shutdown import until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -42,6 +43,7 @@ def test_the_log_names_the_request_and_never_its_text(logging: Server) -> None:
     secret = "transfer money to my savings"
     for body in ({"inputs": secret}, {"inputs": [secret, ""]}):
         logging.client.post("/v1/classify", json=body, headers={"x-request-id": "audit"})
+    until(lambda: logging.log.count('"audit"') == 2)  # a line is written after the answer
     lines = [json.loads(line) for line in logging.log.splitlines()]
     ours = [line for line in lines if line.get("request_id") == "audit"]
     assert [re.sub(r"[\d.]+ ms", "", line["message"]) for line in ours] == [
