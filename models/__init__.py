@@ -7,12 +7,31 @@ for decision in predictor.predict(["how do i say goodbye in french"]):
     print(predictor.label(decision), decision.answer.confidence, decision.relative_cost)
 """
 
-from .cascade import Cascade, Stage, Student
-from .checkpoint import Checkpoint, load_checkpoint
-from .decision import Decision, Step
-from .errors import CheckpointError, DataError, NestlingError
-from .predictor import Predictor
-from .spec import StudentSpec
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cascade import Cascade, Stage, Student
+    from .checkpoint import Checkpoint, load_checkpoint
+    from .decision import Decision, Step
+    from .errors import CheckpointError, DataError, NestlingError
+    from .predictor import Predictor
+    from .spec import StudentSpec
+
+_MODULES = {
+    "Cascade": "cascade",
+    "Checkpoint": "checkpoint",
+    "CheckpointError": "errors",
+    "DataError": "errors",
+    "Decision": "decision",
+    "NestlingError": "errors",
+    "Predictor": "predictor",
+    "Stage": "cascade",
+    "Step": "decision",
+    "Student": "cascade",
+    "StudentSpec": "spec",
+    "load_checkpoint": "checkpoint",
+}
 
 __all__ = [
     "Cascade",
@@ -28,3 +47,10 @@ __all__ = [
     "StudentSpec",
     "load_checkpoint",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """On first use: torch takes a second and a half to import, and `--help` never needs it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -15,15 +15,14 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..models.checkpoint import Checkpoint, load_checkpoint
 from .api import admin, classify, health, huggingface, models, oip, oip_models, openai, tei
 from .api.auth import Authenticate
 from .api.route import MeasuredRoute, error_response
 from .api.shed import Shed
-from .engine.runners import Runner
+from .engine.backend import Backend
 from .errors import Reason, RequestError, internal_error
 from .keys import Keys
-from .reload import Prepared, Reloader
+from .reload import Reloader
 from .service import Service
 from .settings import Settings
 from .telemetry.metrics import Metrics
@@ -43,33 +42,23 @@ PROTOCOLS = (
 
 
 def create_app(
-    checkpoint: Checkpoint,
-    settings: Settings | None = None,
-    run: Runner | None = None,
-    prepare: Callable[[Checkpoint], Prepared] | None = None,
+    backend: Backend, settings: Settings, load: Callable[[Path | None], Backend]
 ) -> FastAPI:
-    """The server of one checkpoint. run: a backend other than torch.
+    """The server of one checkpoint at a time.
 
-    prepare: what a reload serves of another checkpoint, and by which backend; by default all of
-    it, by torch.
+    load: a backend for a reload: of the checkpoint at a path, or again of that given at start.
     """
-    settings = settings or Settings()
     routers = (*PROTOCOLS, models.router, admin.router, health.router)
     routes = [route for router in routers for route in router.routes]
     measured = [route for route in routes if isinstance(route, MeasuredRoute)]
     metrics = Metrics(
-        [route.path for route in measured], checkpoint.students, settings.price_per_hour
+        [route.path for route in measured], backend.checkpoint.students, settings.price_per_hour
     )
 
-    def build(checkpoint: Checkpoint, run: Runner | None) -> Service:
-        return Service(checkpoint, settings, metrics, run)
+    def build(backend: Backend) -> Service:
+        return Service(backend, settings, metrics)
 
-    def load(path: Path | None) -> Prepared:
-        weights = checkpoint.model.tokens
-        loaded = load_checkpoint(path or checkpoint.path, weights.dtype, str(weights.device))
-        return prepare(loaded) if prepare else (loaded, None)
-
-    reloader = Reloader(load, build, build(checkpoint, run))
+    reloader = Reloader(load, build, build(backend))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -9,27 +9,25 @@ from pathlib import Path
 
 from ..models.checkpoint import Checkpoint
 from ..models.errors import NestlingError
-from .engine.runners import Runner
+from .engine.backend import Backend, BackendGoneError
 from .errors import Reason, RequestError
 from .service import Service
 
 log = logging.getLogger(__name__)
-Prepared = tuple[Checkpoint, Runner | None]
-"""What is served, and by which backend; None is torch."""
 
 
 class Reloader:
     """Replaces the service that answers.
 
-    load: reads and verifies a checkpoint; None for the one given at start. build: a service of it,
-    not yet started. Belongs to the event loop. A request takes the pointer once, when it arrives:
-    its answer comes wholly from one checkpoint.
+    load: a backend of a verified checkpoint; None for the one given at start. build: a service of
+    it, not yet started. Belongs to the event loop. A request takes the pointer once, when it
+    arrives: its answer comes wholly from one checkpoint.
     """
 
     def __init__(
         self,
-        load: Callable[[Path | None], Prepared],
-        build: Callable[[Checkpoint, Runner | None], Service],
+        load: Callable[[Path | None], Backend],
+        build: Callable[[Backend], Service],
         service: Service,
     ) -> None:
         self._load, self._build = load, build
@@ -47,10 +45,9 @@ class Reloader:
             raise RequestError(Reason.RELOADING, "another reload is under way; try again later")
         self._busy = True
         try:
-            checkpoint, run = await asyncio.to_thread(self._load, path)
-            fresh = self._build(checkpoint, run)
+            fresh = self._build(await asyncio.to_thread(self._load, path))
             await fresh.start()
-        except NestlingError as error:
+        except (NestlingError, BackendGoneError) as error:
             log.error("reload refused: %s", error)
             raise RequestError(
                 Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
@@ -61,8 +58,8 @@ class Reloader:
         ending = asyncio.create_task(old.retire())
         self._old.add(ending)
         ending.add_done_callback(self._old.discard)
-        log.info("serving weights %s now", checkpoint.weights_sha256[:12])
-        return checkpoint
+        log.info("serving weights %s now", fresh.checkpoint.weights_sha256[:12])
+        return fresh.checkpoint
 
     async def stop(self) -> None:
         """End the service, and those replaced that have not ended yet."""

@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import Callable
 
-import torch
 import uvicorn
 from fastapi import FastAPI
 
@@ -36,21 +35,6 @@ def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def device_of(settings: Settings) -> str:
-    """The device by name. Raises NestlingError if it is not there."""
-    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    wanted = settings.device
-    if wanted == "auto":
-        return available[1] if len(available) > 1 else "cpu"
-    if wanted == "cuda":
-        wanted = "cuda:0"
-    if wanted not in available:
-        raise NestlingError(
-            f"device: {settings.device!r} is not here; available are {', '.join(available)}"
-        )
-    return wanted
 
 
 def run(

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from math import inf
 from time import perf_counter
 
-from ..models.cascade import Cascade
-from ..models.checkpoint import TA, Checkpoint
+from torch import Tensor
+
+from ..models.cascade import Cascade, Student
+from ..models.checkpoint import TA
 from ..models.decision import Decision
 from ..models.predictor import decide
 from .admission import Admission
+from .engine.backend import Backend, BackendGoneError
 from .engine.embedder import Embedder
 from .engine.engine import Engine
 from .engine.job import Job
 from .engine.pace import Pace
 from .engine.queue import WorkQueue
-from .engine.runners import Runner, TorchRunner
+from .engine.watchdog import Watchdog
 from .errors import Reason, RequestError
 from .inputs import Answers, Embeddings, Inputs
 from .routing.brownout import Brownout, browned_out
@@ -31,7 +33,6 @@ from .routing.shadow import Shadow
 from .settings import Settings
 from .telemetry.metrics import Metrics
 
-log = logging.getLogger(__name__)
 WARM_UP_LENGTHS = (4, 16, 64)
 TOKENIZER_THREADS = 2
 WATCH_SECONDS = 0.05
@@ -41,18 +42,17 @@ SHADOW_DELTA = 0.05
 class Service:
     """Admits texts, tokenises them off the event loop, has the engine answer them.
 
-    run: the backend; by default torch, where the checkpoint's weights lie. All methods belong to
-    the event loop.
+    backend: what computes; it is the service's from now on. All methods belong to the event loop.
     """
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        backend: Backend,
         settings: Settings,
         metrics: Metrics,
-        run: Runner | None = None,
     ) -> None:
-        self.checkpoint = checkpoint
+        self._backend = backend
+        self.checkpoint = checkpoint = backend.checkpoint
         self.settings = settings
         self.metrics = metrics
         self.policies = Policies(checkpoint)
@@ -61,13 +61,14 @@ class Service:
         self._brownout = Brownout(settings.target_delay_ms / 1e3)
         self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
         self._tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
-        self._embedding = ThreadPoolExecutor(1, "embedder")
-        self._embedder = Embedder(checkpoint.model, settings.max_batch_tokens)
+        self._embedder = Embedder(backend)
         queue = WorkQueue(
             settings.max_batch_tokens, settings.max_batch_requests, settings.fill_ms / 1e3
         )
-        runner = run or TorchRunner(checkpoint.model)
-        self._engine = Engine(runner, queue, metrics, self._durations, self._deliver)
+        self._engine = Engine(backend, queue, metrics, self._durations, self._deliver)
+        self._watchdog = Watchdog(
+            self._engine, backend, self._warm_up, settings.hang_seconds, metrics
+        )
         self._queue = queue
         self.users = 0
         """Requests that were given to this service and have not ended."""
@@ -77,13 +78,12 @@ class Service:
         self._answered = 0
         self._shadow = Shadow(settings.shadow)
         self._shadowing: set[asyncio.Task[None]] = set()
-        self._restarting = False
         self._watching: asyncio.Task[None] | None = None
 
     @property
     def device(self) -> str:
         """Where the weights lie: `cpu` or `cuda`."""
-        return self.checkpoint.model.tokens.device.type
+        return self._backend.device.partition(":")[0]
 
     @property
     def delay(self) -> float:
@@ -93,7 +93,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether texts are answered: from the end of the warm-up on, but for a restart."""
-        return self._engine.alive and not self._restarting
+        return self._watchdog.well
 
     async def start(self) -> None:
         """Start the engine, and run every student once before the first request does."""
@@ -113,7 +113,8 @@ class Service:
             task.cancel()
         await asyncio.to_thread(self._engine.stop)
         self._tokenizers.shutdown()
-        self._embedding.shutdown()
+        self._embedder.stop()
+        await asyncio.to_thread(self._backend.stop)
 
     def check_load(self) -> None:
         """Raises RequestError where a text that comes now would wait too long."""
@@ -201,19 +202,21 @@ class Service:
         self._admission.texts(len(inputs))
         try:
             tokens = await self._loop.run_in_executor(self._tokenizers, self._encode, inputs, False)
-            vectors = await self._loop.run_in_executor(
-                self._embedding,
-                self._embedder.embed,
-                tokens,
-                student,
-                dimensions or student.spec.dim,
-            )
+            vectors = await self._embed(tokens, student, dimensions or student.spec.dim)
         finally:
             self._admission.leave(texts=len(inputs))
         return Embeddings(vectors, sum(map(len, tokens)))
 
+    async def _embed(self, tokens: list[list[int]], student: Student, dimensions: int) -> Tensor:
+        try:
+            return await self._embedder.embed(tokens, student, dimensions)
+        except BackendGoneError:
+            while not self.ready:
+                await asyncio.sleep(WATCH_SECONDS)
+        return await self._embedder.embed(tokens, student, dimensions)
+
     async def _watch(self) -> None:
-        """Keep the brownout in step with the queue; replace an engine that has died or hangs."""
+        """Keep the brownout in step with the queue; replace what has died or hangs."""
         before, counted = perf_counter(), 0
         while True:
             await asyncio.sleep(WATCH_SECONDS)
@@ -221,20 +224,7 @@ class Service:
             self._pace.observe(answered - counted, now - before)
             before, counted = now, answered
             self._brownout.observe(self.delay, now)
-            busy = self._engine.busy_since
-            hung = busy is not None and now - busy > self.settings.hang_seconds
-            if hung or not self._engine.alive:
-                await self._restart("hangs" if hung else "has died")
-
-    async def _restart(self, why: str) -> None:
-        log.error("the engine %s: starting another", why)
-        self.metrics.runner_restarts.inc()
-        self._restarting = True
-        try:
-            await asyncio.to_thread(self._engine.restart, self._warm_up())
-            self._restarting = False
-        except Exception:
-            log.exception("the engine cannot be started again; trying once more")
+            await self._watchdog.look()
 
     def _warm_up(self) -> list[Decision]:
         return [

@@ -12,7 +12,6 @@ from ..settings import DTYPES, LOG_FORMATS, RUNNERS, Settings
 
 if TYPE_CHECKING:
     from ...models.checkpoint import Checkpoint
-    from ..engine.runners import Runner
 
 SHIPPED = "clinc150"
 """The checkpoint that comes with the package."""
@@ -184,32 +183,30 @@ def serve(
 
 def start(name: str | None, settings: Settings) -> None:
     """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
-    import torch
-
-    from ...models.checkpoint import load_checkpoint
-    from ..app import create_app
-    from ..engine.runners.choose import choose
-    from ..run import bind, device_of, run, url_of
+    from ..engine.worker.launch import Launched
+    from ..run import bind, run, url_of
     from ..telemetry.requests import configure_logging
 
     configure_logging(settings.log_format)
-    torch.set_num_threads(settings.cpu_threads)
-    device = device_of(settings)
-    title = Path(name or SHIPPED).resolve().name
+    title, path = Path(name or SHIPPED).resolve().name, _locate(name)
     with bind(settings) as listener:
-        loaded = load_checkpoint(_locate(name), getattr(torch, settings.dtype), device)
-        choice = choose(loaded, settings)
-        where = device if choice.name == "torch" else f"{device}, {choice.name}"
+        launched = Launched.now()
+        from ..app import create_app  # which takes as long as the worker's own imports
+        from ..engine.worker.process import Worker
+
+        worker = Worker(path, settings, launched)
+        worker.ready()
+        where = worker.device if worker.runner == "torch" else f"{worker.device}, {worker.runner}"
 
         def announce() -> None:
-            print(_greeting(title, loaded, url_of(listener), where), flush=True)
+            print(_greeting(title, worker.checkpoint, url_of(listener), where), flush=True)
 
-        def prepare(another: Checkpoint) -> tuple[Checkpoint, Runner | None]:
-            chosen = choose(another, settings)
-            return chosen.checkpoint, chosen.run
+        def load(another: Path | None) -> Worker:
+            fresh = Worker(another or path, settings)
+            fresh.ready()
+            return fresh
 
-        app = create_app(choice.checkpoint, settings, choice.run, prepare)
-        run(app, settings, listener, announce)
+        run(create_app(worker, settings, load), settings, listener, announce)
 
 
 def _locate(name: str | None) -> Path:

@@ -1,43 +1,52 @@
-"""Embeddings: a student's pooled hidden state, on a thread of its own beside the engine's."""
+"""Embeddings: a student's pooled hidden states, computed between the engine's batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ...models.batch import PackedBatch
 from ...models.cascade import Student
-from ...models.transformer import NestedTransformer
+from .backend import Backend
+
+PART_TOKENS = 2048
+"""Tokens that are embedded in one go: as long, a batch of the engine waits for its turn."""
 
 
 class Embedder:
-    """Vectors of texts. max_tokens: of one batch."""
+    """Has a backend embed texts. Belongs to the event loop; a thread waits for the backend."""
 
-    def __init__(self, model: NestedTransformer, max_tokens: int) -> None:
-        self._model, self._max_tokens = model, max_tokens
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._thread = ThreadPoolExecutor(1, "embedder")
 
-    @torch.inference_mode()
-    def embed(self, sequences: Sequence[list[int]], student: Student, dimensions: int) -> Tensor:
+    async def embed(self, sequences: list[list[int]], student: Student, dimensions: int) -> Tensor:
         """The leading `dimensions` of each pooled hidden state, of length 1.
 
-        Returns (sequences, dimensions) float32 on the CPU.
+        Returns (sequences, dimensions) float32 on the CPU. Raises what the backend raises.
         """
-        vectors = [
-            self._model.pool(PackedBatch.of(batch, student.spec))[:, :dimensions].float().cpu()
-            for batch in self._batches(sequences)
+        loop = asyncio.get_running_loop()
+        parts = [
+            await loop.run_in_executor(self._thread, self._backend.embed, part, student, dimensions)
+            for part in _parts(sequences)
         ]
-        return F.normalize(torch.cat(vectors), dim=-1)
+        return torch.cat(parts)
 
-    def _batches(self, sequences: Sequence[list[int]]) -> Iterator[list[list[int]]]:
-        batch: list[list[int]] = []
-        tokens = 0
-        for ids in sequences:
-            if batch and tokens + len(ids) > self._max_tokens:
-                yield batch
-                batch, tokens = [], 0
-            batch.append(ids)
-            tokens += len(ids)
-        yield batch
+    def stop(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+
+def _parts(sequences: list[list[int]]) -> Iterator[list[list[int]]]:
+    part: list[list[int]] = []
+    tokens = 0
+    for ids in sequences:
+        if part and tokens + len(ids) > PART_TOKENS:
+            yield part
+            part, tokens = [], 0
+        part.append(ids)
+        tokens += len(ids)
+    yield part

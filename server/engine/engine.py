@@ -1,4 +1,4 @@
-"""The engine: one thread that owns the model and turns batches of texts into decisions."""
+"""The engine: one thread that has batches of texts computed and makes decisions of them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..errors import internal_error
 from ..routing.contract import limit
 from ..routing.durations import Durations
 from ..telemetry.metrics import Metrics
+from .backend import Backend, BackendGoneError
 from .job import Job, Ticket
 from .queue import WorkQueue
-from .runners import Runner
 
 log = logging.getLogger(__name__)
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
@@ -28,19 +28,19 @@ OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 class Engine:
     """Takes a batch, runs it, then answers each text or puts it back for its next stage.
 
-    run: the backend. durations: learns how long batches take. deliver: called on the engine's
-    thread with the jobs that are done.
+    durations: learns how long batches take. deliver: called on the engine's thread with the jobs
+    that are done.
     """
 
     def __init__(
         self,
-        run: Runner,
+        backend: Backend,
         queue: WorkQueue,
         metrics: Metrics,
         durations: Durations,
         deliver: Callable[[Sequence[Job]], None],
     ) -> None:
-        self._run = run
+        self._backend = backend
         self._queue = queue
         self._metrics = metrics
         self._durations = durations
@@ -72,11 +72,12 @@ class Engine:
         warm.result()
 
     def restart(self, warm_up: Sequence[Decision]) -> None:
-        """Abandon a thread that has died or hangs, and begin another.
+        """Abandon a thread and a backend that have died or hang, and begin others.
 
         The texts that it held are asked again by the next one, once: those that it fails again
         fail. Raises what the backend raises on the warm-up.
         """
+        self._thread = None  # if it wakes up now, it finds that it was abandoned
         held, self._batch, self.busy_since = self._batch, [], None
         again = [ticket for ticket in held if not ticket.retried]
         for ticket in again:
@@ -89,6 +90,7 @@ class Engine:
         if failed:
             self._finish(failed, internal_error("a batch, twice,"))
         self._queue.put_back(again)
+        self._backend.restart()
         self.start(warm_up)
 
     def submit(self, job: Job) -> None:
@@ -115,7 +117,10 @@ class Engine:
         warm.set_result(None)
         while batch := self._queue.take():
             self._batch, self.busy_since = batch, perf_counter()
-            wrong = self._process(batch)
+            try:
+                wrong = self._process(batch)
+            except BackendGoneError:
+                return  # the next thread answers these texts, by the next backend
             if self._thread is not mine:
                 return  # abandoned: another thread answers these texts
             self._batch, self.busy_since = [], None
@@ -132,6 +137,8 @@ class Engine:
             self._ask([ticket.decision for ticket in batch])
             seconds = perf_counter() - now
             self._metrics.batch_finished([ticket.decision for ticket in batch], seconds)
+        except BackendGoneError:
+            raise
         except Exception:
             return internal_error(f"a batch of {len(batch)} texts")
         return None
@@ -141,7 +148,7 @@ class Engine:
         started = perf_counter()
         asked = {decision.stage.student.name for decision in decisions}
         try:
-            escalated = step(self._run, decisions)
+            escalated = step(self._backend.run, decisions)
         except OUT_OF_MEMORY:
             if len(decisions) == 1:
                 raise

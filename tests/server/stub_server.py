@@ -15,25 +15,28 @@ from torch import Tensor
 from nestling.models import load_checkpoint
 from nestling.models.batch import PackedBatch
 from nestling.server.app import create_app
+from nestling.server.engine.backend import LocalBackend
 from nestling.server.run import bind, run, url_of
 from nestling.server.settings import Settings
 
 
 def main(checkpoint: str, gate: str, max_queued: str = "100") -> None:
     torch.set_num_threads(1)
-    loaded = load_checkpoint(checkpoint)
     settings = Settings(
         port=0, max_client_batch=4, max_batch_requests=4, max_queued_requests=int(max_queued)
     )
 
-    def patient(batch: PackedBatch) -> Tensor:
-        while not Path(gate).exists():
-            time.sleep(0.005)
-        logits: Tensor = loaded.model(batch)
-        return logits
+    class Patient(LocalBackend):
+        def run(self, batch: PackedBatch) -> Tensor:
+            while not Path(gate).exists():
+                time.sleep(0.005)
+            return super().run(batch)
+
+    def load(_: Path | None) -> Patient:
+        return Patient(load_checkpoint(checkpoint))
 
     with bind(settings) as listener:
-        app = create_app(loaded, settings, patient)
+        app = create_app(load(None), settings, load)
         run(app, settings, listener, lambda: print(url_of(listener), flush=True))
 
 

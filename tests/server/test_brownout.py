@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.server.app import create_app
+from nestling.server.engine.backend import LocalBackend
 from nestling.server.engine.pace import SMOOTHED, TICKS, Pace
 from nestling.server.errors import Reason, RequestError
 from nestling.server.routing.brownout import (
@@ -121,7 +122,10 @@ def test_delay_is_what_is_inside_over_the_best_recent_rate() -> None:
 
 
 def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
-    app = create_app(load_checkpoint(calibrated_dir), Settings(target_delay_ms=100))
+    def load(_: Path | None) -> LocalBackend:
+        return LocalBackend(load_checkpoint(calibrated_dir))
+
+    app = create_app(load(None), Settings(target_delay_ms=100), load)
     with TestClient(app) as client:
         service = app.state.reloader.service
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200

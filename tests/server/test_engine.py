@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nestling.models import Checkpoint, Predictor
 from nestling.models.batch import PackedBatch
+from nestling.server.engine.backend import LocalBackend
 from nestling.server.errors import Reason, RequestError
 from nestling.server.inputs import Inputs
 from nestling.server.routing.contract import Contract
@@ -23,26 +24,25 @@ POISON = "alarm"
 TINY = Contract("tiny")
 
 
-class Backend:
+class Backend(LocalBackend):
     """The model behind a gate; it breaks on a batch that holds the poison."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.model = checkpoint.model
+        super().__init__(checkpoint)
         self.poison = checkpoint.tokenizer.encode([POISON])[0][1]
         self.open = Event()
         self.open.set()
         self.batches: list[int] = []
         self.hold_from = 0
 
-    def __call__(self, batch: PackedBatch) -> Tensor:
+    def run(self, batch: PackedBatch) -> Tensor:
         self.batches.append(len(batch.layout.lengths))
         if len(self.batches) == self.hold_from:
             self.open.clear()
         assert self.open.wait(timeout=30)
         if self.poison in batch.tokens:
             raise ArithmeticError("poison")
-        logits: Tensor = self.model(batch)
-        return logits
+        return super().run(batch)
 
 
 def one(text: str) -> Inputs:
@@ -60,7 +60,7 @@ def run(
     async def main() -> Any:
         held = backend(checkpoint)
         metrics = Metrics(["/x"], checkpoint.students)
-        service = Service(checkpoint, Settings(**settings), metrics, held)  # type: ignore[arg-type]
+        service = Service(held, Settings(**settings), metrics)  # type: ignore[arg-type]
         assert not service.ready
         await service.start()
         assert service.ready
@@ -176,11 +176,12 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
 
 
 def test_a_backend_that_cannot_start_says_so(calibrated: Checkpoint) -> None:
-    def broken(_: PackedBatch) -> Tensor:
-        raise RuntimeError("no kernel image")
+    class Broken(LocalBackend):
+        def run(self, batch: PackedBatch) -> Tensor:
+            raise RuntimeError("no kernel image")
 
     async def main() -> None:
-        service = Service(calibrated, Settings(), Metrics([], calibrated.students), broken)
+        service = Service(Broken(calibrated), Settings(), Metrics([], calibrated.students))
         with pytest.raises(RuntimeError, match="no kernel image"):
             await service.start()
         assert not service.ready

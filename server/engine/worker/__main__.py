@@ -1,0 +1,90 @@
+"""The worker: loads a checkpoint, then answers one message after the other.
+
+    python -m nestling.server.engine.worker FILE_DESCRIPTOR
+
+The descriptor is a socket that the server has opened. The worker ends when it is closed: signals
+are the server's to handle, which drains first.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+import torch
+
+from ....kernels import Layout
+from ....models.batch import PackedBatch
+from ....models.checkpoint import load_checkpoint
+from ....models.errors import NestlingError
+from ...telemetry.requests import configure_logging
+from ..backend import LocalBackend
+from ..runners.choose import choose
+from .device import device_of
+from .messages import Answer, Embed, Failed, Open, Opened, Request, Run
+
+OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
+
+
+def main(descriptor: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with Connection(descriptor) as server:
+        try:
+            backend, opened = _open(server.recv())
+        except Exception as error:
+            server.send(_failed(error))
+            return
+        server.send(opened)
+        while True:
+            try:
+                request = server.recv()
+            except EOFError:
+                return
+            server.send(_answer(backend, request))
+
+
+def _open(wanted: Open) -> tuple[LocalBackend, Opened]:
+    settings = wanted.settings
+    configure_logging(settings.log_format)
+    torch.set_num_threads(settings.cpu_threads)
+    device = device_of(settings.device)
+    loaded = load_checkpoint(wanted.path, getattr(torch, settings.dtype), device)
+    choice = choose(loaded, settings)
+    backend = LocalBackend(choice.checkpoint, choice.run)
+    served = choice.checkpoint
+    return backend, Opened(
+        served.students,
+        served.cascades,
+        served.default,
+        choice.name,
+        device,
+        served.weights_sha256,
+    )
+
+
+def _answer(backend: LocalBackend, request: Request) -> Answer:
+    students = backend.checkpoint.students
+    try:
+        match request:
+            case Run(tokens, lengths, groups, names):
+                specs = tuple(students[name].spec for name in names)
+                batch = PackedBatch(torch.from_numpy(tokens), Layout(lengths, groups), specs)
+                return backend.run(batch).numpy()
+            case Embed(sequences, name, dimensions):
+                return backend.embed(sequences, students[name], dimensions).numpy()
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> Failed:
+    if isinstance(error, NestlingError):
+        return Failed("user", str(error))
+    kind = "memory" if isinstance(error, OUT_OF_MEMORY) else "error"
+    return Failed(kind, traceback.format_exc())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

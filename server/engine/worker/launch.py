@@ -1,0 +1,40 @@
+"""Starting the worker's process: light to import, so that it starts before the server loads."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+STOP_SECONDS = 5.0
+"""How long a process may take to notice that nobody needs it; then it is killed."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A process, and the connection to it."""
+
+    process: subprocess.Popen[bytes]
+    connection: Connection[Any, Any]
+
+    @classmethod
+    def now(cls) -> Launched:
+        """Start one; it waits for its first message."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptor = theirs.fileno()
+            command = [sys.executable, "-m", "nestling.server.engine.worker", str(descriptor)]
+            process = subprocess.Popen(command, pass_fds=[descriptor])
+        return cls(process, Connection(ours.detach()))
+
+    def stop(self) -> None:
+        """Close the connection, at which the process ends."""
+        self.connection.close()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

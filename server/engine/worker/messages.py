@@ -1,0 +1,68 @@
+"""What goes between the server and its worker: arrays and names, never tensors or weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....models.cascade import Cascade, Student
+from ...settings import Settings
+
+
+@dataclass(frozen=True)
+class Open:
+    """The first message: which checkpoint to load, and how."""
+
+    path: Path
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Its answer: what is served. runner: the one chosen.
+
+    device: by its name, such as `cuda:0`. weights_sha256: of the weights that were found.
+    """
+
+    students: dict[str, Student]
+    cascades: dict[str, Cascade]
+    default: str
+    runner: str
+    device: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A packed batch. tokens: (rows,) int64. students: names, one for each group."""
+
+    tokens: NDArray[np.int64]
+    lengths: tuple[int, ...]
+    groups: tuple[int, ...]
+    students: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Sequences for one student's vectors."""
+
+    sequences: list[list[int]]
+    student: str
+    dimensions: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Instead of an answer. kind: `user` can be mended by the user, who is told `message`;
+    `memory` by smaller batches; of `error` the message is the traceback.
+    """
+
+    kind: str
+    message: str
+
+
+Request = Run | Embed
+Answer = NDArray[np.float32] | Failed
