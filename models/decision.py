@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from .cascade import Cascade, Stage
 
@@ -56,7 +57,7 @@ class Decision:
     max_cost: float = inf
     deadline: float = inf
     steps: list[Step] = field(default_factory=list)
-    logits: Tensor | None = field(default=None, compare=False, repr=False)
+    logits: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     limited_by: Limit | None = None
     waited: float = 0.0
     ran: float = 0.0
@@ -80,7 +81,12 @@ class Decision:
         return (self.flops + self.stage.student.flops.of(len(self.tokens))) / self.ta_flops
 
     def record(
-        self, label: int, confidence: float, accepted: bool, logits: Tensor, seconds: float
+        self,
+        label: int,
+        confidence: float,
+        accepted: bool,
+        logits: NDArray[np.float32],
+        seconds: float,
     ) -> bool:
         """Note the next stage's answer. Returns whether the request is now answered."""
         stage = self.stage

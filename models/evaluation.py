@@ -12,7 +12,8 @@ from torch import Tensor
 from ..kernels import gate
 from .calibration.temperature import calibration_error
 from .cascade import Cascade
-from .checkpoint import TA, Checkpoint
+from .checkpoint import Checkpoint
+from .manifest import TA
 from .predictions import Predictions
 from .timing import Seconds, measure
 

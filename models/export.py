@@ -10,10 +10,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from .cascade import Student
-from .checkpoint import TOKENIZER, WEIGHTS, Checkpoint
+from .checkpoint import Checkpoint, write_weights
 from .errors import NestlingError
 from .families import named
-from .integrity import new_directory, write_weights
+from .integrity import new_directory
+from .manifest import TOKENIZER, WEIGHTS
 
 SPECIAL_TOKENS = {
     "unk_token": ("[UNK]", "<unk>"),

@@ -11,9 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-from torch import Tensor
-
 from .errors import CheckpointError, NestlingError
 
 SCHEMA = 1
@@ -27,13 +24,6 @@ def write_hashed_json(path: Path, data: Mapping[str, Any]) -> None:
     temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
     flush(temporary)
     temporary.replace(path)
-
-
-def write_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write safetensors that other users, a container's among them, can read."""
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, path, metadata={"format": "pt"})  # which `transformers` asks for
-    path.chmod(0o644)  # the library keeps it from everyone else
 
 
 def read_hashed_json(path: Path) -> dict[str, Any]:

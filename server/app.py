@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .api import admin, classify, health, huggingface, models, oip, oip_models, openai, tei
-from .api.auth import Authenticate
+from .api.auth import Keyring
+from .api.front import Front
 from .api.route import MeasuredRoute, error_response
-from .api.shed import Shed
 from .engine.backend import Backend
 from .errors import Reason, RequestError, internal_error
 from .keys import Keys
@@ -26,7 +26,6 @@ from .reload import Reloader
 from .service import Service
 from .settings import Settings
 from .telemetry.metrics import Metrics
-from .telemetry.requests import RequestIds
 
 log = logging.getLogger(__name__)
 PROTOCOLS = (
@@ -43,7 +42,7 @@ PROTOCOLS = (
 
 def create_app(
     backend: Backend, settings: Settings, load: Callable[[Path | None], Backend]
-) -> FastAPI:
+) -> Front:
     """The server of one checkpoint at a time.
 
     load: a backend for a reload: of the checkpoint at a path, or again of that given at start.
@@ -52,7 +51,7 @@ def create_app(
     routes = [route for router in routers for route in router.routes]
     measured = [route for route in routes if isinstance(route, MeasuredRoute)]
     metrics = Metrics(
-        [route.path for route in measured], backend.checkpoint.students, settings.price_per_hour
+        [route.path for route in measured], backend.manifest.students, settings.price_per_hour
     )
 
     def build(backend: Backend) -> Service:
@@ -84,15 +83,11 @@ def create_app(
     app.state.reloader = reloader
     for router in routers:
         app.include_router(router)
-    app.add_middleware(
-        Authenticate, users=Keys.read(settings.api_keys), admins=Keys.read(settings.admin_keys)
-    )
-    app.add_middleware(Shed, routes=measured)
-    app.add_middleware(RequestIds, log_requests=settings.log_requests)
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _method_not_allowed)
     app.add_exception_handler(Exception, _internal)
-    return app
+    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
+    return Front(app, measured, keyring, settings.log_requests)
 
 
 async def _reload(reloader: Reloader) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from ..models.decision import Decision
 
@@ -51,5 +52,5 @@ class Answers:
 class Embeddings:
     """vectors: (texts, dimensions) float32, each of length 1. tokens: of all texts."""
 
-    vectors: Tensor
+    vectors: NDArray[np.float32]
     tokens: int

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from ..models.checkpoint import Checkpoint
 from ..models.errors import NestlingError
+from ..models.manifest import Manifest
 from .engine.backend import Backend, BackendGoneError
 from .errors import Reason, RequestError
 from .service import Service
@@ -35,7 +35,7 @@ class Reloader:
         self._busy = False
         self._old: set[asyncio.Task[None]] = set()
 
-    async def reload(self, path: Path | None = None) -> Checkpoint:
+    async def reload(self, path: Path | None = None) -> Manifest:
         """Load, verify, warm up, swap; the old one goes on until then and ends what it accepted.
 
         Raises RequestError, and the old one goes on serving: while another reload runs, and for a
@@ -58,8 +58,8 @@ class Reloader:
         ending = asyncio.create_task(old.retire())
         self._old.add(ending)
         ending.add_done_callback(self._old.discard)
-        log.info("serving weights %s now", fresh.checkpoint.weights_sha256[:12])
-        return fresh.checkpoint
+        log.info("serving weights %s now", fresh.manifest.weights_sha256[:12])
+        return fresh.manifest
 
     async def stop(self) -> None:
         """End the service, and those replaced that have not ended yet."""

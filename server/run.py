@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from ..models.errors import NestlingError
 from .settings import Settings
@@ -38,7 +38,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def run(
-    app: FastAPI, settings: Settings, listener: socket.socket, announce: Callable[[], None]
+    app: ASGIApp, settings: Settings, listener: socket.socket, announce: Callable[[], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish every accepted request.
 

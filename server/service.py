@@ -9,12 +9,13 @@ from importlib.metadata import version
 from math import inf
 from time import perf_counter
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from ..models.cascade import Cascade, Student
-from ..models.checkpoint import TA
+from ..models.cascade import Cascade
 from ..models.decision import Decision
-from ..models.predictor import decide
+from ..models.manifest import TA
+from ..models.step import decide
 from .admission import Admission
 from .engine.backend import Backend, BackendGoneError
 from .engine.embedder import Embedder
@@ -52,11 +53,11 @@ class Service:
         metrics: Metrics,
     ) -> None:
         self._backend = backend
-        self.checkpoint = checkpoint = backend.checkpoint
+        self.manifest = manifest = backend.manifest
         self.settings = settings
         self.metrics = metrics
-        self.policies = Policies(checkpoint)
-        self._limit = min(checkpoint.architecture.max_tokens, settings.max_batch_tokens)
+        self.policies = Policies(manifest)
+        self._limit = min(manifest.architecture.max_tokens, settings.max_batch_tokens)
         self._durations = Durations()
         self._brownout = Brownout(settings.target_delay_ms / 1e3)
         self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
@@ -99,9 +100,9 @@ class Service:
         """Start the engine, and run every student once before the first request does."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._engine.start, self._warm_up())
-        self.metrics.know(self.checkpoint.students)
-        self.metrics.watches(self.checkpoint.cascades.values())
-        self.metrics.serves(version("nestling"), self.checkpoint.weights_sha256[:12])
+        self.metrics.know(self.manifest.students)
+        self.metrics.watches(self.manifest.cascades.values())
+        self.metrics.serves(version("nestling"), self.manifest.weights_sha256[:12])
         self.metrics.gauges(
             lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level
         )
@@ -170,7 +171,7 @@ class Service:
 
     async def _watch_answer(self, decision: Decision) -> None:
         """Ask the TA as well, off everybody's way."""
-        ta = decide(self.checkpoint, Cascade.alone(self.checkpoint.ta), decision.tokens)
+        ta = decide(self.manifest, Cascade.alone(self.manifest.ta), decision.tokens)
         ta.shadow = True
         self._shadow.waiting += 1
         try:
@@ -202,12 +203,14 @@ class Service:
         self._admission.texts(len(inputs))
         try:
             tokens = await self._loop.run_in_executor(self._tokenizers, self._encode, inputs, False)
-            vectors = await self._embed(tokens, student, dimensions or student.spec.dim)
+            vectors = await self._embed(tokens, student.name, dimensions or student.spec.dim)
         finally:
             self._admission.leave(texts=len(inputs))
         return Embeddings(vectors, sum(map(len, tokens)))
 
-    async def _embed(self, tokens: list[list[int]], student: Student, dimensions: int) -> Tensor:
+    async def _embed(
+        self, tokens: list[list[int]], student: str, dimensions: int
+    ) -> NDArray[np.float32]:
         try:
             return await self._embedder.embed(tokens, student, dimensions)
         except BackendGoneError:
@@ -228,8 +231,8 @@ class Service:
 
     def _warm_up(self) -> list[Decision]:
         return [
-            decide(self.checkpoint, Cascade.alone(student), [0] * min(length, self._limit))
-            for student in self.checkpoint.students.values()
+            decide(self.manifest, Cascade.alone(student), [0] * min(length, self._limit))
+            for student in self.manifest.students.values()
             for length in WARM_UP_LENGTHS
         ]
 
@@ -246,14 +249,14 @@ class Service:
                 timer.cancel()
 
     def _decide(self, cascade: Cascade, tokens: list[int], contract: Contract) -> Decision:
-        decision = decide(self.checkpoint, cascade, tokens)
+        decision = decide(self.manifest, cascade, tokens)
         decision.deadline = contract.deadline
         decision.max_cost = contract.max_cost
         decision.min_confidence = contract.min_confidence
         return decision
 
     def _encode(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
-        tokenizer = self.checkpoint.tokenizer
+        tokenizer = self.manifest.tokenizer
         encoded = tokenizer.encode(inputs.texts) if inputs.tokens is None else inputs.tokens
         for index, ids in enumerate(encoded):
             if len(ids) > self._limit:

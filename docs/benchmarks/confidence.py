@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 
 from nestling.kernels import gate
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.checkpoint import TA
+from nestling.models.manifest import TA
 from nestling.models.data import label_indices, read_labelled
 from nestling.models.predictions import Predictions, predict_all
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ..checkpoint import TOKENIZER, Checkpoint
+from ..checkpoint import Checkpoint
 from ..export import chosen_student, provenance, write_json
 from ..integrity import new_directory
+from ..manifest import TOKENIZER
 from .graph import write_graph
 
 MODEL, CONFIG = "model.onnx", "config.json"

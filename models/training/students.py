@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..architecture import Architecture
 from ..cascade import Student
-from ..checkpoint import TA
 from ..errors import NestlingError
+from ..manifest import TA
 from ..spec import StudentSpec
 
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from ...models.checkpoint import Checkpoint
 from ...models.decision import Decision
+from ...models.manifest import Manifest
 from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
@@ -134,14 +134,14 @@ async def classify(request: Request) -> Response:
     body = check_fields(await read_json(request, service.settings.max_body_bytes), FIELDS)
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
     answers = await while_connected(request, service.answer(inputs, _contract(body, started)))
-    shown = [classification(service.checkpoint, decision) for decision in answers.decisions]
+    shown = [classification(service.manifest, decision) for decision in answers.decisions]
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
 
 
-def classification(checkpoint: Checkpoint, decision: Decision) -> Classification:
+def classification(manifest: Manifest, decision: Decision) -> Classification:
     """An answered decision as the protocol shows it."""
-    labels = checkpoint.architecture.labels
+    labels = manifest.architecture.labels
     answer = decision.answer
     return {
         "label": labels[answer.label],
@@ -165,7 +165,7 @@ def classification(checkpoint: Checkpoint, decision: Decision) -> Classification
             "flops": round(decision.flops),
             "relative_cost": _significant(decision.relative_cost),
             "device_seconds": _significant(decision.seconds),
-            "weights": checkpoint.weights_sha256[:12],
+            "weights": manifest.weights_sha256[:12],
         },
     }
 

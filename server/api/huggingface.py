@@ -95,7 +95,7 @@ async def text_classification(request: Request) -> Response:
     )
     answers = await while_connected(request, service.answer(inputs, contract))
     scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
-    shown = ranked(scores, service.checkpoint.architecture.labels, top_k)
+    shown = ranked(scores, service.manifest.architecture.labels, top_k)
     return json_response(shown, headers=answer_headers(answers, service.device))
 
 

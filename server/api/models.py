@@ -16,7 +16,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ...models.cascade import Cascade, Student
-from ...models.checkpoint import CONFIG, Checkpoint
+from ...models.manifest import CONFIG, Manifest
 from ..errors import Reason
 from ..routing.policy import AUTO
 from .forms import OPENAI
@@ -65,14 +65,14 @@ class ModelList(TypedDict):
 async def models(request: Request) -> Response:
     """`auto` first, then cascades, then students from small to large."""
     service = service_of(request)
-    checkpoint = service.checkpoint
+    manifest = service.manifest
     return json_response(
         {
             "object": "list",
-            "data": [_entry(checkpoint, name) for name in service.policies.names],
-            "labels": checkpoint.architecture.labels,
-            "max_tokens": checkpoint.architecture.max_tokens,
-            "weights_sha256": checkpoint.weights_sha256,
+            "data": [_entry(manifest, name) for name in service.policies.names],
+            "labels": manifest.architecture.labels,
+            "max_tokens": manifest.architecture.max_tokens,
+            "weights_sha256": manifest.weights_sha256,
         }
     )
 
@@ -88,36 +88,36 @@ async def model(request: Request) -> Response:
     """The same entry as in the list."""
     service, name = service_of(request), request.path_params["model"]
     service.policies.of(name)
-    return json_response(_entry(service.checkpoint, name))
+    return json_response(_entry(service.manifest, name))
 
 
-def _entry(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
-    created = int((checkpoint.path / CONFIG).stat().st_mtime)
+def _entry(manifest: Manifest, name: str) -> dict[str, Any]:
+    created = int((manifest.path / CONFIG).stat().st_mtime)
     entry = {"id": name, "object": "model", "created": created, "owned_by": "nestling"}
     if name == AUTO:
-        stands_for = checkpoint.policy(AUTO)
+        stands_for = manifest.policy(AUTO)
         return {
             **entry,
             "kind": "alias",
-            "stands_for": checkpoint.default,
-            "version": _version(checkpoint, stands_for),
+            "stands_for": manifest.default,
+            "version": _version(manifest, stands_for),
         }
-    cascade = checkpoint.policy(name)
+    cascade = manifest.policy(name)
     own = (
         {"kind": "cascade", **cascade.to_json()}
-        if name in checkpoint.cascades
-        else {"kind": "student", **_student(checkpoint, checkpoint.students[name])}
+        if name in manifest.cascades
+        else {"kind": "student", **_student(manifest, manifest.students[name])}
     )
-    return {**entry, **own, "version": _version(checkpoint, cascade)}
+    return {**entry, **own, "version": _version(manifest, cascade)}
 
 
-def _version(checkpoint: Checkpoint, cascade: Cascade) -> str:
+def _version(manifest: Manifest, cascade: Cascade) -> str:
     """What changes with the weights, the temperatures and the thresholds, and with nothing else."""
     stages = orjson.dumps(cascade.to_json()["stages"])
-    return f"{checkpoint.weights_sha256[:12]}-{hashlib.sha256(stages).hexdigest()[:8]}"
+    return f"{manifest.weights_sha256[:12]}-{hashlib.sha256(stages).hexdigest()[:8]}"
 
 
-def _student(checkpoint: Checkpoint, student: Student) -> dict[str, Any]:
+def _student(manifest: Manifest, student: Student) -> dict[str, Any]:
     flops = student.flops.of(TYPICAL_TOKENS)
     return {
         **student.spec.to_json(),
@@ -127,5 +127,5 @@ def _student(checkpoint: Checkpoint, student: Student) -> dict[str, Any]:
             **{f"per_{name}": value for name, value in asdict(student.flops).items()},
             f"at_{TYPICAL_TOKENS}_tokens": flops,
         },
-        "relative_cost": float(f"{flops / checkpoint.ta.flops.of(TYPICAL_TOKENS):.4g}"),
+        "relative_cost": float(f"{flops / manifest.ta.flops.of(TYPICAL_TOKENS):.4g}"),
     }

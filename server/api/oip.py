@@ -105,7 +105,7 @@ async def infer(request: Request) -> Response:
         body["inputs"],
         sections,
         service.settings.max_client_batch,
-        service.checkpoint.architecture.vocabulary,
+        service.manifest.architecture.vocabulary,
     )
     answers = await while_connected(request, service.answer(inputs, contract))
     content: dict[str, Any] = {"model_name": model, "model_version": VERSION, "outputs": []}
@@ -113,7 +113,7 @@ async def infer(request: Request) -> Response:
         content["id"] = identifier
     raw = []
     for one in wanted:
-        values = _values(one.name, answers.decisions, service.checkpoint.architecture.labels)
+        values = _values(one.name, answers.decisions, service.manifest.architecture.labels)
         output: dict[str, Any] = {"name": one.name, "datatype": OUTPUTS[one.name]}
         output["shape"] = list(np.shape(values))
         if one.binary:
@@ -180,5 +180,4 @@ def _values(
         case "cost":
             return np.array([decision.relative_cost for decision in decisions], np.float32)
         case _:
-            values: NDArray[np.float32] = probabilities(decisions).numpy()
-            return values
+            return probabilities(decisions)

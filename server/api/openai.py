@@ -118,10 +118,10 @@ async def embeddings(request: Request) -> Response:
     inputs = _inputs(
         body["input"],
         service.settings.max_client_batch,
-        service.checkpoint.architecture.vocabulary,
+        service.manifest.architecture.vocabulary,
     )
     found = await while_connected(request, service.embed(inputs, model, dimensions))
-    rows: NDArray[np.float32] = found.vectors.numpy()
+    rows = found.vectors
     return json_response(
         {
             "object": "list",

@@ -18,6 +18,8 @@ from ..service import Service
 from .forms import form_of
 
 T = TypeVar("T")
+PATIENCE = 0.05
+"""Seconds after which a client that waits may have gone."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -56,24 +58,23 @@ class ProtocolRoute(APIRoute):
     """Passes the request to its endpoint as it came, and renders its errors."""
 
     def get_route_handler(self) -> Handler:
-        endpoint = cast(Handler, self.endpoint)
+        return self.handle_request
 
-        async def handle(request: Request) -> Response:
-            started = perf_counter()
-            service = request.state.service = reloader_of(request).service
-            service.users += 1
-            try:
-                response = await endpoint(request)
-                status = response.status_code
-            except Exception as exception:
-                error = _as_request_error(exception, self.path)
-                response, status = error_response(request, error), error.status
-            finally:
-                service.users -= 1
-            self.ended(request, status, perf_counter() - started)
-            return response
-
-        return handle
+    async def handle_request(self, request: Request) -> Response:
+        """The endpoint's answer, or the error in the protocol's form."""
+        started = perf_counter()
+        service = request.state.service = reloader_of(request).service
+        service.users += 1
+        try:
+            response = await cast(Handler, self.endpoint)(request)
+            status = response.status_code
+        except Exception as exception:
+            error = _as_request_error(exception, self.path)
+            response, status = error_response(request, error), error.status
+        finally:
+            service.users -= 1
+        self.ended(request, status, perf_counter() - started)
+        return response
 
     def ended(self, request: Request, status: int, seconds: float) -> None:
         """Called once for each request.
@@ -101,19 +102,37 @@ def _as_request_error(exception: Exception, path: str) -> RequestError:
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled if the client goes away. The body must be read.
 
-    Raises ClientDisconnect in that case.
+    Most answers come before a client can lose patience: only after PATIENCE is it watched. Raises
+    ClientDisconnect when it has gone.
     """
-    task = asyncio.ensure_future(work)
-    # With the body read, the next message can only be the disconnect.
-    gone = asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
+    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[T]", asyncio.current_task())
+    watch: asyncio.Task[None] | None = None
+    gone = False
+
+    async def cancel_when_gone() -> None:
+        nonlocal gone
+        # With the body read, the next message can only be the disconnect.
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
         task.cancel()
-        gone.cancel()
+
+    def start() -> None:
+        nonlocal watch
+        watch = loop.create_task(cancel_when_gone())
+
+    timer = loop.call_later(PATIENCE, start)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone:
+            task.uncancel()
+            raise ClientDisconnect from None
+        raise
+    finally:
+        timer.cancel()
+        if watch:
+            watch.cancel()
 
 
 def request_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:

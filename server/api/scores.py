@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from ...models.decision import Decision
@@ -18,24 +18,30 @@ class Score(TypedDict):
     label: str
 
 
-def probabilities(decisions: Sequence[Decision]) -> Tensor:
-    """Calibrated, (texts, labels) float32."""
-    temperatures = torch.tensor([d.answer.stage.student.temperature for d in decisions])
-    return torch.softmax(logits(decisions) / temperatures[:, None], dim=-1)
+def probabilities(decisions: Sequence[Decision]) -> NDArray[np.float32]:
+    """Calibrated, (texts, labels)."""
+    temperatures = np.array([d.answer.stage.student.temperature for d in decisions], np.float32)
+    scaled = logits(decisions) / temperatures[:, None]
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
-def logits(decisions: Sequence[Decision]) -> Tensor:
-    """As the student gave them, (texts, labels) float32."""
-    return torch.stack([d.logits for d in decisions if d.logits is not None])
+def logits(decisions: Sequence[Decision]) -> NDArray[np.float32]:
+    """As the student gave them, (texts, labels)."""
+    return np.stack([d.logits for d in decisions if d.logits is not None])
 
 
-def ranked(scores: Tensor, labels: Sequence[str], most: int | None = None) -> list[list[Score]]:
+def ranked(
+    scores: NDArray[np.float32], labels: Sequence[str], most: int | None = None
+) -> list[list[Score]]:
     """Each text's labels, highest score first. most: how many of them; None for all."""
-    values, order = scores.sort(dim=-1, descending=True)
+    order = np.argsort(-scores, axis=-1, kind="stable")[:, :most]
+    values = np.take_along_axis(scores, order, axis=-1)
     return [
         [
             {"score": round(value, 6), "label": labels[label]}
             for value, label in zip(row, indices, strict=True)
         ]
-        for row, indices in zip(values[:, :most].tolist(), order[:, :most].tolist(), strict=True)
+        for row, indices in zip(values.tolist(), order.tolist(), strict=True)
     ]

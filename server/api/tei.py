@@ -114,7 +114,7 @@ async def predict(request: Request) -> Response:
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
     answers = await while_connected(request, service.answer(inputs, Contract(truncate=truncate)))
     scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
-    shown = ranked(scores, service.checkpoint.architecture.labels)
+    shown = ranked(scores, service.manifest.architecture.labels)
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
 
@@ -128,11 +128,11 @@ async def predict(request: Request) -> Response:
 async def info(request: Request) -> Response:
     """What its clients read before they send texts."""
     service = service_of(request)
-    checkpoint, settings = service.checkpoint, service.settings
-    labels = checkpoint.architecture.labels
+    manifest, settings = service.manifest, service.settings
+    labels = manifest.architecture.labels
     body: Info = {
-        "model_id": checkpoint.path.name,
-        "model_sha": checkpoint.weights_sha256,
+        "model_id": manifest.path.name,
+        "model_sha": manifest.weights_sha256,
         "model_dtype": settings.dtype,
         "model_type": {
             "classifier": {
@@ -141,7 +141,7 @@ async def info(request: Request) -> Response:
             }
         },
         "max_concurrent_requests": settings.max_queued_requests,
-        "max_input_length": min(checkpoint.architecture.max_tokens, settings.max_batch_tokens),
+        "max_input_length": min(manifest.architecture.max_tokens, settings.max_batch_tokens),
         "max_batch_tokens": settings.max_batch_tokens,
         "max_batch_requests": settings.max_batch_requests,
         "max_client_batch_size": settings.max_client_batch,

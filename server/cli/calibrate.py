@@ -44,9 +44,10 @@ def calibrate(
 
     from ...models.calibration.calibrate import Target
     from ...models.calibration.calibrate import calibrate as run
-    from ...models.checkpoint import TA, load_checkpoint, write_calibration
+    from ...models.checkpoint import load_checkpoint, write_calibration
     from ...models.data import label_indices, read_labelled, read_texts
     from ...models.integrity import sha256_of
+    from ...models.manifest import TA
     from ...models.predictions import predict_all
     from ...models.timing import measure, per_text
 

@@ -39,11 +39,12 @@ def evaluate(
     """
     import torch
 
-    from ...models.checkpoint import REPORT, load_checkpoint
+    from ...models.checkpoint import load_checkpoint
     from ...models.data import label_indices, read_labelled, read_texts
     from ...models.evaluation import evaluate as run
     from ...models.frontier import draw_png, write_page
     from ...models.integrity import SCHEMA, write_hashed_json
+    from ...models.manifest import REPORT
     from ...models.predictions import predict_all
 
     if out.exists() and not out.is_dir():

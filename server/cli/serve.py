@@ -11,7 +11,7 @@ import typer
 from ..settings import DTYPES, LOG_FORMATS, RUNNERS, Settings
 
 if TYPE_CHECKING:
-    from ...models.checkpoint import Checkpoint
+    from ...models.manifest import Manifest
 
 SHIPPED = "clinc150"
 """The checkpoint that comes with the package."""
@@ -199,7 +199,7 @@ def start(name: str | None, settings: Settings) -> None:
         where = worker.device if worker.runner == "torch" else f"{worker.device}, {worker.runner}"
 
         def announce() -> None:
-            print(_greeting(title, worker.checkpoint, url_of(listener), where), flush=True)
+            print(_greeting(title, worker.manifest, url_of(listener), where), flush=True)
 
         def load(another: Path | None) -> Worker:
             fresh = Worker(another or path, settings)
@@ -219,7 +219,7 @@ def _locate(name: str | None) -> Path:
     return find(name)
 
 
-def _greeting(title: str, checkpoint: Checkpoint, url: str, where: str) -> str:
+def _greeting(title: str, checkpoint: Manifest, url: str, where: str) -> str:
     example = '{"inputs": "how do i say goodbye in french"}'
     return (
         f"Nestling serves {title} ({len(checkpoint.students)} students, "

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from ...models.batch import PackedBatch
-from ...models.cascade import Student
-from ...models.checkpoint import Checkpoint
-from .runners import Runner, TorchRunner
+from ...models.manifest import Manifest
+from ...models.step import Questions, Verdicts
 
 
 class BackendGoneError(Exception):
@@ -22,22 +19,23 @@ class BackendGoneError(Exception):
 class Backend(Protocol):
     """A loaded checkpoint that answers batches, one at a time.
 
-    checkpoint: what it serves; its own `model` may be without weights. device: where they lie, such
-    as `cpu` or `cuda:0`. All methods may raise BackendGoneError, and what the computation raises.
+    manifest: what it serves. device: where the weights lie, such as `cpu` or `cuda:0`. All methods
+    may raise BackendGoneError, MemoryError where a smaller batch may do, and what the computation
+    raises.
     """
 
-    checkpoint: Checkpoint
+    manifest: Manifest
     device: str
 
-    def run(self, batch: PackedBatch) -> Tensor:
-        """Logits of each sequence by its group's student: (sequences, labels), on the CPU."""
+    def ask(self, questions: Questions) -> Verdicts:
+        """What the students say, and the gate."""
 
     def embed(
-        self, sequences: Sequence[Sequence[int]], student: Student, dimensions: int
-    ) -> Tensor:
+        self, sequences: Sequence[list[int]], student: str, dimensions: int
+    ) -> NDArray[np.float32]:
         """The leading `dimensions` of each pooled hidden state, of length 1.
 
-        Returns (sequences, dimensions) float32 on the CPU.
+        Returns (sequences, dimensions).
         """
 
     @property
@@ -49,33 +47,3 @@ class Backend(Protocol):
 
     def stop(self) -> None:
         """Give everything back."""
-
-
-class LocalBackend:
-    """In this process: the weights, and a runner for them; torch if none is given."""
-
-    def __init__(self, checkpoint: Checkpoint, runner: Runner | None = None) -> None:
-        self.checkpoint = checkpoint
-        self.device = str(checkpoint.model.tokens.device)
-        self._runner = runner or TorchRunner(checkpoint.model)
-
-    @torch.inference_mode()
-    def run(self, batch: PackedBatch) -> Tensor:
-        return self._runner(batch).float().cpu()
-
-    @torch.inference_mode()
-    def embed(
-        self, sequences: Sequence[Sequence[int]], student: Student, dimensions: int
-    ) -> Tensor:
-        pooled = self.checkpoint.model.pool(PackedBatch.of(sequences, student.spec))
-        return F.normalize(pooled[:, :dimensions].float().cpu(), dim=-1)
-
-    @property
-    def alive(self) -> bool:
-        return True
-
-    def restart(self) -> None:
-        """Nothing runs by itself."""
-
-    def stop(self) -> None:
-        """Nothing is held that does not end with this process."""

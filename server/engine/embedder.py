@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from ...models.cascade import Student
 from .backend import Backend
 
 PART_TOKENS = 2048
@@ -23,17 +22,19 @@ class Embedder:
         self._backend = backend
         self._thread = ThreadPoolExecutor(1, "embedder")
 
-    async def embed(self, sequences: list[list[int]], student: Student, dimensions: int) -> Tensor:
+    async def embed(
+        self, sequences: list[list[int]], student: str, dimensions: int
+    ) -> NDArray[np.float32]:
         """The leading `dimensions` of each pooled hidden state, of length 1.
 
-        Returns (sequences, dimensions) float32 on the CPU. Raises what the backend raises.
+        Returns (sequences, dimensions). Raises what the backend raises.
         """
         loop = asyncio.get_running_loop()
         parts = [
             await loop.run_in_executor(self._thread, self._backend.embed, part, student, dimensions)
             for part in _parts(sequences)
         ]
-        return torch.cat(parts)
+        return np.concatenate(parts)
 
     def stop(self) -> None:
         """End the thread."""

@@ -9,10 +9,8 @@ from dataclasses import replace
 from threading import Thread
 from time import perf_counter
 
-import torch
-
 from ...models.decision import Decision
-from ...models.predictor import step
+from ...models.step import step
 from ..errors import internal_error
 from ..routing.contract import limit
 from ..routing.durations import Durations
@@ -22,7 +20,6 @@ from .job import Job, Ticket
 from .queue import WorkQueue
 
 log = logging.getLogger(__name__)
-OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
 class Engine:
@@ -148,8 +145,8 @@ class Engine:
         started = perf_counter()
         asked = {decision.stage.student.name for decision in decisions}
         try:
-            escalated = step(self._backend.run, decisions)
-        except OUT_OF_MEMORY:
+            escalated = step(self._backend.ask, decisions)
+        except MemoryError:
             if len(decisions) == 1:
                 raise
             log.warning("no memory for a batch of %d texts: splitting it", len(decisions))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...models.cascade import Cascade
-from ...models.checkpoint import Checkpoint
 from ...models.errors import NestlingError
+from ...models.manifest import Manifest
 from ..errors import Reason, RequestError
 
 AUTO = "auto"
@@ -13,7 +13,7 @@ AUTO = "auto"
 class Policies:
     """All policies of a checkpoint: `auto`, its cascades, each student alone."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Manifest) -> None:
         self._checkpoint = checkpoint
         self.names = [AUTO, *checkpoint.cascades, *checkpoint.students]
 

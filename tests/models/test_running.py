@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, load_checkpoint
+from nestling.models.answerer import Answerer
 from nestling.models.batch import PackedBatch
 from nestling.models.permutation import Order, permute
-from nestling.models.predictor import decide, step
+from nestling.models.step import decide, step
 from nestling.models.transformer import NestedTransformer
 
 from ..conftest import WORDS, tiny_architecture, tiny_model
@@ -78,16 +79,17 @@ def test_answers_and_routes_do_not_depend_on_neighbours(checkpoint: Checkpoint) 
 def test_a_batch_may_mix_stages(checkpoint: Checkpoint) -> None:
     cascade = cascade_of(checkpoint)
     ids = checkpoint.tokenizer.encode(SENTENCES[:9])
+    answerer = Answerer(checkpoint.model, checkpoint.students)
     mixed = [decide(checkpoint, cascade, tokens) for tokens in ids]
-    waiting = step(checkpoint.model, mixed[:4])
+    waiting = step(answerer, mixed[:4])
     arrived = mixed[4:]
     while waiting or arrived:
-        waiting, arrived = step(checkpoint.model, [*waiting, *arrived[:2]]), arrived[2:]
+        waiting, arrived = step(answerer, [*waiting, *arrived[:2]]), arrived[2:]
     for tokens, decision in zip(ids, mixed, strict=True):
         alone = [decide(checkpoint, cascade, tokens)]
         waiting = alone
         while waiting:
-            waiting = step(checkpoint.model, waiting)
+            waiting = step(answerer, waiting)
         assert [s.stage for s in alone[0].steps] == [s.stage for s in decision.steps]
         assert alone[0].answer.label == decision.answer.label
 

@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from nestling.models import load_checkpoint
-from nestling.models.batch import PackedBatch
+from nestling.models.step import Questions, Verdicts
 from nestling.server.app import create_app
-from nestling.server.engine.backend import LocalBackend
+from nestling.server.engine.local import LocalBackend
 from nestling.server.run import bind, run, url_of
 from nestling.server.settings import Settings
 
@@ -27,10 +26,10 @@ def main(checkpoint: str, gate: str, max_queued: str = "100") -> None:
     )
 
     class Patient(LocalBackend):
-        def run(self, batch: PackedBatch) -> Tensor:
+        def ask(self, questions: Questions) -> Verdicts:
             while not Path(gate).exists():
                 time.sleep(0.005)
-            return super().run(batch)
+            return super().ask(questions)
 
     def load(_: Path | None) -> Patient:
         return Patient(load_checkpoint(checkpoint))

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.server.app import create_app
-from nestling.server.engine.backend import LocalBackend
+from nestling.server.engine.local import LocalBackend
 from nestling.server.engine.pace import SMOOTHED, TICKS, Pace
 from nestling.server.errors import Reason, RequestError
 from nestling.server.routing.brownout import (
@@ -127,7 +127,7 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
 
     app = create_app(load(None), Settings(target_delay_ms=100), load)
     with TestClient(app) as client:
-        service = app.state.reloader.service
+        service = app.app.state.reloader.service
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
         service._brownout.level = 3
         service._pace.observe(1, 1.0)

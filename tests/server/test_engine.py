@@ -8,11 +8,10 @@ from threading import Event
 from typing import Any
 
 import pytest
-from torch import Tensor
 
 from nestling.models import Checkpoint, Predictor
-from nestling.models.batch import PackedBatch
-from nestling.server.engine.backend import LocalBackend
+from nestling.models.step import Questions, Verdicts
+from nestling.server.engine.local import LocalBackend
 from nestling.server.errors import Reason, RequestError
 from nestling.server.inputs import Inputs
 from nestling.server.routing.contract import Contract
@@ -35,14 +34,14 @@ class Backend(LocalBackend):
         self.batches: list[int] = []
         self.hold_from = 0
 
-    def run(self, batch: PackedBatch) -> Tensor:
-        self.batches.append(len(batch.layout.lengths))
+    def ask(self, questions: Questions) -> Verdicts:
+        self.batches.append(len(questions.sequences))
         if len(self.batches) == self.hold_from:
             self.open.clear()
         assert self.open.wait(timeout=30)
-        if self.poison in batch.tokens:
+        if any(self.poison in ids for ids in questions.sequences):
             raise ArithmeticError("poison")
-        return super().run(batch)
+        return super().ask(questions)
 
 
 def one(text: str) -> Inputs:
@@ -177,7 +176,7 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
 
 def test_a_backend_that_cannot_start_says_so(calibrated: Checkpoint) -> None:
     class Broken(LocalBackend):
-        def run(self, batch: PackedBatch) -> Tensor:
+        def ask(self, questions: Questions) -> Verdicts:
             raise RuntimeError("no kernel image")
 
     async def main() -> None:

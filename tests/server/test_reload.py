@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from torch import Tensor
 
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.batch import PackedBatch
 from nestling.models.checkpoint import write_checkpoint
-from nestling.server.engine.backend import BackendGoneError, LocalBackend
+from nestling.models.step import Questions, Verdicts
+from nestling.server.engine.backend import BackendGoneError
+from nestling.server.engine.local import LocalBackend
 from nestling.server.errors import RequestError
 from nestling.server.keys import new_key
 from nestling.server.routing.contract import Contract
@@ -146,15 +146,15 @@ class Faulty(Backend):
 
     hangs = deaths = 0
 
-    def run(self, batch: PackedBatch) -> Tensor:
-        aimed = self.poison in batch.tokens
+    def ask(self, questions: Questions) -> Verdicts:
+        aimed = any(self.poison in ids for ids in questions.sequences)
         if aimed and self.hangs:
             self.hangs -= 1
             time.sleep(2)
         if aimed and self.deaths:
             self.deaths -= 1
             raise BackendGoneError
-        return LocalBackend.run(self, batch)
+        return LocalBackend.ask(self, questions)
 
 
 @pytest.mark.parametrize("fault", ["hangs", "deaths"])
@@ -185,10 +185,10 @@ def test_texts_that_break_it_twice_fail(calibrated: Checkpoint) -> None:
 
 def test_out_of_memory_splits_the_batch(calibrated: Checkpoint) -> None:
     class Small(Backend):
-        def run(self, batch: PackedBatch) -> Tensor:
-            if len(batch.layout.lengths) > 2:
-                raise torch.OutOfMemoryError("no")
-            return super().run(batch)
+        def ask(self, questions: Questions) -> Verdicts:
+            if len(questions.sequences) > 2:
+                raise MemoryError
+            return super().ask(questions)
 
     async def scenario(service: Service, backend: Backend) -> Any:
         backend.open.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -85,3 +87,11 @@ def test_it_ends_with_the_server(running: Server) -> None:
     running.process.send_signal(signal.SIGKILL)
     running.wait()
     worker.wait(10)
+
+
+def test_the_server_itself_never_loads_torch() -> None:
+    code = (
+        "import sys, nestling.server.app, nestling.server.engine.worker.process\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -15,8 +15,9 @@ from ....kernels import operations_for
 from ....kernels.gate.reference import MARGINS
 from ....models.batch import PackedBatch
 from ....models.cascade import Cascade
-from ....models.checkpoint import TA, Checkpoint
+from ....models.checkpoint import Checkpoint
 from ....models.errors import NestlingError
+from ....models.manifest import TA
 from ...settings import Settings
 from . import Runner, TorchRunner
 from .onnx_runner import OnnxRunner

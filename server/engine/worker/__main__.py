@@ -15,17 +15,13 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from ....kernels import Layout
-from ....models.batch import PackedBatch
 from ....models.checkpoint import load_checkpoint
 from ....models.errors import NestlingError
 from ...telemetry.requests import configure_logging
-from ..backend import LocalBackend
+from ..local import LocalBackend
 from ..runners.choose import choose
 from .device import device_of
-from .messages import Answer, Embed, Failed, Open, Opened, Request, Run
-
-OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
+from .messages import Answer, Embed, Failed, Open, Opened, Request
 
 
 def main(descriptor: int) -> None:
@@ -66,15 +62,10 @@ def _open(wanted: Open) -> tuple[LocalBackend, Opened]:
 
 
 def _answer(backend: LocalBackend, request: Request) -> Answer:
-    students = backend.checkpoint.students
     try:
-        match request:
-            case Run(tokens, lengths, groups, names):
-                specs = tuple(students[name].spec for name in names)
-                batch = PackedBatch(torch.from_numpy(tokens), Layout(lengths, groups), specs)
-                return backend.run(batch).numpy()
-            case Embed(sequences, name, dimensions):
-                return backend.embed(sequences, students[name], dimensions).numpy()
+        if isinstance(request, Embed):
+            return backend.embed(request.sequences, request.student, request.dimensions)
+        return backend.ask(request)
     except Exception as error:
         return _failed(error)
 
@@ -82,7 +73,7 @@ def _answer(backend: LocalBackend, request: Request) -> Answer:
 def _failed(error: Exception) -> Failed:
     if isinstance(error, NestlingError):
         return Failed("user", str(error))
-    kind = "memory" if isinstance(error, OUT_OF_MEMORY) else "error"
+    kind = "memory" if isinstance(error, MemoryError) else "error"
     return Failed(kind, traceback.format_exc())
 
 

@@ -1,4 +1,4 @@
-"""What goes between the server and its worker: arrays and names, never tensors or weights."""
+"""What goes between the server and its worker: numbers and names, never tensors or weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....models.cascade import Cascade, Student
+from ....models.step import Questions, Verdicts
 from ...settings import Settings
 
 
@@ -36,16 +37,6 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A packed batch. tokens: (rows,) int64. students: names, one for each group."""
-
-    tokens: NDArray[np.int64]
-    lengths: tuple[int, ...]
-    groups: tuple[int, ...]
-    students: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Embed:
     """Sequences for one student's vectors."""
 
@@ -64,5 +55,5 @@ class Failed:
     message: str
 
 
-Request = Run | Embed
-Answer = NDArray[np.float32] | Failed
+Request = Questions | Embed
+Answer = Verdicts | NDArray[np.float32] | Failed

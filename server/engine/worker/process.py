@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from ....models.batch import PackedBatch
-from ....models.cascade import Student
-from ....models.checkpoint import Checkpoint, load_checkpoint
 from ....models.errors import NestlingError
+from ....models.manifest import Manifest, read_manifest
+from ....models.step import Questions, Verdicts
 from ...settings import Settings
 from ..backend import BackendGoneError
 from .launch import Launched
-from .messages import Answer, Embed, Failed, Open, Opened, Request, Run
+from .messages import Answer, Embed, Failed, Open, Opened, Request
 
 
 class Worker:
@@ -28,7 +28,7 @@ class Worker:
     waits for its first message; None starts one. One batch is under way at a time, whoever asks.
     """
 
-    checkpoint: Checkpoint
+    manifest: Manifest
     device: str
     runner: str
 
@@ -44,22 +44,19 @@ class Worker:
         Raises NestlingError for what the user can mend, BackendGoneError if the process has ended.
         """
         try:
-            described = load_checkpoint(self._open.path, device="meta")  # without its weights
-            self._loaded(described)
+            self._loaded(read_manifest(self._open.path))
         except BaseException:
             self.stop()
             raise
 
-    def run(self, batch: PackedBatch) -> Tensor:
-        layout = batch.layout
-        names = tuple(self._names[student] for student in batch.students)
-        tokens = batch.tokens.numpy()
-        return self._ask(Run(tokens, layout.lengths, layout.groups, names))
+    def ask(self, questions: Questions) -> Verdicts:
+        return cast(Verdicts, self._send(questions))
 
     def embed(
-        self, sequences: Sequence[Sequence[int]], student: Student, dimensions: int
-    ) -> Tensor:
-        return self._ask(Embed([list(ids) for ids in sequences], student.name, dimensions))
+        self, sequences: Sequence[list[int]], student: str, dimensions: int
+    ) -> NDArray[np.float32]:
+        vectors = self._send(Embed(list(sequences), student, dimensions))
+        return cast(NDArray[np.float32], vectors)
 
     @property
     def alive(self) -> bool:
@@ -72,12 +69,12 @@ class Worker:
             self._worker.stop()
             self._worker = Launched.now()
             self._worker.connection.send(self._open)
-            self._loaded(self.checkpoint)
+            self._loaded(self.manifest)
 
     def stop(self) -> None:
         self._worker.stop()
 
-    def _loaded(self, described: Checkpoint) -> None:
+    def _loaded(self, described: Manifest) -> None:
         try:
             opened: Opened | Failed = self._worker.connection.recv()
         except (EOFError, OSError) as error:
@@ -89,16 +86,15 @@ class Worker:
             raise _exception(opened)
         if opened.weights_sha256 != described.weights_sha256:
             raise NestlingError(f"{described.path}: its weights were replaced meanwhile")
-        self.checkpoint = replace(
+        self.manifest = replace(
             described,
             students=opened.students,
             cascades=opened.cascades,
             default=opened.default,
         )
         self.device, self.runner = opened.device, opened.runner
-        self._names = {student.spec: name for name, student in opened.students.items()}
 
-    def _ask(self, request: Request) -> Tensor:
+    def _send(self, request: Request) -> Verdicts | NDArray[np.float32]:
         with self._one:
             try:
                 self._worker.connection.send(request)
@@ -107,7 +103,7 @@ class Worker:
                 raise BackendGoneError("the worker has ended") from error
         if isinstance(answer, Failed):
             raise _exception(answer)
-        return torch.from_numpy(answer)
+        return answer
 
 
 def _exception(failed: Failed) -> Exception:

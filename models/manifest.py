@@ -1,0 +1,130 @@
+"""What a checkpoint says of itself: everything but the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .architecture import Architecture
+from .cascade import Cascade, Student
+from .errors import CheckpointError, NestlingError
+from .integrity import read_hashed_json, refuse_pickles, verify
+from .spec import StudentSpec
+from .tokenizer import TextTokenizer
+
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+CALIBRATION, REPORT = "calibration.json", "report.json"
+TA = "ta"
+"""The name under which the whole TA is served."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A verified checkpoint directory, but for the weights.
+
+    students: by name, cheapest first; the last is the TA. cascades: by name, calibrated.
+    default: the name of the cascade that answers `auto`; the TA's where none is calibrated.
+    weights_sha256: identifies the weights; thresholds are tied to it.
+    """
+
+    path: Path
+    architecture: Architecture
+    tokenizer: TextTokenizer
+    students: dict[str, Student]
+    cascades: dict[str, Cascade]
+    default: str
+    weights_sha256: str
+    provenance: dict[str, Any]
+
+    @property
+    def ta(self) -> Student:
+        """The whole TA."""
+        return self.students[TA]
+
+    def policy(self, name: str = "auto") -> Cascade:
+        """`auto`, a cascade or a student by name. Raises NestlingError that lists the known."""
+        if name == "auto":
+            name = self.default
+        if name in self.cascades:
+            return self.cascades[name]
+        if name in self.students:
+            return Cascade.alone(self.students[name])
+        known = ", ".join(["auto", *self.cascades, *self.students])
+        raise NestlingError(f"model: {name!r} is none of {known}")
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read and verify a checkpoint directory, the weights' hash included.
+
+    Raises CheckpointError that names the file which is missing, altered, unsafe or of another
+    version.
+    """
+    path = Path(path)
+    config = _read_config(path)
+    refuse_pickles(path)
+    for name, expected in config["files"].items():
+        verify(path / name, expected)
+    architecture = parse(path / CONFIG, lambda: Architecture.from_json(config["architecture"]))
+    calibration = _read_calibration(path, config["files"][WEIGHTS])
+    students = parse(path / CONFIG, lambda: _students(config, architecture, calibration))
+    cascades = parse(
+        path / CALIBRATION,
+        lambda: {
+            name: Cascade.from_json(name, data, students)
+            for name, data in calibration["cascades"].items()
+        },
+    )
+    tokenizer = parse(path / TOKENIZER, lambda: TextTokenizer(path / TOKENIZER))
+    return Manifest(
+        path,
+        architecture,
+        tokenizer,
+        students,
+        cascades,
+        calibration["default"],
+        config["files"][WEIGHTS],
+        config["provenance"],
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        raise CheckpointError(path, "no such directory")
+    config = read_hashed_json(path / CONFIG)
+    for field in ("architecture", "students", "files", "provenance"):
+        if field not in config:
+            raise CheckpointError(path / CONFIG, f"{field}: missing")
+    return config
+
+
+def _read_calibration(path: Path, weights_sha256: str) -> dict[str, Any]:
+    if not (path / CALIBRATION).exists():
+        return {"temperatures": {}, "cascades": {}, "default": TA}
+    calibration = read_hashed_json(path / CALIBRATION)
+    if calibration["weights_sha256"] != weights_sha256:
+        raise CheckpointError(
+            path / CALIBRATION, "calibrated on other weights; run `nestling calibrate` again"
+        )
+    return calibration
+
+
+def _students(
+    config: Mapping[str, Any], architecture: Architecture, calibration: Mapping[str, Any]
+) -> dict[str, Student]:
+    specs = {name: StudentSpec.from_json(data) for name, data in config["students"].items()}
+    specs[TA] = StudentSpec.full(architecture)
+    temperatures = calibration["temperatures"]
+    students = [
+        Student.of(name, spec, architecture, temperatures.get(name, 1.0))
+        for name, spec in specs.items()
+    ]
+    return {student.name: student for student in sorted(students, key=lambda s: s.flops.of(16))}
+
+
+def parse(file: Path, read: Any) -> Any:
+    try:
+        return read()
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(file, str(error)) from error

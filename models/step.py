@@ -1,0 +1,86 @@
+"""One step of many cascades: what a batch asks of the students, and what becomes of their answers.
+
+Numbers and names only. Who computes the answers may be this process (`models.answerer`) or another
+one, so nothing here touches weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cascade import Cascade
+from .decision import Decision
+from .manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A batch of token id sequences, in runs of the same student.
+
+    runs: a student's name and how many sequences it is asked. temperatures, thresholds: one per
+    sequence.
+    """
+
+    sequences: list[list[int]]
+    runs: list[tuple[str, int]]
+    temperatures: list[float]
+    thresholds: list[float]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What the students and the gate say, one entry per sequence.
+
+    logits: (sequences, labels) float32. seconds: that the device took for the batch.
+    """
+
+    labels: list[int]
+    confidences: list[float]
+    accepts: list[bool]
+    logits: NDArray[np.float32]
+    seconds: float
+
+
+def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
+    """A decision that has not been asked of any student yet."""
+    return Decision(cascade, tokens, manifest.ta.flops.of(len(tokens)))
+
+
+def step(ask: Callable[[Questions], Verdicts], decisions: Sequence[Decision]) -> list[Decision]:
+    """Ask each decision's next student, all in one batch; return those not yet answered.
+
+    The decisions may be at different stages of different cascades. The time that the batch took is
+    shared among them by FLOPs.
+    """
+    groups: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        groups.setdefault(decision.stage.student.name, []).append(decision)
+    names = sorted(groups)
+    ordered = [decision for name in names for decision in groups[name]]
+    verdicts = ask(
+        Questions(
+            [d.tokens for d in ordered],
+            [(name, len(groups[name])) for name in names],
+            [d.stage.student.temperature for d in ordered],
+            [d.threshold for d in ordered],
+        )
+    )
+    flops = [d.stage.student.flops.of(len(d.tokens)) for d in ordered]
+    share = verdicts.seconds / sum(flops)
+    return [
+        d
+        for d, label, confidence, accept, row, cost in zip(
+            ordered,
+            verdicts.labels,
+            verdicts.confidences,
+            verdicts.accepts,
+            verdicts.logits,
+            flops,
+            strict=True,
+        )
+        if not d.record(label, confidence, accept, row, cost * share)
+    ]

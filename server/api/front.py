@@ -1,0 +1,93 @@
+"""The way in: what every request passes before, or instead of, FastAPI.
+
+A request gets its id, is turned away if the load or a missing key demands it, and goes to its
+route. Routes that answer texts are called from here: the layers that FastAPI puts around a route
+cost more than a small student, and under overload most requests end here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from ..errors import RequestError
+from ..telemetry.requests import REQUEST_ID, id_of
+from .auth import Keyring
+from .route import MeasuredRoute, error_response, service_of
+
+log = logging.getLogger(__name__)
+
+
+class Front:
+    """The ASGI application. routes: those that answer texts. app: for all else."""
+
+    def __init__(
+        self, app: FastAPI, routes: Sequence[MeasuredRoute], keyring: Keyring, log_requests: bool
+    ) -> None:
+        self.app = app
+        self._fixed = {route.path: route for route in routes if not route.param_convertors}
+        self._others = [route for route in routes if route.param_convertors]
+        self._keyring, self._log_requests = keyring, log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = perf_counter(), 0
+        request_id = id_of(scope["headers"])
+        token = REQUEST_ID.set(request_id)
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, send_with_id)
+        finally:
+            if self._log_requests:
+                milliseconds = 1e3 * (perf_counter() - started)
+                log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, milliseconds)
+            REQUEST_ID.reset(token)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self.app
+        request = Request(scope, receive)
+        route, parameters = self._find(scope["path"])
+        refused = self._refused(request, route)
+        if refused is not None:
+            await refused(scope, receive, send)
+        elif route is not None and scope["method"] in (route.methods or ()):
+            scope["path_params"] = parameters
+            response = await route.handle_request(request)
+            await response(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _find(self, path: str) -> tuple[MeasuredRoute | None, dict[str, Any]]:
+        if route := self._fixed.get(path):
+            return route, {}
+        for route in self._others:
+            if match := route.path_regex.match(path):
+                return route, match.groupdict()
+        return None, {}
+
+    def _refused(self, request: Request, route: MeasuredRoute | None) -> Response | None:
+        try:
+            if route is not None:
+                service_of(request).check_load()
+            self._keyring.check(request)
+        except RequestError as error:
+            if route is not None:
+                service_of(request).metrics.request(route.path, error.status, 0.0)
+            return error_response(request, error)
+        return None
