@@ -50,6 +50,7 @@ def run(
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the client is
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     # uvicorn raises the signal that stopped it once more after its work is done; that would end

@@ -36,12 +36,14 @@ from .telemetry.metrics import Metrics
 
 WARM_UP_LENGTHS = (4, 16, 64)
 TOKENIZER_THREADS = 2
+SHORT = 512
+"""Characters that are tokenised at once: to hand them to a thread takes longer."""
 WATCH_SECONDS = 0.05
 SHADOW_DELTA = 0.05
 
 
 class Service:
-    """Admits texts, tokenises them off the event loop, has the engine answer them.
+    """Admits texts, tokenises them, has the engine answer them.
 
     backend: what computes; it is the service's from now on. All methods belong to the event loop.
     """
@@ -77,6 +79,8 @@ class Service:
         self._inside = 0
         """Texts that are not answered yet, but for those of large requests, which wait apart."""
         self._answered = 0
+        self._lag = 0.0
+        """Seconds by which the event loop is late, and requests wait that nobody has seen yet."""
         self._shadow = Shadow(settings.shadow)
         self._shadowing: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -89,7 +93,7 @@ class Service:
     @property
     def delay(self) -> float:
         """Seconds that a text which comes now is predicted to wait for its answer."""
-        return self._pace.delay(self._inside)
+        return self._pace.delay(self._inside) + self._lag
 
     @property
     def ready(self) -> bool:
@@ -141,9 +145,7 @@ class Service:
         waits = 0 if self._queue.is_large(len(inputs)) else len(inputs)
         self._inside += waits
         try:
-            tokens = await self._loop.run_in_executor(
-                self._tokenizers, self._encode, inputs, contract.truncate
-            )
+            tokens = await self._tokenize(inputs, contract.truncate)
             tokenized = perf_counter()
             self.metrics.tokenize_duration.observe(tokenized - started)
             decisions = [self._decide(cascade, ids, contract) for ids in tokens]
@@ -202,7 +204,7 @@ class Service:
             )
         self._admission.texts(len(inputs))
         try:
-            tokens = await self._loop.run_in_executor(self._tokenizers, self._encode, inputs, False)
+            tokens = await self._tokenize(inputs, False)
             vectors = await self._embed(tokens, student.name, dimensions or student.spec.dim)
         finally:
             self._admission.leave(texts=len(inputs))
@@ -225,6 +227,7 @@ class Service:
             await asyncio.sleep(WATCH_SECONDS)
             now, answered = perf_counter(), self._answered
             self._pace.observe(answered - counted, now - before)
+            self._lag = max(0.0, now - before - WATCH_SECONDS)
             before, counted = now, answered
             self._brownout.observe(self.delay, now)
             await self._watchdog.look()
@@ -254,6 +257,13 @@ class Service:
         decision.max_cost = contract.max_cost
         decision.min_confidence = contract.min_confidence
         return decision
+
+    async def _tokenize(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
+        if sum(map(len, inputs.texts)) <= SHORT:
+            return self._encode(inputs, truncate)
+        return await self._loop.run_in_executor(
+            self._tokenizers, self._encode, inputs, truncate
+        )
 
     def _encode(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
         tokenizer = self.manifest.tokenizer

@@ -27,8 +27,8 @@ from sklearn.preprocessing import StandardScaler
 
 from nestling.kernels import gate
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.manifest import TA
 from nestling.models.data import label_indices, read_labelled
+from nestling.models.manifest import TA
 from nestling.models.predictions import Predictions, predict_all
 
 ALPHA = 0.005

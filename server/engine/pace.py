@@ -21,14 +21,15 @@ class Pace:
     def __init__(self) -> None:
         self._ticks: deque[tuple[int, float]] = deque(maxlen=SMOOTHED)
         self._rates: deque[float] = deque(maxlen=TICKS)
+        self._best = 0.0
 
     def observe(self, answered: int, seconds: float) -> None:
         """So many texts were answered in so many seconds."""
         self._ticks.append((answered, seconds))
         total = sum(count for count, _ in self._ticks)
         self._rates.append(total / sum(spent for _, spent in self._ticks))
+        self._best = max(self._rates)
 
     def delay(self, inside: int) -> float:
         """Seconds until so many texts are answered; 0 before the first answer."""
-        best = max(self._rates, default=0.0)
-        return inside / best if best else 0.0
+        return inside / self._best if self._best else 0.0

@@ -1,8 +1,9 @@
 """Brownout: under overload, answer earlier in the cascade than the policy would, then shed.
 
-A controller compares the predicted delay in the queue with its target. Each level up costs accuracy
-and buys time; a level is left only after the delay has been well below the target for a while, so
-that the server does not swing.
+A controller compares the predicted delay with its target. Each level up costs accuracy and buys
+time; a level is left only after the delay has been well below the target for a while, so that the
+server does not swing. What comes beyond the last level is turned away, and so is, at every level,
+what no level could answer in time: a burst is over before the levels are climbed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from ..errors import Reason, RequestError
 LEVELS = ("none", "relaxed thresholds", "without the last student", "smallest student only")
 RELAXED = 4
 """Level 1: a student may be so many times less sure."""
-RISE_SECONDS = 0.2
+RISE_SECONDS = 0.1
 """How long the delay must be above the target before the next level."""
 FALL_SECONDS = 2.0
 """How long it must be below half of the target before the level goes down."""
+HOPELESS = 1.5
+"""How many times the target a delay may be before texts are turned away at any level."""
 
 
 class Brownout:
-    """The controller. target: seconds in the queue; 0 turns it off. Belongs to the event loop."""
+    """The controller. target: seconds; 0 turns it off. Belongs to the event loop."""
 
     def __init__(self, target: float) -> None:
         self.target = target
@@ -45,12 +48,13 @@ class Brownout:
             self.level, self._since = self.level - 1, (wish, now)
 
     def check(self, delay: float) -> None:
-        """Raises RequestError if even the last level leaves too long a delay."""
-        if self.target and self.level == len(LEVELS) - 1 and delay > self.target:
+        """Raises RequestError if even the last level would leave too long a delay."""
+        last = self.level == len(LEVELS) - 1
+        if self.target and delay > self.target * (1 if last else HOPELESS):
             raise RequestError(
                 Reason.OVERLOADED,
-                f"the queue is {1e3 * delay:.0f} ms long, the target is {1e3 * self.target:g} ms, "
-                f"and only the smallest students answer; try again in {ceil(delay)} s",
+                f"the queue is {1e3 * delay:.0f} ms long, the target is {1e3 * self.target:g} ms; "
+                f"try again in {ceil(delay)} s",
                 headers={"Retry-After": str(ceil(delay))},
                 limit=round(1e3 * self.target),
                 actual=round(1e3 * delay),
