@@ -3,10 +3,10 @@
     python docs/benchmarks/soak.py CHECKPOINT --data test.jsonl [--minutes 15] [--rate 60]
 
 Texts come at random moments (open loop): singly, in lists, as embeddings, with contracts,
-malformed, and from clients that hang up at once. Resident memory of server and worker is read every five
-seconds; its slope is that of a line through all readings after the first fifth, in MiB per hour.
-Every request must end with the status that it deserves; one that is turned away under load (429) is
-counted apart. Prints one JSON line.
+malformed, and from clients that hang up at once. Resident memory of server and worker is read every
+five seconds; its slope is that of a line through all readings after the first fifth, in MiB per
+hour. Every request must end with the status that it deserves, or be turned away under load (429).
+Prints one JSON line.
 """
 
 from __future__ import annotations
