@@ -261,9 +261,7 @@ class Service:
     async def _tokenize(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
         if sum(map(len, inputs.texts)) <= SHORT:
             return self._encode(inputs, truncate)
-        return await self._loop.run_in_executor(
-            self._tokenizers, self._encode, inputs, truncate
-        )
+        return await self._loop.run_in_executor(self._tokenizers, self._encode, inputs, truncate)
 
     def _encode(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
         tokenizer = self.manifest.tokenizer
