@@ -1,0 +1,27 @@
+"""Numbers as sentences say them."""
+
+from __future__ import annotations
+
+from math import ceil, log10
+
+from ..metrics import Kind
+
+
+def amount(value: float, kind: Kind) -> str:
+    """A rate in percent, another mean as it is."""
+    return f"{100 * value:.3g} %" if kind is Kind.RATE else f"{value:.4g}"
+
+
+def difference(value: float, kind: Kind, sign: str = "") -> str:
+    """Of two rates in percentage points. sign: `+` to show it always."""
+    if kind is Kind.RATE:
+        return f"{100 * value:{sign}.3g} points"
+    return f"{value:{sign}.4g}"
+
+
+def about(units: float) -> int:
+    """Rounded up to two digits, as an expectation deserves."""
+    if units <= 0:
+        return 0
+    digit = 10.0 ** max(0, int(log10(units)) - 1)
+    return int(ceil(units / digit) * digit)

@@ -1,0 +1,43 @@
+"""Units that both variants answered: each is its own control.
+
+The differences treatment − control are one sample; what units have in common cancels. Their mean
+is tested as in `lift`, asymptotically. Where every difference is −1, 0 or 1, the signs alone give
+an exact test: if neither variant is better, a unit on which they differ favours either with
+probability ½ (McNemar 1947), and the mixture over Beta(½, ½) of that coin is a martingale
+(Robbins 1970).
+"""
+
+from __future__ import annotations
+
+from math import exp, lgamma, log, pi, sqrt
+
+from .lift import Lift, relative_to
+from .mean import MINIMUM_UNITS, Interval
+from .mixture import Mixture
+from .summary import Summary
+
+
+def paired_lift(differences: Summary, control_mean: float, mixture: Mixture) -> Lift:
+    """Of differences treatment − control, one per unit that both answered.
+
+    control_mean: over the same units. The relative interval is left out: it would need how both
+    vary together.
+    """
+    n, estimate = differences.n, differences.mean
+    squared_error = differences.squared_error
+    relative = relative_to(control_mean, estimate)
+    if n < MINIMUM_UNITS or not squared_error:
+        return Lift(n, estimate, None, 1.0, relative, None, differences.variance)
+    half = mixture.standard_errors(n) * sqrt(squared_error)
+    p_value = mixture.p_value(estimate / sqrt(squared_error), n)
+    interval = Interval(estimate - half, estimate + half)
+    return Lift(n, estimate, interval, p_value, relative, None, differences.variance)
+
+
+def sign_p_value(wins: int, losses: int) -> float:
+    """Exact and anytime-valid, from the first unit. Raises ValueError for negative counts."""
+    if min(wins, losses) < 0:
+        raise ValueError(f"wins, losses: {wins}, {losses}: one is below 0")
+    n = wins + losses
+    mixed = lgamma(wins + 0.5) + lgamma(losses + 0.5) - lgamma(n + 1) - log(pi)
+    return exp(min(0.0, -n * log(2) - mixed))

@@ -1,0 +1,162 @@
+"""All numbers of one phase of one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..definition import Experiment
+from .cuped import adjust, variance_removed
+from .lift import Lift, lift
+from .mean import Interval, mean_interval
+from .mixture import Mixture
+from .pairs import paired_lift
+from .quantiles import Histogram
+from .sample_ratio import sample_ratio_p_value
+from .summary import Joint, Summary
+from .verdict import Verdict, tests, verdict
+
+QUANTILES = (0.5, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is known of one variant in one phase.
+
+    enrolled: units with an exposure. outcomes: the primary metric, one value per unit that has any.
+    covariate: the same units' outcomes beside what was known of each before, where that is known of
+    all. requests, escalated, errors: counts. cost: of all requests. latency: in ms, per request.
+    differences: of the units that both variants answered, treatment − control; in paired mode, of
+    treatments. control_mean: over the same units.
+    """
+
+    enrolled: int
+    outcomes: Summary
+    covariate: Joint | None = None
+    requests: int = 0
+    escalated: int = 0
+    errors: int = 0
+    cost: float = 0.0
+    latency: Histogram = field(default_factory=Histogram)
+    differences: Summary = field(default_factory=Summary)
+    control_mean: float = 0.0
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """In ms. interval: holds at every look, for independent requests."""
+
+    at: float
+    value: float | None
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class VariantReport:
+    """lift: against control, by CUPED where a covariate is known. pairs: the same from units that
+    both answered. cost_per_1000: requests, in the currency of the price. None: no such numbers.
+    """
+
+    name: str
+    enrolled: int
+    units: int
+    mean: float | None
+    interval: Interval | None
+    lift: Lift | None
+    pairs: Lift | None
+    latency: tuple[Quantile, ...]
+    cost_per_1000: float | None
+    escalation_rate: float | None
+    error_rate: float | None
+    stopped: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """variance_removed: by CUPED, 0 to 1; None without a covariate."""
+
+    experiment: str
+    phase: str
+    variants: tuple[VariantReport, ...]
+    sample_ratio_p: float
+    variance_removed: float | None
+    verdict: Verdict
+
+
+def report(
+    experiment: Experiment, observed: Mapping[str, Observed], stopped: Mapping[str, str]
+) -> Report:
+    """observed: by variant, all of them. stopped: why, by variant that a guardrail stopped.
+
+    In paired mode the verdict rests on the pairs, otherwise on the lifts: which of the two is
+    declared before the first look, so that nobody picks. Raises ValueError for numbers that cannot
+    be, KeyError for a variant that is missing.
+    """
+    seen = [observed[variant.name] for variant in experiment.variants]
+    mixture = tests(experiment)
+    joints = [each.covariate for each in seen if each.covariate is not None]
+    adjusts = len(joints) == len(seen)
+    outcomes = adjust(joints) if adjusts else [each.outcomes for each in seen]
+    lifts = {
+        variant.name: lift(values, outcomes[0], mixture)
+        for variant, values in zip(experiment.treatments, outcomes[1:], strict=True)
+    }
+    pairs = {
+        variant.name: paired_lift(each.differences, each.control_mean, mixture)
+        for variant, each in zip(experiment.treatments, seen[1:], strict=True)
+        if experiment.paired
+    }
+    counted = [
+        (each.enrolled, variant.weight)
+        for variant, each in zip(experiment.variants, seen, strict=True)
+        if variant.name not in stopped
+    ]
+    ratio = sample_ratio_p_value([n for n, _ in counted], [weight for _, weight in counted])
+    paired_units = sum(pair.units for pair in pairs.values())
+    units = paired_units if experiment.paired else sum(values.n for values in outcomes)
+    return Report(
+        experiment.name,
+        experiment.phase,
+        tuple(
+            _variant(variant.name, each, experiment, lifts, pairs, stopped)
+            for variant, each in zip(experiment.variants, seen, strict=True)
+        ),
+        ratio,
+        variance_removed(joints) if adjusts else None,
+        verdict(experiment, ratio, pairs if experiment.paired else lifts, stopped, units),
+    )
+
+
+def _variant(
+    name: str,
+    seen: Observed,
+    experiment: Experiment,
+    lifts: Mapping[str, Lift],
+    pairs: Mapping[str, Lift],
+    stopped: Mapping[str, str],
+) -> VariantReport:
+    alpha = 1 - experiment.confidence
+    own = Mixture(alpha, max(1, experiment.planned_units / len(experiment.variants)))
+    requests = seen.requests
+    return VariantReport(
+        name=name,
+        enrolled=seen.enrolled,
+        units=seen.outcomes.n,
+        mean=seen.outcomes.mean if seen.outcomes.n else None,
+        interval=mean_interval(seen.outcomes, experiment.primary.kind, own),
+        lift=lifts.get(name),
+        pairs=pairs.get(name),
+        latency=_latency(seen.latency, QUANTILES, alpha),
+        cost_per_1000=1000 * seen.cost / requests if requests else None,
+        escalation_rate=seen.escalated / requests if requests else None,
+        error_rate=seen.errors / requests if requests else None,
+        stopped=stopped.get(name),
+    )
+
+
+def _latency(
+    histogram: Histogram, quantiles: Sequence[float], alpha: float
+) -> tuple[Quantile, ...]:
+    return tuple(
+        Quantile(at, histogram.quantile(at), histogram.interval(at, alpha)) for at in quantiles
+    )
