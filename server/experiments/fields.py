@@ -91,9 +91,9 @@ class Fields:
             return stand_in
         return value
 
-    def choice(self, key: str, known: Collection[str], default: str | None = None) -> str | None:
+    def choice(self, key: str, known: Collection[str]) -> str | None:
         """One of the known; None where it is not."""
-        value = self._present(key, default)
+        value = self._present(key, None)
         if value is None:
             return None
         if not isinstance(value, str) or value not in known:

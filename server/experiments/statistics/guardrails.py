@@ -110,7 +110,7 @@ def _worse_than_control(
             - rate_interval(control, alpha / 2, PRIOR).high
         )
     else:
-        interval = lift(treatment, control, Mixture(alpha, BEST_AT)).interval
+        interval = lift(treatment, control, kind, Mixture(alpha, BEST_AT)).interval
         if interval is None:
             return None
         worse = interval.low

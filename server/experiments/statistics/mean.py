@@ -21,6 +21,8 @@ from .summary import Summary
 
 MINIMUM_UNITS = 100
 """Of each variant; below it nothing asymptotic is shown."""
+MINIMUM_EVENTS = 10
+"""Of what is rarer, 0 or 1, where rates are compared; below it nothing is shown either."""
 EVEN = (0.5, 0.5)
 """Beta(a, b) for a rate of which nothing is known."""
 

@@ -12,11 +12,14 @@ def amount(value: float, kind: Kind) -> str:
     return f"{100 * value:.3g} %" if kind is Kind.RATE else f"{value:.4g}"
 
 
+def bare(value: float, kind: Kind, sign: str = "+") -> str:
+    """A difference without its unit. sign: `+` shows it always."""
+    return f"{100 * value:{sign}.3g}" if kind is Kind.RATE else f"{value:{sign}.4g}"
+
+
 def difference(value: float, kind: Kind, sign: str = "") -> str:
-    """Of two rates in percentage points. sign: `+` to show it always."""
-    if kind is Kind.RATE:
-        return f"{100 * value:{sign}.3g} points"
-    return f"{value:{sign}.4g}"
+    """Of two rates in percentage points."""
+    return bare(value, kind, sign) + (" points" if kind is Kind.RATE else "")
 
 
 def about(units: float) -> int:

@@ -14,7 +14,7 @@ from .pairs import paired_lift
 from .quantiles import Histogram
 from .sample_ratio import sample_ratio_p_value
 from .summary import Joint, Summary
-from .verdict import Verdict, tests, verdict
+from .verdict import Verdict, comparison, verdict
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -93,16 +93,16 @@ def report(
     be, KeyError for a variant that is missing.
     """
     seen = [observed[variant.name] for variant in experiment.variants]
-    mixture = tests(experiment)
+    kind, mixture = experiment.primary.kind, comparison(experiment)
     joints = [each.covariate for each in seen if each.covariate is not None]
     adjusts = len(joints) == len(seen)
     outcomes = adjust(joints) if adjusts else [each.outcomes for each in seen]
     lifts = {
-        variant.name: lift(values, outcomes[0], mixture)
+        variant.name: lift(values, outcomes[0], kind, mixture)
         for variant, values in zip(experiment.treatments, outcomes[1:], strict=True)
     }
     pairs = {
-        variant.name: paired_lift(each.differences, each.control_mean, mixture)
+        variant.name: paired_lift(each.differences, each.control_mean, kind, mixture)
         for variant, each in zip(experiment.treatments, seen[1:], strict=True)
         if experiment.paired
     }

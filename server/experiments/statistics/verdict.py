@@ -10,9 +10,9 @@ from math import inf
 from ..definition import Experiment
 from ..metrics import Better
 from .lift import Lift
-from .mean import MINIMUM_UNITS, Interval
+from .mean import MINIMUM_EVENTS, MINIMUM_UNITS, Interval
 from .mixture import Mixture
-from .numbers import about, difference
+from .numbers import about, bare, difference
 from .sample_ratio import ALPHA
 
 
@@ -37,8 +37,8 @@ class Verdict:
     more_units: int | None = None
 
 
-def tests(experiment: Experiment) -> Mixture:
-    """Of each treatment against control: α is shared out between them (Bonferroni)."""
+def comparison(experiment: Experiment) -> Mixture:
+    """The line for each treatment against control: α is shared out between them (Bonferroni)."""
     compared = len(experiment.treatments)
     best_at = experiment.planned_units * 2 / (1 + compared)
     return Mixture((1 - experiment.confidence) / compared, best_at)
@@ -51,8 +51,8 @@ def verdict(
     stopped: Mapping[str, str],
     units: int,
 ) -> Verdict:
-    """lifts: of the primary metric by treatment, made with `tests(experiment)`. stopped: why, by
-    variant. units: those that the lifts rest on, together.
+    """lifts: of the primary metric by treatment, made with `comparison(experiment)`. stopped: why,
+    by variant. units: those that the lifts rest on, together.
     """
     if sample_ratio_p < ALPHA:
         return Verdict(
@@ -89,12 +89,12 @@ def _keep_running(experiment: Experiment, left: Mapping[str, Lift], units: int) 
     if not all(lift.interval for lift in left.values()):
         return Verdict(
             Outcome.KEEP_RUNNING,
-            f"keep running: nothing can be said before each variant has {MINIMUM_UNITS} units "
-            "whose values vary",
+            f"keep running: nothing can be said before each variant has {MINIMUM_UNITS} units and "
+            f"of a rate {MINIMUM_EVENTS} of what is rarer",
         )
     kind, smallest = experiment.primary.kind, experiment.smallest_effect
     needed = max(
-        tests(experiment).units(smallest, lift.spread) / lift.units for lift in left.values()
+        comparison(experiment).units(smallest, lift.spread) / lift.units for lift in left.values()
     )
     said = "; ".join(f"so far {n!r} {_said(experiment, lift)}" for n, lift in left.items())
     if needed == inf:
@@ -127,5 +127,5 @@ def _said(experiment: Experiment, lift: Lift) -> str:
     said = difference(lift.estimate, kind, "+")
     if lift.interval is None:
         return said
-    low, high = (difference(end, kind, "+") for end in (lift.interval.low, lift.interval.high))
-    return f"{said} (from {low} to {high})"
+    low, high = (bare(end, kind) for end in (lift.interval.low, lift.interval.high))
+    return f"{said} ({low} to {high})"
