@@ -73,7 +73,7 @@ class Fields:
         self._taken.add(key)
         return self._values.get(key) if self._values else None
 
-    def name(self, key: str, default: str | None = None) -> str:
+    def name(self, key: str, default: str | None = None, form: re.Pattern[str] = NAME) -> str:
         """Of 1 to 64 letters, digits, `_`, `.`, `-`: safe in a label, a path and a hash's key."""
         stand_in = self.at(key)  # not a name, and no other's
         value = self._present(key, default)
@@ -82,12 +82,8 @@ class Fields:
         if not isinstance(value, str):
             self.note(key, f"{shown(value)} is not a string")
             return stand_in
-        if not NAME.fullmatch(value):
-            self.note(
-                key,
-                f"{shown(value)} is not 1 to 64 of A-Z a-z 0-9 _ . - beginning with a letter or "
-                "digit",
-            )
+        if not form.fullmatch(value):
+            self.note(key, f"{shown(value)} is not of the form {form.pattern}")
             return stand_in
         return value
 

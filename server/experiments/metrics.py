@@ -33,11 +33,15 @@ MEASURED = {
         Metric("latency_ms", Kind.MEAN, Better.LOWER),
         Metric("error_rate", Kind.RATE, Better.LOWER),
         Metric("cost", Kind.MEAN, Better.LOWER),
-        Metric("escalation_rate", Kind.RATE, Better.LOWER),
+        Metric("relative_cost", Kind.MEAN, Better.LOWER),
+        Metric("escalations", Kind.MEAN, Better.LOWER),
+        Metric("confidence", Kind.RATE, Better.HIGHER),
         Metric("accuracy", Kind.RATE, Better.HIGHER),
     )
 }
-"""Known by name; every other name is an outcome that a client reports."""
+"""Known by name; every other name is an outcome that a client reports. Of one request: cost in
+money, relative_cost to the TA alone, escalations over all its texts; accuracy by reported labels.
+"""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ MOST_GUARDRAILS = 20
 HEAVIEST = 10_000
 """Weight of a variant; so that the 2³² values of the hash fall on all shares evenly."""
 INT8 = "onnx-int8"
+OUTCOME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ def _thresholds(fields: Fields, policy: str | None, known: Known) -> tuple[float
 
 
 def _primary(fields: Fields) -> tuple[Metric, float]:
-    name = fields.name("metric")
+    name = fields.name("metric", form=OUTCOME)
     kind, better = fields.value("kind"), fields.value("better")
     metric = MEASURED.get(name)
     if metric is None:

@@ -5,20 +5,20 @@ database can aggregate; `guardrails` tells which variant to stop.
 """
 
 from .guardrails import Breach, breach
-from .quantiles import Histogram, bin_of
+from .quantiles import Quantile, quantile
 from .report import Observed, Report, report
 from .summary import Joint, Summary
 from .verdict import Verdict
 
 __all__ = [
     "Breach",
-    "Histogram",
     "Joint",
     "Observed",
+    "Quantile",
     "Report",
     "Summary",
     "Verdict",
-    "bin_of",
     "breach",
+    "quantile",
     "report",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..definition import Experiment
@@ -11,12 +11,10 @@ from .lift import Lift, lift
 from .mean import Interval, mean_interval
 from .mixture import Mixture
 from .pairs import paired_lift
-from .quantiles import Histogram
+from .quantiles import Quantile
 from .sample_ratio import sample_ratio_p_value
 from .summary import Joint, Summary
 from .verdict import Verdict, comparison, verdict
-
-QUANTILES = (0.5, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -24,37 +22,29 @@ class Observed:
     """What is known of one variant in one phase.
 
     enrolled: units with an exposure. outcomes: the primary metric, one value per unit that has any.
-    covariate: the same units' outcomes beside what was known of each before, where that is known of
-    all. requests, escalated, errors: counts. cost: of all requests. latency: in ms, per request.
-    differences: of the units that both variants answered, treatment − control; in paired mode, of
-    treatments. control_mean: over the same units.
+    covaried: the units among them of which something was known before, with that. pairs: in paired
+    mode, of a treatment: the units that both variants answered, its value beside control's.
+    requests, texts, errors, escalations: counts. cost: of all requests. latency: of requests, in
+    ms, at the confidence of the experiment.
     """
 
-    enrolled: int
-    outcomes: Summary
-    covariate: Joint | None = None
+    enrolled: int = 0
+    outcomes: Summary = field(default_factory=Summary)
+    covaried: Joint = field(default_factory=Joint)
+    pairs: Joint = field(default_factory=Joint)
     requests: int = 0
-    escalated: int = 0
+    texts: int = 0
     errors: int = 0
+    escalations: int = 0
     cost: float = 0.0
-    latency: Histogram = field(default_factory=Histogram)
-    differences: Summary = field(default_factory=Summary)
-    control_mean: float = 0.0
-
-
-@dataclass(frozen=True)
-class Quantile:
-    """In ms. interval: holds at every look, for independent requests."""
-
-    at: float
-    value: float | None
-    interval: Interval
+    latency: tuple[Quantile, ...] = ()
 
 
 @dataclass(frozen=True)
 class VariantReport:
-    """lift: against control, by CUPED where a covariate is known. pairs: the same from units that
-    both answered. cost_per_1000: requests, in the currency of the price. None: no such numbers.
+    """lift: against control, by CUPED where every unit has a covariate. pairs: the same from units
+    that both answered. cost_per_1000, error_rate: of requests. escalation_rate: of texts. None: no
+    such numbers.
     """
 
     name: str
@@ -94,15 +84,15 @@ def report(
     """
     seen = [observed[variant.name] for variant in experiment.variants]
     kind, mixture = experiment.primary.kind, comparison(experiment)
-    joints = [each.covariate for each in seen if each.covariate is not None]
-    adjusts = len(joints) == len(seen)
-    outcomes = adjust(joints) if adjusts else [each.outcomes for each in seen]
+    covaried = [each.covaried for each in seen]
+    adjusts = all(0 < each.covaried.n == each.outcomes.n for each in seen)
+    outcomes = adjust(covaried) if adjusts else [each.outcomes for each in seen]
     lifts = {
         variant.name: lift(values, outcomes[0], kind, mixture)
         for variant, values in zip(experiment.treatments, outcomes[1:], strict=True)
     }
     pairs = {
-        variant.name: paired_lift(each.differences, each.control_mean, kind, mixture)
+        variant.name: paired_lift(each.pairs.difference, each.pairs.covariate.mean, kind, mixture)
         for variant, each in zip(experiment.treatments, seen[1:], strict=True)
         if experiment.paired
     }
@@ -122,7 +112,7 @@ def report(
             for variant, each in zip(experiment.variants, seen, strict=True)
         ),
         ratio,
-        variance_removed(joints) if adjusts else None,
+        variance_removed(covaried) if adjusts else None,
         verdict(experiment, ratio, pairs if experiment.paired else lifts, stopped, units),
     )
 
@@ -135,8 +125,9 @@ def _variant(
     pairs: Mapping[str, Lift],
     stopped: Mapping[str, str],
 ) -> VariantReport:
-    alpha = 1 - experiment.confidence
-    own = Mixture(alpha, max(1, experiment.planned_units / len(experiment.variants)))
+    own = Mixture(
+        1 - experiment.confidence, max(1, experiment.planned_units / len(experiment.variants))
+    )
     requests = seen.requests
     return VariantReport(
         name=name,
@@ -146,17 +137,9 @@ def _variant(
         interval=mean_interval(seen.outcomes, experiment.primary.kind, own),
         lift=lifts.get(name),
         pairs=pairs.get(name),
-        latency=_latency(seen.latency, QUANTILES, alpha),
+        latency=seen.latency,
         cost_per_1000=1000 * seen.cost / requests if requests else None,
-        escalation_rate=seen.escalated / requests if requests else None,
+        escalation_rate=seen.escalations / seen.texts if seen.texts else None,
         error_rate=seen.errors / requests if requests else None,
         stopped=stopped.get(name),
-    )
-
-
-def _latency(
-    histogram: Histogram, quantiles: Sequence[float], alpha: float
-) -> tuple[Quantile, ...]:
-    return tuple(
-        Quantile(at, histogram.quantile(at), histogram.interval(at, alpha)) for at in quantiles
     )

@@ -91,7 +91,8 @@ class Summary:
 
 @dataclass(frozen=True)
 class Joint:
-    """n values, each with a covariate that was known before the experiment.
+    """n units, each with two values: an outcome, and a covariate that was known before the
+    experiment; or, in a pair, the treatment's value and the control's.
 
     cross: the sum of products of both deviations. Raises ValueError.
     """
@@ -119,6 +120,12 @@ class Joint:
     @property
     def n(self) -> int:
         return self.outcome.n
+
+    @property
+    def difference(self) -> Summary:
+        """Of outcome − covariate, unit by unit."""
+        m2 = self.outcome.m2 + self.covariate.m2 - 2 * self.cross
+        return Summary(self.n, self.outcome.mean - self.covariate.mean, max(0.0, m2))
 
     def merge(self, other: Joint) -> Joint:
         """Of both sets of units."""

@@ -160,6 +160,7 @@ def test_guardrails(guardrail: dict[str, Any], field: str) -> None:
         ({"metric": "accuracy", "smallest_effect": 0}, "smallest_effect"),
         ({"metric": "accuracy", "smallest_effect": 1.5}, "smallest_effect"),
         ({"metric": "accuracy", "smallest_effect": 0.1, "better": "lower"}, "better"),
+        ({"metric": "Clicks", "kind": "rate", "smallest_effect": 0.1, "better": "lower"}, "metric"),
         ({"metric": "clicks", "kind": "rate", "smallest_effect": 0.1}, "better"),
         ({"metric": "clicks", "better": "lower", "smallest_effect": 0.1}, "kind"),
         ({"metric": "latency_ms", "smallest_effect": nan}, "smallest_effect"),

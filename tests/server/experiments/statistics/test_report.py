@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nestling.server.experiments.statistics import Histogram, Joint, Observed, Report, Summary
+from nestling.server.experiments.statistics import Joint, Observed, Report, Summary, quantile
 from nestling.server.experiments.statistics.report import report
 from nestling.server.experiments.statistics.verdict import Outcome
 
@@ -24,12 +25,17 @@ def observed(mean: float, seed: int, n: int = 2000, **fields: Any) -> Observed:
     return Observed(
         enrolled=n,
         outcomes=Summary.of(now),
-        covariate=Joint.of(now, before),
+        covaried=Joint.of(now, before),
         requests=2 * n,
-        escalated=n // 2,
+        texts=4 * n,
+        escalations=n,
         errors=2,
         cost=0.4 * n,
-        latency=Histogram.of(rng.exponential(20, n)),
+        latency=tuple(
+            found
+            for p in (0.5, 0.95, 0.99)
+            if (found := quantile(p, n, lambda rank: np.sort(now)[rank - 1], 0.05))
+        ),
         **fields,
     )
 
@@ -48,10 +54,7 @@ def test_each_variant() -> None:
     assert control.cost_per_1000 == pytest.approx(200)
     assert control.escalation_rate == 0.25
     assert control.error_rate == 0.0005
-    assert [quantile.at for quantile in control.latency] == [0.5, 0.95, 0.99]
-    for quantile in control.latency:
-        assert quantile.value is not None
-        assert quantile.value in quantile.interval
+    assert [each.at for each in control.latency] == [0.5, 0.95, 0.99]
     assert small.mean == pytest.approx(19, abs=0.3)
     assert small.interval
     assert 19 in small.interval
@@ -83,10 +86,12 @@ def test_cuped_takes_the_noise_of_units_away() -> None:
 
 
 def test_paired_mode_rests_on_the_pairs() -> None:
-    differences = Summary.of(np.random.default_rng(2).normal(-1, 1, 500))
+    rng = np.random.default_rng(2)
+    answered = rng.normal(20, 3, 500)
+    pairs = Joint.of(answered + rng.normal(-1, 1, 500), answered)
     given = {
         "control": observed(20, 0),
-        "small": observed(20, 1, differences=differences, control_mean=20.0),
+        "small": observed(20, 1, pairs=pairs),
     }
     found = report(parsed(primary=LATENCY, paired=0.2), given, {})
     assert found.verdict.winner == "small"
@@ -95,6 +100,12 @@ def test_paired_mode_rests_on_the_pairs() -> None:
     assert found.variants[1].pairs.units == 500
     unpaired = report(parsed(primary=LATENCY), given, {})
     assert unpaired.verdict.outcome is not Outcome.WINNER
+
+
+def test_cuped_waits_until_every_unit_has_a_past() -> None:
+    few = observed(19, 1, n=500).covaried
+    given = {"control": observed(20, 0), "small": replace(observed(19, 1), covaried=few)}
+    assert report(parsed(primary=LATENCY), given, {}).variance_removed is None
 
 
 def test_units_that_are_missing_block_the_verdict() -> None:
@@ -112,7 +123,7 @@ def test_a_stopped_variant_is_left_out_of_the_sample_ratio() -> None:
 
 
 def test_before_anything_happened() -> None:
-    nothing = Observed(0, Summary())
+    nothing = Observed()
     found = report(parsed(paired=0.5), {"control": nothing, "small": nothing}, {})
     assert found.verdict.outcome is Outcome.KEEP_RUNNING
     assert found.variants[0].mean is None
@@ -121,4 +132,4 @@ def test_before_anything_happened() -> None:
 
 def test_every_variant_is_needed() -> None:
     with pytest.raises(KeyError, match="small"):
-        report(parsed(), {"control": Observed(0, Summary())}, {})
+        report(parsed(), {"control": Observed()}, {})

@@ -96,6 +96,12 @@ def test_joint_merges_too() -> None:
     assert merged.n == 100
 
 
+def test_the_difference_of_both_values() -> None:
+    assert Joint.of([3.0, 5.0, 9.0], [1.0, 1.0, 1.0]).difference == Summary.of([2.0, 4.0, 8.0])
+    found, exact = Joint.of([3, 5, 9], [1, 4, 6]).difference, Summary.of([2, 1, 3])
+    assert (found.mean, found.m2) == (pytest.approx(exact.mean), pytest.approx(exact.m2))
+
+
 def test_joint_refuses_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="zip"):
         Joint.of([1.0], [])
