@@ -136,6 +136,10 @@ def power(runs: int, units: int) -> dict[str, Any]:
             lift(t, c, Kind.MEAN, line)
             for t, c in walk(DRAWS["normal"][0], EFFECT, units, seed, 0.5)
         ),
+        "anytime, effect twice as large": lambda seed: (
+            lift(t, c, Kind.MEAN, line)
+            for t, c in walk(DRAWS["normal"][0], 2 * EFFECT, units, seed, 0.5)
+        ),
         "anytime, CUPED with correlation 0.7": lambda seed: adjusted(units, seed, 0.7, line),
         "anytime, paired with correlation 0.7": lambda seed: paired(units, seed, 0.7, line),
     }

@@ -92,11 +92,11 @@ def _experiment(fields: Fields, layers: Mapping[str, Layer], known: Known) -> Ex
     primary, smallest_effect = _primary(
         Fields(fields.value("primary"), fields.at("primary"), fields.problems)
     )
-    paired = fields.number("paired", 0.0, 1.0, 0.0)
+    paired = _buckets(fields, "paired", fields.value("paired")) if fields.has("paired") else 0
     if paired and len(variants) > 2:
         fields.note(
             "paired",
-            f"{paired:g} of the units by both variants, of which there are "
+            f"{paired / BUCKETS:g} of the units by both variants, of which there are "
             f"{len(variants)}; it takes 2",
         )
     experiment = Experiment(
@@ -118,7 +118,7 @@ def _experiment(fields: Fields, layers: Mapping[str, Layer], known: Known) -> Ex
         ),
         confidence=fields.number("confidence", 0.5, 0.9999, Experiment.confidence),
         planned_units=fields.integer("planned_units", 100, 10**9, Experiment.planned_units),
-        paired=paired,
+        paired=paired / BUCKETS,
     )
     fields.done()
     return experiment

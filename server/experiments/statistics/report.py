@@ -125,9 +125,8 @@ def _variant(
     pairs: Mapping[str, Lift],
     stopped: Mapping[str, str],
 ) -> VariantReport:
-    own = Mixture(
-        1 - experiment.confidence, max(1, experiment.planned_units / len(experiment.variants))
-    )
+    best_at = experiment.planned_units / len(experiment.variants)
+    own = Mixture(1 - experiment.confidence, best_at)
     requests = seen.requests
     return VariantReport(
         name=name,

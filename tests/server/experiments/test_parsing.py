@@ -97,7 +97,7 @@ def test_weights(weight: Any) -> None:
             "primary": [None, [], 1],
             "confidence": [0, 1, 95, nan, True],
             "planned_units": [0, 99, 1e9, 10**10, nan, True],
-            "paired": [-0.1, 1.1, nan, True],
+            "paired": [-0.1, 1.1, 0.00005, nan, True],
             "guardrails": [{}, "none"],
             "extra": [1],
         }.items()
