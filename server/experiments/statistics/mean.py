@@ -35,10 +35,6 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    @property
-    def half_width(self) -> float:
-        return (self.high - self.low) / 2
-
 
 def mean_interval(values: Summary, kind: Kind, mixture: Mixture) -> Interval | None:
     """None before anything can be said. Raises ValueError for a rate outside [0, 1]."""

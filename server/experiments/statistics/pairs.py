@@ -1,15 +1,12 @@
 """Units that both variants answered: each is its own control.
 
 The differences treatment − control are one sample; what units have in common cancels. Their mean
-is tested as in `lift`, asymptotically. Where every difference is −1, 0 or 1, the signs alone give
-an exact test: if neither variant is better, a unit on which they differ favours either with
-probability ½ (McNemar 1947), and the mixture over Beta(½, ½) of that coin is a martingale
-(Robbins 1970).
+is tested against zero with the line of `mixture`, asymptotically.
 """
 
 from __future__ import annotations
 
-from math import exp, lgamma, log, pi, sqrt
+from math import sqrt
 
 from ..metrics import Kind
 from .lift import Lift, relative_to
@@ -36,12 +33,3 @@ def paired_lift(differences: Summary, control_mean: float, kind: Kind, mixture: 
     p_value = mixture.p_value(estimate / error, n)
     interval = Interval(estimate - half, estimate + half)
     return Lift(n, estimate, interval, p_value, relative, None, differences.variance)
-
-
-def sign_p_value(wins: int, losses: int) -> float:
-    """Exact and anytime-valid, from the first unit. Raises ValueError for negative counts."""
-    if min(wins, losses) < 0:
-        raise ValueError(f"wins, losses: {wins}, {losses}: one is below 0")
-    n = wins + losses
-    mixed = lgamma(wins + 0.5) + lgamma(losses + 0.5) - lgamma(n + 1) - log(pi)
-    return exp(min(0.0, -n * log(2) - mixed))

@@ -54,4 +54,3 @@ def test_refuses_a_rate_outside_0_and_1(mean: float) -> None:
 def test_interval() -> None:
     assert 1 in Interval(0, 2)
     assert 3 not in Interval(0, 2)
-    assert Interval(0, 2).half_width == 1

@@ -82,7 +82,8 @@ def test_cuped_takes_the_noise_of_units_away() -> None:
     assert narrow
     assert wide.interval
     assert narrow.interval
-    assert narrow.interval.half_width < 0.4 * wide.interval.half_width
+    width = narrow.interval.high - narrow.interval.low
+    assert width < 0.4 * (wide.interval.high - wide.interval.low)
 
 
 def test_paired_mode_rests_on_the_pairs() -> None:

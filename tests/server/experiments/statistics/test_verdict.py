@@ -79,7 +79,7 @@ def test_keep_running() -> None:
     n = (10_000 + found.more_units) // 2
     then = lift(rate(0.805, n), rate(0.8, n), Kind.RATE, comparison(parsed()))
     assert then.interval is not None
-    assert 0.0047 < then.interval.half_width <= 0.005
+    assert 0.0047 < then.interval.high - then.estimate <= 0.005
 
 
 def test_keep_running_in_one_of_several() -> None:
