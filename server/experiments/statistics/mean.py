@@ -17,7 +17,7 @@ from math import sqrt
 from ....models.calibration.anytime import rate_bounds
 from ..metrics import Kind
 from .mixture import Mixture
-from .summary import Summary
+from .summary import ROUNDING, Summary
 
 MINIMUM_UNITS = 100
 """Of each variant; below it nothing asymptotic is shown."""
@@ -48,7 +48,7 @@ def mean_interval(values: Summary, kind: Kind, mixture: Mixture) -> Interval | N
 
 def rate_interval(values: Summary, alpha: float, prior: tuple[float, float] = EVEN) -> Interval:
     """Of the mean of values in [0, 1]; exact for independent units. Raises ValueError."""
-    if not 0 <= values.mean <= 1 + 1e-9:
+    if not -ROUNDING <= values.mean <= 1 + ROUNDING:
         raise ValueError(f"mean: {values.mean} is not between 0 and 1, as a rate is")
-    total = min(values.mean * values.n, float(values.n))
+    total = min(max(0.0, values.mean * values.n), float(values.n))
     return Interval(*rate_bounds(total, values.n, alpha, prior))

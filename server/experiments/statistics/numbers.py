@@ -9,7 +9,7 @@ from ..metrics import Kind
 
 def amount(value: float, kind: Kind) -> str:
     """A rate in percent, another mean as it is."""
-    return f"{100 * value:.3g} %" if kind is Kind.RATE else f"{value:.4g}"
+    return f"{100 * value:.4g} %" if kind is Kind.RATE else f"{value:.4g}"
 
 
 def bare(value: float, kind: Kind, sign: str = "+") -> str:

@@ -13,7 +13,7 @@ from math import fsum, isfinite, sqrt
 LARGEST = 1e50
 """Of a value: products of squares, times any count, stay finite."""
 ROUNDING = 1e-9
-"""How far sums of squares may fall below what is possible, relative to their size."""
+"""How far sums may lie beyond what is possible, relative to their size."""
 
 
 def finite(value: float, name: str) -> float:

@@ -89,8 +89,8 @@ def _keep_running(experiment: Experiment, left: Mapping[str, Lift], units: int) 
     if not all(lift.interval for lift in left.values()):
         return Verdict(
             Outcome.KEEP_RUNNING,
-            f"keep running: nothing can be said before each variant has {MINIMUM_UNITS} units and "
-            f"of a rate {MINIMUM_EVENTS} of what is rarer",
+            f"keep running: nothing can be said before each variant has {MINIMUM_UNITS} units, not "
+            f"all of one value, and of a rate {MINIMUM_EVENTS} of what is rarer",
         )
     kind, smallest = experiment.primary.kind, experiment.smallest_effect
     needed = max(

@@ -26,7 +26,7 @@ def test_an_error_rate_above_its_limit() -> None:
     found = breach(guardrail("error_rate", limit=0.02), "small", rate(40, 400), NONE)
     assert found is not None
     assert found.why == (
-        "'small' is stopped: error_rate is 10 %, at least 5.29 %, and the limit is 2 %, after 400 "
+        "'small' is stopped: error_rate is 10 %, at least 5.287 %, and the limit is 2 %, after 400 "
         "units"
     )
     assert (found.metric, found.units, found.observed) == ("error_rate", 400, 0.1)

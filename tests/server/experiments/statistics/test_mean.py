@@ -51,6 +51,13 @@ def test_refuses_a_rate_outside_0_and_1(mean: float) -> None:
         mean_interval(Summary(10, mean), Kind.RATE, MIXTURE)
 
 
+def test_rounding_beyond_0_and_1_is_no_error() -> None:
+    for mean in (-1e-12, 1 + 1e-12):
+        found = mean_interval(Summary(10, mean), Kind.RATE, MIXTURE)
+        assert found is not None
+        assert 0 <= found.low <= found.high <= 1
+
+
 def test_interval() -> None:
     assert 1 in Interval(0, 2)
     assert 3 not in Interval(0, 2)
