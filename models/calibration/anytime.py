@@ -19,9 +19,13 @@ PRIOR = (0.5, 10.0)
 STEPS = 60
 
 
-def rate_bounds(successes: int, trials: int, delta: float) -> tuple[float, float]:
+def rate_bounds(
+    successes: float, trials: int, delta: float, prior: tuple[float, float] = PRIOR
+) -> tuple[float, float]:
     """Lower and upper end of the confidence sequence at level 1 − delta; (0, 1) before any trial.
 
+    successes: a count, or the sum of values in [0, 1], for which the bound holds just as well: the
+    likelihood ratio is convex in the value (Hoeffding 1963). prior: where the rate is expected.
     Raises ValueError for counts that cannot be, and for a delta outside (0, 1).
     """
     if not 0 <= successes <= trials:
@@ -30,7 +34,7 @@ def rate_bounds(successes: int, trials: int, delta: float) -> tuple[float, float
         raise ValueError(f"delta: {delta} is not between 0 and 1")
     if not trials:
         return 0.0, 1.0
-    a, b = PRIOR
+    a, b = prior
     failures = trials - successes
     bound = _log_beta(a + successes, b + failures) - _log_beta(a, b) + log(delta)
 

@@ -27,6 +27,15 @@ def test_looking_after_every_text_is_wrong_in_at_most_delta_of_the_runs(rate: fl
     assert ever.mean() <= DELTA + 3 * (DELTA * (1 - DELTA) / runs) ** 0.5
 
 
+def test_sums_of_fractions_are_bounded_as_counts_are() -> None:
+    rng, runs, missed = np.random.default_rng(0), 300, 0
+    for _ in range(runs):
+        totals = np.cumsum(rng.beta(0.2, 0.8, 500)).tolist()
+        bounds = [rate_bounds(totals[n - 1], n, DELTA, (0.5, 0.5)) for n in (1, 5, 20, 100, 500)]
+        missed += any(not low <= 0.2 <= high for low, high in bounds)
+    assert missed <= DELTA * runs
+
+
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_the_bounds_hold_the_observed_rate(successes: int, failures: int) -> None:
     n = successes + failures

@@ -1,0 +1,144 @@
+"""All numbers of one phase of one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..definition import Experiment
+from .cuped import adjust, variance_removed
+from .lift import Lift, lift
+from .mean import Interval, mean_interval
+from .mixture import Mixture
+from .pairs import paired_lift
+from .quantiles import Quantile
+from .sample_ratio import sample_ratio_p_value
+from .summary import Joint, Summary
+from .verdict import Verdict, comparison, verdict
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is known of one variant in one phase.
+
+    enrolled: units with an exposure. outcomes: the primary metric, one value per unit that has any.
+    covaried: the units among them of which something was known before, with that. pairs: in paired
+    mode, of a treatment: the units that both variants answered, its value beside control's.
+    requests, texts, errors, escalations: counts. cost: of all requests. latency: of requests, in
+    ms, at the confidence of the experiment.
+    """
+
+    enrolled: int = 0
+    outcomes: Summary = field(default_factory=Summary)
+    covaried: Joint = field(default_factory=Joint)
+    pairs: Joint = field(default_factory=Joint)
+    requests: int = 0
+    texts: int = 0
+    errors: int = 0
+    escalations: int = 0
+    cost: float = 0.0
+    latency: tuple[Quantile, ...] = ()
+
+
+@dataclass(frozen=True)
+class VariantReport:
+    """lift: against control, by CUPED where every unit has a covariate. pairs: the same from units
+    that both answered. cost_per_1000, error_rate: of requests. escalation_rate: of texts. None: no
+    such numbers.
+    """
+
+    name: str
+    enrolled: int
+    units: int
+    mean: float | None
+    interval: Interval | None
+    lift: Lift | None
+    pairs: Lift | None
+    latency: tuple[Quantile, ...]
+    cost_per_1000: float | None
+    escalation_rate: float | None
+    error_rate: float | None
+    stopped: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """variance_removed: by CUPED, 0 to 1; None without a covariate."""
+
+    experiment: str
+    phase: str
+    variants: tuple[VariantReport, ...]
+    sample_ratio_p: float
+    variance_removed: float | None
+    verdict: Verdict
+
+
+def report(
+    experiment: Experiment, observed: Mapping[str, Observed], stopped: Mapping[str, str]
+) -> Report:
+    """observed: by variant, all of them. stopped: why, by variant that a guardrail stopped.
+
+    In paired mode the verdict rests on the pairs, otherwise on the lifts: which of the two is
+    declared before the first look, so that nobody picks. Raises ValueError for numbers that cannot
+    be, KeyError for a variant that is missing.
+    """
+    seen = [observed[variant.name] for variant in experiment.variants]
+    kind, mixture = experiment.primary.kind, comparison(experiment)
+    covaried = [each.covaried for each in seen]
+    adjusts = all(0 < each.covaried.n == each.outcomes.n for each in seen)
+    outcomes = adjust(covaried) if adjusts else [each.outcomes for each in seen]
+    lifts = {
+        variant.name: lift(values, outcomes[0], kind, mixture)
+        for variant, values in zip(experiment.treatments, outcomes[1:], strict=True)
+    }
+    pairs = {
+        variant.name: paired_lift(each.pairs.difference, each.pairs.covariate.mean, kind, mixture)
+        for variant, each in zip(experiment.treatments, seen[1:], strict=True)
+        if experiment.paired
+    }
+    counted = [
+        (each.enrolled, variant.weight)
+        for variant, each in zip(experiment.variants, seen, strict=True)
+        if variant.name not in stopped
+    ]
+    ratio = sample_ratio_p_value([n for n, _ in counted], [weight for _, weight in counted])
+    paired_units = sum(pair.units for pair in pairs.values())
+    units = paired_units if experiment.paired else sum(values.n for values in outcomes)
+    return Report(
+        experiment.name,
+        experiment.phase,
+        tuple(
+            _variant(variant.name, each, experiment, lifts, pairs, stopped)
+            for variant, each in zip(experiment.variants, seen, strict=True)
+        ),
+        ratio,
+        variance_removed(covaried) if adjusts else None,
+        verdict(experiment, ratio, pairs if experiment.paired else lifts, stopped, units),
+    )
+
+
+def _variant(
+    name: str,
+    seen: Observed,
+    experiment: Experiment,
+    lifts: Mapping[str, Lift],
+    pairs: Mapping[str, Lift],
+    stopped: Mapping[str, str],
+) -> VariantReport:
+    best_at = experiment.planned_units / len(experiment.variants)
+    own = Mixture(1 - experiment.confidence, best_at)
+    requests = seen.requests
+    return VariantReport(
+        name=name,
+        enrolled=seen.enrolled,
+        units=seen.outcomes.n,
+        mean=seen.outcomes.mean if seen.outcomes.n else None,
+        interval=mean_interval(seen.outcomes, experiment.primary.kind, own),
+        lift=lifts.get(name),
+        pairs=pairs.get(name),
+        latency=seen.latency,
+        cost_per_1000=1000 * seen.cost / requests if requests else None,
+        escalation_rate=seen.escalations / seen.texts if seen.texts else None,
+        error_rate=seen.errors / requests if requests else None,
+        stopped=stopped.get(name),
+    )
