@@ -1,100 +1,80 @@
-"""What an operator can choose. Every default stands here and nowhere else."""
+"""What an operator can choose. Each setting stands here and nowhere else."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..models.errors import NestlingError
-
-DTYPES = ("float32", "bfloat16", "float16")
-LOG_FORMATS = ("text", "json")
-RUNNERS = ("auto", "torch", "onnx", "onnx-int8")
-_SMALLEST = {
-    "port": 0,
-    "max_batch_tokens": 1,
-    "max_batch_requests": 1,
-    "max_client_batch": 1,
-    "max_queued_requests": 1,
-    "max_queued_tokens": 1,
-    "fill_ms": 0,
-    "target_delay_ms": 0,
-    "max_body_bytes": 1,
-    "shutdown_timeout": 0,
-    "hang_seconds": 0,
-    "price_per_hour": 0,
-}
+from .option import option, options_of
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of one server. Raises NestlingError that names field, value and limit.
+    """Settings of one server: flags of `nestling serve`, and environment variables.
 
-    port: 0 takes a free one. max_batch_tokens, max_batch_requests: tokens and texts that one
-    batch may hold. max_client_batch: texts of one request. max_queued_requests: texts that are
-    accepted and not yet answered, max_queued_tokens: their tokens; what comes beyond is told to
-    come back later. fill_ms: how old the oldest text must be before a batch that is not full
-    leaves, while the engine is busy. target_delay_ms: predicted wait from which cascades are
-    shortened; 0 never shortens them.
-    device: `auto` is the GPU where there is one. runner: what computes; `auto` compares torch and
-    ONNX Runtime at start. onnx_providers: names with commas, the preferred first. threads: of one
-    operation on the CPU; None takes all cores but one. shutdown_timeout: how long a stopping
-    server waits for its last answers, in seconds.
-    hang_seconds: after which a batch that has not ended is given up, and asked again once.
-    shadow: share of the texts that the TA is asked too, when nobody waits, 0 to 1.
-    log_format: `text` or `json`. log_requests: a line per request, never with its text.
-    price_per_hour: of the device, in any currency, for the metrics of cost.
-    api_keys, admin_keys: files of keys for those who ask and those who administer; without the
-    first everyone may ask, without the second nobody administers.
+    Raises NestlingError that names field, value and limit.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    max_batch_tokens: int = 16384
-    max_batch_requests: int = 256
-    max_client_batch: int = 1024
-    max_queued_requests: int = 8192
-    max_queued_tokens: int = 2**20
-    fill_ms: float = 2.0
-    target_delay_ms: float = 250.0
-    max_body_bytes: int = 8 * 2**20
-    device: str = "auto"
-    dtype: str = "float32"
-    runner: str = "torch"
-    onnx_providers: str = "CPUExecutionProvider"
-    threads: int | None = None
-    shutdown_timeout: int = 30
-    hang_seconds: float = 60.0
-    shadow: float = 0.0
-    log_format: str = "text"
-    log_requests: bool = False
-    price_per_hour: float = 0.0
-    api_keys: Path | None = None
-    admin_keys: Path | None = None
+    host: str = option("127.0.0.1", "Address to listen on.")
+    port: int = option(8000, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    device: str = option("auto", "cpu, cuda, cuda:N; auto is a GPU if there is one.")
+    dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "To compute in.")
+    runner: Literal["auto", "torch", "onnx", "onnx-int8"] = option("torch", "What computes.")
+    onnx_providers: str = option(
+        "CPUExecutionProvider",
+        "ONNX Runtime's execution providers, the preferred first, with commas.",
+    )
+    threads: int | None = option(
+        None, "CPU threads of one operation; else all cores but one.", low=1
+    )
+    max_batch_tokens: int = option(16384, "Tokens of one batch.", low=1)
+    max_batch_requests: int = option(256, "Texts of one batch.", low=1)
+    max_client_batch: int = option(1024, "Texts of one request.", low=1)
+    max_queued_requests: int = option(
+        8192, "Texts accepted and not yet answered; beyond, 429.", low=1
+    )
+    max_queued_tokens: int = option(2**20, "Tokens of those texts; beyond, 429.", low=1)
+    fill_ms: float = option(
+        2.0,
+        "Age of the oldest text at which a batch that is not full leaves, while the engine is "
+        "busy.",
+        low=0,
+    )
+    target_delay_ms: float = option(
+        250.0, "Predicted wait from which cascades are shortened; 0 never.", low=0
+    )
+    max_body_bytes: int = option(8 * 2**20, "Bytes of a request's body.", low=1)
+    shutdown_timeout: int = option(
+        30, "Seconds that a stopping server waits for its last answers.", low=0
+    )
+    hang_seconds: float = option(
+        60.0,
+        "Seconds after which a batch that has not ended is given up, and asked again once.",
+        low=0,
+    )
+    shadow: float = option(
+        0.0, "Share of the texts that the TA is asked too, when nobody waits.", low=0, high=1
+    )
+    log_format: Literal["text", "json"] = option("text", "Form of the log on stderr.")
+    log_requests: bool = option(False, "Log a line per request, never with its text.")
+    price_per_hour: float = option(
+        0.0, "Of the device, in any currency, for the metrics of cost.", low=0
+    )
+    api_keys: Path | None = option(
+        None, "File of keys (nestling key); without it everyone may ask."
+    )
+    admin_keys: Path | None = option(None, "File of keys for /admin; without it that is off.")
 
     def __post_init__(self) -> None:
-        for field, low in _SMALLEST.items():
-            if getattr(self, field) < low:
-                raise NestlingError(f"{field}: {getattr(self, field)} is below {low}")
-        if self.dtype not in DTYPES:
-            raise NestlingError(f"dtype: {self.dtype!r} is none of {', '.join(DTYPES)}")
-        if self.runner not in RUNNERS:
-            raise NestlingError(f"runner: {self.runner!r} is none of {', '.join(RUNNERS)}")
+        for declared in options_of(Settings):
+            declared.check(getattr(self, declared.name))
         if self.runner.startswith("onnx") and self.dtype != "float32":
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"
             )
-        if not 0 <= self.shadow <= 1:
-            raise NestlingError(f"shadow: {self.shadow} is not between 0 and 1")
-        if self.log_format not in LOG_FORMATS:
-            raise NestlingError(
-                f"log_format: {self.log_format!r} is none of {', '.join(LOG_FORMATS)}"
-            )
-        if self.port > 65535:
-            raise NestlingError(f"port: {self.port} is above 65535")
-        if self.threads is not None and self.threads < 1:
-            raise NestlingError(f"threads: {self.threads} is below 1")
         if self.max_client_batch > self.max_queued_requests:
             raise NestlingError(
                 f"max_client_batch: {self.max_client_batch} texts of one request would never fit "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 from nestling.server.errors import STATUS, Reason
+from nestling.server.option import options_of
 from nestling.server.settings import Settings
 
 from .serving import Server
@@ -13,17 +13,22 @@ from .serving import Server
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
 
 
-def test_every_setting_with_its_variable_and_default() -> None:
+def test_every_setting_with_its_variable_default_and_meaning() -> None:
     section = OPERATING.split("## ")[1]
-    rows = {row.split("`")[1]: row for row in section.splitlines() if row.startswith("| `--")}
-    assert set(rows) == {f"--{field.name.replace('_', '-')}" for field in fields(Settings)}
-    for field in fields(Settings):
-        row = rows[f"--{field.name.replace('_', '-')}"]
-        assert f"`NESTLING_{field.name.upper()}`" in row
-        if field.default is not None:
-            number = isinstance(field.default, int | float)
-            shown = f"{field.default:g}" if number and "." in str(field.default) else field.default
-            assert f"| `{shown}` |" in row
+    rows = [row.split(" | ") for row in section.splitlines() if row.startswith("| `--")]
+    expected = []
+    for option in options_of(Settings):
+        default = option.default
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        cell = "none" if default is None else f"`{shown}`"
+        expected.append([f"| `{option.flag}`", f"`{option.variable}`", cell, option.meaning])
+    assert [row[:3] for row in rows] == [row[:3] for row in expected]
+    assert [plain(row[3]) for row in rows] == [plain(row[3]) for row in expected]
+
+
+def plain(meaning: str) -> str:
+    """Without marks, and without what makes it a sentence."""
+    return meaning.replace("`", "").rstrip(" |.").lower()
 
 
 def test_every_metric(server: Server) -> None:

@@ -7,10 +7,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
 
 from nestling.models.errors import NestlingError
+from nestling.server.cli.flags import with_settings
+from nestling.server.option import options_of
 from nestling.server.settings import Settings
 
 from .serving import NESTLING, serve
@@ -56,6 +60,8 @@ def test_a_taken_port_is_said_in_one_line(checkpoint_dir: Path) -> None:
         ({"port": 65536}, "port: 65536 is above 65535"),
         ({"max_batch_tokens": 0}, "max_batch_tokens: 0 is below 1"),
         ({"threads": 0}, "threads: 0 is below 1"),
+        ({"shadow": 1.5}, "shadow: 1.5 is above 1"),
+        ({"shadow": float("nan")}, "shadow: nan is below 0"),
         ({"dtype": "int8"}, "dtype: 'int8' is none of float32, bfloat16, float16"),
         ({"max_queued_requests": 10}, "max_client_batch: 1024 texts of one request would never"),
     ],
@@ -63,6 +69,46 @@ def test_a_taken_port_is_said_in_one_line(checkpoint_dir: Path) -> None:
 def test_settings_name_field_value_and_limit(settings: dict[str, int], message: str) -> None:
     with pytest.raises(NestlingError, match=message):
         Settings(**settings)  # type: ignore[arg-type]
+
+
+def test_flags_and_variables_are_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, Settings]] = []
+    app = typer.Typer()
+
+    @app.command()
+    @with_settings
+    def command(folder: Annotated[str, typer.Argument()], settings: Settings) -> None:
+        seen.append((folder, settings))
+
+    monkeypatch.setenv("NESTLING_PORT", "1")
+    monkeypatch.setenv("NESTLING_FILL_MS", "3.5")
+    app(["DIR"], standalone_mode=False)
+    app(
+        ["DIR", "--port", "2", "--threads", "3", "--dtype", "bfloat16", "--log-requests"],
+        standalone_mode=False,
+    )
+    assert seen == [
+        ("DIR", Settings(port=1, fill_ms=3.5)),
+        ("DIR", Settings(port=2, fill_ms=3.5, threads=3, dtype="bfloat16", log_requests=True)),
+    ]
+
+
+def test_a_wrong_flag_or_variable_is_said_in_one_line() -> None:
+    assert fail("--shadow", "2") == "nestling: shadow: 2.0 is above 1"
+    expected = "nestling: runner: 'jax' is none of auto, torch, onnx, onnx-int8"
+    assert fail(NESTLING_RUNNER="jax") == expected
+
+
+def test_help_names_every_setting_and_waits_for_no_heavy_import() -> None:
+    code = (
+        "import sys, nestling.server.cli as cli;"
+        "cli.app(['serve', '--help'], standalone_mode=False);"
+        "assert not {'torch', 'numpy', 'fastapi', 'uvicorn'} & sys.modules.keys()"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for option in options_of(Settings):
+        assert f"  {option.flag} " in shown.stdout
+        assert option.variable in shown.stdout
 
 
 def test_serving_imports_nothing_of_training() -> None:

@@ -1,0 +1,46 @@
+"""The settings of the server as flags of a command."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from ..option import Option, options_of
+from ..settings import Settings
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with a flag for each setting, in place of its parameter `settings`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
+    options = options_of(Settings)
+
+    @wraps(command)
+    def with_flags(*arguments: Any, **values: Any) -> None:
+        given = {option.name: values.pop(option.name) for option in options}
+        command(*arguments, **values, settings=Settings(**given))
+
+    flags = [_flag(option) for option in options]
+    with_flags.__signature__ = signature.replace(  # type: ignore[attr-defined]  # inspect reads it
+        parameters=[*own, *flags]
+    )
+    return with_flags
+
+
+def _flag(option: Option) -> inspect.Parameter:
+    declared = typer.Option(
+        option.flag,  # a boolean would get a second one, that denies it
+        help=option.meaning,
+        envvar=option.variable,
+    )
+    kind = str if option.choices else option.kind  # Settings says itself what is no choice
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[kind, declared],
+    )
