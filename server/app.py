@@ -6,12 +6,12 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -47,7 +47,9 @@ def create_app(
 
     load: a backend for a reload: of the checkpoint at a path, or again of that given at start.
     """
-    routers = (*PROTOCOLS, models.router, admin.router, health.router)
+    routers = [*PROTOCOLS, models.router, admin.router, health.router]
+    if settings.metrics_port is None:
+        routers.append(health.metrics)
     routes = [route for router in routers for route in router.routes]
     measured = [route for route in routes if isinstance(route, MeasuredRoute)]
     metrics = Metrics(
@@ -72,6 +74,24 @@ def create_app(
                 loop.remove_signal_handler(signal.SIGHUP)
             await reloader.stop()
 
+    app = _with_routes(routers, lifespan)
+    app.state.reloader = reloader
+    app.state.draining = False
+    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
+    return Front(app, measured, keyring, settings.log_requests)
+
+
+def create_operations(front: Front) -> Front:
+    """What a port of its own serves of the same server, without keys: metrics and health."""
+    app = _with_routes([health.metrics, health.router])
+    app.state = front.app.state
+    return Front(app, [], Keyring(Keys({}), Keys({})), log_requests=False)
+
+
+def _with_routes(
+    routers: Iterable[APIRouter],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
     app = FastAPI(
         title="Nestling",
         summary="The smallest student that is sure answers.",
@@ -79,15 +99,15 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        exception_handlers={
+            404: _not_found,
+            405: _method_not_allowed,
+            Exception: _internal,
+        },
     )
-    app.state.reloader = reloader
     for router in routers:
         app.include_router(router)
-    app.add_exception_handler(404, _not_found)
-    app.add_exception_handler(405, _method_not_allowed)
-    app.add_exception_handler(Exception, _internal)
-    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
-    return Front(app, measured, keyring, settings.log_requests)
+    return app
 
 
 async def _reload(reloader: Reloader) -> None:

@@ -1,71 +1,96 @@
-"""From settings to a listening process, and to its end without a lost answer."""
+"""From an application to a process that answers, and to its end without a lost answer."""
 
 from __future__ import annotations
 
 import signal
 import socket
 from collections.abc import Callable
+from threading import Thread
 
 import uvicorn
-from starlette.types import ASGIApp
 
-from ..models.errors import NestlingError
+from .api.front import Front
+from .app import create_operations
+from .listeners import Listeners
 from .settings import Settings
 
 
-def bind(settings: Settings) -> socket.socket:
-    """Take the address, so that a taken one is known before anything is loaded.
-
-    It listens only when the server is ready. Raises NestlingError.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        address = f"{settings.host}:{settings.port}"
-        raise NestlingError(f"cannot listen on {address}: {error.strerror}") from error
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """Where a browser on this machine finds it."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def run(
-    app: ASGIApp, settings: Settings, listener: socket.socket, announce: Callable[[], None]
+    front: Front, settings: Settings, listeners: Listeners, announce: Callable[[], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish every accepted request.
 
     announce: called once requests are answered.
     """
-    config = uvicorn.Config(
-        app,
+    # uvicorn raises the signal that stopped it once more after its work is done; that would end
+    # an orderly stop with the status of a killed process.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    operations = None
+    if listeners.metrics is not None:
+        operations = _Operations(create_operations(front), listeners.metrics)
+    server = _Server(front, settings.shutdown_timeout, operations, announce)
+    try:
+        server.run(sockets=[listeners.main])
+    finally:
+        if operations:
+            operations.stop()
+
+
+def _config(front: Front, shutdown_timeout: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        front,
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing here asks who the client is
-        timeout_graceful_shutdown=settings.shutdown_timeout,
+        timeout_graceful_shutdown=shutdown_timeout,
     )
-    # uvicorn raises the signal that stopped it once more after its work is done; that would end
-    # an orderly stop with the status of a killed process.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    _Server(config, announce).run(sockets=[listener])
+
+
+class _Operations:
+    """A port of its own for metrics and health, in a thread of its own.
+
+    So it answers while the event loop of the others has its hands full, and until the last of their
+    requests has ended.
+    """
+
+    def __init__(self, front: Front, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = uvicorn.Server(_config(front, shutdown_timeout=1))
+        self._thread = Thread(
+            target=self._server.run, args=([listener],), name="operations", daemon=True
+        )
+
+    def start(self) -> None:
+        self._listener.listen()  # from here on nobody is refused, though the thread may be late
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
+    def __init__(
+        self,
+        front: Front,
+        shutdown_timeout: int,
+        operations: _Operations | None,
+        announce: Callable[[], None],
+    ) -> None:
+        super().__init__(_config(front, shutdown_timeout))
+        self._front, self._operations, self._announce = front, operations, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            if self._operations:
+                self._operations.start()
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._front.app.state.draining = True
+        await super().shutdown(sockets)

@@ -20,6 +20,12 @@ class Settings:
 
     host: str = option("127.0.0.1", "Address to listen on.")
     port: int = option(8000, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    metrics_port: int | None = option(
+        None,
+        "Port of its own for /metrics and /health, which needs no keys; 0 takes a free one.",
+        low=0,
+        high=65535,
+    )
     device: str = option("auto", "cpu, cuda, cuda:N; auto is a GPU if there is one.")
     dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "To compute in.")
     runner: Literal["auto", "torch", "onnx", "onnx-int8"] = option("torch", "What computes.")
@@ -71,6 +77,8 @@ class Settings:
     def __post_init__(self) -> None:
         for declared in options_of(Settings):
             declared.check(getattr(self, declared.name))
+        if self.metrics_port and self.metrics_port == self.port:
+            raise NestlingError(f"metrics_port: {self.metrics_port} is the value of port too")
         if self.runner.startswith("onnx") and self.dtype != "float32":
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from ..errors import Reason, RequestError
 from ..keys import Keys
 
-OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
-"""What probes and scrapers read, and the documentation."""
+OPEN = ("/health", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json")
+"""What probes read, and the documentation, which is the same everywhere. Metrics are not here: they
+tell whoever reads them how much is asked, of what, and what it costs."""
 ADMIN = "/admin/"
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from ..errors import Reason
 from .forms import OPEN_INFERENCE
+from .health import is_ready
 from .oip import OUTPUTS, VERSION, served_model
 from .oip_inputs import DATATYPES
 from .oip_schema import IndexEntry, ModelMetadata, ServerMetadata
@@ -54,29 +55,6 @@ async def server_metadata(request: Request) -> Response:
 
 
 @router.get(
-    "/v2/health/live",
-    summary="Whether the server runs",
-    response_model=None,
-    responses={200: json_shown({"live": True})},
-)
-async def live(request: Request) -> Response:
-    """200 as soon as there is somebody to ask."""
-    return json_response({"live": True})
-
-
-@router.get(
-    "/v2/health/ready",
-    summary="Whether texts are answered",
-    response_model=None,
-    responses={200: json_shown({"ready": True}), 503: json_shown({"ready": False})},
-)
-async def ready(request: Request) -> Response:
-    """200 from the end of the warm-up on."""
-    answering = service_of(request).ready
-    return json_response({"ready": answering}, 200 if answering else 503)
-
-
-@router.get(
     "/v2/models/{model}/ready",
     summary="Whether a model answers",
     response_model=None,
@@ -92,7 +70,7 @@ async def ready(request: Request) -> Response:
 )
 async def model_ready(request: Request) -> Response:
     """All models answer from the same engine."""
-    model, answering = served_model(request), service_of(request).ready
+    model, answering = served_model(request), is_ready(request)
     return json_response({"name": model, "ready": answering}, 200 if answering else 503)
 
 

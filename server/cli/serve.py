@@ -38,29 +38,33 @@ def serve(
 def start(name: str | None, settings: Settings) -> None:
     """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
     from ..engine.worker.launch import Launched
-    from ..run import bind, run, url_of
+    from ..listeners import bind, url_of
     from ..telemetry.requests import configure_logging
 
     configure_logging(settings.log_format)
     title, path = Path(name or SHIPPED).resolve().name, _locate(name)
-    with bind(settings) as listener:
+    with bind(settings) as listeners:
         launched = Launched.now()
         from ..app import create_app  # which takes as long as the worker's own imports
         from ..engine.worker.process import Worker
+        from ..run import run
 
         worker = Worker(path, settings, launched)
         worker.ready()
         where = worker.device if worker.runner == "torch" else f"{worker.device}, {worker.runner}"
 
         def announce() -> None:
-            print(_greeting(title, worker.manifest, url_of(listener), where), flush=True)
+            url = url_of(listeners.main)
+            print(_greeting(title, worker.manifest, url, where), flush=True)
+            if listeners.metrics:
+                print(f"Metrics: {url_of(listeners.metrics)}/metrics", flush=True)
 
         def load(another: Path | None) -> Worker:
             fresh = Worker(another or path, settings)
             fresh.ready()
             return fresh
 
-        run(create_app(worker, settings, load), settings, listener, announce)
+        run(create_app(worker, settings, load), settings, listeners, announce)
 
 
 def _locate(name: str | None) -> Path:

@@ -69,6 +69,14 @@ def server(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield running
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """The stub's batches run while this file exists."""
+    path = tmp_path / "gate"
+    path.touch()
+    return path
+
+
 def _median_gap(checkpoint: Checkpoint, student: str, texts: list[str]) -> float:
     decisions = Predictor(checkpoint, student).predict(texts)
     confidences = sorted({decision.answer.confidence for decision in decisions})

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,12 +27,21 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=stderr, text=True
             )
-        assert self.process.stdout
-        self.greeting = self.process.stdout.readline()
-        found = re.search(r"http://\S+:\d+", self.greeting)
-        assert found, f"no greeting, but {self.greeting!r}; {self.log}"
-        self.url = found[0]
+        self.greeting, self.url = self._next_url()
         self.client = httpx.Client(base_url=self.url, timeout=60)
+
+    @cached_property
+    def metrics_url(self) -> str:
+        """Of the port of its own, if it was told to have one."""
+        return next(url for line, url in iter(self._next_url, None) if line.startswith("Metrics"))
+
+    def _next_url(self) -> tuple[str, str]:
+        """The next line of its output that names one, and the URL up to its port."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if found := re.search(r"http://\S+:\d+", line):
+                return line, found[0]
+        raise AssertionError(f"no greeting; {self.log}")
 
     @property
     def log(self) -> str:
@@ -44,9 +54,9 @@ class Server:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self, url: str = "") -> dict[str, float]:
         """All series by name with labels, as they stand in the exposition."""
-        text = self.client.get("/metrics").text
+        text = self.client.get(f"{url}/metrics").text
         return {
             _series(sample.name, sample.labels): sample.value
             for family in text_string_to_metric_families(text)

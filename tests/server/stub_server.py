@@ -1,6 +1,7 @@
 """The server with a backend that waits for a file before it answers, for tests of what waits.
 
-Usage: stub_server.py CHECKPOINT GATE [MAX_QUEUED]. Batches run only while the file GATE exists.
+Usage: stub_server.py CHECKPOINT GATE [MAX_QUEUED] [METRICS_PORT]. Batches run only while the file
+GATE exists.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from nestling.models import load_checkpoint
 from nestling.models.step import Questions, Verdicts
 from nestling.server.app import create_app
 from nestling.server.engine.local import LocalBackend
-from nestling.server.run import bind, run, url_of
+from nestling.server.listeners import bind, url_of
+from nestling.server.run import run
 from nestling.server.settings import Settings
 
 
-def main(checkpoint: str, gate: str, max_queued: str = "100") -> None:
+def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str = "") -> None:
     torch.set_num_threads(1)
     settings = Settings(
-        port=0, max_client_batch=4, max_batch_requests=4, max_queued_requests=int(max_queued)
+        port=0,
+        metrics_port=int(metrics_port) if metrics_port else None,
+        max_client_batch=4,
+        max_batch_requests=4,
+        max_queued_requests=int(max_queued),
     )
 
     class Patient(LocalBackend):
@@ -34,9 +40,14 @@ def main(checkpoint: str, gate: str, max_queued: str = "100") -> None:
     def load(_: Path | None) -> Patient:
         return Patient(load_checkpoint(checkpoint))
 
-    with bind(settings) as listener:
-        app = create_app(load(None), settings, load)
-        run(app, settings, listener, lambda: print(url_of(listener), flush=True))
+    with bind(settings) as listeners:
+
+        def announce() -> None:
+            print(url_of(listeners.main), flush=True)
+            if listeners.metrics:
+                print(f"Metrics: {url_of(listeners.metrics)}", flush=True)
+
+        run(create_app(load(None), settings, load), settings, listeners, announce)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,17 @@ def test_who_may_do_what(
         assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("path", ["/health", "/metrics", "/openapi.json"])
-def test_probes_need_no_key(guarded: Server, path: str) -> None:
-    assert guarded.client.get(path).status_code == 200
+PUBLIC = {"/health", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"}
+
+
+def test_only_probes_and_documentation_are_public(guarded: Server) -> None:
+    paths = guarded.client.get("/openapi.json").json()["paths"]
+    for path in {*paths, "/docs", "/openapi.json", "/nothing"}:
+        method = "POST" if "post" in paths.get(path, {}) else "GET"
+        status = guarded.client.request(method, path).status_code
+        assert status == (200 if path in PUBLIC else 401), path
+    key = {"Authorization": f"Bearer {USER[0]}"}
+    assert guarded.client.get("/metrics", headers=key).status_code == 200
 
 
 def test_nobody_administers_without_keys(server: Server) -> None:

@@ -14,14 +14,6 @@ from .serving import STUB, Server
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """The stub's batches run while this file exists."""
-    path = tmp_path / "gate"
-    path.touch()
-    return path
-
-
-@pytest.fixture
 def stub(calibrated_dir: Path, gate: Path, tmp_path: Path) -> Iterator[Server]:
     with Server([*STUB, str(calibrated_dir), str(gate), "12"], tmp_path / "log") as running:
         try:
