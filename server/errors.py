@@ -31,6 +31,7 @@ class Reason(StrEnum):
     UNKNOWN_MODEL = "unknown_model"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
     BODY_TOO_LARGE = "body_too_large"
     OVERLOADED = "overloaded"
     DEADLINE = "deadline"
@@ -57,6 +58,7 @@ STATUS = {
     Reason.UNKNOWN_MODEL: 404,
     Reason.NOT_FOUND: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
+    Reason.REQUEST_TIMEOUT: 408,
     Reason.BODY_TOO_LARGE: 413,
     Reason.OVERLOADED: 429,
     Reason.UNAUTHORISED: 401,

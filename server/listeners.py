@@ -1,4 +1,4 @@
-"""The addresses that a server listens on. Light to import: they are taken before all else is loaded."""
+"""The addresses that a server listens on: taken first, so this is light to import."""
 
 from __future__ import annotations
 

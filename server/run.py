@@ -11,6 +11,7 @@ import uvicorn
 
 from .api.front import Front
 from .app import create_operations
+from .connection import Config
 from .listeners import Listeners
 from .settings import Settings
 
@@ -28,25 +29,13 @@ def run(
         signal.signal(number, lambda *_: None)
     operations = None
     if listeners.metrics is not None:
-        operations = _Operations(create_operations(front), listeners.metrics)
-    server = _Server(front, settings.shutdown_timeout, operations, announce)
+        operations = _Operations(create_operations(front), settings, listeners.metrics)
+    server = _Server(front, settings, operations, announce)
     try:
         server.run(sockets=[listeners.main])
     finally:
         if operations:
             operations.stop()
-
-
-def _config(front: Front, shutdown_timeout: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        front,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nothing here asks who the client is
-        timeout_graceful_shutdown=shutdown_timeout,
-    )
 
 
 class _Operations:
@@ -56,9 +45,9 @@ class _Operations:
     requests has ended.
     """
 
-    def __init__(self, front: Front, listener: socket.socket) -> None:
+    def __init__(self, front: Front, settings: Settings, listener: socket.socket) -> None:
         self._listener = listener
-        self._server = uvicorn.Server(_config(front, shutdown_timeout=1))
+        self._server = uvicorn.Server(Config(front, settings, shutdown_timeout=1))
         self._thread = Thread(
             target=self._server.run, args=([listener],), name="operations", daemon=True
         )
@@ -77,11 +66,11 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         front: Front,
-        shutdown_timeout: int,
+        settings: Settings,
         operations: _Operations | None,
         announce: Callable[[], None],
     ) -> None:
-        super().__init__(_config(front, shutdown_timeout))
+        super().__init__(Config(front, settings, settings.shutdown_timeout))
         self._front, self._operations, self._announce = front, operations, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

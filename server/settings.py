@@ -53,6 +53,11 @@ class Settings:
         250.0, "Predicted wait from which cascades are shortened; 0 never.", low=0
     )
     max_body_bytes: int = option(8 * 2**20, "Bytes of a request's body.", low=1)
+    header_timeout: int = option(
+        10, "Seconds until a request's headers are complete; beyond, 408.", low=1
+    )
+    body_timeout: int = option(30, "Seconds until its body is complete; beyond, 408.", low=1)
+    idle_timeout: int = option(75, "Seconds that a connection may wait between requests.", low=1)
     shutdown_timeout: int = option(
         30, "Seconds that a stopping server waits for its last answers.", low=0
     )

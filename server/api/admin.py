@@ -25,6 +25,7 @@ router = APIRouter(route_class=MeasuredRoute)
         Reason.INVALID_JSON,
         Reason.WRONG_TYPE,
         Reason.UNKNOWN_FIELD,
+        Reason.REQUEST_TIMEOUT,
         Reason.BODY_TOO_LARGE,
         Reason.UNAUTHORISED,
         Reason.FORBIDDEN,

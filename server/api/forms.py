@@ -20,6 +20,7 @@ ANSWERING = (
     Reason.OUT_OF_RANGE,
     Reason.UNMEETABLE,
     Reason.UNKNOWN_MODEL,
+    Reason.REQUEST_TIMEOUT,
     Reason.BODY_TOO_LARGE,
     Reason.OVERLOADED,
     Reason.UNAUTHORISED,

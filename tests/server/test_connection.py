@@ -1,0 +1,147 @@
+"""Slow and idle clients, byte by byte, and a healthy one beside them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .serving import Server, serve
+
+BODY = b'{"inputs": "book a table"}'
+
+
+def head(path: str, length: int = len(BODY)) -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def strict(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One second for everything."""
+    flags = [
+        *("--header-timeout", "1", "--body-timeout", "1", "--idle-timeout", "1"),
+        *("--metrics-port", "0"),
+    ]
+    with serve(calibrated_dir, tmp_path_factory.mktemp("strict") / "log", *flags) as running:
+        yield running
+        assert running.log == ""
+
+
+class Client:
+    """A connection to the server's main port, or to its other."""
+
+    def __init__(self, url: str) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        self._file = self.socket.makefile("rb")
+
+    def send(self, data: bytes) -> Client:
+        self.socket.sendall(data)
+        return self
+
+    def answer(self) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and body of the next answer."""
+        status = int(self._file.readline().split()[1])
+        lines = iter(self._file.readline, b"\r\n")
+        headers = dict(line.decode().lower().strip().split(": ", 1) for line in lines)
+        return status, headers, json.loads(self._file.read(int(headers["content-length"])))
+
+    def rest(self) -> bytes:
+        """What comes until the server ends the connection."""
+        return self._file.read()
+
+    def closed(self) -> bool:
+        """Whether the server ends the connection without another byte."""
+        return self.rest() == b""
+
+
+def timeouts(server: Server) -> float:
+    return server.metrics(server.metrics_url)["nestling_errors_total{reason=request_timeout}"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "part", "message"),
+    [
+        (b"POST /v1/cl", "headers", ["error", "message"]),
+        (b"POST /v1/classify HTTP/1.1\r\nHost: h", "headers", ["error", "message"]),
+        (b"POST /v1/embeddings HTTP/1.1\r\nHost: h", "headers", ["error", "message"]),
+        (b"POST /predict HTTP/1.1\r\n", "headers", ["error"]),
+        (head("/v1/classify"), "body", ["error", "message"]),
+        (head("/v1/classify") + BODY[:9], "body", ["error", "message"]),
+        (head("/v1/embeddings") + BODY[:9], "body", ["error", "message"]),
+        (head("/predict"), "body", ["error"]),
+        (head("/v2/models/auto/infer"), "body", ["error"]),
+        (head("/") + BODY[:9], "body", ["error"]),
+    ],
+)
+def test_who_is_late_is_told_in_the_form_of_the_protocol(
+    strict: Server, sent: bytes, part: str, message: list[str]
+) -> None:
+    before = timeouts(strict)
+    slow = Client(strict.url).send(sent)
+    assert strict.classify("play some music")["label"]  # a healthy client beside it
+    status, headers, body = slow.answer()
+    assert (status, headers["connection"]) == (408, "close")
+    for field in message:
+        body = body[field]
+    assert body == f"the request's {part} took longer than 1 s"
+    assert slow.closed()
+    assert timeouts(strict) == before + 1
+
+
+def test_a_body_that_drips_is_late_though_it_never_stops(strict: Server) -> None:
+    slow = Client(strict.url).send(head("/v1/classify", 10_000))
+    slow.socket.settimeout(0.1)
+    for _ in range(300):
+        slow.send(b" ")
+        try:
+            if slow.socket.recv(1, socket.MSG_PEEK):
+                break
+        except TimeoutError:
+            continue
+    slow.socket.settimeout(30)
+    status, _, body = slow.answer()
+    assert (status, body["error"]["type"], body["error"]["limit"]) == (408, "request_timeout", 1)
+
+
+def test_a_body_that_nobody_reads_does_not_hold_the_connection(strict: Server) -> None:
+    slow = Client(strict.url).send(head("/nothing", 10_000) + b" ")
+    assert slow.answer()[0] == 404
+    assert slow.send(b" ").closed()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n"])
+def test_a_connection_without_a_request_is_closed(strict: Server, sent: bytes) -> None:
+    assert Client(strict.url).send(sent).closed()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n"])
+def test_an_idle_connection_is_closed_after_an_answer(strict: Server, sent: bytes) -> None:
+    idle = Client(strict.url).send(head("/v1/classify") + BODY)
+    assert idle.answer()[0] == 200
+    assert idle.send(head("/v1/classify") + BODY).answer()[0] == 200
+    assert idle.send(sent).closed()
+
+
+def test_half_of_the_next_request_costs_no_answer(strict: Server) -> None:
+    eager = Client(strict.url).send(head("/v1/classify") + BODY + head("/v1/classify")[:20])
+    assert eager.answer()[0] == 200
+    assert b"200" not in eager.rest()
+
+
+def test_a_request_in_pieces_is_answered(strict: Server) -> None:
+    request = head("/v1/classify") + BODY
+    client = Client(strict.url)
+    for at in range(0, len(request), 16):
+        client.send(request[at : at + 16])
+    assert client.answer()[0] == 200
+
+
+def test_the_other_port_has_the_same_times(strict: Server) -> None:
+    slow = Client(strict.metrics_url).send(b"GET /met")
+    assert slow.answer()[0] == 408
+    assert slow.closed()
