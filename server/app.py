@@ -60,6 +60,11 @@ def create_app(
         return Service(backend, settings, metrics)
 
     reloader = Reloader(load, build, build(backend))
+    traces = None
+    if settings.otlp_endpoint:
+        from .telemetry.traces import Traces  # needs an extra
+
+        traces = Traces(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -73,12 +78,14 @@ def create_app(
             if main:
                 loop.remove_signal_handler(signal.SIGHUP)
             await reloader.stop()
+            if traces:
+                await asyncio.to_thread(traces.close)
 
     app = _with_routes(routers, lifespan)
     app.state.reloader = reloader
     app.state.draining = False
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
-    return Front(app, measured, keyring, settings.log_requests)
+    return Front(app, measured, keyring, settings.log_requests, traces)
 
 
 def create_operations(front: Front) -> Front:

@@ -71,6 +71,9 @@ class Settings:
     )
     log_format: Literal["text", "json"] = option("text", "Form of the log on stderr.")
     log_requests: bool = option(False, "Log a line per request, never with its text.")
+    otlp_endpoint: str | None = option(
+        None, "OpenTelemetry collector for traces, such as http://127.0.0.1:4318."
+    )
     price_per_hour: float = option(
         0.0, "Of the device, in any currency, for the metrics of cost.", low=0
     )
@@ -84,6 +87,8 @@ class Settings:
             declared.check(getattr(self, declared.name))
         if self.metrics_port and self.metrics_port == self.port:
             raise NestlingError(f"metrics_port: {self.metrics_port} is the value of port too")
+        if self.otlp_endpoint and not self.otlp_endpoint.startswith(("http://", "https://")):
+            raise NestlingError(f"otlp_endpoint: {self.otlp_endpoint!r} is no http or https URL")
         if self.runner.startswith("onnx") and self.dtype != "float32":
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"

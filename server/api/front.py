@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -22,19 +22,30 @@ from ..telemetry.requests import REQUEST_ID, id_of
 from .auth import Keyring
 from .route import MeasuredRoute, error_response, service_of
 
+if TYPE_CHECKING:
+    from ..telemetry.traces import Traces  # needs an extra
+
 log = logging.getLogger(__name__)
 
 
 class Front:
-    """The ASGI application. routes: those that answer texts. app: for all else."""
+    """The ASGI application. routes: those that answer texts. app: for all else.
+
+    traces: what is told of each request that has ended; None if nobody wants to know.
+    """
 
     def __init__(
-        self, app: FastAPI, routes: Sequence[MeasuredRoute], keyring: Keyring, log_requests: bool
+        self,
+        app: FastAPI,
+        routes: Sequence[MeasuredRoute],
+        keyring: Keyring,
+        log_requests: bool,
+        traces: Traces | None = None,
     ) -> None:
         self.app = app
         self._fixed = {route.path: route for route in routes if not route.param_convertors}
         self._others = [route for route in routes if route.param_convertors]
-        self._keyring, self._log_requests = keyring, log_requests
+        self._keyring, self._log_requests, self._traces = keyring, log_requests, traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,6 +65,8 @@ class Front:
         try:
             await self._answer(scope, receive, send_with_id)
         finally:
+            if self._traces:
+                self._traces.request(scope, status, perf_counter() - started)
             if self._log_requests:
                 milliseconds = 1e3 * (perf_counter() - started)
                 log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, milliseconds)
@@ -63,6 +76,7 @@ class Front:
         scope["app"] = self.app
         request = Request(scope, receive)
         route, parameters = self._find(scope["path"])
+        scope["route"] = route
         refused = self._refused(request, route)
         if refused is not None:
             await refused(scope, receive, send)

@@ -102,8 +102,9 @@ def _as_request_error(exception: Exception, path: str) -> RequestError:
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled if the client goes away. The body must be read.
 
-    Most answers come before a client can lose patience: only after PATIENCE is it watched. Raises
-    ClientDisconnect when it has gone.
+    Most answers come before a client can lose patience: only after PATIENCE is it watched. The
+    result is noted in `request.state.result`, for traces. Raises ClientDisconnect when the client
+    has gone.
     """
     loop, task = asyncio.get_running_loop(), cast("asyncio.Task[T]", asyncio.current_task())
     watch: asyncio.Task[None] | None = None
@@ -123,7 +124,8 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     timer = loop.call_later(PATIENCE, start)
     try:
-        return await work
+        result = request.state.result = await work
+        return result
     except asyncio.CancelledError:
         if gone:
             task.uncancel()
