@@ -42,8 +42,9 @@ def start(name: str | None, settings: Settings) -> None:
     from ..telemetry.requests import configure_logging
 
     configure_logging(settings.log_format)
-    title, path = Path(name or SHIPPED).resolve().name, _locate(name)
+    title = Path(name or SHIPPED).resolve().name
     with bind(settings) as listeners:
+        path = _locate(name)
         launched = Launched.now()
         from ..app import create_app  # which takes as long as the worker's own imports
         from ..engine.worker.process import Worker
