@@ -93,6 +93,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)
+        self.app = self._loaded_app  # or the connection would hold itself in memory
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
