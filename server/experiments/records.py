@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..errors import Reason, RequestError
+from .metrics import MEASURED
 
 LONGEST_NAME = 128
 """Characters of an id, a unit, an experiment, a variant."""
@@ -20,9 +21,8 @@ LARGEST = 1e12
 """Of an outcome's value: squares of such values still add up in float64 without overflow."""
 LABEL = "label"
 """The metric whose value is a string: what the answer should have been."""
-MEASURED = ("confidence", "cost", "error", "escalations", "flops", "latency", "relative_cost")
-"""Metrics that the server measures itself; no outcome may bear their names."""
 METRIC = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_NUMBERS = (int, float)
 _STORABLE = re.compile(r"[^\x00\ud800-\udfff]*")
 """PostgreSQL stores no NUL; nothing stores half of a surrogate pair."""
 
@@ -39,8 +39,8 @@ class Asked(NamedTuple):
 class Exposure:
     """A request met a variant. Raises RequestError that names field, value and limit.
 
-    request_id: by which outcomes find it. phase: counts the experiment's changes of shares,
-    from 1. unit: what was assigned. at: with time zone. latency_seconds: of
+    request_id: by which outcomes find it. phase: the stretch of the experiment, in which nobody
+    changes variant. unit: what was assigned. at: with time zone. latency_seconds: of
     the whole request. relative_cost, flops, escalations: summed over its texts; a text's cost is
     relative to the TA alone, and it escalates each time that it is passed on. cost: money. status:
     of HTTP; from 400 on it is an error. student, label, confidence: of the first text's answer;
@@ -51,7 +51,7 @@ class Exposure:
 
     request_id: str
     experiment: str
-    phase: int
+    phase: str
     variant: str
     unit: str
     at: datetime
@@ -72,7 +72,7 @@ class Exposure:
     covariate: float | None = None
 
     def __post_init__(self) -> None:
-        for field in ("request_id", "experiment", "variant", "unit"):
+        for field in ("request_id", "experiment", "phase", "variant", "unit"):
             _check_text(field, getattr(self, field), LONGEST_NAME)
         _check_time("at", self.at)
         for field, high in _RANGES:
@@ -86,7 +86,6 @@ class Exposure:
 
 
 _RANGES = (
-    ("phase", 1e6),
     ("texts", 1e6),
     ("latency_seconds", LARGEST),
     ("relative_cost", LARGEST),
@@ -183,7 +182,7 @@ def _check_text(field: str, value: Any, limit: int) -> None:
 
 
 def _check_number(field: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise RequestError(
             Reason.WRONG_TYPE, f"expected a number, got {type(value).__name__}", field
         )

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import sqrt
 
 from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, literal, select
 
-from ..records import LABEL, MEASURED
-from .moments import Joint, Measured, Moments
+from ..statistics.summary import Joint, Summary
 from .observations import (
+    ACCURACY,
     Scope,
     check_paired,
     counted,
     is_measured,
+    is_own,
     measured,
     outcome_value,
     per_unit,
@@ -25,6 +27,18 @@ from .observations import (
 from .schema import exposures, outcomes, time_of
 
 POINTS = 100
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric of one variant. units: of all that have it. covaried: where there is a covariate."""
+
+    units: Summary = Summary()
+    covaried: Joint = Joint()
+
+    def merge(self, other: Measured) -> Measured:
+        """Of both sets of units."""
+        return Measured(self.units.merge(other.units), self.covaried.merge(other.covaried))
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ class Point:
 class Paired:
     """Requests that both arms answered. disagreements: with two different labels.
 
-    units: y and x are the mean of a unit's requests under the first and the second arm. With the
+    units: outcome and covariate are the mean of a unit's requests under the first and the second arm. With the
     request as the unit and 0 or 1 as values, cross + n·ȳ·x̄ is the number of requests for which
     both are 1, hence McNemar's table.
     """
@@ -49,9 +63,14 @@ class Paired:
     units: Joint
 
 
-def moments(connection: Connection, scope: Scope, metric: str) -> dict[str, Measured]:
-    """By variant. Variants without a unit that has the metric are not there."""
-    parts = _by_bucket(connection, scope, metric, 0, None)
+def moments(
+    connection: Connection, scope: Scope, metric: str, above: float | None = None
+) -> dict[str, Measured]:
+    """By variant. Variants without a unit that has the metric are not there.
+
+    above: take the share of a unit's observations above this limit, in place of their mean.
+    """
+    parts = _sums(connection, per_unit(scope, metric, above), literal(0))
     return {variant: part for (_, variant), part in parts.items()}
 
 
@@ -70,13 +89,14 @@ def series(connection: Connection, scope: Scope, metric: str, points: int = POIN
     if begin is None:
         return []
     width = (end - begin) // points + 1
-    parts = _by_bucket(connection, scope, metric, begin, width)
+    units = per_unit(scope, metric)
+    parts = _sums(connection, units, (units.c.first - begin) // width)
     so_far: dict[str, Measured] = {}
     line = []
     for bucket in sorted({bucket for bucket, _ in parts}):
         for (other, variant), part in parts.items():
             if other == bucket:
-                so_far[variant] = so_far.get(variant, Measured()) + part
+                so_far[variant] = so_far.get(variant, Measured()).merge(part)
         line.append(Point(time_of(min(begin + (bucket + 1) * width, end)), dict(so_far)))
     return line
 
@@ -96,15 +116,15 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
     joined = a.join(b, and_(a.c.request_id == b.c.request_id, a.c.experiment == b.c.experiment))
     counts = select(func.count(), func.count(case((a.c.label != b.c.label, 1))))
     requests, disagreements = connection.execute(counts.select_from(joined).where(both)).one()
-    if metric in MEASURED:
+    if is_own(metric):
         y, x = measured(a, metric), measured(b, metric)
         rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(joined)
         rows = rows.where(both, is_measured(a, metric), is_measured(b, metric))
     else:
-        y, x = outcome_value(a, LABEL), outcome_value(b, LABEL)
+        y, x = outcome_value(a, ACCURACY), outcome_value(b, ACCURACY)
         labelled = joined.join(outcomes, outcomes.c.request_id == a.c.request_id)
         rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(labelled)
-        rows = rows.where(both, counted(scope, LABEL))
+        rows = rows.where(both, counted(scope, ACCURACY))
     r = rows.subquery().c
     units = (
         select(
@@ -121,17 +141,6 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
 
 Parts = dict[tuple[int, str], Measured]
 """By bucket of time and variant."""
-
-
-def _by_bucket(
-    connection: Connection, scope: Scope, metric: str, begin: int, width: int | None
-) -> Parts:
-    """Units by the time of their first exposure. width: of a bucket, in microseconds; None is one
-    bucket for all.
-    """
-    units = per_unit(scope, metric)
-    bucket = literal(0) if width is None else (units.c.first - begin) // width
-    return _sums(connection, units, bucket)
 
 
 def _sums(connection: Connection, units: CTE, bucket: ColumnElement[int]) -> Parts:
@@ -169,14 +178,16 @@ def _sums(connection: Connection, units: CTE, bucket: ColumnElement[int]) -> Par
     for at, variant, mean_y, mean_x, n, sy, syy, n_x, syx, syyx, sx, sxx, sxy in found:
         covaried = Joint()
         if n_x:
-            covaried = Joint(
+            outcome, covariate = (
                 _corrected(n_x, mean_y, syx, syyx),
                 _corrected(n_x, mean_x, sx, sxx),
-                sxy - syx * sx / n_x,
             )
+            most = sqrt(outcome.m2) * sqrt(covariate.m2)  # which rounding may exceed
+            cross = max(-most, min(most, sxy - syx * sx / n_x))
+            covaried = Joint(outcome, covariate, cross)
         parts[at, variant] = Measured(_corrected(n, mean_y, sy, syy), covaried)
     return parts
 
 
-def _corrected(n: int, shift: float, deviations: float, squares: float) -> Moments:
-    return Moments(n, shift + deviations / n, max(0.0, squares - deviations * deviations / n))
+def _corrected(n: int, shift: float, deviations: float, squares: float) -> Summary:
+    return Summary(n, shift + deviations / n, max(0.0, squares - deviations * deviations / n))

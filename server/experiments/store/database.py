@@ -94,6 +94,7 @@ def _engine(url: URL) -> Engine:
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
                 "application_name": "nestling",
+                "client_encoding": "utf8",
                 "keepalives_idle": 10,
                 "tcp_user_timeout": 10_000,
             },

@@ -25,9 +25,12 @@ from sqlalchemy import (
 )
 
 from ...errors import Reason, RequestError
-from ..records import LABEL, MEASURED
+from ..metrics import MEASURED
+from ..records import LABEL
 from .schema import exposures, microseconds, outcomes
 
+ACCURACY = "accuracy"
+"""1 where a request's answer was the label that came for it, else 0."""
 FIRST_ERROR = 400
 """HTTP status from which a request counts as not answered."""
 
@@ -37,16 +40,16 @@ class Scope:
     """One phase of an experiment. deadline: outcomes received later do not count."""
 
     experiment: str
-    phase: int
+    phase: str
     deadline: datetime | None = None
 
 
 def crossed(scope: Scope) -> Select[tuple[str]]:
-    """Units that met two variants in this phase or an earlier one."""
+    """Units that met two variants in this phase."""
     e = exposures.c
     return (
         select(e.unit)
-        .where(e.experiment == scope.experiment, e.phase <= scope.phase, e.served)
+        .where(e.experiment == scope.experiment, e.phase == scope.phase, e.served)
         .group_by(e.unit)
         .having(func.min(e.variant) != func.max(e.variant))
     )
@@ -63,18 +66,19 @@ def served(scope: Scope) -> ColumnElement[bool]:
     )
 
 
-def per_unit(scope: Scope, metric: str) -> CTE:
-    """One row for each unit that has the metric: variant, unit, first, y and x.
+def per_unit(scope: Scope, metric: str, above: float | None = None) -> CTE:
+    """One row for each unit that has the metric: variant, first, y and x.
 
-    metric: `label` is 1 where the answer was right, else 0; one that the server measures; or any
-    other that outcomes brought, for a request or for a unit. first: its first exposure, in
-    microseconds. y: the mean of its observations. x: the covariate at its first exposure, or null.
+    metric: `accuracy`, by the labels that came; one that the server measures; or any other that
+    outcomes brought, for a request or for a unit. first: its first exposure, in microseconds. y:
+    the mean of its observations, or the share of them that are above a limit. x: the covariate at
+    its first exposure, or null.
 
     One pass, grouped by unit; a join of units SQLite would make row by row.
     """
     e = exposures.c
     exposed: FromClause = exposures
-    if metric in MEASURED:
+    if is_own(metric):
         value = case((is_measured(exposures, metric), measured(exposures, metric)))
     else:
         mine = and_(outcomes.c.request_id == e.request_id, counted(scope, metric))
@@ -93,14 +97,15 @@ def per_unit(scope: Scope, metric: str) -> CTE:
         .select_from(exposed)
         .where(served(scope))
     )
-    if metric != LABEL and metric not in MEASURED:
+    if metric not in MEASURED:
         observed = union_all(observed, _of_units(scope, metric))
     o = observed.subquery().c
+    value_of = o.value if above is None else case((o.value > above, 1.0), (o.value <= above, 0.0))
     return (
         select(
             func.min(o.variant).label("variant"),
             func.min(o.at).label("first"),
-            func.avg(o.value).label("y"),
+            func.avg(value_of).label("y"),
             func.max(case((o.place == 1, o.covariate))).label("x"),
         )
         .group_by(o.unit)
@@ -109,35 +114,40 @@ def per_unit(scope: Scope, metric: str) -> CTE:
     )
 
 
+def is_own(metric: str) -> bool:
+    """Whether the server measures it without an outcome."""
+    return metric in MEASURED and metric != ACCURACY
+
+
 def measured(table: FromClause, metric: str) -> ColumnElement[Any]:
     """A metric that the server measures, of one request."""
     c = table.c
-    if metric == "error":
+    if metric == "error_rate":
         return case((c.status >= FIRST_ERROR, 1.0), else_=0.0)
-    if metric == "latency":
-        return c.latency_seconds
+    if metric == "latency_ms":
+        return 1000 * c.latency_seconds
     if metric == "escalations":
-        return cast(c.escalations, Double) / case((c.texts > 0, c.texts), else_=1)
+        return cast(c.escalations, Double)
     return c[metric]
 
 
 def is_measured(table: FromClause, metric: str) -> ColumnElement[bool]:
     """Whether a request has a value: one that failed has an error and nothing else to compare."""
-    if metric == "error":
+    if metric == "error_rate":
         return literal(True)
     return and_(table.c.status < FIRST_ERROR, measured(table, metric).is_not(None))
 
 
 def outcome_value(table: FromClause, metric: str) -> ColumnElement[Any]:
     """The value of an outcome that is joined to an exposure in `table`."""
-    if metric == LABEL:
+    if metric == ACCURACY:
         return case((outcomes.c.label == table.c.label, 1.0), else_=0.0)
     return outcomes.c.number
 
 
 def counted(scope: Scope, metric: str) -> ColumnElement[bool]:
     """Outcomes of a metric that came in time."""
-    in_time = outcomes.c.metric == metric
+    in_time = outcomes.c.metric == (LABEL if metric == ACCURACY else metric)
     if scope.deadline is None:
         return in_time
     return and_(in_time, outcomes.c.received <= microseconds(scope.deadline))
@@ -145,11 +155,10 @@ def counted(scope: Scope, metric: str) -> ColumnElement[bool]:
 
 def check_paired(metric: str) -> None:
     """Raises RequestError for a metric that is not each arm's own."""
-    if metric != LABEL and metric not in MEASURED:
+    if metric not in MEASURED:
         raise RequestError(
             Reason.OUT_OF_RANGE,
-            f"{metric!r} is of the answer that was served; both arms have {LABEL}, "
-            f"{', '.join(MEASURED)}",
+            f"{metric!r} is of the answer that was served; both arms have {', '.join(MEASURED)}",
             "metric",
         )
 
@@ -165,7 +174,7 @@ def _of_units(scope: Scope, metric: str) -> Select[Any]:
         .subquery()
     )
     at = entered.c.at
-    by_phase: dict[str, Any] = {"partition_by": entered.c.unit, "order_by": entered.c.phase}
+    by_phase: dict[str, Any] = {"partition_by": entered.c.unit, "order_by": at}
     # The first phase also takes what came before: clocks of replicas differ.
     is_first = func.lag(at).over(**by_phase).is_(None)
     spans = select(

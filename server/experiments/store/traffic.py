@@ -109,6 +109,16 @@ def latencies(connection: Connection, scope: Scope) -> dict[str, Latency]:
     return {variant: Latency(*seconds) for variant, *seconds in found}
 
 
+def latency_at(connection: Connection, scope: Scope, variant: str, rank: int) -> float:
+    """The seconds of rank 1 and up among a variant's answered requests, in ascending order."""
+    e = exposures.c
+    mine = select(e.latency_seconds).where(
+        served(scope), e.status < FIRST_ERROR, e.variant == variant
+    )
+    one = mine.order_by(e.latency_seconds).offset(rank - 1).limit(1)
+    return float(connection.scalars(one).one())
+
+
 def arrivals(connection: Connection, scope: Scope) -> dict[str, Arrivals]:
     """By metric."""
     e, o = exposures.c, outcomes.c

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from time import monotonic, sleep
 from typing import TypeGuard
 
@@ -113,8 +114,7 @@ class Writer:
             count = min(self.batch, len(self._buffer))
             batch = [self._buffer[index] for index in range(count)]
             if batch:
-                # In one order everywhere: replicas that write the same rows do not deadlock.
-                self._write(sorted(batch, key=lambda e: (e.request_id, e.experiment, e.variant)))
+                self._write(batch)
             self._alarm()
 
     def _write(self, rows: Sequence[Exposure]) -> None:
@@ -145,9 +145,10 @@ class Writer:
     def _insert(self, rows: Sequence[Exposure]) -> None:
         self._writing_since = monotonic()
         try:
+            # In one order everywhere: replicas that write the same rows do not deadlock.
+            new = sorted(map(exposure_row, rows), key=itemgetter(*exposures.primary_key.c.keys()))
             with self._engine.begin() as connection:
-                new = insert_new(connection, exposures)
-                connection.execute(new, [exposure_row(row) for row in rows])
+                connection.execute(insert_new(connection, exposures), new)
         finally:
             self._writing_since = None
 

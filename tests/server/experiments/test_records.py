@@ -30,7 +30,7 @@ from .store.samples import BEGIN, exposure
         ({"metric": "label", "value": "\ud83d"}, "value: holds a NUL or half of a surrogate"),
         ({"metric": "Reward", "value": 1.0}, "metric: 'Reward' is not of the form"),
         ({"metric": "a" * 65, "value": 1.0}, "metric: .*is not of the form"),
-        ({"metric": "latency", "value": 1.0}, "metric: 'latency' is measured by the server"),
+        ({"metric": "latency_ms", "value": 1.0}, "metric: 'latency_ms' is measured by the server"),
         ({"metric": None, "value": 1.0}, "metric: expected a string, got NoneType"),
         ({"request_id": "r" * 129}, "request_id: 129 characters; the limit is 128"),
         ({"request_id": ""}, "request_id: an empty string"),

@@ -34,14 +34,15 @@ class Cluster:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._run("initdb", "--auth=scram-sha-256", "--username=nestling", f"--pwfile={password}")
+        options = ["--auth=scram-sha-256", "--username=nestling", f"--pwfile={password}"]
+        self._run("initdb", *options, "--encoding=UTF8", "--locale=C", "--no-sync")
         with (self._folder / "data" / "postgresql.conf").open("a") as file:
             file.write(
                 f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n"
                 f"unix_socket_directories = '{self._folder}'\n"
                 "fsync = off\nfull_page_writes = off\nshared_buffers = 32MB\n"
             )
-        self._databases = 0
+        self._schemas = 0
         self.start()
 
     def start(self) -> None:
@@ -52,21 +53,22 @@ class Cluster:
         """As a crash would: clients are cut off, nothing is flushed."""
         self._run("pg_ctl", "stop", "--mode=immediate", "--wait", "--silent")
 
-    def new_database(self) -> str:
-        """The URL of an empty one."""
-        self._databases += 1
-        name = f"nestling_{self._databases}"
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return self._url(name)
+    def new_schema(self) -> str:
+        """The URL of an empty schema, which is made and removed faster than a database is."""
+        self._schemas += 1
+        name = f"nestling_{self._schemas}"
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        return f"{self._url}?options=-csearch_path%3D{name}"
 
     def remove(self) -> None:
         """Stop it and delete its files."""
         self.kill()
         shutil.rmtree(self._folder)
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://nestling:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+    @property
+    def _url(self) -> str:
+        return f"postgresql://nestling:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._programs / program), "-D", f"{self._folder}/data"]

@@ -24,7 +24,7 @@ def exposure(number: int = 0, **fields: Any) -> Exposure:
     given: dict[str, Any] = {
         "request_id": f"request-{number}",
         "experiment": "colours",
-        "phase": 1,
+        "phase": "first",
         "variant": "red",
         "unit": f"unit-{number}",
         "at": BEGIN + timedelta(seconds=number),

@@ -113,7 +113,7 @@ def test_what_cannot_be_opened_says_why(
 
 
 def test_a_wrong_password_is_not_shown(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
-    url = cluster.new_database()
+    url = cluster.new_schema()
     with pytest.raises(StoreError, match="password authentication failed") as raised:
         open_database(url.replace(PASSWORD, "open-sesame"))
     assert "open-sesame" not in str(raised.value) + caplog.text

@@ -22,7 +22,7 @@ from .samples import BEGIN, count, exposure, receive, reward, write
 
 STORED, DUPLICATE, CONFLICT = Receipt.STORED, Receipt.DUPLICATE, Receipt.CONFLICT
 UNKNOWN, LATE = Receipt.UNKNOWN, Receipt.LATE
-SCOPE = Scope("colours", 1)
+SCOPE = Scope("colours", "first")
 
 
 def stored(engine: Engine) -> int:
@@ -83,10 +83,10 @@ def test_what_comes_after_the_deadline_is_kept_and_not_counted(engine: Engine) -
     assert receive(engine, [clicks], 11, **ended) == [LATE]
     assert receive(engine, [clicks], 12, **ended) == [DUPLICATE]
     with transaction(engine) as connection:
-        scope = Scope("colours", 1, ended["colours"])
+        scope = Scope("colours", "first", ended["colours"])
         assert moments(connection, scope, "reward")["red"].units.n == 1
         assert moments(connection, scope, "clicks") == {}
-        assert moments(connection, Scope("shapes", 1), "reward")["red"].units.n == 1
+        assert moments(connection, Scope("shapes", "first"), "reward")["red"].units.n == 1
         assert arrivals(connection, scope) == {"reward": Arrivals(1, 1), "clicks": Arrivals(0, 1)}
 
 
@@ -120,7 +120,7 @@ def test_a_clock_that_goes_backwards_makes_nothing_late(engine: Engine) -> None:
 
 
 def test_a_database_that_is_away_is_said_so(cluster: Cluster) -> None:
-    engine = open_database(cluster.new_database())
+    engine = open_database(cluster.new_schema())
     cluster.kill()
     try:
         with pytest.raises(StoreError, match=r"^store: postgresql.*refused"):

@@ -12,15 +12,21 @@ from sqlalchemy import Engine
 
 from nestling.server.errors import RequestError
 from nestling.server.experiments.records import Exposure, Outcome
-from nestling.server.experiments.store.comparison import Paired, moments, paired, series
+from nestling.server.experiments.statistics.summary import Joint, Summary
+from nestling.server.experiments.store.comparison import Measured, Paired, moments, paired, series
 from nestling.server.experiments.store.database import transaction
-from nestling.server.experiments.store.moments import Joint, Measured, Moments
 from nestling.server.experiments.store.observations import Scope
-from nestling.server.experiments.store.traffic import Latency, crossed_units, latencies, traffic
+from nestling.server.experiments.store.traffic import (
+    Latency,
+    crossed_units,
+    latencies,
+    latency_at,
+    traffic,
+)
 
 from .samples import BEGIN, exposure, receive, reward, write
 
-SCOPE = Scope("colours", 1)
+SCOPE = Scope("colours", "first")
 VARIANTS = ("red", "blue")
 
 
@@ -29,14 +35,14 @@ def joint(y: np.ndarray, x: np.ndarray) -> Joint:
     n = len(y)
     dy, dx = y - y.mean(), x - x.mean()
     return Joint(
-        Moments(n, y.mean(), (dy * dy).sum()),
-        Moments(n, x.mean(), (dx * dx).sum()),
+        Summary(n, y.mean(), (dy * dy).sum()),
+        Summary(n, x.mean(), (dx * dx).sum()),
         (dy * dx).sum(),
     )
 
 
 def close(
-    found: Measured | Joint | Moments, expected: Measured | Joint | Moments, scale: float = 1.0
+    found: Measured | Joint | Summary, expected: Measured | Joint | Summary, scale: float = 1.0
 ) -> None:
     """scale: of the values; their own rounding is a 1e-16th of it, that of their squares is not."""
     tolerance = 1e-9 + 1e-14 * scale
@@ -86,17 +92,20 @@ def expected(rows: list[Exposure], values: list[float], variant: str) -> Measure
     known = [unit for unit in means if covariates[unit] is not None]
     x = np.array([covariates[unit] for unit in known])
     covaried = joint(np.array([means[unit] for unit in known]), x)
-    return Measured(joint(y, y).y, covaried)
+    return Measured(joint(y, y).outcome, covaried)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e9])
 def test_moments_over_units_without_cancellation(engine: Engine, offset: float) -> None:
-    rows = stream(600, 80, offset=offset)
+    rows = stream(600, 80, offset=offset / 1000)
     write(engine, rows)
     rewards = [offset + float(value) for value in np.random.default_rng(1).normal(size=len(rows))]
     receive(engine, [reward(number, value) for number, value in enumerate(rewards)])
     with transaction(engine) as connection:
-        for metric, values in (("reward", rewards), ("latency", [r.latency_seconds for r in rows])):
+        for metric, values in (
+            ("reward", rewards),
+            ("latency_ms", [1000 * r.latency_seconds for r in rows]),
+        ):
             found = moments(connection, SCOPE, metric)
             assert found.keys() == set(VARIANTS)
             for variant in VARIANTS:
@@ -108,26 +117,28 @@ def test_the_label_is_what_the_answer_should_have_been(engine: Engine) -> None:
     labels = ["music", "money", "music"]  # nobody knows of the fourth
     receive(engine, [Outcome("label", x, request_id=f"request-{i}") for i, x in enumerate(labels)])
     with transaction(engine) as connection:
-        right = moments(connection, SCOPE, "label")["red"].units
-    close(right, Moments(3, 1 / 3, 2 / 3))
+        right = moments(connection, SCOPE, "accuracy")["red"].units
+    close(right, Summary(3, 1 / 3, 2 / 3))
 
 
 def test_what_the_server_measures_is_of_answered_requests(engine: Engine) -> None:
-    answered = exposure(0, texts=4, escalations=6, relative_cost=0.8, cost=0.01, flops=3e7)
+    answered = exposure(0, texts=4, escalations=6, relative_cost=0.8, cost=0.01)
     write(engine, [answered, exposure(1, status=503, latency_seconds=9.0, escalations=1)])
     with transaction(engine) as connection:
         means = {
             metric: moments(connection, SCOPE, metric)["red"].units
-            for metric in ("error", "latency", "escalations", "relative_cost", "cost", "flops")
+            for metric in ("error_rate", "latency_ms", "escalations", "relative_cost", "cost")
         }
-    assert {metric: m.n for metric, m in means.items()} == {**dict.fromkeys(means, 1), "error": 2}
+    assert {metric: m.n for metric, m in means.items()} == {
+        **dict.fromkeys(means, 1),
+        "error_rate": 2,
+    }
     assert {metric: m.mean for metric, m in means.items()} == {
-        "error": 0.5,
-        "latency": 0.01,
-        "escalations": 1.5,
+        "error_rate": 0.5,
+        "latency_ms": 10.0,
+        "escalations": 6.0,
         "relative_cost": 0.8,
         "cost": 0.01,
-        "flops": 3e7,
     }
 
 
@@ -135,7 +146,9 @@ def test_the_covariate_is_the_one_of_the_first_exposure(engine: Engine) -> None:
     later = {"unit": "ana", "covariate": 50.0}
     write(engine, [exposure(1, **later), exposure(0, unit="ana", covariate=2.0)])
     with transaction(engine) as connection:
-        assert moments(connection, SCOPE, "latency")["red"].covaried.x == Moments(1, 2.0, 0.0)
+        assert moments(connection, SCOPE, "latency_ms")["red"].covaried.covariate == Summary(
+            1, 2.0, 0.0
+        )
 
 
 def test_a_unit_in_two_variants_is_reported_and_left_out(engine: Engine) -> None:
@@ -145,8 +158,8 @@ def test_a_unit_in_two_variants_is_reported_and_left_out(engine: Engine) -> None
             exposure(0, unit="ana"),
             exposure(1, unit="ana", variant="blue"),
             exposure(2, unit="ben"),
-            exposure(3, unit="cy", phase=2, variant="blue"),
-            exposure(4, unit="ben", phase=2, variant="blue"),
+            exposure(3, unit="cy", phase="second", variant="blue"),
+            exposure(4, unit="ben", phase="second", variant="blue"),
             exposure(5, unit="dan", variant="blue"),
             # The other arm of a paired request is no crossing.
             exposure(6, unit="eve", paired=True),
@@ -158,17 +171,17 @@ def test_a_unit_in_two_variants_is_reported_and_left_out(engine: Engine) -> None
     with transaction(engine) as connection:
         assert crossed_units(connection, SCOPE) == 1
         assert {v: t.units for v, t in traffic(connection, SCOPE).items()} == {"red": 2, "blue": 1}
-        assert moments(connection, SCOPE, "latency")["red"].units.n == 2
+        assert moments(connection, SCOPE, "latency_ms")["red"].units.n == 2
         assert {v: m.units.n for v, m in moments(connection, SCOPE, "visits").items()} == {
             "blue": 1
         }
-        second = Scope("colours", 2)
-        assert crossed_units(connection, second) == 2
-        assert {v: t.units for v, t in traffic(connection, second).items()} == {"blue": 1}
+        second = Scope("colours", "second")
+        assert crossed_units(connection, second) == 0  # who is drawn anew has not crossed
+        assert {v: t.units for v, t in traffic(connection, second).items()} == {"blue": 2}
 
 
 def test_outcomes_of_a_unit_count_in_the_phase_that_it_was_in(engine: Engine) -> None:
-    write(engine, [exposure(0, unit="ana"), exposure(100, unit="ana", phase=2)])
+    write(engine, [exposure(0, unit="ana"), exposure(100, unit="ana", phase="second")])
     for seconds, visits in ((-5, 1.0), (50, 2.0), (100, 10.0), (1000, 20.0)):
         at = BEGIN + timedelta(seconds=seconds)
         one = Outcome("visits", visits, experiment="colours", unit="ana", at=at)
@@ -176,7 +189,7 @@ def test_outcomes_of_a_unit_count_in_the_phase_that_it_was_in(engine: Engine) ->
     with transaction(engine) as connection:
         means = [
             moments(connection, Scope("colours", phase), "visits")["red"].units.mean
-            for phase in (1, 2)
+            for phase in ("first", "second")
         ]
     assert means == [1.5, 15.0]
 
@@ -210,6 +223,7 @@ def test_traffic_and_latencies(engine: Engine) -> None:
             "red": Latency(0.1, 0.19, 0.198),
             "blue": Latency(0.01, 0.01, 0.01),
         }
+        assert [latency_at(connection, SCOPE, "red", rank) for rank in (1, 200)] == [0.001, 0.2]
 
 
 def test_a_series_narrows_to_the_whole(engine: Engine) -> None:
@@ -256,15 +270,27 @@ def test_both_arms_on_the_same_requests(engine: Engine) -> None:
     cost = np.array([np.mean([0.1 * (n % 7) for n in (u, u + 20, u + 40)]) for u in range(20)])
     disagreements = sum((n % 3 > 0) != (n % 4 > 0) for n in range(60))
     with transaction(engine) as connection:
-        accuracy = paired(connection, SCOPE, "label", ("red", "blue"))
+        accuracy = paired(connection, SCOPE, "accuracy", ("red", "blue"))
         costs = paired(connection, SCOPE, "relative_cost", ("red", "blue"))
-        nothing = paired(connection, SCOPE, "error", ("red", "green"))
+        nothing = paired(connection, SCOPE, "error_rate", ("red", "green"))
         with pytest.raises(RequestError, match="'reward' is of the answer that was served"):
             paired(connection, SCOPE, "reward", ("red", "blue"))
     assert (accuracy.requests, accuracy.disagreements) == (60, disagreements)
     close(accuracy.units, joint(per_unit[:, 0], per_unit[:, 1]))
     close(costs.units, joint(cost, np.ones(20)))
     assert nothing == Paired(0, 0, Joint())
+
+
+def test_the_share_of_a_units_requests_above_a_limit(engine: Engine) -> None:
+    seconds = {"ana": [0.1, 0.3], "ben": [0.2, 0.3, 0.4, 0.1], "cy": [0.2]}
+    times = [(unit, one) for unit, several in seconds.items() for one in several]
+    write(
+        engine,
+        [exposure(n, unit=unit, latency_seconds=one) for n, (unit, one) in enumerate(times)],
+    )
+    with transaction(engine) as connection:
+        above = moments(connection, SCOPE, "latency_ms", above=250)["red"].units
+    close(above, Summary(3, 1 / 3, 0.5 - 3 / 9))
 
 
 def test_nothing_is_known_of_an_experiment_that_nobody_met(engine: Engine) -> None:
@@ -274,15 +300,3 @@ def test_nothing_is_known_of_an_experiment_that_nobody_met(engine: Engine) -> No
         assert traffic(connection, SCOPE) == {}
         assert latencies(connection, SCOPE) == {}
         assert crossed_units(connection, SCOPE) == 0
-
-
-def test_parts_add_up_in_any_order() -> None:
-    rng = np.random.default_rng(5)
-    y, x = rng.normal(1e8, 1, 30), rng.normal(-3, 2, 30)
-    parts = [joint(y[cut], x[cut]) for cut in (slice(0, 7), slice(7, 8), slice(8, 30))]
-    total = Joint()
-    for part in (parts[2], Joint(), parts[0], parts[1]):
-        total += part
-    close(total, joint(y, x), 1e8)
-    assert total.y.variance == pytest.approx(y.var(ddof=1))
-    assert Moments(1, 2.0, 0.0).variance == 0.0

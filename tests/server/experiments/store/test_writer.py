@@ -62,7 +62,7 @@ def outage(request: pytest.FixtureRequest, engine: Engine) -> Outage:
 
 
 def test_what_is_added_arrives_whole(engine: Engine) -> None:
-    given = exposure(7, covariate=-1.5, paired=True, served=False, brownout=2)
+    given = exposure(7, unit="Zoë 🪺", covariate=-1.5, paired=True, served=False, brownout=2)
     write(engine, [given, exposure(8, student=None, label=None, confidence=None, status=504)])
     with transaction(engine) as connection:
         first, second = connection.execute(select(exposures).order_by(exposures.c.at))
@@ -145,11 +145,12 @@ def test_a_row_at_fault_does_not_take_its_batch_along(
     object.__setattr__(rows[0], "unit", None)  # what no Exposure lets through
     object.__setattr__(rows[41], "label", "half \ud800")
     object.__setattr__(rows[42], "texts", 2**70)
+    object.__setattr__(rows[43], "request_id", None)
     writer = Writer(engine)
     for row in rows:
         writer.add(row)
     assert writer.close(timeout=30) == 0
-    assert (writer.written, writer.dropped, count(engine)) == (97, 3, 97)
+    assert (writer.written, writer.dropped, count(engine)) == (96, 4, 96)
     assert writer.failing_since is None
     for number in (0, 41, 42):
         assert f"exposure 'request-{number}' is refused" in caplog.text
@@ -200,7 +201,7 @@ def test_a_database_that_hangs_holds_up_nobody(
 ) -> None:
     """A lock on the table, which PostgreSQL waits for without an end."""
     monkeypatch.setattr(writing, "STALLED_SECONDS", 0.1)
-    engine = open_database(cluster.new_database())
+    engine = open_database(cluster.new_schema())
     writer = Writer(engine)
     with transaction(engine) as connection:
         connection.execute(text("LOCK TABLE exposures IN ACCESS EXCLUSIVE MODE"))

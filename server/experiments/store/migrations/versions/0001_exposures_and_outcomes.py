@@ -13,7 +13,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.Text, primary_key=True),
         sa.Column("experiment", sa.Text, primary_key=True),
         sa.Column("variant", sa.Text, primary_key=True),
-        sa.Column("phase", sa.Integer, nullable=False),
+        sa.Column("phase", sa.Text, nullable=False),
         sa.Column("unit", sa.Text, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("texts", sa.Integer, nullable=False),
