@@ -6,7 +6,7 @@ for the mean of a part (Chan, Golub and LeVeque 1983, eq. 1.7).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import sqrt
 
@@ -33,8 +33,8 @@ POINTS = 100
 class Measured:
     """A metric of one variant. units: of all that have it. covaried: where there is a covariate."""
 
-    units: Summary = Summary()
-    covaried: Joint = Joint()
+    units: Summary = field(default_factory=Summary)
+    covaried: Joint = field(default_factory=Joint)
 
     def merge(self, other: Measured) -> Measured:
         """Of both sets of units."""
@@ -53,9 +53,9 @@ class Point:
 class Paired:
     """Requests that both arms answered. disagreements: with two different labels.
 
-    units: outcome and covariate are the mean of a unit's requests under the first and the second arm. With the
-    request as the unit and 0 or 1 as values, cross + n·ȳ·x̄ is the number of requests for which
-    both are 1, hence McNemar's table.
+    units: outcome is the mean of a unit's requests under the first arm, covariate under the second.
+    With the request as the unit and 0 or 1 as values, cross + n·ȳ·x̄ is the number of requests for
+    which both are 1, hence McNemar's table.
     """
 
     requests: int
@@ -178,10 +178,8 @@ def _sums(connection: Connection, units: CTE, bucket: ColumnElement[int]) -> Par
     for at, variant, mean_y, mean_x, n, sy, syy, n_x, syx, syyx, sx, sxx, sxy in found:
         covaried = Joint()
         if n_x:
-            outcome, covariate = (
-                _corrected(n_x, mean_y, syx, syyx),
-                _corrected(n_x, mean_x, sx, sxx),
-            )
+            outcome = _corrected(n_x, mean_y, syx, syyx)
+            covariate = _corrected(n_x, mean_x, sx, sxx)
             most = sqrt(outcome.m2) * sqrt(covariate.m2)  # which rounding may exceed
             cross = max(-most, min(most, sxy - syx * sx / n_x))
             covaried = Joint(outcome, covariate, cross)
