@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.checkpoint import write_checkpoint
 from nestling.models.step import Questions, Verdicts
 from nestling.server.engine.backend import BackendGoneError
 from nestling.server.engine.local import LocalBackend
@@ -25,7 +24,7 @@ from nestling.server.keys import new_key
 from nestling.server.routing.contract import Contract
 from nestling.server.service import Service
 
-from ..conftest import tiny_architecture, tiny_model, tiny_students
+from ..conftest import tiny_model, write_changed
 from .serving import Server, serve
 from .test_engine import POISON, Backend, one, run, until
 
@@ -51,16 +50,7 @@ def running(directory: Path, tmp_path: Path) -> Iterator[Server]:
 
 def other(directory: Path) -> str:
     """Replace the checkpoint by one with other weights. Returns how their sha256 begins."""
-    fresh = directory.with_name("fresh")
-    write_checkpoint(
-        fresh,
-        tiny_architecture(),
-        tiny_students(),
-        tiny_model(seed=7).state_dict(),
-        directory / "tokenizer.json",
-        {"teacher": "none"},
-        dtype=torch.float32,
-    )
+    fresh = write_changed(directory, tiny_model(seed=7))
     directory.rename(directory.with_name("gone"))
     fresh.rename(directory)
     return load_checkpoint(directory).weights_sha256[:12]
