@@ -15,6 +15,7 @@ float32, by the order of sums; rarely that moves a number across a boundary of `
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,7 +25,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 LEVELS, CENTRE = 127, 128
 LEAST = 1e-20
 """Of a maximum: what is all zeros has a scale too."""
-_CONSTANTS = {
+_CONSTANTS: dict[str, NDArray[Any]] = {
     "levels": np.array(LEVELS, np.float32),
     "centre": np.array(CENTRE, np.uint8),
     "round_up": np.array(CENTRE + 0.5, np.float32),  # the cast to integers cuts off what is beyond
@@ -70,7 +71,7 @@ def _round(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.fl
 def _product(name: str, x: str, weight: str, y: str) -> Iterator[NodeProto]:
     """The nodes of y = x · weight; `name` begins the names of what is between."""
 
-    def node(operation: str, inputs: list[str], output: str, **attributes: int) -> NodeProto:
+    def node(operation: str, inputs: list[str], output: str, **attributes: Any) -> NodeProto:
         return helper.make_node(operation, inputs, [output], output, **attributes)
 
     def own(suffix: str) -> str:
