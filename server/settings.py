@@ -42,7 +42,8 @@ class Settings:
     operation on the CPU; None takes all cores but one. shutdown_timeout: how long a stopping
     server waits for its last answers, in seconds.
     hang_seconds: after which a batch that has not ended is given up, and asked again once.
-    shadow: share of the texts that the TA is asked too, when nobody waits, 0 to 1.
+    shadow: share of the texts that all of their cascade are asked, when nobody waits, 0 to 1.
+    shadow_log: file that keeps what they answered, for `nestling calibrate`; never a text.
     log_format: `text` or `json`. log_requests: a line per request, never with its text.
     price_per_hour: of the device, in any currency, for the metrics of cost.
     api_keys, admin_keys: files of keys for those who ask and those who administer; without the
@@ -67,6 +68,7 @@ class Settings:
     shutdown_timeout: int = 30
     hang_seconds: float = 60.0
     shadow: float = 0.0
+    shadow_log: Path | None = None
     log_format: str = "text"
     log_requests: bool = False
     price_per_hour: float = 0.0
@@ -87,6 +89,8 @@ class Settings:
             )
         if not 0 <= self.shadow <= 1:
             raise NestlingError(f"shadow: {self.shadow} is not between 0 and 1")
+        if self.shadow_log and not self.shadow:
+            raise NestlingError("shadow_log: nothing is asked twice while shadow is 0")
         if self.log_format not in LOG_FORMATS:
             raise NestlingError(
                 f"log_format: {self.log_format!r} is none of {', '.join(LOG_FORMATS)}"

@@ -112,10 +112,17 @@ def serve(
     shadow: Annotated[
         float,
         typer.Option(
-            help="Share of the texts that the TA is asked too, when nobody waits.",
+            help="Share of the texts that all of their cascade are asked, when nobody waits.",
             envvar="NESTLING_SHADOW",
         ),
     ] = Settings.shadow,
+    shadow_log: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that keeps what they answered, for `nestling calibrate`; never a text.",
+            envvar="NESTLING_SHADOW_LOG",
+        ),
+    ] = Settings.shadow_log,
     log_format: Annotated[
         str,
         typer.Option(help=f"Of the log: {' or '.join(LOG_FORMATS)}.", envvar="NESTLING_LOG_FORMAT"),
@@ -172,6 +179,7 @@ def serve(
             shutdown_timeout=shutdown_timeout,
             hang_seconds=hang_seconds,
             shadow=shadow,
+            shadow_log=shadow_log,
             log_format=log_format,
             log_requests=log_requests,
             price_per_hour=price_per_hour,

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-import torch
 
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.models.step import Questions, Verdicts
