@@ -49,9 +49,10 @@ class Shadowing:
         """Texts that have just been answered."""
         for decision in answered:
             if self.shadow.chooses(decision):
+                self.shadow.waiting += 1
                 task = asyncio.create_task(self._watch(decision))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._done)
 
     async def stop(self) -> None:
         """Leave what has not been asked yet; finish what is being written."""
@@ -59,24 +60,24 @@ class Shadowing:
             task.cancel()
         await asyncio.to_thread(self._writer.shutdown)
 
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.shadow.waiting -= 1
+
     async def _watch(self, decision: Decision) -> None:
-        self.shadow.waiting += 1
-        try:
-            steps = {step.stage.student.name: step for step in decision.steps}
-            wanted = {stage.student.name: stage.student for stage in decision.cascade.stages}
-            wanted.setdefault(TA, self._manifest.ta)
-            steps |= await self._ask_alone(
-                [student for name, student in wanted.items() if name not in steps], decision.tokens
-            )
-            agrees = steps[TA].label == decision.answer.label
-            watched = self.shadow.observe(decision.cascade, agrees)
-            self._metrics.shadowed(decision, agrees, watched.bounds(DELTA))
-            if self._log:
-                record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._writer, self._log.write, record)
-        finally:
-            self.shadow.waiting -= 1
+        steps = {step.stage.student.name: step for step in decision.steps}
+        wanted = {stage.student.name: stage.student for stage in decision.cascade.stages}
+        wanted.setdefault(TA, self._manifest.ta)
+        steps |= await self._ask_alone(
+            [student for name, student in wanted.items() if name not in steps], decision.tokens
+        )
+        agrees = steps[TA].label == decision.answer.label
+        watched = self.shadow.observe(decision.cascade, agrees)
+        self._metrics.shadowed(decision, agrees, watched.bounds(DELTA))
+        if self._log:
+            record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._writer, self._log.write, record)
 
     async def _ask_alone(self, students: Sequence[Student], tokens: list[int]) -> dict[str, Step]:
         """Each student's answer, at the temperature that it has in its cascade."""

@@ -82,6 +82,16 @@ def test_a_request_of_many_texts_is_watched_too(calibrated: Checkpoint, texts: l
     run(calibrated, scenario, shadow=1.0)
 
 
+def test_no_more_wait_than_may(calibrated: Checkpoint, texts: list[str]) -> None:
+    async def scenario(service: Service, backend: Backend) -> Any:
+        backend.poison = -1
+        await service.answer(Inputs(texts, single=False), Contract())
+        await until(lambda: not service._shadowing.shadow.waiting)
+        assert service._shadowing.shadow.watched["all"].texts == MOST_WAITING
+
+    run(calibrated, scenario, shadow=1.0)
+
+
 def test_every_disagreement_counts(calibrated: Checkpoint) -> None:
     shadow, cascade = Shadow(1.0), calibrated.policy("all")
     for agrees in (True, False, True, True):
