@@ -42,15 +42,8 @@ class ShadowLog:
             self._failed()
 
     def _append(self, line: bytes) -> None:
+        if self._path.exists() and self._path.stat().st_size + len(line) > self._largest:
+            self._path.replace(previous(self._path))
         with self._path.open("ab", buffering=0) as file:
-            if file.tell() + len(line) <= self._largest:
-                _write(file.write, line)
-                return
-        self._path.replace(previous(self._path))
-        with self._path.open("ab", buffering=0) as file:
-            _write(file.write, line)
-
-
-def _write(write: Callable[[bytes], int | None], line: bytes) -> None:
-    if write(line) != len(line):  # a disk that was full in the middle of it
-        raise OSError("the disk has no room for a whole record")
+            if file.write(line) != len(line):
+                raise OSError("the disk had no room for a whole record")
