@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 
 from ..kernels import operations_for
-from .batch import PackedBatch
+from .batch import PackedBatch, Run
 from .cascade import Student
 from .step import Questions, Verdicts
 
@@ -20,9 +19,7 @@ class Answerer:
     run: logits of a packed batch, such as the model itself. students: by name.
     """
 
-    def __init__(
-        self, run: Callable[[PackedBatch], Tensor], students: Mapping[str, Student]
-    ) -> None:
+    def __init__(self, run: Run, students: Mapping[str, Student]) -> None:
         self._run, self._students = run, students
 
     @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -66,3 +66,7 @@ class PackedBatch:
         lengths = torch.tensor(self.layout.lengths, dtype=torch.int64)
         positions = torch.arange(len(self.tokens)) - starts.repeat_interleave(lengths)
         return positions.to(self.tokens.device)
+
+
+Run = Callable[[PackedBatch], Tensor]
+"""A backend: the logits, (sequences, labels), of each sequence by its group's student."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -54,7 +56,8 @@ class Guarantee:
 
     With probability `confidence` over the calibration data, the risk named by `loss` is at most
     `alpha` on new data of the same distribution. examples: texts that tested it.
-    ordering_examples: texts that fixed what was tested, and in which order.
+    ordering_examples: texts that fixed what was tested, and in which order. source: `texts` of a
+    file, or the `shadow` of served traffic; then since and until say of which time, in ISO 8601.
     """
 
     method: str
@@ -66,6 +69,9 @@ class Guarantee:
     observed_risk: float
     data_sha256: str
     weights_sha256: str
+    source: str = "texts"
+    since: str | None = None
+    until: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,11 @@ class Cascade:
     def alone(cls, student: Student) -> Cascade:
         """The policy that asks one student and takes its answer."""
         return cls(student.name, (Stage(student, 0.0),))
+
+    def version(self, weights_sha256: str) -> str:
+        """What changes with the weights, the temperatures and the thresholds, and nothing else."""
+        stages = json.dumps(self.to_json()["stages"], separators=(",", ":"))
+        return f"{weights_sha256[:12]}-{hashlib.sha256(stages.encode()).hexdigest()[:8]}"
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,10 @@
     calibration.json   temperatures and cascades (optional; written by `nestling calibrate`)
     report.json        what `nestling evaluate` measured (optional)
 
-The three files that training writes appear together, by one rename of a directory. The two that
+A runner whose logits are not those of float32 has its own calibration and report beside these, as
+`calibration.onnx-int8.json` and `report.onnx-int8.json`.
+
+The three files that training writes appear together, by one rename of a directory. Those that
 come later are each replaced by one rename of a file, and carry their own hash.
 """
 
@@ -29,7 +32,7 @@ from .architecture import Architecture
 from .cascade import Cascade
 from .errors import CheckpointError, NestlingError
 from .integrity import SCHEMA, flush, sha256_of, write_hashed_json
-from .manifest import CALIBRATION, CONFIG, TOKENIZER, WEIGHTS, Manifest, read_manifest
+from .manifest import CALIBRATION, CONFIG, TOKENIZER, WEIGHTS, Manifest, file_of, read_manifest
 from .spec import StudentSpec
 from .transformer import NestedTransformer
 
@@ -102,10 +105,11 @@ def write_calibration(
     temperatures: Mapping[str, float],
     cascades: Mapping[str, Cascade],
     default: str,
+    runner: str | None = None,
 ) -> None:
-    """Replace the calibration of a checkpoint in one step."""
+    """Replace the calibration of a checkpoint, or that of a runner, in one step."""
     write_hashed_json(
-        checkpoint.path / CALIBRATION,
+        checkpoint.path / file_of(CALIBRATION, runner),
         {
             "schema": SCHEMA,
             "weights_sha256": checkpoint.weights_sha256,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..kernels import gate
+from .batch import Run
 from .calibration.temperature import calibration_error
 from .cascade import Cascade
 from .checkpoint import Checkpoint
@@ -100,14 +101,16 @@ def evaluate(
     sample: Sequence[Sequence[int]],
     out_of_scope: Predictions | None = None,
     repeats: int = 9,
+    run: Run | None = None,
 ) -> list[Result]:
     """Every student, cheapest first, then every cascade.
 
-    truth: (texts,) int64. sample: token ids of the texts whose time is measured.
+    truth: (texts,) int64. sample: token ids of the texts whose time is measured. run: the backend
+    that is timed; by default the checkpoint's model.
     """
     students = [Cascade.alone(student) for student in checkpoint.students.values()]
     policies = [*students, *checkpoint.cascades.values()]
-    seconds = measure(checkpoint, policies, sample, repeats)
+    seconds = measure(checkpoint, policies, sample, repeats, run)
     ta = answer(predictions, Cascade.alone(checkpoint.ta))
     results = []
     for policy in policies:

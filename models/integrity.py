@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from .errors import CheckpointError, NestlingError
@@ -74,7 +75,9 @@ def new_directory(path: Path) -> Iterator[Path]:
     if path.exists():
         raise NestlingError(f"{path}: exists already; an export is never written over")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Not by the process's number alone: in containers that is always the same, and what a killed
+    # process left behind stays.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{token_hex(4)}")
     temporary.mkdir()
     try:
         yield temporary

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .architecture import Architecture
 from .cascade import Cascade, Student
@@ -16,6 +16,8 @@ from .tokenizer import TextTokenizer
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CALIBRATION, REPORT = "calibration.json", "report.json"
+INT8 = "onnx-int8"
+"""The runner that computes other logits than float32: it has files of its own."""
 TA = "ta"
 """The name under which the whole TA is served."""
 
@@ -67,15 +69,9 @@ def read_manifest(path: str | Path) -> Manifest:
     for name, expected in config["files"].items():
         verify(path / name, expected)
     architecture = parse(path / CONFIG, lambda: Architecture.from_json(config["architecture"]))
-    calibration = _read_calibration(path, config["files"][WEIGHTS])
+    calibration = _read_calibration(path / CALIBRATION, config["files"][WEIGHTS])
     students = parse(path / CONFIG, lambda: _students(config, architecture, calibration))
-    cascades = parse(
-        path / CALIBRATION,
-        lambda: {
-            name: Cascade.from_json(name, data, students)
-            for name, data in calibration["cascades"].items()
-        },
-    )
+    cascades = parse(path / CALIBRATION, lambda: _cascades(calibration, students))
     tokenizer = parse(path / TOKENIZER, lambda: TextTokenizer(path / TOKENIZER))
     return Manifest(
         path,
@@ -89,6 +85,33 @@ def read_manifest(path: str | Path) -> Manifest:
     )
 
 
+def file_of(name: str, runner: str | None) -> str:
+    """What a calibration or report is called: that of `INT8` has the runner in its name."""
+    return name.replace(".json", f".{INT8}.json") if runner == INT8 else name
+
+
+_Served = TypeVar("_Served", bound=Manifest)
+
+
+def calibrated_for(served: _Served, runner: str) -> _Served:
+    """The same with a runner's own temperatures and cascades.
+
+    `INT8` without a calibration has no cascades: thresholds set on other logits promise nothing.
+    Raises CheckpointError for a calibration that is damaged or of other weights.
+    """
+    if runner != INT8:
+        return served
+    path = served.path / file_of(CALIBRATION, runner)
+    calibration = _read_calibration(path, served.weights_sha256)
+    temperatures = calibration["temperatures"]
+    students = {
+        name: replace(student, temperature=temperatures.get(name, student.temperature))
+        for name, student in served.students.items()
+    }
+    cascades = parse(path, lambda: _cascades(calibration, students))
+    return replace(served, students=students, cascades=cascades, default=calibration["default"])
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise CheckpointError(path, "no such directory")
@@ -100,14 +123,21 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_calibration(path: Path, weights_sha256: str) -> dict[str, Any]:
-    if not (path / CALIBRATION).exists():
+    if not path.exists():
         return {"temperatures": {}, "cascades": {}, "default": TA}
-    calibration = read_hashed_json(path / CALIBRATION)
+    calibration = read_hashed_json(path)
     if calibration["weights_sha256"] != weights_sha256:
-        raise CheckpointError(
-            path / CALIBRATION, "calibrated on other weights; run `nestling calibrate` again"
-        )
+        raise CheckpointError(path, "calibrated on other weights; run `nestling calibrate` again")
     return calibration
+
+
+def _cascades(
+    calibration: Mapping[str, Any], students: Mapping[str, Student]
+) -> dict[str, Cascade]:
+    return {
+        name: Cascade.from_json(name, data, students)
+        for name, data in calibration["cascades"].items()
+    }
 
 
 def _students(

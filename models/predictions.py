@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..kernels import gate
 from ..kernels.gate.reference import MARGINS
-from .batch import PackedBatch
+from .batch import PackedBatch, Run
 from .cascade import Student
 from .checkpoint import Checkpoint
 from .errors import DataError
@@ -57,8 +57,14 @@ class Predictions:
 
 
 @torch.inference_mode()
-def predict_all(checkpoint: Checkpoint, texts: Sequence[str], source: str | Path) -> Predictions:
-    """Ask every student for every text. Raises DataError naming a row that is too long."""
+def predict_all(
+    checkpoint: Checkpoint, texts: Sequence[str], source: str | Path, run: Run | None = None
+) -> Predictions:
+    """Ask every student for every text. Raises DataError naming a row that is too long.
+
+    run: the backend; by default the checkpoint's model.
+    """
+    run = run or checkpoint.model
     sequences = checkpoint.tokenizer.encode(texts)
     limit = checkpoint.architecture.max_tokens
     for row, sequence in enumerate(sequences, start=1):
@@ -71,7 +77,7 @@ def predict_all(checkpoint: Checkpoint, texts: Sequence[str], source: str | Path
     for rows in _batches(sequences):
         packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
         for student in students:
-            logits[student.name][rows] = checkpoint.model(packed.for_student(student.spec)).cpu()
+            logits[student.name][rows] = run(packed.for_student(student.spec)).cpu()
     return Predictions(students, tuple(map(tuple, sequences)), logits)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .answerer import Answerer
+from .batch import Run
 from .checkpoint import Checkpoint
 from .decision import Decision
 from .errors import NestlingError
@@ -16,13 +17,16 @@ MAX_BATCH_TOKENS = 16384
 class Predictor:
     """Answers texts by one policy of a checkpoint.
 
-    policy: `auto`, a student's or a cascade's name. Raises NestlingError if it is unknown.
+    policy: `auto`, a student's or a cascade's name. run: the backend; by default the checkpoint's
+    model. Raises NestlingError if the policy is unknown.
     """
 
-    def __init__(self, checkpoint: Checkpoint, policy: str = "auto") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, policy: str = "auto", run: Run | None = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.cascade = checkpoint.policy(policy)
-        self._answerer = Answerer(checkpoint.model, checkpoint.students)
+        self._answerer = Answerer(run or checkpoint.model, checkpoint.students)
 
     def predict(self, texts: Sequence[str]) -> list[Decision]:
         """One decision per text, in order. Raises NestlingError for a text that is too long."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..kernels import operations_for
-from .batch import PackedBatch
+from .batch import PackedBatch, Run
 from .cascade import Cascade
 from .checkpoint import Checkpoint
 
@@ -52,16 +52,20 @@ def measure(
     policies: Sequence[Cascade],
     sequences: Sequence[Sequence[int]],
     repeats: int = 9,
+    run: Run | None = None,
 ) -> dict[str, Seconds]:
     """Seconds per text of each policy, by its name, in batches of `BATCH` texts.
 
-    sequences: token ids in the order of traffic. The first repeat warms up and is not counted.
+    sequences: token ids in the order of traffic. run: the backend; by default the checkpoint's
+    model. The first repeat warms up and is not counted.
     """
-    plans = {policy.name: _plan(checkpoint, policy, sequences) for policy in policies}
+    run = run or checkpoint.model
+    device = checkpoint.model.tokens.device
+    plans = {policy.name: _plan(run, device, policy, sequences) for policy in policies}
     taken: dict[str, list[float]] = {name: [] for name in plans}
     for repeat in range(repeats + 1):
         for name, plan in plans.items():
-            seconds = _run(checkpoint, plan)
+            seconds = _timed(run, plan)
             if repeat:
                 taken[name].append(seconds / len(sequences))
     return {name: Seconds.of(values) for name, values in taken.items()}
@@ -74,7 +78,7 @@ def per_text(seconds: Mapping[str, Seconds]) -> dict[str, float]:
 
 @torch.inference_mode()
 def _plan(
-    checkpoint: Checkpoint, policy: Cascade, sequences: Sequence[Sequence[int]]
+    run: Run, device: torch.device, policy: Cascade, sequences: Sequence[Sequence[int]]
 ) -> list[_Piece]:
     """The batches that the policy runs, found by running it once."""
     pieces = []
@@ -83,29 +87,28 @@ def _plan(
         passed_on: list[Sequence[int]] = []
         for start in range(0, len(waiting), BATCH):
             chunk = waiting[start : start + BATCH]
-            device = checkpoint.model.tokens.device
             piece = _Piece(
                 PackedBatch.of(chunk, stage.student.spec),
                 torch.full((len(chunk),), stage.student.temperature, device=device),
                 torch.full((len(chunk),), stage.threshold, device=device),
             )
             pieces.append(piece)
-            accepted = _ask(checkpoint, piece)
+            accepted = _ask(run, piece)
             passed_on += [s for s, done in zip(chunk, accepted, strict=True) if not done]
         waiting = passed_on
     return pieces
 
 
-def _ask(checkpoint: Checkpoint, piece: _Piece) -> list[bool]:
+def _ask(run: Run, piece: _Piece) -> list[bool]:
     gate = operations_for(piece.threshold.device).gate
-    verdict = gate(checkpoint.model(piece.batch), piece.temperature, piece.threshold)
+    verdict = gate(run(piece.batch), piece.temperature, piece.threshold)
     accepted: list[bool] = verdict.accept.tolist()  # waits for the device
     return accepted
 
 
 @torch.inference_mode()
-def _run(checkpoint: Checkpoint, plan: Sequence[_Piece]) -> float:
+def _timed(run: Run, plan: Sequence[_Piece]) -> float:
     started = time.perf_counter()
     for piece in plan:
-        _ask(checkpoint, piece)
+        _ask(run, piece)
     return time.perf_counter() - started

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ..models.cascade import Cascade
 from ..models.decision import Decision
-from ..models.manifest import TA
 from ..models.step import decide
 from .admission import Admission
 from .engine.backend import Backend, BackendGoneError
@@ -30,8 +29,8 @@ from .routing.brownout import Brownout, browned_out
 from .routing.contract import Contract, check_meetable
 from .routing.durations import Durations
 from .routing.policy import AUTO, Policies
-from .routing.shadow import Shadow
 from .settings import Settings
+from .shadowing import Shadowing
 from .telemetry.metrics import Metrics
 
 WARM_UP_LENGTHS = (4, 16, 64)
@@ -39,7 +38,6 @@ TOKENIZER_THREADS = 2
 SHORT = 512
 """Characters that are tokenised at once: to hand them to a thread takes longer."""
 WATCH_SECONDS = 0.05
-SHADOW_DELTA = 0.05
 
 
 class Service:
@@ -81,8 +79,9 @@ class Service:
         self._answered = 0
         self._lag = 0.0
         """Seconds by which the event loop is late, and requests wait that nobody has seen yet."""
-        self._shadow = Shadow(settings.shadow)
-        self._shadowing: set[asyncio.Task[None]] = set()
+        self._shadowing = Shadowing(
+            manifest, settings, metrics, lambda decisions: self._run(decisions, inf)
+        )
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -114,8 +113,9 @@ class Service:
 
     async def stop(self) -> None:
         """Answer what has been accepted, then end the engine."""
-        for task in (*self._shadowing, *([self._watching] if self._watching else [])):
-            task.cancel()
+        if self._watching:
+            self._watching.cancel()
+        await self._shadowing.stop()
         await asyncio.to_thread(self._engine.stop)
         self._tokenizers.shutdown()
         self._embedder.stop()
@@ -164,28 +164,8 @@ class Service:
         finally:
             self._inside -= waits
             self._admission.leave(texts=len(inputs))
-        for decision in answered:
-            if self._shadow.chooses(decision):
-                task = asyncio.create_task(self._watch_answer(decision))
-                self._shadowing.add(task)
-                task.add_done_callback(self._shadowing.discard)
+        self._shadowing.consider(answered)
         return Answers(answered, tokenized - started, perf_counter() - started)
-
-    async def _watch_answer(self, decision: Decision) -> None:
-        """Ask the TA as well, off everybody's way."""
-        ta = decide(self.manifest, Cascade.alone(self.manifest.ta), decision.tokens)
-        ta.shadow = True
-        self._shadow.waiting += 1
-        try:
-            if decision.answer.stage.student.name != TA:
-                [ta] = await self._run([ta], inf)
-                agrees = ta.answer.label == decision.answer.label
-            else:
-                agrees = True  # the TA has answered
-            watched = self._shadow.observe(decision.cascade, agrees)
-            self.metrics.shadowed(decision, agrees, watched.bounds(SHADOW_DELTA))
-        finally:
-            self._shadow.waiting -= 1
 
     async def embed(
         self, inputs: Inputs, model: str = AUTO, dimensions: int | None = None

@@ -67,7 +67,13 @@ class Settings:
         low=0,
     )
     shadow: float = option(
-        0.0, "Share of the texts that the TA is asked too, when nobody waits.", low=0, high=1
+        0.0,
+        "Share of the texts that all of their cascade are asked, when nobody waits.",
+        low=0,
+        high=1,
+    )
+    shadow_log: Path | None = option(
+        None, "File that keeps what they answered, for nestling calibrate; never a text."
     )
     log_format: Literal["text", "json"] = option("text", "Form of the log on stderr.")
     log_requests: bool = option(False, "Log a line per request, never with its text.")
@@ -89,6 +95,8 @@ class Settings:
             raise NestlingError(f"metrics_port: {self.metrics_port} is the value of port too")
         if self.otlp_endpoint and not self.otlp_endpoint.startswith(("http://", "https://")):
             raise NestlingError(f"otlp_endpoint: {self.otlp_endpoint!r} is no http or https URL")
+        if self.shadow_log and not self.shadow:
+            raise NestlingError("shadow_log: nothing is asked twice while shadow is 0")
         if self.runner.startswith("onnx") and self.dtype != "float32":
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"

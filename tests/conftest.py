@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything loads a numerical library: on models this small more threads only wait for each
@@ -74,6 +75,15 @@ def write_tokenizer(path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where graphs are kept, for all tests and the servers they start: never the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def checkpoint_dir(tmp_path: Path) -> Path:
     """An uncalibrated checkpoint directory of its own for each test."""
@@ -93,3 +103,18 @@ def checkpoint_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def checkpoint(checkpoint_dir: Path) -> Checkpoint:
     return load_checkpoint(checkpoint_dir)
+
+
+def write_changed(directory: Path, model: NestedTransformer) -> Path:
+    """A checkpoint like the one in a directory, beside it, with a model's weights."""
+    path = directory.with_name(f"{directory.name}-changed")
+    write_checkpoint(
+        path,
+        tiny_architecture(),
+        tiny_students(),
+        model.state_dict(),
+        directory / "tokenizer.json",
+        {"teacher": "none"},
+        dtype=torch.float32,
+    )
+    return path

@@ -5,9 +5,9 @@
 
 Every batch is run by all runners in turn, on one thread. Milliseconds are of that thread's CPU
 time, which is what a clock shows on an idle machine, and medians over the batches with their
-quartiles; of the sessions' making too seconds are of CPU time. A batch of one is bound by the
-overhead of each operation, one of 32 by arithmetic. Accuracy, and the share of labels that are
-torch's, are those of `--texts` texts drawn from the data, in batches of 32. Prints one JSON line.
+quartiles. A batch of one is bound by the overhead of each operation, one of 32 by arithmetic.
+Accuracy, and the share of labels that are torch's, are of `--texts` texts drawn from the data,
+in batches of 32. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -55,11 +55,8 @@ def main() -> None:
     truth = truth[drawn]
     texts = checkpoint.tokenizer.encode([labelled.texts[i] for i in drawn])
     runners: dict[str, Runner] = {"torch": TorchRunner(checkpoint.model)}
-    start_seconds = {}
     for name, precision in (("onnx", "float32"), ("onnx-int8", "int8")):
-        started = time.process_time()
         runners[name] = OnnxRunner(checkpoint, precision, threads=1)
-        start_seconds[name] = round(time.process_time() - started, 1)
     students: dict[str, Any] = {}
     for name, student in checkpoint.students.items():
         labels = {key: answer(run, student.spec, texts) for key, run in runners.items()}
@@ -85,7 +82,6 @@ def main() -> None:
                 "texts": len(texts),
                 "tokens_per_text": round(sum(map(len, texts)) / len(texts), 2),
                 "batches": given.batches,
-                "cpu_seconds_to_make_all_sessions": start_seconds,
                 "students": students,
             }
         )

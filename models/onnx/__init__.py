@@ -4,8 +4,9 @@ Unlike everywhere else in Nestling, a graph holds a copy of its student's slice 
 file of its own, and in ONNX Runtime memory of its own. Needs the extra `onnx`.
 """
 
+from .cache import graph_of
 from .directory import export_onnx
 from .extra import require
 from .graph import PRECISIONS, write_graph
 
-__all__ = ["PRECISIONS", "export_onnx", "require", "write_graph"]
+__all__ = ["PRECISIONS", "export_onnx", "graph_of", "require", "write_graph"]

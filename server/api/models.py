@@ -5,17 +5,15 @@ In OpenAI's form, with fields of our own beside its.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from ...models.cascade import Cascade, Student
+from ...models.cascade import Student
 from ...models.manifest import CONFIG, Manifest
 from ..errors import Reason
 from ..routing.policy import AUTO
@@ -100,7 +98,7 @@ def _entry(manifest: Manifest, name: str) -> dict[str, Any]:
             **entry,
             "kind": "alias",
             "stands_for": manifest.default,
-            "version": _version(manifest, stands_for),
+            "version": stands_for.version(manifest.weights_sha256),
         }
     cascade = manifest.policy(name)
     own = (
@@ -108,13 +106,7 @@ def _entry(manifest: Manifest, name: str) -> dict[str, Any]:
         if name in manifest.cascades
         else {"kind": "student", **_student(manifest, manifest.students[name])}
     )
-    return {**entry, **own, "version": _version(manifest, cascade)}
-
-
-def _version(manifest: Manifest, cascade: Cascade) -> str:
-    """What changes with the weights, the temperatures and the thresholds, and with nothing else."""
-    stages = orjson.dumps(cascade.to_json()["stages"])
-    return f"{manifest.weights_sha256[:12]}-{hashlib.sha256(stages).hexdigest()[:8]}"
+    return {**entry, **own, "version": cascade.version(manifest.weights_sha256)}
 
 
 def _student(manifest: Manifest, student: Student) -> dict[str, Any]:

@@ -29,36 +29,41 @@ def evaluate(
     ] = None,
     sample: Annotated[int, typer.Option(help="Texts whose time is measured.", min=32)] = 1024,
     repeats: Annotated[int, typer.Option(help="Repeats of each measurement.", min=2)] = 9,
+    runner: Annotated[
+        str, typer.Option(help="Who computes: torch, or onnx-int8 with its own calibration.")
+    ] = "torch",
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
 ) -> None:
     """Measure every student and cascade: accuracy, cost, what is broken and what is mended.
 
     Times are of the device alone, batches of 32 texts, all policies side by side in one run.
-    The numbers are also kept in the checkpoint, as report.json.
+    The numbers are also kept in the checkpoint, as report.json; those of onnx-int8 as
+    report.onnx-int8.json.
     """
     import torch
 
-    from ...models.checkpoint import load_checkpoint
     from ...models.data import label_indices, read_labelled, read_texts
     from ...models.evaluation import evaluate as run
     from ...models.frontier import draw_png, write_page
     from ...models.integrity import SCHEMA, write_hashed_json
-    from ...models.manifest import REPORT
+    from ...models.manifest import REPORT, file_of
     from ...models.predictions import predict_all
+    from .loading import load_for
 
     if out.exists() and not out.is_dir():
         raise NestlingError(f"{out}: is not a folder")
-    loaded = load_checkpoint(checkpoint)
+    loaded, backend = load_for(checkpoint, runner)
     labelled = read_labelled(data, text_column, label_column)
     truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, data))
-    predictions = predict_all(loaded, labelled.texts, data)
+    predictions = predict_all(loaded, labelled.texts, data, backend)
     unknown = None
     if out_of_scope is not None:
-        unknown = predict_all(loaded, read_texts(out_of_scope, text_column), out_of_scope)
+        texts = read_texts(out_of_scope, text_column)
+        unknown = predict_all(loaded, texts, out_of_scope, backend)
     order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(0))[:sample]
     sequences = [predictions.sequences[row] for row in order.tolist()]
-    results = run(loaded, predictions, truth, sequences, unknown, repeats)
+    results = run(loaded, predictions, truth, sequences, unknown, repeats, backend)
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -68,6 +73,7 @@ def evaluate(
         | {"python": platform.python_version()},
         "data": {"file": data.name, "examples": len(truth), "sha256": labelled.sha256},
         "weights_sha256": loaded.weights_sha256,
+        "runner": runner,
         "timing": {"batch": 32, "texts": len(sequences), "repeats": repeats},
         "policies": [result.to_json() for result in results],
     }
@@ -76,7 +82,7 @@ def evaluate(
     title = f"Accuracy against cost: {loaded.path.name}, {len(truth):,} texts of {data.name}"
     draw_png(results, out / "frontier.png", title)
     write_page(results, out / "frontier.html", title)
-    write_hashed_json(loaded.path / REPORT, report)
+    write_hashed_json(loaded.path / file_of(REPORT, runner), report)
     _show(results, f"{checkpoint} on {data.name}")
     typer.echo(f"{out}: report.json, frontier.png, frontier.html")
     typer.echo(json.dumps({"benchmark": "evaluate", **_summary(results)}))

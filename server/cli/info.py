@@ -22,6 +22,7 @@ def info(
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
     from ...models.checkpoint import load_checkpoint
+    from ...models.manifest import INT8, calibrated_for
     from ...models.pretrained import find
     from .console import wide_console
 
@@ -29,9 +30,12 @@ def info(
     console = wide_console()
     console.print(_students(loaded))
     if loaded.cascades:
-        console.print(_cascades(loaded))
+        console.print(_cascades(loaded, "Cascades"))
     else:
         console.print("No cascade yet: run `nestling calibrate`.", highlight=False)
+    rounded = calibrated_for(loaded, INT8)
+    if rounded.cascades:
+        console.print(_cascades(rounded, f"Cascades of the runner {INT8}"))
     console.print(_origin(loaded), highlight=False)
 
 
@@ -72,10 +76,10 @@ def _runs(numbers: tuple[int, ...]) -> str:
     return " ".join(f"{value}×{count}" if count > 1 else str(value) for value, count in counted)
 
 
-def _cascades(checkpoint: Checkpoint) -> Table:
+def _cascades(checkpoint: Checkpoint, title: str) -> Table:
     from rich.table import Table
 
-    table = Table(title="Cascades")
+    table = Table(title=title)
     columns = ("cascade", "stages and thresholds", "promise", "observed", "examples", "FLOPs")
     for column in columns:
         table.add_column(column)

@@ -105,8 +105,13 @@ class Metrics:
         )
         self._shadow_texts = Counter(
             "nestling_shadow_texts_total",
-            "Texts that were also asked of the TA, and whether it agreed.",
+            "Texts that all of their cascade were asked, and whether the TA agreed.",
             ("cascade", "student", "agrees"),
+            registry=registry,
+        )
+        self.shadow_log_errors = Counter(
+            "nestling_shadow_log_errors_total",
+            "Records of such texts that could not be written.",
             registry=registry,
         )
         self._shadow_bounds = Gauge(

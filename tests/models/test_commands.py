@@ -20,8 +20,11 @@ from nestling.models.calibration.evidence import outcome
 from nestling.models.checkpoint import write_calibration, write_checkpoint
 from nestling.models.evaluation import answer, macro_f1
 from nestling.models.integrity import read_hashed_json, sha256_of
+from nestling.models.manifest import INT8, calibrated_for
 from nestling.models.predictions import predict_all
 from nestling.server.cli import main
+from nestling.server.engine.runners.choose import choose
+from nestling.server.settings import Settings
 
 from ..conftest import (
     LABELS,
@@ -164,6 +167,46 @@ def test_from_calibration_to_export(
         assert word in run.out
     assert nestling("export", path, "--student", "small", "--out", tmp_path / "hf").status == 0
     assert (tmp_path / "hf" / "model.safetensors").is_file()
+
+
+def test_int8_has_a_calibration_of_its_own(
+    checkpoint: Checkpoint,
+    nestling: Nestling,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = checkpoint.path
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 500, 1)
+    target = ("--data", data, "--max-drop", "0.4")
+    assert nestling("calibrate", path, *target, "--name", "c").status == 0
+    exact = load_checkpoint(path)
+    choice = choose(exact, Settings(runner=INT8))
+    assert choice.checkpoint.cascades == {}
+    assert f"`nestling calibrate {path} --data FILE --runner onnx-int8` makes" in caplog.text
+
+    run = nestling("calibrate", path, *target, "--name", "c", "--runner", INT8)
+    assert run.status == 0, run.err
+    assert load_checkpoint(path).cascades == exact.cascades
+    assert load_checkpoint(path).students == exact.students
+    rounded = calibrated_for(exact, INT8)
+    assert rounded.default == "c"
+    assert rounded.cascades.keys() == exact.cascades.keys()
+    assert rounded.cascades != exact.cascades
+    caplog.clear()
+    choice = choose(load_checkpoint(path), Settings(runner=INT8))
+    assert choice.checkpoint.cascades == rounded.cascades
+    assert caplog.text == ""
+
+    out = tmp_path / "report"
+    run = nestling("evaluate", path, "--data", data, "--out", out, "--runner", INT8,
+                   "--sample", "32", "--repeats", "2")  # fmt: skip
+    assert run.status == 0, run.err
+    assert json.loads((out / "report.json").read_text())["runner"] == INT8
+    assert [file.name for file in path.glob("report*")] == ["report.onnx-int8.json"]
+    assert "Cascades of the runner onnx-int8" in nestling("info", path).out
+    calibration = path / "calibration.onnx-int8.json"
+    calibration.write_text(calibration.read_text().replace("0.4", "0.3"))
+    assert f"{calibration}: its content does not match" in nestling("info", path).complaint
 
 
 def test_what_is_tested_is_what_is_served(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_shadow_texts_total": (3 + 2) * 2,
         "nestling_shadow_disagreement_ratio": 2 * 2,
         "nestling_guarantee_broken": 2,
+        "nestling_shadow_log_errors_total": 1,
         "nestling_batch_tokens_bucket": TOKENS,
         "nestling_batch_tokens_count": 1,
         "nestling_batch_tokens_sum": 1,

@@ -13,10 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-import torch
 
-from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.checkpoint import write_checkpoint
+from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.step import Questions, Verdicts
 from nestling.server.engine.backend import BackendGoneError
 from nestling.server.engine.local import LocalBackend
@@ -25,7 +23,7 @@ from nestling.server.keys import new_key
 from nestling.server.routing.contract import Contract
 from nestling.server.service import Service
 
-from ..conftest import tiny_architecture, tiny_model, tiny_students
+from ..conftest import tiny_model, write_changed
 from .serving import Server, serve
 from .test_engine import POISON, Backend, one, run, until
 
@@ -40,52 +38,56 @@ KEY, DIGEST = new_key()
 
 
 @pytest.fixture
-def running(directory: Path, tmp_path: Path) -> Iterator[Server]:
-    """An administrator's server and client."""
+def running(directory: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """An administrator's server and client; its runner is the fixture's parameter, else torch."""
     keys = tmp_path / "keys"
     keys.write_text(f"admin {DIGEST}\n")
-    with serve(directory, tmp_path / "log", "--admin-keys", str(keys)) as server:
+    flags = ("--admin-keys", str(keys), "--runner", getattr(request, "param", "torch"))
+    with serve(directory, tmp_path / "log", *flags) as server:
         server.client.headers["X-API-Key"] = KEY
         yield server
 
 
 def other(directory: Path) -> str:
     """Replace the checkpoint by one with other weights. Returns how their sha256 begins."""
-    fresh = directory.with_name("fresh")
-    write_checkpoint(
-        fresh,
-        tiny_architecture(),
-        tiny_students(),
-        tiny_model(seed=7).state_dict(),
-        directory / "tokenizer.json",
-        {"teacher": "none"},
-        dtype=torch.float32,
-    )
+    fresh = write_changed(directory, tiny_model(seed=7))
     directory.rename(directory.with_name("gone"))
     fresh.rename(directory)
     return load_checkpoint(directory).weights_sha256[:12]
 
 
-async def traffic(url: str, stop: Event) -> list[tuple[int, set[str]]]:
-    """Status and weights of every answer, from four clients that never pause."""
-    answers: list[tuple[int, set[str]]] = []
+ASKED = ["play some music", "book a table"]
+
+
+def expected(directory: Path) -> tuple[str, list[Any]]:
+    """The beginning of a checkpoint's sha256, and what it answers."""
+    checkpoint = load_checkpoint(directory)
+    predictor = Predictor(checkpoint)
+    answers = [(predictor.label(d), d.answer.confidence) for d in predictor.predict(ASKED)]
+    return checkpoint.weights_sha256[:12], [
+        (label, pytest.approx(score, abs=1e-4)) for label, score in answers
+    ]
+
+
+async def traffic(url: str, stop: Event) -> list[tuple[int, Any]]:
+    """Status and body of every answer, from four clients that never pause."""
+    answers: list[tuple[int, Any]] = []
 
     async def client() -> None:
         async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             while not stop.is_set():
-                body = {"inputs": ["play some music", "book a table"]}
-                response = await http.post("/v1/classify", json=body)
-                weights = {a["decision"]["weights"] for a in response.json()}
-                answers.append((response.status_code, weights))
+                response = await http.post("/v1/classify", json={"inputs": ASKED})
+                answers.append((response.status_code, response.json()))
 
     await asyncio.gather(*(client() for _ in range(4)))
     return answers
 
 
+@pytest.mark.parametrize("running", ["torch", "onnx"], indirect=True)
 def test_reload_under_load_fails_nobody_and_mixes_nothing(running: Server, directory: Path) -> None:
-    before = running.classify("book")["decision"]["weights"]
+    before, old = expected(directory)
 
-    async def scenario() -> tuple[str, list[tuple[int, set[str]]]]:
+    async def scenario() -> list[tuple[int, Any]]:
         stop = Event()
         load = asyncio.create_task(traffic(running.url, stop))
         await asyncio.sleep(0.3)
@@ -98,12 +100,19 @@ def test_reload_under_load_fails_nobody_and_mixes_nothing(running: Server, direc
             assert reply.json()["weights_sha256"].startswith(after)
         await asyncio.sleep(0.3)
         stop.set()
-        return after, await load
+        return await load
 
-    after, answers = asyncio.run(scenario())
+    answers = asyncio.run(scenario())
+    after, new = expected(directory)
     assert {status for status, _ in answers} == {200}
-    assert {w for _, weights in answers for w in weights} == {before, after}
-    assert all(len(weights) == 1 for _, weights in answers)
+    of = {before: old, after: new}
+    assert old != new
+    seen = set()
+    for _, texts in answers:
+        [weights] = {text["decision"]["weights"] for text in texts}
+        assert [(text["label"], text["score"]) for text in texts] == of[weights]
+        seen.add(weights)
+    assert seen == {before, after}
 
 
 def test_a_bad_checkpoint_leaves_the_old_one_serving(running: Server, directory: Path) -> None:

@@ -30,9 +30,9 @@ def test_disagreement_is_counted_and_bounded(calibrated: Checkpoint, texts: list
         backend.poison = -1
         for text in texts:
             await service.answer(one(text), Contract())
-        await until(lambda: "all" in service._shadow.watched)
-        await until(lambda: service._shadow.watched["all"].texts == len(texts))
-        watched = service._shadow.watched["all"]
+        await until(lambda: "all" in service._shadowing.shadow.watched)
+        await until(lambda: service._shadowing.shadow.watched["all"].texts == len(texts))
+        watched = service._shadowing.shadow.watched["all"]
         assert (watched.texts, watched.disagreements) == (len(texts), differ)
         name = "nestling_shadow_disagreement_ratio"
         low, high = (sample(service, name, cascade="all", bound=b) for b in ("lower", "upper"))
@@ -76,8 +76,18 @@ def test_a_request_of_many_texts_is_watched_too(calibrated: Checkpoint, texts: l
     async def scenario(service: Service, backend: Backend) -> Any:
         backend.poison = -1
         await service.answer(Inputs(texts[:40], single=False), Contract())
-        await until(lambda: "all" in service._shadow.watched)
-        await until(lambda: service._shadow.watched["all"].texts == 40)
+        await until(lambda: "all" in service._shadowing.shadow.watched)
+        await until(lambda: service._shadowing.shadow.watched["all"].texts == 40)
+
+    run(calibrated, scenario, shadow=1.0)
+
+
+def test_no_more_wait_than_may(calibrated: Checkpoint, texts: list[str]) -> None:
+    async def scenario(service: Service, backend: Backend) -> Any:
+        backend.poison = -1
+        await service.answer(Inputs(texts, single=False), Contract())
+        await until(lambda: not service._shadowing.shadow.waiting)
+        assert service._shadowing.shadow.watched["all"].texts == MOST_WAITING
 
     run(calibrated, scenario, shadow=1.0)
 

@@ -6,7 +6,7 @@ import logging
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -17,7 +17,7 @@ from ....models.batch import PackedBatch
 from ....models.cascade import Cascade
 from ....models.checkpoint import Checkpoint
 from ....models.errors import NestlingError
-from ....models.manifest import TA
+from ....models.manifest import INT8, calibrated_for
 from ...settings import Settings
 from . import Runner, TorchRunner
 from .onnx_runner import OnnxRunner
@@ -44,8 +44,9 @@ def choose(checkpoint: Checkpoint, settings: Settings) -> Choice:
     """The runner of a setting; what was not obvious is logged.
 
     `auto`: torch, or ONNX Runtime in float32 if that is faster on a short batch and agrees with
-    torch; never int8. `onnx-int8`: without cascades, whose thresholds were set on other logits.
-    Raises NestlingError if ONNX Runtime is asked for and not installed.
+    torch; never int8. `onnx-int8`: with its own calibration; without one, students alone.
+    Raises NestlingError if ONNX Runtime is asked for and not installed, CheckpointError if the
+    calibration for int8 is damaged.
     """
     if settings.runner == "torch":
         return Choice(None, "torch", "asked for", checkpoint)
@@ -55,16 +56,18 @@ def choose(checkpoint: Checkpoint, settings: Settings) -> Choice:
         return choice
     if settings.runner == "onnx":
         return Choice(_onnx(checkpoint, settings), "onnx", "asked for", checkpoint)
-    run = _onnx(checkpoint, settings, "int8")
-    if checkpoint.cascades:
+    own = calibrated_for(checkpoint, INT8)
+    if checkpoint.cascades and not own.cascades:
         log.warning(
-            "runner: onnx-int8 serves students alone, and `auto` is the TA: the thresholds of %s "
-            "were calibrated on float32 logits and promise nothing for int8; to serve cascades, "
-            "start with --runner onnx or torch",
+            "runner: %s serves students alone, and `auto` is the TA: the thresholds of %s were "
+            "calibrated on float32 logits; `nestling calibrate %s --data FILE --runner %s` makes "
+            "cascades for it",
+            INT8,
             ", ".join(checkpoint.cascades),
+            checkpoint.path,
+            INT8,
         )
-    alone = replace(checkpoint, cascades={}, default=TA)
-    return Choice(run, "onnx-int8", "asked for", alone)
+    return Choice(_onnx(own, settings, "int8"), INT8, "asked for", own)
 
 
 def _onnx(checkpoint: Checkpoint, settings: Settings, precision: str = "float32") -> OnnxRunner:

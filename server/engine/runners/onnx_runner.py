@@ -8,8 +8,6 @@ the CPU.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,7 +18,7 @@ from ....models.batch import PackedBatch
 from ....models.cascade import Student
 from ....models.checkpoint import Checkpoint
 from ....models.errors import NestlingError
-from ....models.onnx import require, write_graph
+from ....models.onnx import graph_of, require
 from ....models.onnx.extra import EXPORTER, RUNTIME
 from ....models.onnx.graph import INPUTS, OUTPUT, TOKENS
 
@@ -28,9 +26,9 @@ CPU = "CPUExecutionProvider"
 
 
 class OnnxRunner:
-    """Runs the students of one loaded checkpoint; its graphs are made here, in seconds each.
+    """Runs the students of one loaded checkpoint; graphs that the cache lacks are made first.
 
-    precision: `float32`, or `int8`, in which a text's logits depend a little on its neighbours.
+    precision: `float32` or `int8`.
     providers: ONNX Runtime's execution providers, the preferred first. threads: of one operation.
     Raises NestlingError if the extra `onnx` is not installed, or a provider not in this build.
     """
@@ -46,11 +44,10 @@ class OnnxRunner:
         _check(providers)
         self._labels = len(checkpoint.architecture.labels)
         self._students = {student.spec: student for student in checkpoint.students.values()}
-        with TemporaryDirectory(prefix="nestling-onnx-") as folder:
-            self._sessions = {
-                spec: _session(checkpoint, student, precision, providers, threads, Path(folder))
-                for spec, student in self._students.items()
-            }
+        self._sessions = {
+            spec: _session(checkpoint, student, precision, providers, threads)
+            for spec, student in self._students.items()
+        }
 
     def __call__(self, batch: PackedBatch) -> Tensor:
         """Logits of each sequence by its group's student: (sequences, labels) float32, on the CPU.
@@ -89,12 +86,9 @@ def _session(
     precision: str,
     providers: Sequence[str],
     threads: int,
-    folder: Path,
 ) -> Any:
     import onnxruntime
 
-    file = folder / f"{student.name}.onnx"
-    write_graph(checkpoint.model, student.spec, file, precision)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -107,7 +101,8 @@ def _session(
     ):
         shared = onnxruntime.OrtValue.ortvalue_from_numpy(table.numpy())  # a view on the CPU
         options.add_initializer(TOKENS, shared)
-    return onnxruntime.InferenceSession(file, options, providers=list(providers))
+    with graph_of(checkpoint, student.spec, precision) as file:
+        return onnxruntime.InferenceSession(file, options, providers=list(providers))
 
 
 def _check(providers: Sequence[str]) -> None:

@@ -1,0 +1,104 @@
+"""Thresholds chosen anew from the shadow of served traffic: no labels, no texts.
+
+The same split, path and walk as in every calibration, with the loss `disagreement`. The stages that
+may answer are chosen among those of the cascade, at the temperatures that it has: a temperature
+needs labels, or all logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ...kernels.gate.reference import MARGINS
+from ..cascade import Cascade, Student
+from ..errors import DataError, NestlingError
+from .choice import Choice, Target, choose, divide
+from .evidence import Evidence
+from .records import Asked, Record, digest
+
+FLOATS = {str(dtype).removeprefix("torch."): margin for dtype, margin in MARGINS.items()}
+"""The gate's margin by what a record calls its precision."""
+INT8_RECORDS = {"int8": MARGINS[torch.float32]}
+"""The same of a runner that rounds inside, and gives float32 logits."""
+
+
+@dataclass(frozen=True)
+class Recalibrated:
+    """cascade: with its new thresholds, guarantee and forecast. choice: how they came about."""
+
+    cascade: Cascade
+    choice: Choice
+
+
+def recalibrate(
+    cascade: Cascade,
+    records: Sequence[Record],
+    seconds: Mapping[str, float],
+    target: Target,
+) -> Recalibrated:
+    """The cheapest thresholds that keep the target on traffic like what was recorded.
+
+    cascade: ends in the TA. records: usable ones of this cascade, at least one. seconds: per text,
+    by student's name. Raises NestlingError where records of several precisions are mixed, DataError
+    where they cannot show the target, with the number that could.
+    """
+    asked = [_of(record, cascade) for record in records]
+    students = [stage.student for stage in cascade.stages]
+    margin = _margin(cascade, records)
+    sha256 = digest(records)
+    flops = _flops(students, records)
+    evidence = _evidence(asked, [record.ta for record in records], flops, students, seconds, margin)
+    try:
+        parts = divide(len(records), target, sha256)
+        choice = choose(evidence, flops, parts, target)
+    except DataError as error:
+        raise DataError(f"cascade {cascade.name!r}: {error}") from error
+    guarantee = replace(
+        choice.guarantee(target, parts, sha256, records[0].weights_sha256),
+        source="shadow",
+        since=min(record.time for record in records),
+        until=max(record.time for record in records),
+    )
+    stages = choice.stages(students)
+    return Recalibrated(Cascade(cascade.name, stages, guarantee, choice.forecast), choice)
+
+
+def _of(record: Record, cascade: Cascade) -> tuple[Asked, ...]:
+    asked = record.of(cascade)
+    if asked is None:
+        raise ValueError(f"a record that says nothing of cascade {cascade.name!r}")
+    return asked
+
+
+def _margin(cascade: Cascade, records: Sequence[Record]) -> float:
+    precisions = sorted({record.precision for record in records})
+    if len(precisions) > 1:
+        raise NestlingError(
+            f"cascade {cascade.name!r}: its records were computed in {' and '.join(precisions)}; "
+            "thresholds are of one precision"
+        )
+    return (FLOATS | INT8_RECORDS)[precisions[0]]
+
+
+def _flops(students: Sequence[Student], records: Sequence[Record]) -> np.ndarray:
+    """(students, texts)"""
+    return np.array([[s.flops.of(record.tokens) for record in records] for s in students])
+
+
+def _evidence(
+    asked: Sequence[tuple[Asked, ...]],
+    ta: Sequence[int],
+    flops: np.ndarray,
+    students: Sequence[Student],
+    seconds: Mapping[str, float],
+    margin: float,
+) -> Evidence:
+    confidence = np.array([[stage.confidence for stage in text] for text in asked], np.float32).T
+    label = np.array([[stage.label for stage in text] for text in asked]).T
+    per_text = np.array([seconds[student.name] for student in students])[:, None]
+    cost = per_text * flops / flops.mean(axis=1, keepdims=True)
+    return Evidence(confidence, label != np.array(ta), cost, margin)

@@ -1,0 +1,102 @@
+"""`nestling calibrate --from-shadow`: thresholds that follow the traffic."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ...models.errors import DataError, NestlingError
+
+if TYPE_CHECKING:
+    from ...models.batch import Run
+    from ...models.calibration.choice import Target
+    from ...models.calibration.records import Record
+    from ...models.cascade import Cascade
+    from ...models.checkpoint import Checkpoint
+
+
+def recalibrate(
+    loaded: Checkpoint,
+    run: Run,
+    runner: str,
+    file: Path,
+    alpha: float | None,
+    confidence: float | None,
+    name: str | None,
+) -> None:
+    """Choose the thresholds of the recorded cascades anew, all of them or none.
+
+    alpha, confidence: None keeps each cascade's own. name: one cascade alone.
+    """
+    from ...models.calibration.recalibrate import FLOATS, INT8_RECORDS
+    from ...models.calibration.recalibrate import recalibrate as find
+    from ...models.calibration.records import read_records
+    from ...models.checkpoint import write_calibration
+    from ...models.manifest import INT8
+    from .calibrate import show
+
+    cascades = _wanted(loaded, name)
+    precisions = INT8_RECORDS if runner == INT8 else FLOATS
+    found = read_records(file, loaded.weights_sha256, cascades, precisions)
+    refused = "".join(f"; {count:,} {why}" for why, count in sorted(found.refused.items()))
+    if not found.usable:
+        raise DataError(f"{file}: no record that can be used{refused}")
+    typer.echo(
+        f"{file}: {sum(map(len, found.usable.values())):,} records that can be used{refused}"
+    )
+    seconds = _seconds(loaded, run, [r for records in found.usable.values() for r in records])
+    results = []
+    for each, records in found.usable.items():
+        cascade = loaded.cascades[each]
+        results.append(find(cascade, records, seconds, _target(cascade, alpha, confidence)))
+    fresh = {result.cascade.name: result.cascade for result in results}
+    temperatures = {student.name: student.temperature for student in loaded.students.values()}
+    write_calibration(loaded, temperatures, {**loaded.cascades, **fresh}, loaded.default, runner)
+    for result in results:
+        show(loaded, result.cascade, result.choice.losses, result.choice.allowed)
+    if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:
+        typer.echo(f"Without records, and as before: {', '.join(kept)}.")
+    typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
+
+
+def _wanted(loaded: Checkpoint, name: str | None) -> list[Cascade]:
+    from ...models.manifest import TA
+
+    if name is not None and name not in loaded.cascades:
+        known = ", ".join(loaded.cascades) or "none"
+        raise NestlingError(f"name: {name!r} is no cascade of this checkpoint; there are {known}")
+    wanted = [loaded.cascades[name]] if name is not None else list(loaded.cascades.values())
+    for cascade in wanted:
+        if cascade.stages[-1].student.name != TA:
+            raise NestlingError(f"cascade {cascade.name!r}: does not end in the TA")
+    return wanted
+
+
+def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> Target:
+    """A promise that its drop is at most α is kept by a disagreement of at most α."""
+    from ...models.calibration.choice import Target
+    from .calibrate import CONFIDENCE, MAX_DROP
+
+    own = cascade.guarantee
+    if alpha is None:
+        alpha = own.alpha if own else MAX_DROP
+    if confidence is None:
+        confidence = own.confidence if own else CONFIDENCE
+    return Target(alpha, confidence, "disagreement")
+
+
+def _seconds(loaded: Checkpoint, run: Run, records: Sequence[Record]) -> Mapping[str, float]:
+    """Each student's time for a text, on texts as long as those recorded."""
+    from ...models.timing import measure, per_text
+    from .calibrate import SAMPLE
+
+    rng = random.Random(0)
+    drawn = rng.sample(records, min(SAMPLE, len(records)))
+    vocabulary = loaded.architecture.vocabulary
+    sequences = [[rng.randrange(vocabulary) for _ in range(record.tokens)] for record in drawn]
+    alone = [loaded.policy(student) for student in loaded.students]
+    return per_text(measure(loaded, alone, sequences, run=run))
