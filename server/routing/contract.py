@@ -18,7 +18,8 @@ class Contract:
     model: `auto`, a cascade's or a student's name. deadline: on `time.perf_counter`'s clock; what
     is answered by then is answered by the largest student that fits. max_cost: over all stages,
     relative to the TA; never exceeded. min_confidence: raises the thresholds. truncate: answer a
-    too long text by its beginning.
+    too long text by its beginning. thresholds: in place of the cascade's own, one per stage but the
+    last. shadow: nobody waits for the answer.
     """
 
     model: str = AUTO
@@ -26,6 +27,8 @@ class Contract:
     max_cost: float = inf
     min_confidence: float = 0.0
     truncate: bool = False
+    thresholds: tuple[float, ...] | None = None
+    shadow: bool = False
 
 
 def check_meetable(decision: Decision, durations: Durations, now: float, field: str) -> None:

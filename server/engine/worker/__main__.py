@@ -11,7 +11,9 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 
@@ -25,21 +27,24 @@ from .messages import Answer, Embed, Failed, Open, Opened, Request
 
 
 def main(descriptor: int) -> None:
+    """Serve the server at the other end until it closes the connection."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with Connection(descriptor) as server:
-        try:
-            backend, opened = _open(server.recv())
-        except Exception as error:
-            server.send(_failed(error))
-            return
-        server.send(opened)
-        while True:
-            try:
-                request = server.recv()
-            except EOFError:
-                return
-            server.send(_answer(backend, request))
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the server has gone
+            _serve(server)
+
+
+def _serve(server: Connection[Any, Any]) -> None:
+    wanted = server.recv()
+    try:
+        backend, opened = _open(wanted)
+    except Exception as error:
+        server.send(_failed(error))
+        return
+    server.send(opened)
+    while True:
+        server.send(_answer(backend, server.recv()))
 
 
 def _open(wanted: Open) -> tuple[LocalBackend, Opened]:

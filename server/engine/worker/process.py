@@ -35,6 +35,8 @@ class Worker:
     def __init__(self, path: Path, settings: Settings, launched: Launched | None = None) -> None:
         self._open = Open(path, settings)
         self._one = Lock()
+        self._gone = False
+        """Noticed on the connection, before the operating system says so of the process."""
         self._worker = launched or Launched.now()
         self._worker.connection.send(self._open)
 
@@ -60,7 +62,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self._worker.process.poll() is None
+        return not self._gone and self._worker.process.poll() is None
 
     def restart(self) -> None:
         """Kill the process, and have another one load the same weights."""
@@ -70,6 +72,7 @@ class Worker:
             self._worker = Launched.now()
             self._worker.connection.send(self._open)
             self._loaded(self.manifest)
+            self._gone = False
 
     def stop(self) -> None:
         self._worker.stop()
@@ -100,6 +103,7 @@ class Worker:
                 self._worker.connection.send(request)
                 answer: Answer = self._worker.connection.recv()
             except (EOFError, OSError) as error:
+                self._gone = True
                 raise BackendGoneError("the worker has ended") from error
         if isinstance(answer, Failed):
             raise _exception(answer)

@@ -76,6 +76,26 @@ outcomes = Table(
     Index("outcomes_by_time", "received"),
 )
 
+plans = Table(
+    "plans",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("declared", JSON, nullable=False),
+    Column("policies", JSON, nullable=False),
+    Column("phases", JSON, nullable=False),
+)
+
+stops = Table(
+    "stops",
+    metadata,
+    Column("experiment", Text, primary_key=True),
+    Column("phase", Text, primary_key=True),
+    Column("variant", Text, primary_key=True),
+    Column("why", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 _PLAIN = [column.name for column in exposures.columns if column.name not in ("at", "path")]
 
 

@@ -1,0 +1,128 @@
+"""The way of every protocol from inputs to answers: variant, service, record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from time import perf_counter
+from typing import cast
+
+from starlette.requests import Request
+
+from ..errors import Reason, RequestError
+from ..experiments.assignment import Assignment
+from ..experiments.definition import Source, Unit, Variant
+from ..experiments.exposing import Ended, Met, exposures, other_arm
+from ..experiments.live import Experiments
+from ..experiments.records import LONGEST_NAME
+from ..inputs import Answers, Inputs
+from ..routing.contract import Contract
+from ..routing.policy import AUTO
+from ..service import Service
+from ..telemetry.requests import REQUEST_ID
+from .route import service_of, while_connected
+
+COVARIATE = "x-nestling-covariate"
+"""Header: what was known of the unit before the experiment, a number."""
+SECOND_ARMS = 64
+"""Texts that may wait for the other variant of a pair; what comes beyond is answered by one."""
+
+
+def experiments_of(request: Request) -> Experiments | None:
+    """What runs; None if this server keeps no record."""
+    return cast("Experiments | None", request.app.state.experiments)
+
+
+async def answer(
+    request: Request, inputs: Inputs, contract: Contract, user: str | None = None
+) -> Answers:
+    """One decision per text, in order, by the variants that the request's unit has got.
+
+    Who names a student or a cascade gets it; experiments are for those who ask for `auto`. user:
+    the body's own. Raises what `Service.answer` raises.
+    """
+    service, experiments = service_of(request), experiments_of(request)
+    if experiments is None or contract.model != AUTO:
+        return await while_connected(request, service.answer(inputs, contract))
+    request_id = REQUEST_ID.get()
+
+    def unit_of(unit: Unit) -> str | None:
+        match unit.source:
+            case Source.REQUEST:
+                found: str | None = request_id
+            case Source.USER:
+                found = user
+            case Source.HEADER:
+                found = request.headers.get(unit.header or "")
+        return found if found and len(found) <= LONGEST_NAME else None
+
+    assignments = experiments.assign(unit_of)
+    if not assignments:
+        return await while_connected(request, service.answer(inputs, contract))
+    now = experiments.clock.now()
+    met = Met(request_id, now, assignments, _covariate(request))
+    labels, price = service.manifest.architecture.labels, service.price_per_second
+    started, status, answers = perf_counter(), Reason.INTERNAL.status, None
+    try:
+        varied = _by([each.variant for each in assignments], contract)
+        answers = await while_connected(request, service.answer(inputs, varied))
+        status = 200
+    except RequestError as error:
+        status = error.status
+        raise
+    finally:
+        ended = Ended(status, perf_counter() - started, len(inputs), answers)
+        experiments.record(exposures(met, ended, labels, price))
+    for decision in answers.decisions:
+        decision.variants = {each.experiment: each.variant.name for each in assignments}
+    for assignment in assignments:
+        if assignment.other is not None:
+            service.later(_second_arm(service, experiments, met, assignment, inputs, contract))
+    return answers
+
+
+async def _second_arm(
+    service: Service,
+    experiments: Experiments,
+    met: Met,
+    assignment: Assignment,
+    inputs: Inputs,
+    contract: Contract,
+) -> None:
+    """Ask the pair's other variant, when nobody waits."""
+    others = [each.variant for each in met.assignments if each is not assignment]
+    if assignment.other is not None:
+        others.append(assignment.other)
+    unhurried = replace(_by(others, contract), deadline=float("inf"), shadow=True)
+    started = perf_counter()
+    answers = await service.answer(inputs, unhurried)
+    ended = Ended(200, perf_counter() - started, len(inputs), answers)
+    labels, price = service.manifest.architecture.labels, service.price_per_second
+    experiments.record([other_arm(met, assignment, ended, labels, price)])
+
+
+def _by(variants: Sequence[Variant], contract: Contract) -> Contract:
+    """The contract under variants, each of which decides something else."""
+    for variant in variants:
+        if variant.policy is not None:
+            contract = replace(contract, model=variant.policy)
+        if variant.thresholds is not None:
+            contract = replace(contract, thresholds=variant.thresholds)
+        if variant.runner is not None:
+            contract = replace(contract, runner=variant.runner)
+    return contract
+
+
+def _covariate(request: Request) -> float | None:
+    given = request.headers.get(COVARIATE)
+    if given is None:
+        return None
+    try:
+        value = float(given)
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value):
+        raise RequestError(Reason.OUT_OF_RANGE, f"{given[:32]!r} is not a finite number", COVARIATE)
+    return value

@@ -1,0 +1,94 @@
+"""What is declared, and which variants are stopped: the same for all replicas of one database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from .database import transaction
+from .schema import insert_new, microseconds, plans, stops, time_of
+
+
+class PlanMovedError(Exception):
+    """Somebody else has declared another plan meanwhile."""
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """One declaration. version: counts them, from 1. policies: that were served when it was made,
+    by name with their number of thresholds. phases: of each experiment, with their beginnings.
+    """
+
+    version: int
+    declared: Any
+    policies: Mapping[str, int]
+    phases: Mapping[str, Sequence[tuple[str, datetime]]]
+
+
+NOTHING = StoredPlan(0, {}, {}, {})
+"""What stands before the first declaration."""
+Stops = Mapping[tuple[str, str], Mapping[str, str]]
+"""Why variants are stopped: by experiment and phase, then by variant."""
+
+
+def latest_version(connection: Connection) -> int:
+    """Of the plan that holds; 0 if none was declared."""
+    return connection.scalars(select(func.coalesce(func.max(plans.c.version), 0))).one()
+
+
+def latest_plan(connection: Connection) -> StoredPlan:
+    """The plan that holds."""
+    found = connection.execute(select(plans).order_by(plans.c.version.desc()).limit(1)).first()
+    if found is None:
+        return NOTHING
+    phases = {
+        name: [(phase, time_of(since)) for phase, since in listed]
+        for name, listed in found.phases.items()
+    }
+    return StoredPlan(found.version, found.declared, found.policies, phases)
+
+
+def save_plan(engine: Engine, plan: StoredPlan, at: datetime) -> None:
+    """Have it hold from now on. Raises PlanMovedError if its version is taken, StoreError."""
+    row = {
+        "version": plan.version,
+        "at": microseconds(at),
+        "declared": plan.declared,
+        "policies": dict(plan.policies),
+        "phases": {
+            name: [(phase, microseconds(since)) for phase, since in listed]
+            for name, listed in plan.phases.items()
+        },
+    }
+    with transaction(engine) as connection:
+        try:
+            connection.execute(insert(plans), row)
+        except IntegrityError as error:
+            raise PlanMovedError from error
+
+
+def stop(
+    connection: Connection, experiment: str, phase: str, variant: str, why: str, at: datetime
+) -> None:
+    """A variant is stopped, for good; the first reason stands."""
+    row = {
+        "experiment": experiment,
+        "phase": phase,
+        "variant": variant,
+        "why": why,
+        "at": microseconds(at),
+    }
+    connection.execute(insert_new(connection, stops), row)
+
+
+def stopped(connection: Connection) -> Stops:
+    """All that are."""
+    by_phase: dict[tuple[str, str], dict[str, str]] = {}
+    for row in connection.execute(select(stops)):
+        by_phase.setdefault((row.experiment, row.phase), {})[row.variant] = row.why
+    return by_phase
