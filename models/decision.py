@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
@@ -47,7 +48,7 @@ class Decision:
     label. limited_by: why the answer stands though it was not accepted. waited: seconds in the
     queue, over all stages. ran: seconds of the batches that it was in. brownout: the level at which
     the cascade was shortened, 0 if it was not. shadow: whether nobody waits for it: the TA is asked
-    what a smaller student has answered already.
+    what a smaller student has answered already. variants: by experiment, of the request's unit.
     """
 
     cascade: Cascade
@@ -63,6 +64,7 @@ class Decision:
     ran: float = 0.0
     brownout: int = 0
     shadow: bool = False
+    variants: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stage(self) -> Stage:

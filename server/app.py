@@ -9,22 +9,37 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
+from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .api import admin, classify, health, huggingface, models, oip, oip_models, openai, tei
+from ..models.manifest import Manifest
+from .api import (
+    admin,
+    classify,
+    experiments,
+    health,
+    huggingface,
+    models,
+    oip,
+    oip_models,
+    openai,
+    outcomes,
+    tei,
+)
 from .api.auth import Keyring
 from .api.front import Front
 from .api.route import MeasuredRoute, error_response
 from .engine.backend import Backend
 from .errors import Reason, RequestError, internal_error
+from .experiments.live import Experiments, known_of
 from .keys import Keys
-from .reload import Reloader
+from .reload import Load, Reloader
 from .service import Service
 from .settings import Settings
+from .telemetry.experiments import ExperimentMetrics
 from .telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -41,13 +56,24 @@ PROTOCOLS = (
 
 
 def create_app(
-    backend: Backend, settings: Settings, load: Callable[[Path | None], Backend]
+    backend: Backend,
+    settings: Settings,
+    load: Load,
+    engine: Engine | None = None,
 ) -> Front:
     """The server of one checkpoint at a time.
 
-    load: a backend for a reload: of the checkpoint at a path, or again of that given at start.
+    load: another backend: of the checkpoint at a path, or again of that given at start; by another
+    runner, or the same. engine: the open database of experiments; None keeps no record.
     """
-    routers = [*PROTOCOLS, models.router, admin.router, health.router]
+    routers = [
+        *PROTOCOLS,
+        models.router,
+        experiments.router,
+        outcomes.router,
+        admin.router,
+        health.router,
+    ]
     if settings.metrics_port is None:
         routers.append(health.metrics)
     routes = [route for router in routers for route in router.routes]
@@ -59,7 +85,19 @@ def create_app(
     def build(backend: Backend) -> Service:
         return Service(backend, settings, metrics)
 
-    reloader = Reloader(load, build, build(backend))
+    def accept(manifest: Manifest) -> None:
+        if running:
+            running.accept(known_of(manifest))
+
+    reloader = Reloader(load, build, build(backend), accept)
+    running = None
+    if engine is not None:
+        running = Experiments(
+            engine,
+            lambda: known_of(reloader.service.manifest),
+            reloader.pin,
+            ExperimentMetrics(metrics.registry),
+        )
     traces = None
     if settings.otlp_endpoint:
         from .telemetry.traces import Traces  # needs an extra
@@ -68,7 +106,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await reloader.service.start()
+        await reloader.start()
+        if running:
+            await running.start()
         loop = asyncio.get_running_loop()
         if main := threading.current_thread() is threading.main_thread():
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(reloader)))
@@ -78,12 +118,15 @@ def create_app(
             if main:
                 loop.remove_signal_handler(signal.SIGHUP)
             await reloader.stop()
+            if running:
+                await running.stop(settings.shutdown_timeout)
             if traces:
                 await asyncio.to_thread(traces.close)
 
     app = _with_routes(routers, lifespan)
     app.state.reloader = reloader
     app.state.draining = False
+    app.state.experiments = running
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     return Front(app, measured, keyring, settings.log_requests, traces)
 

@@ -38,6 +38,9 @@ class Reason(StrEnum):
     UNAUTHORISED = "unauthorised"
     FORBIDDEN = "forbidden"
     RELOADING = "reloading"
+    PLAN_MOVED = "plan_moved"
+    INVALID_DECLARATION = "invalid_declaration"
+    STORE_UNAVAILABLE = "store_unavailable"
     BAD_CHECKPOINT = "bad_checkpoint"
     CLIENT_GONE = "client_gone"
     INTERNAL = "internal"
@@ -64,6 +67,9 @@ STATUS = {
     Reason.UNAUTHORISED: 401,
     Reason.FORBIDDEN: 403,
     Reason.RELOADING: 409,
+    Reason.PLAN_MOVED: 409,
+    Reason.INVALID_DECLARATION: 422,
+    Reason.STORE_UNAVAILABLE: 503,
     Reason.BAD_CHECKPOINT: 422,
     Reason.CLIENT_GONE: 499,  # nobody reads it; the number is nginx's, for the metrics
     Reason.INTERNAL: 500,
@@ -87,9 +93,15 @@ class RequestError(Exception):
     ) -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.reason = reason
+        self.message = message
         self.field = field
         self.headers = headers
         self.details = details
+
+    def within(self, place: str) -> RequestError:
+        """The same, of a field that stands in a part of the body. place: with what follows it."""
+        field = f"{place}{self.field}" if self.field else place.rstrip(".")
+        return RequestError(self.reason, self.message, field, self.headers, **self.details)
 
     @property
     def status(self) -> int:

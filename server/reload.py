@@ -4,36 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import cast
 
 from ..models.errors import NestlingError
 from ..models.manifest import Manifest
 from .engine.backend import Backend, BackendGoneError
 from .errors import Reason, RequestError
 from .service import Service
+from .settings import RunnerName
 
 log = logging.getLogger(__name__)
+Load = Callable[[Path | None, RunnerName | None], Backend]
+"""A backend of a verified checkpoint, by a runner; None for what was given at start."""
 
 
 class Reloader:
-    """Replaces the service that answers.
+    """Holds the services that answer, and replaces them.
 
-    load: a backend of a verified checkpoint; None for the one given at start. build: a service of
-    it, not yet started. Belongs to the event loop. A request takes the pointer once, when it
-    arrives: its answer comes wholly from one checkpoint.
+    service: for all requests but those whose experiment pins another runner; pinned: for these, by
+    runner. build: a service of a backend, not yet started. accept: raises NestlingError for a
+    checkpoint that must not be taken up. Belongs to the event loop. A request takes its service
+    once: its answer comes wholly from one checkpoint.
     """
 
     def __init__(
         self,
-        load: Callable[[Path | None], Backend],
+        load: Load,
         build: Callable[[Backend], Service],
         service: Service,
+        accept: Callable[[Manifest], None],
     ) -> None:
-        self._load, self._build = load, build
+        self._load, self._build, self._accept = load, build, accept
         self.service = service
-        self._busy = False
+        self.pinned: dict[str, Service] = {}
+        self._path: Path | None = None
+        self._busy = asyncio.Lock()
         self._old: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start what was given."""
+        await self.service.start()
+        self.service.show()
 
     async def reload(self, path: Path | None = None) -> Manifest:
         """Load, verify, warm up, swap; the old one goes on until then and ends what it accepted.
@@ -41,26 +54,69 @@ class Reloader:
         Raises RequestError, and the old one goes on serving: while another reload runs, and for a
         checkpoint that cannot be served.
         """
-        if self._busy:
+        if self._busy.locked():
             raise RequestError(Reason.RELOADING, "another reload is under way; try again later")
-        self._busy = True
-        try:
-            fresh = self._build(await asyncio.to_thread(self._load, path))
-            await fresh.start()
-        except (NestlingError, BackendGoneError) as error:
-            log.error("reload refused: %s", error)
-            raise RequestError(
-                Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
-            ) from error
-        finally:
-            self._busy = False
-        old, self.service = self.service, fresh
-        ending = asyncio.create_task(old.retire())
-        self._old.add(ending)
-        ending.add_done_callback(self._old.discard)
-        log.info("serving weights %s now", fresh.manifest.weights_sha256[:12])
-        return fresh.manifest
+        async with self._busy:
+            started: list[Service] = []
+            try:
+                for runner in (None, *self.pinned):
+                    started.append(await self._begin(path, runner))
+            except (NestlingError, BackendGoneError) as error:
+                log.error("reload refused: %s", error)
+                for service in started:
+                    await service.stop()
+                raise RequestError(
+                    Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
+                ) from error
+            old = [self.service, *self.pinned.values()]
+            self.service, *pinned = started
+            self.pinned = dict(zip(self.pinned, pinned, strict=True))
+            self._path = path or self._path
+            self.service.show()
+            for service in old:
+                self._retire(service)
+        log.info("serving weights %s now", self.service.manifest.weights_sha256[:12])
+        return self.service.manifest
+
+    async def pin(self, runners: Collection[str]) -> None:
+        """Have a service for each of these runners, and for no other beside the main one.
+
+        Raises NestlingError, BackendGoneError, and all stays as it was.
+        """
+        async with self._busy:
+            wanted = [name for name in runners if name != self.service.settings.runner]
+            kept = {name: self.pinned[name] for name in wanted if name in self.pinned}
+            fresh: dict[str, Service] = {}
+            try:
+                for name in wanted:
+                    if name not in kept:
+                        fresh[name] = await self._begin(self._path, name)
+            except BaseException:
+                for service in fresh.values():
+                    await service.stop()
+                raise
+            gone = [service for name, service in self.pinned.items() if name not in kept]
+            self.pinned = kept | fresh
+            for service in gone:
+                self._retire(service)
 
     async def stop(self) -> None:
-        """End the service, and those replaced that have not ended yet."""
-        await asyncio.gather(self.service.stop(), *self._old)
+        """End the services, and those replaced that have not ended yet."""
+        services = (self.service, *self.pinned.values())
+        await asyncio.gather(*(service.stop() for service in services), *self._old)
+
+    async def _begin(self, path: Path | None, runner: str | None) -> Service:
+        backend = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))
+        try:
+            self._accept(backend.manifest)
+            service = self._build(backend)
+            await service.start()
+        except BaseException:
+            await asyncio.to_thread(backend.stop)
+            raise
+        return service
+
+    def _retire(self, service: Service) -> None:
+        ending = asyncio.create_task(service.retire())
+        self._old.add(ending)
+        ending.add_done_callback(self._old.discard)

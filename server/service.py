@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 from math import inf
 from time import perf_counter
@@ -102,13 +103,8 @@ class Service:
     async def start(self) -> None:
         """Start the engine, and run every student once before the first request does."""
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._engine.start, self._warm_up())
         self.metrics.know(self.manifest.students)
-        self.metrics.watches(self.manifest.cascades.values())
-        self.metrics.serves(version("nestling"), self.manifest.weights_sha256[:12])
-        self.metrics.gauges(
-            lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level
-        )
+        await asyncio.to_thread(self._engine.start, self._warm_up())
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -120,6 +116,34 @@ class Service:
         self._tokenizers.shutdown()
         self._embedder.stop()
         await asyncio.to_thread(self._backend.stop)
+
+    @property
+    def price_per_second(self) -> float:
+        """Of the device."""
+        return self.settings.price_per_hour / 3600
+
+    @property
+    def browned_out(self) -> bool:
+        """Whether answers are cheaper than asked for, because too many ask."""
+        return self._brownout.level > 0
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """A request has been given to this service, until the block ends."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+
+    def show(self) -> None:
+        """Be the service that the gauges of the metrics speak of."""
+        self.metrics.know(self.manifest.students)
+        self.metrics.watches(self.manifest.cascades.values())
+        self.metrics.serves(version("nestling"), self.manifest.weights_sha256[:12])
+        self.metrics.gauges(
+            lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level
+        )
 
     def check_load(self) -> None:
         """Raises RequestError where a text that comes now would wait too long."""
@@ -138,8 +162,8 @@ class Service:
         long text, a full queue, a contract that cannot be met, a deadline that passes.
         """
         started = perf_counter()
-        asked = self.policies.of(contract.model)
-        level = self._brownout.level
+        asked = self.policies.of(contract.model, contract.thresholds)
+        level = 0 if contract.shadow else self._brownout.level
         cascade = browned_out(asked, level)
         self._admission.texts(len(inputs))
         waits = 0 if self._queue.is_large(len(inputs)) else len(inputs)
@@ -164,7 +188,8 @@ class Service:
         finally:
             self._inside -= waits
             self._admission.leave(texts=len(inputs))
-        self._shadowing.consider(answered)
+        if not contract.shadow:
+            self._shadowing.consider(answered)
         return Answers(answered, tokenized - started, perf_counter() - started)
 
     async def embed(
@@ -236,6 +261,7 @@ class Service:
         decision.deadline = contract.deadline
         decision.max_cost = contract.max_cost
         decision.min_confidence = contract.min_confidence
+        decision.shadow = contract.shadow
         return decision
 
     async def _tokenize(self, inputs: Inputs, truncate: bool) -> list[list[int]]:

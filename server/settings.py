@@ -10,6 +10,8 @@ from typing import Literal
 from ..models.errors import NestlingError
 from .option import option, options_of
 
+RunnerName = Literal["auto", "torch", "onnx", "onnx-int8"]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,7 +30,7 @@ class Settings:
     )
     device: str = option("auto", "cpu, cuda, cuda:N; auto is a GPU if there is one.")
     dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "To compute in.")
-    runner: Literal["auto", "torch", "onnx", "onnx-int8"] = option("torch", "What computes.")
+    runner: RunnerName = option("torch", "What computes.")
     onnx_providers: str = option(
         "CPUExecutionProvider",
         "ONNX Runtime's execution providers, the preferred first, with commas.",
@@ -80,6 +82,14 @@ class Settings:
     otlp_endpoint: str | None = option(
         None, "OpenTelemetry collector for traces, such as http://127.0.0.1:4318."
     )
+    experiments: Path | None = option(
+        None, "File that declares experiments, YAML or JSON; see docs/experiments.md."
+    )
+    store: str | None = option(
+        None,
+        "Database of experiments: sqlite:///FILE or postgresql://…; with --experiments, by default "
+        "sqlite:///nestling.db.",
+    )
     price_per_hour: float = option(
         0.0, "Of the device, in any currency, for the metrics of cost.", low=0
     )
@@ -106,6 +116,11 @@ class Settings:
                 f"max_client_batch: {self.max_client_batch} texts of one request would never fit "
                 f"below max_queued_requests, which is {self.max_queued_requests}"
             )
+
+    @property
+    def database(self) -> str | None:
+        """URL of the record of experiments; None if none is kept."""
+        return self.store or ("sqlite:///nestling.db" if self.experiments else None)
 
     @property
     def providers(self) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def serve_in_thread(checkpoint: str) -> None:
     torch.set_num_threads(1)
     settings = Settings(port=0, target_delay_ms=0)
 
-    def load(_: Path | None) -> LocalBackend:
+    def load(_: Path | None, __: object = None) -> LocalBackend:
         return LocalBackend(load_checkpoint(checkpoint))
 
     with bind(settings) as listener:

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from ..errors import Reason
 from .body import check_known, read_json, wrong_type
 from .forms import NATIVE
-from .route import MeasuredRoute, json_response, reloader_of, service_of
+from .route import ControlRoute, json_response, reloader_of, service_of
 
-router = APIRouter(route_class=MeasuredRoute)
+router = APIRouter(route_class=ControlRoute)
 
 
 @router.post(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
@@ -11,23 +10,21 @@ from typing import cast
 
 from starlette.requests import Request
 
-from ..errors import Reason, RequestError
+from ..errors import STATUS, Reason, RequestError
 from ..experiments.assignment import Assignment
 from ..experiments.definition import Source, Unit, Variant
 from ..experiments.exposing import Ended, Met, exposures, other_arm
 from ..experiments.live import Experiments
-from ..experiments.records import LONGEST_NAME
+from ..experiments.records import LONGEST_NAME, Exposure
 from ..inputs import Answers, Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from ..service import Service
 from ..telemetry.requests import REQUEST_ID
-from .route import service_of, while_connected
+from .route import reloader_of, service_of, while_connected
 
 COVARIATE = "x-nestling-covariate"
 """Header: what was known of the unit before the experiment, a number."""
-SECOND_ARMS = 64
-"""Texts that may wait for the other variant of a pair; what comes beyond is answered by one."""
 
 
 def experiments_of(request: Request) -> Experiments | None:
@@ -63,11 +60,14 @@ async def answer(
         return await while_connected(request, service.answer(inputs, contract))
     now = experiments.clock.now()
     met = Met(request_id, now, assignments, _covariate(request))
+    variants = [each.variant for each in assignments]
+    service = _service_by(request, variants)
     labels, price = service.manifest.architecture.labels, service.price_per_second
-    started, status, answers = perf_counter(), Reason.INTERNAL.status, None
+    started, status, answers = perf_counter(), STATUS[Reason.INTERNAL], None
     try:
-        varied = _by([each.variant for each in assignments], contract)
-        answers = await while_connected(request, service.answer(inputs, varied))
+        with service.using():
+            work = service.answer(inputs, _by(variants, contract))
+            answers = await while_connected(request, work)
         status = 200
     except RequestError as error:
         status = error.status
@@ -78,29 +78,33 @@ async def answer(
     for decision in answers.decisions:
         decision.variants = {each.experiment: each.variant.name for each in assignments}
     for assignment in assignments:
-        if assignment.other is not None:
-            service.later(_second_arm(service, experiments, met, assignment, inputs, contract))
+        if assignment.other is not None and not service.browned_out:
+            others = [each.variant for each in assignments if each is not assignment]
+            others.append(assignment.other)
+            second = _service_by(request, others)
+            later = _second_arm(second, met, assignment, inputs, _by(others, contract))
+            experiments.later(later)
     return answers
 
 
 async def _second_arm(
-    service: Service,
-    experiments: Experiments,
-    met: Met,
-    assignment: Assignment,
-    inputs: Inputs,
-    contract: Contract,
-) -> None:
+    service: Service, met: Met, assignment: Assignment, inputs: Inputs, contract: Contract
+) -> list[Exposure]:
     """Ask the pair's other variant, when nobody waits."""
-    others = [each.variant for each in met.assignments if each is not assignment]
-    if assignment.other is not None:
-        others.append(assignment.other)
-    unhurried = replace(_by(others, contract), deadline=float("inf"), shadow=True)
+    unhurried = replace(contract, deadline=float("inf"), shadow=True)
     started = perf_counter()
-    answers = await service.answer(inputs, unhurried)
+    with service.using():
+        answers = await service.answer(inputs, unhurried)
     ended = Ended(200, perf_counter() - started, len(inputs), answers)
     labels, price = service.manifest.architecture.labels, service.price_per_second
-    experiments.record([other_arm(met, assignment, ended, labels, price)])
+    return [other_arm(met, assignment, ended, labels, price)]
+
+
+def _service_by(request: Request, variants: Sequence[Variant]) -> Service:
+    """The one of the runner that a variant pins, if any does."""
+    pinned = reloader_of(request).pinned
+    runners = (variant.runner for variant in variants if variant.runner in pinned)
+    return pinned.get(next(runners, None) or "", service_of(request))
 
 
 def _by(variants: Sequence[Variant], contract: Contract) -> Contract:
@@ -110,8 +114,6 @@ def _by(variants: Sequence[Variant], contract: Contract) -> Contract:
             contract = replace(contract, model=variant.policy)
         if variant.thresholds is not None:
             contract = replace(contract, thresholds=variant.thresholds)
-        if variant.runner is not None:
-            contract = replace(contract, runner=variant.runner)
     return contract
 
 

@@ -11,6 +11,8 @@ OPEN = ("/health", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.jso
 """What probes read, and the documentation, which is the same everywhere. Metrics are not here: they
 tell whoever reads them how much is asked, of what, and what it costs."""
 ADMIN = "/admin/"
+DECLARE = "/v1/experiments"
+"""Read by users, written by administrators."""
 
 
 class Keyring:
@@ -26,7 +28,7 @@ class Keyring:
     def check(self, request: Request) -> None:
         """Raises RequestError for a request without the key that it needs."""
         path = request.scope["path"]
-        administers = path.startswith(ADMIN)
+        administers = path.startswith(ADMIN) or (path == DECLARE and request.method == "PUT")
         if path in OPEN or not (administers or self._users):
             return
         if administers and not self._admins:

@@ -147,14 +147,14 @@ def check_texts(inputs: Inputs, limit: int, name: str = "inputs") -> Inputs:
     return inputs
 
 
-def check_count(count: int, limit: int, name: str) -> None:
-    """Raises RequestError if there is no text, or more than `limit`."""
+def check_count(count: int, limit: int, name: str, what: str = "text") -> None:
+    """Raises RequestError if there is none, or more than `limit`."""
     if not count:
-        raise RequestError(Reason.EMPTY, "an empty list; expected at least one text", name)
+        raise RequestError(Reason.EMPTY, f"an empty list; expected at least one {what}", name)
     if count > limit:
         raise RequestError(
             Reason.TOO_MANY,
-            f"{count} texts; the limit is {limit}",
+            f"{count} {what}s; the limit is {limit}",
             name,
             limit=limit,
             actual=count,

@@ -13,9 +13,12 @@ from typing_extensions import TypedDict
 
 from ...models.decision import Decision
 from ...models.manifest import Manifest
+from ..errors import Reason, RequestError
+from ..experiments.records import LONGEST_NAME
 from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
+from .answer import answer
 from .body import check_contract, check_fields, check_texts, read_json, wrong_type
 from .forms import NATIVE
 from .headers import answer_headers
@@ -25,13 +28,12 @@ from .route import (
     json_shown,
     request_body,
     service_of,
-    while_connected,
 )
 
 router = APIRouter(route_class=MeasuredRoute)
 
 
-FIELDS = ("inputs", "model", "deadline_ms", "max_cost", "min_confidence")
+FIELDS = ("inputs", "model", "deadline_ms", "max_cost", "min_confidence", "user")
 
 
 class ClassifyRequest(TypedDict):
@@ -39,7 +41,7 @@ class ClassifyRequest(TypedDict):
 
     model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
     student that fits. max_cost: of all students asked, relative to the TA. min_confidence: raises
-    the cascade's thresholds.
+    the cascade's thresholds. user: whose request it is, where experiments assign by user.
     """
 
     inputs: str | list[str]
@@ -47,6 +49,7 @@ class ClassifyRequest(TypedDict):
     deadline_ms: NotRequired[float]
     max_cost: NotRequired[float]
     min_confidence: NotRequired[float]
+    user: NotRequired[str]
 
 
 class PathStep(TypedDict):
@@ -66,7 +69,8 @@ class DecisionRecord(TypedDict):
     stands. limited_by: why it stands though it was not as sure as asked for: `deadline`,
     `max_cost`, `min_confidence`; else null. relative_cost: FLOPs relative to asking the TA alone.
     weights: the beginning of their sha256, to which thresholds are tied. brownout: how far overload
-    had shortened the cascade, 0 (not at all) to 3 (the smallest student only).
+    had shortened the cascade, 0 (not at all) to 3 (the smallest student only). variants: by
+    experiment, what the request's unit has got.
     """
 
     model: str
@@ -74,6 +78,7 @@ class DecisionRecord(TypedDict):
     path: list[PathStep]
     limited_by: str | None
     brownout: int
+    variants: dict[str, str]
     tokens: int
     flops: int
     relative_cost: float
@@ -106,6 +111,7 @@ _EXAMPLE = {
         ],
         "limited_by": None,
         "brownout": 0,
+        "variants": {},
         "tokens": 9,
         "flops": 4114944,
         "relative_cost": 0.02509,
@@ -133,7 +139,7 @@ async def classify(request: Request) -> Response:
     service, started = service_of(request), perf_counter()
     body = check_fields(await read_json(request, service.settings.max_body_bytes), FIELDS)
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
-    answers = await while_connected(request, service.answer(inputs, _contract(body, started)))
+    answers = await answer(request, inputs, _contract(body, started), _user(body))
     shown = [classification(service.manifest, decision) for decision in answers.decisions]
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
@@ -161,6 +167,7 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
             ],
             "limited_by": decision.limited_by,
             "brownout": decision.brownout,
+            "variants": dict(decision.variants),
             "tokens": len(decision.tokens),
             "flops": round(decision.flops),
             "relative_cost": _significant(decision.relative_cost),
@@ -179,6 +186,23 @@ def _contract(body: dict[str, Any], started: float) -> Contract:
     if not isinstance(model, str):
         raise wrong_type("model", model, "a string")
     return check_contract(body, model, started)
+
+
+def _user(body: dict[str, Any]) -> str | None:
+    user = body.get("user")
+    if user is None:
+        return None
+    if not isinstance(user, str):
+        raise wrong_type("user", user, "a string")
+    if not 0 < len(user) <= LONGEST_NAME:
+        raise RequestError(
+            Reason.OUT_OF_RANGE,
+            f"{len(user)} characters; from 1 to {LONGEST_NAME} are expected",
+            "user",
+            limit=LONGEST_NAME,
+            actual=len(user),
+        )
+    return user
 
 
 def _significant(number: float) -> float:

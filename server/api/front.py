@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Front:
-    """The ASGI application. routes: those that answer texts. app: for all else.
+    """The ASGI application. routes: those that are measured. app: for all else.
 
     traces: what is told of each request that has ended; None if nobody wants to know.
     """
@@ -97,7 +97,7 @@ class Front:
 
     def _refused(self, request: Request, route: MeasuredRoute | None) -> Response | None:
         try:
-            if route is not None:
+            if route is not None and route.sheds:
                 service_of(request).check_load()
             self._keyring.check(request)
         except RequestError as error:

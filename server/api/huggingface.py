@@ -14,6 +14,7 @@ from ..errors import Reason, RequestError
 from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
+from .answer import answer
 from .body import check_fields, check_flag, check_object, check_texts, read_json, wrong_type
 from .forms import HUGGING_FACE
 from .headers import answer_headers
@@ -24,7 +25,6 @@ from .route import (
     path_parameters,
     request_body,
     service_of,
-    while_connected,
 )
 from .scores import Score, logits, probabilities, ranked
 
@@ -93,7 +93,7 @@ async def text_classification(request: Request) -> Response:
     inputs = check_texts(
         Inputs([value] if single else value, single), service.settings.max_client_batch
     )
-    answers = await while_connected(request, service.answer(inputs, contract))
+    answers = await answer(request, inputs, contract)
     scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
     shown = ranked(scores, service.manifest.architecture.labels, top_k)
     return json_response(shown, headers=answer_headers(answers, service.device))

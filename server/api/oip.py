@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from ...models.decision import Decision
 from ..errors import Reason, RequestError
+from .answer import answer
 from .body import (
     check_contract,
     check_fields,
@@ -34,7 +35,6 @@ from .route import (
     json_response,
     path_parameters,
     service_of,
-    while_connected,
 )
 from .scores import probabilities
 
@@ -107,7 +107,7 @@ async def infer(request: Request) -> Response:
         service.settings.max_client_batch,
         service.manifest.architecture.vocabulary,
     )
-    answers = await while_connected(request, service.answer(inputs, contract))
+    answers = await answer(request, inputs, contract)
     content: dict[str, Any] = {"model_name": model, "model_version": VERSION, "outputs": []}
     if identifier:
         content["id"] = identifier

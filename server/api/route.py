@@ -64,15 +64,13 @@ class ProtocolRoute(APIRoute):
         """The endpoint's answer, or the error in the protocol's form."""
         started = perf_counter()
         service = request.state.service = reloader_of(request).service
-        service.users += 1
         try:
-            response = await cast(Handler, self.endpoint)(request)
+            with service.using():
+                response = await cast(Handler, self.endpoint)(request)
             status = response.status_code
         except Exception as exception:
             error = _as_request_error(exception, self.path)
             response, status = error_response(request, error), error.status
-        finally:
-            service.users -= 1
         self.ended(request, status, perf_counter() - started)
         return response
 
@@ -85,10 +83,18 @@ class ProtocolRoute(APIRoute):
 
 
 class MeasuredRoute(ProtocolRoute):
-    """A route that answers texts: counted and timed."""
+    """A route that answers texts: counted, timed, and shed under overload."""
+
+    sheds = True
 
     def ended(self, request: Request, status: int, seconds: float) -> None:
         service_of(request).metrics.request(self.path, status, seconds)
+
+
+class ControlRoute(MeasuredRoute):
+    """A route for those who run the server: counted and timed, and there under overload too."""
+
+    sheds = False
 
 
 def _as_request_error(exception: Exception, path: str) -> RequestError:

@@ -15,6 +15,7 @@ from ..errors import Reason, RequestError
 from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..service import TOKENIZER_THREADS
+from .answer import answer
 from .body import check_fields, check_flag, check_texts, read_json
 from .forms import TEI
 from .headers import answer_headers
@@ -25,7 +26,6 @@ from .route import (
     json_shown,
     request_body,
     service_of,
-    while_connected,
 )
 from .scores import Score, logits, probabilities, ranked
 
@@ -112,7 +112,7 @@ async def predict(request: Request) -> Response:
     )
     truncate, raw = check_flag(body, "truncate"), check_flag(body, "raw_scores")
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
-    answers = await while_connected(request, service.answer(inputs, Contract(truncate=truncate)))
+    answers = await answer(request, inputs, Contract(truncate=truncate))
     scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
     shown = ranked(scores, service.manifest.architecture.labels)
     headers = answer_headers(answers, service.device)

@@ -9,6 +9,7 @@ import typer
 from ...models.errors import NestlingError
 from .calibrate import calibrate
 from .evaluate import evaluate
+from .experiment import experiment
 from .export import export
 from .info import info
 from .key import key
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (serve, train, calibrate, evaluate, export, info, key):
     app.command()(command)
+app.add_typer(experiment, name="experiment")
 
 
 def main() -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..settings import Settings
+from ..settings import RunnerName, Settings
 from .flags import with_settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from ...models.manifest import Manifest
 
+log = logging.getLogger(__name__)
 SHIPPED = "clinc150"
 """The checkpoint that comes with the package."""
 
@@ -52,6 +57,7 @@ def start(name: str | None, settings: Settings) -> None:
 
         worker = Worker(path, settings, launched)
         worker.ready()
+        engine = _record(settings, worker.manifest)
         where = worker.device if worker.runner == "torch" else f"{worker.device}, {worker.runner}"
 
         def announce() -> None:
@@ -60,12 +66,33 @@ def start(name: str | None, settings: Settings) -> None:
             if listeners.metrics:
                 print(f"Metrics: {url_of(listeners.metrics)}/metrics", flush=True)
 
-        def load(another: Path | None) -> Worker:
-            fresh = Worker(another or path, settings)
+        def load(another: Path | None, runner: RunnerName | None) -> Worker:
+            by = replace(settings, runner=runner) if runner else settings
+            fresh = Worker(another or path, by)
             fresh.ready()
             return fresh
 
-        run(create_app(worker, settings, load), settings, listeners, announce)
+        run(create_app(worker, settings, load, engine), settings, listeners, announce)
+
+
+def _record(settings: Settings, manifest: Manifest) -> Engine | None:
+    """The database of experiments, where the file's declaration holds; None if none is kept."""
+    if settings.database is None:
+        return None
+    from datetime import UTC, datetime
+
+    from ..experiments.declaration import read
+    from ..experiments.declaring import declare
+    from ..experiments.live import known_of
+    from ..experiments.store.database import open_database
+
+    engine = open_database(settings.database)
+    if settings.experiments:
+        declared, now = read(settings.experiments), datetime.now(UTC)
+        _, steps = declare(engine, declared, known_of(manifest), now)
+        for step in steps:
+            log.info("experiment %s: %s", step.name, "; ".join(step.words))
+    return engine
 
 
 def _locate(name: str | None) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -73,7 +73,7 @@ def changed(
 
 
 def changes(
-    old: Plan, new: Plan, now: datetime, phases: dict[str, Sequence[Phase]]
+    old: Plan, new: Plan, now: datetime, phases: Mapping[str, Sequence[Phase]]
 ) -> tuple[Change, ...]:
     """All steps between two plans, or none. phases: of each experiment, as for `changed`.
 

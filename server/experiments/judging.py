@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
 from .definition import Experiment, Guardrail
 from .statistics.guardrails import Breach, breach
+from .statistics.mean import mean_interval
+from .statistics.mixture import Mixture
 from .statistics.quantiles import Quantile, quantile
 from .statistics.report import Observed, Report, report
 from .statistics.summary import Joint
-from .store.comparison import Measured, moments, paired
+from .store.comparison import Measured, moments, paired, series
 from .store.observations import Scope
-from .store.traffic import Traffic, latency_at, traffic
+from .store.traffic import Traffic, crossed_units, latency_at, traffic
 
 GRACE = timedelta(days=7)
 """After an experiment's end, in which outcomes still count."""
@@ -27,9 +31,31 @@ def scope_of(experiment: Experiment) -> Scope:
     return Scope(experiment.name, experiment.phase, deadline)
 
 
-def judge(
+@dataclass(frozen=True)
+class Judged:
+    """report: of the present phase. series: how its means and intervals became what they are.
+
+    crossed: units that met two variants, and are in no comparison.
+    """
+
+    report: Report
+    series: list[dict[str, Any]]
+    crossed: int
+
+
+def judge_whole(
     connection: Connection, experiment: Experiment, stopped: Mapping[str, str]
-) -> Report:
+) -> Judged:
+    """For people who look. stopped: why, by variant."""
+    scope = scope_of(experiment)
+    return Judged(
+        judge(connection, experiment, stopped),
+        _series(connection, experiment, scope),
+        crossed_units(connection, scope),
+    )
+
+
+def judge(connection: Connection, experiment: Experiment, stopped: Mapping[str, str]) -> Report:
     """All numbers of the present phase. stopped: why, by variant."""
     scope, name = scope_of(experiment), experiment.primary.name
     counts = traffic(connection, scope)
@@ -86,6 +112,25 @@ def _guarded(connection: Connection, scope: Scope, guardrail: Guardrail) -> dict
     metric = guardrail.metric
     above = guardrail.limit if metric.quantile else None
     return moments(connection, scope, metric.metric.name, above)
+
+
+def _series(connection: Connection, experiment: Experiment, scope: Scope) -> list[dict[str, Any]]:
+    kind = experiment.primary.kind
+    best_at = experiment.planned_units / len(experiment.variants)
+    mixture = Mixture(1 - experiment.confidence, best_at)
+    line = []
+    for point in series(connection, scope, experiment.primary.name):
+        variants = {}
+        for name, measured in point.variants.items():
+            interval = mean_interval(measured.units, kind, mixture)
+            variants[name] = {
+                "n": measured.units.n,
+                "mean": measured.units.mean,
+                "low": interval.low if interval else None,
+                "high": interval.high if interval else None,
+            }
+        line.append({"at": point.at, "variants": variants})
+    return line
 
 
 def _latency(

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
+from ...models.errors import NestlingError
 from ...models.manifest import Manifest
+from ..engine.backend import BackendGoneError
+from ..errors import RequestError
 from ..telemetry.experiments import ExperimentMetrics
 from .assignment import Assigners, Assignment
-from .changes import Change, changes
+from .changes import Change
 from .clock import SteadyClock
-from .definition import Experiment, Phase, Plan, Unit
-from .judging import breaches, judge
+from .declaring import EMPTY, declare, plan_of
+from .definition import Experiment, Plan, Unit
+from .judging import Judged, breaches, judge, judge_whole
 from .parsing import Known, parse
 from .records import Exposure
 from .statistics.report import Report
-from .store.database import StoreError, transaction
+from .store.database import transaction
 from .store.plans import (
     NOTHING,
-    StoredPlan,
     Stops,
+    StoredPlan,
     latest_plan,
     latest_version,
-    save_plan,
     stop,
     stopped,
 )
@@ -38,7 +41,8 @@ REFRESH_SECONDS = 2.0
 """How soon a replica takes up what another one was told."""
 JUDGE_SECONDS = 30.0
 """How often guardrails and sample ratios are looked at."""
-EMPTY = Plan()
+SECOND_ARMS = 64
+"""Requests that may wait for the other variant of their pair."""
 
 
 def known_of(manifest: Manifest) -> Known:
@@ -51,40 +55,48 @@ class Experiments:
     """Belongs to the event loop; the database is asked by threads.
 
     engine: an open database; it is this object's from now on. known: what may be declared now.
+    pin: has the runners served that variants pin; raises NestlingError.
     """
 
     def __init__(
-        self, engine: Engine, known: Callable[[], Known], metrics: ExperimentMetrics
+        self,
+        engine: Engine,
+        known: Callable[[], Known],
+        pin: Callable[[Collection[str]], Awaitable[None]],
+        metrics: ExperimentMetrics,
     ) -> None:
         self.engine = engine
         self.clock = SteadyClock()
         self.plan = EMPTY
-        self._known, self._metrics = known, metrics
+        self._known, self._pin, self._metrics = known, pin, metrics
         self._stored = NOTHING
         self._stops: Stops = {}
         self._gone: Collection[tuple[str, str]] = ()
         self._assigners = Assigners(EMPTY)
         self._writer = Writer(engine)
         self._tasks: list[asyncio.Task[None]] = []
+        self._second: set[asyncio.Task[None]] = set()
         metrics.watch(self._writer)
 
-    async def start(self, declared: object = None) -> None:
-        """Take up what holds; then `declared`, if it differs. Raises DeclarationError, StoreError."""
-        await asyncio.to_thread(self._load)
-        if declared is not None and declared != self._stored.declared:
-            for change in await self.declare(declared):
-                log.info("experiments: %s: %s", change.name, "; ".join(change.words))
+    async def start(self) -> None:
+        """Take up what holds. Raises StoreError, NestlingError for a runner that cannot be had."""
+        await self._take_up()
         self._tasks = [
-            asyncio.create_task(self._every(REFRESH_SECONDS, self._refresh)),
+            asyncio.create_task(self._every(REFRESH_SECONDS, self._take_up)),
             asyncio.create_task(self._every(JUDGE_SECONDS, self._guard)),
         ]
 
     async def stop(self, timeout: float) -> None:
         """Write what waits, for at most so many seconds."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._second):
             task.cancel()
         await asyncio.to_thread(self._writer.close, timeout)
         self.engine.dispose()
+
+    def accept(self, known: Known) -> None:
+        """Raises DeclarationError for a checkpoint that lacks what the experiments name."""
+        if self.version:
+            parse(self.declared, known)
 
     @property
     def declared(self) -> Any:
@@ -108,28 +120,36 @@ class Experiments:
             self._metrics.exposed(exposure.experiment, exposure.variant)
             self._writer.add(exposure)
 
+    def later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
+        """Have a pair's other variant asked, and recorded. Beyond SECOND_ARMS that wait, drop it:
+        such a request is no pair, and served as it was.
+        """
+        if len(self._second) >= SECOND_ARMS:
+            work.close()
+            return
+        task = asyncio.create_task(self._record_later(work))
+        self._second.add(task)
+        task.add_done_callback(self._second.discard)
+
+    async def _record_later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
+        try:
+            self.record(await work)
+        except RequestError as error:  # nobody waits for this answer
+            log.info("experiments: the other variant of a pair did not answer: %s", error)
+
     async def declare(self, declared: object) -> Sequence[Change]:
         """Have a declaration hold on all replicas, whole or not at all.
 
         Raises DeclarationError, StoreError, PlanMovedError.
         """
         known, now = self._known(), self.clock.now()
-        plan = parse(declared, known)
-        old, before = self.plan, self._stored
-        phases = {name: [Phase(*each) for each in listed] for name, listed in before.phases.items()}
-        steps = changes(old, plan, now, phases)
-        begun: dict[str, Sequence[tuple[str, datetime]]] = dict(before.phases)
-        for step in steps:
-            if step.phase:
-                started = old.by_name.get(step.name)
-                kept = begun.get(step.name, ()) if started and started.started(now) else ()
-                begun[step.name] = [*kept, (step.phase.name, step.phase.since)]
-        stored = StoredPlan(before.version + 1, declared, known.policies, begun)
-        await asyncio.to_thread(save_plan, self.engine, stored, now)
-        self._adopt(stored, plan)
+        # A runner must be there before anybody is sent to it.
+        await self._pin(_runners(parse(declared, known)) | _runners(self.plan))
+        _, steps = await asyncio.to_thread(declare, self.engine, declared, known, now)
+        await self._take_up()
         return steps
 
-    async def report(self, name: str) -> Report:
+    async def report(self, name: str) -> Judged:
         """Raises KeyError for an unknown experiment, StoreError."""
         return await asyncio.to_thread(self._judge, self.plan[name])
 
@@ -137,64 +157,73 @@ class Experiments:
         """By variant of its present phase."""
         return self._stops.get((experiment.name, experiment.phase), {})
 
-    def _judge(self, experiment: Experiment) -> Report:
+    def _judge(self, experiment: Experiment) -> Judged:
         with transaction(self.engine) as connection:
-            return judge(connection, experiment, self.why_stopped(experiment))
+            return judge_whole(connection, experiment, self.why_stopped(experiment))
 
-    def _load(self) -> None:
-        with transaction(self.engine) as connection:
-            stored, stops = latest_plan(connection), stopped(connection)
-        plan = parse(stored.declared, Known(stored.policies)) if stored.version else EMPTY
+    async def _take_up(self) -> None:
+        """What the database says."""
+        stored, stops = await asyncio.to_thread(self._read)
+        if stored.version == self._stored.version and stops == self._stops:
+            return
         self._stops = stops
+        plan = plan_of(stored)
+        await self._pin(_runners(plan))
         self._adopt(stored, plan)
+
+    def _read(self) -> tuple[StoredPlan, Stops]:
+        with transaction(self.engine) as connection:
+            if latest_version(connection) == self._stored.version:
+                return self._stored, stopped(connection)
+            return latest_plan(connection), stopped(connection)
 
     def _adopt(self, stored: StoredPlan, plan: Plan) -> None:
         self._metrics.declared(plan)
         self._stored, self.plan, self._assigners = stored, plan, Assigners(plan)
-        self._gone = self._stopped_now()
-
-    def _stopped_now(self) -> Collection[tuple[str, str]]:
-        return {
+        self._gone = {
             (experiment.name, variant)
-            for experiment in self.plan.experiments
+            for experiment in plan.experiments
             for variant in self.why_stopped(experiment)
         }
 
-    def _refresh(self) -> None:
-        """What another replica was told, or stopped."""
-        with transaction(self.engine) as connection:
-            version, stops = latest_version(connection), stopped(connection)
-        if version != self._stored.version:
-            self._load()
-        elif stops != self._stops:
-            self._stops = stops
-            self._gone = self._stopped_now()
-
-    def _guard(self) -> None:
+    async def _guard(self) -> None:
         """Stop variants that break a guardrail; watch the sample ratios."""
         now = self.clock.now()
         for experiment in self.plan.experiments:
-            if not experiment.running(now):
-                continue
-            with transaction(self.engine) as connection:
-                why = self.why_stopped(experiment)
-                self._metrics.judged(judge(connection, experiment, why))
-                broken = breaches(connection, experiment, why)
-                for each in broken:
-                    phase = experiment.phase
-                    stop(connection, experiment.name, phase, each.variant, each.why, now)
-            for each in broken:
-                log.error("experiments: %s: %s", experiment.name, each.why)
-        self._refresh()
+            if experiment.running(now):
+                self._metrics.judged(await asyncio.to_thread(self._guard_one, experiment, now))
+        await self._take_up()
 
-    async def _every(self, seconds: float, work: Callable[[], None]) -> None:
+    def _guard_one(self, experiment: Experiment, now: datetime) -> Report:
+        why = self.why_stopped(experiment)
+        with transaction(self.engine) as connection:
+            report = judge(connection, experiment, why)
+            broken = breaches(connection, experiment, why)
+            for each in broken:
+                name, phase = experiment.name, experiment.phase
+                stop(connection, name, phase, each.variant, each.why, now)
+        for each in broken:
+            log.error("experiments: %s: %s", experiment.name, each.why)
+        return report
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         failing = False
         while True:
             await asyncio.sleep(seconds)
             try:
-                await asyncio.to_thread(work)
+                await work()
                 failing = False
-            except StoreError as error:
+            except (NestlingError, BackendGoneError) as error:
                 if not failing:
                     log.error("experiments: what holds stays as it is: %s", error)
                 failing = True
+
+
+def _runners(plan: Plan) -> set[str]:
+    """Those that variants pin."""
+    return {
+        variant.runner
+        for experiment in plan.experiments
+        for variant in experiment.variants
+        if variant.runner is not None
+    }

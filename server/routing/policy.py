@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ...models.cascade import Cascade
 from ...models.errors import NestlingError
 from ...models.manifest import Manifest
@@ -17,10 +20,14 @@ class Policies:
         self._checkpoint = checkpoint
         self.names = [AUTO, *checkpoint.cascades, *checkpoint.students]
 
-    def of(self, model: str) -> Cascade:
-        """Raises RequestError that lists the known names."""
+    def of(self, model: str, thresholds: Sequence[float] | None = None) -> Cascade:
+        """Raises RequestError that lists the known names.
+
+        thresholds: in place of its own, one per stage but the last; such a cascade promises
+        nothing.
+        """
         try:
-            return self._checkpoint.policy(model)
+            cascade = self._checkpoint.policy(model)
         except NestlingError:
             raise RequestError(
                 Reason.UNKNOWN_MODEL,
@@ -28,3 +35,14 @@ class Policies:
                 "model",
                 known=self.names,
             ) from None
+        return cascade if thresholds is None else _with_thresholds(cascade, thresholds)
+
+
+def _with_thresholds(cascade: Cascade, thresholds: Sequence[float]) -> Cascade:
+    stages = [
+        replace(stage, threshold=threshold)
+        for stage, threshold in zip(cascade.stages[:-1], thresholds, strict=True)
+    ]
+    shown = ", ".join(format(threshold, "g") for threshold in thresholds)
+    name = f"{cascade.name}[{shown}]"
+    return Cascade(name, (*stages, cascade.stages[-1]))

@@ -45,12 +45,18 @@ class ExperimentMetrics:
     def watch(self, writer: Writer) -> None:
         """Have the writer's counts read on each scrape."""
         self._registry.register(_WriterCounts(writer))
-        for name, text, read in (
-            ("nestling_exposures_buffered", "Exposures that wait to be written.", "buffered"),
-            ("nestling_store_up", "1 if the database takes what it is given.", "up"),
-        ):
-            gauge = Gauge(name, text, registry=self._registry)
-            gauge.set_function(lambda read=read: float(getattr(writer, read)))
+        buffered = Gauge(
+            "nestling_exposures_buffered",
+            "Exposures that wait to be written.",
+            registry=self._registry,
+        )
+        buffered.set_function(lambda: writer.buffered)
+        up = Gauge(
+            "nestling_store_up",
+            "1 if the database takes what it is given.",
+            registry=self._registry,
+        )
+        up.set_function(lambda: writer.up)
 
     def declared(self, plan: Plan) -> None:
         """Series for all that is declared."""

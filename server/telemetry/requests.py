@@ -50,6 +50,7 @@ class JsonFormatter(logging.Formatter):
 
 def configure_logging(form: str) -> None:
     """Log to stderr, as `text` or `json`."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # below, it talks of itself
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if form == "json":
         for handler in logging.getLogger().handlers:

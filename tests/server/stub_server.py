@@ -37,7 +37,7 @@ def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str 
                 time.sleep(0.005)
             return super().ask(questions)
 
-    def load(_: Path | None) -> Patient:
+    def load(_: Path | None, __: object = None) -> Patient:
         return Patient(load_checkpoint(checkpoint))
 
     with bind(settings) as listeners:

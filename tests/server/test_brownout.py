@@ -122,7 +122,7 @@ def test_delay_is_what_is_inside_over_the_best_recent_rate() -> None:
 
 
 def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
-    def load(_: Path | None) -> LocalBackend:
+    def load(_: Path | None, __: object = None) -> LocalBackend:
         return LocalBackend(load_checkpoint(calibrated_dir))
 
     app = create_app(load(None), Settings(target_delay_ms=100), load)

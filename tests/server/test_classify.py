@@ -55,6 +55,7 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
         ],
         "limited_by": None,
         "brownout": 0,
+        "variants": {},
         "tokens": 9,
         "flops": round(expected.flops),
         "relative_cost": pytest.approx(expected.relative_cost, rel=1e-3),

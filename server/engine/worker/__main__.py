@@ -30,9 +30,9 @@ def main(descriptor: int) -> None:
     """Serve the server at the other end until it closes the connection."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with Connection(descriptor) as server:
-        with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the server has gone
-            _serve(server)
+    server_gone = (EOFError, BrokenPipeError, ConnectionResetError)
+    with Connection(descriptor) as server, suppress(*server_gone):
+        _serve(server)
 
 
 def _serve(server: Connection[Any, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from alembic import command
@@ -19,7 +18,6 @@ VERSION_TABLE = "nestling_schema"
 LOCK = 0x6E65_7374
 """PostgreSQL's advisory lock of all replicas that start."""
 LOCK_SECONDS = 30
-logging.getLogger("alembic").setLevel(logging.WARNING)  # below, it talks of itself
 
 
 def upgrade(connection: Connection) -> None:

@@ -38,7 +38,8 @@ Stops = Mapping[tuple[str, str], Mapping[str, str]]
 
 def latest_version(connection: Connection) -> int:
     """Of the plan that holds; 0 if none was declared."""
-    return connection.scalars(select(func.coalesce(func.max(plans.c.version), 0))).one()
+    version: int = connection.scalars(select(func.coalesce(func.max(plans.c.version), 0))).one()
+    return version
 
 
 def latest_plan(connection: Connection) -> StoredPlan:

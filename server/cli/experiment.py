@@ -1,0 +1,109 @@
+"""`nestling experiment`: what the record of an experiment says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...models.errors import NestlingError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..experiments.definition import Experiment
+    from ..experiments.judging import Judged
+    from ..experiments.statistics.mean import Interval
+    from ..experiments.statistics.report import VariantReport
+
+DEFAULT = "sqlite:///nestling.db"
+experiment = typer.Typer(help="What the record of an experiment says.", no_args_is_help=True)
+
+
+@experiment.callback()
+def _group() -> None:
+    """So that `report` is named even while it is the only one."""
+
+
+@experiment.command()
+def report(
+    name: Annotated[str, typer.Argument(help="Of the experiment.")],
+    store: Annotated[
+        str, typer.Option(help="Database of experiments.", envvar="NESTLING_STORE")
+    ] = DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """The numbers of an experiment's present phase, and a verdict in plain words."""
+    from dataclasses import asdict
+
+    import orjson
+
+    from ..api.experiments import plain
+    from ..experiments.declaring import plan_of
+    from ..experiments.judging import judge_whole
+    from ..experiments.store.database import open_database, transaction
+    from ..experiments.store.plans import latest_plan, stopped
+    from .console import wide_console
+
+    with transaction(open_database(store)) as connection:
+        plan = plan_of(latest_plan(connection))
+        if name not in plan.by_name:
+            known = ", ".join(sorted(plan.by_name)) or "nothing is declared"
+            raise NestlingError(f"name: {name!r} is none of {known}")
+        chosen = plan[name]
+        why = stopped(connection).get((chosen.name, chosen.phase), {})
+        judged = judge_whole(connection, chosen, why)
+    if as_json:
+        typer.echo(orjson.dumps(plain(asdict(judged))).decode())
+        return
+    console = wide_console()
+    console.print(_table(chosen, judged))
+    for variant in judged.report.variants:
+        if variant.stopped:
+            console.print(variant.stopped, highlight=False)
+    console.print(judged.report.verdict.sentence, highlight=False)
+
+
+def _table(experiment: Experiment, judged: Judged) -> Table:
+    from rich.table import Table
+
+    found = judged.report
+    table = Table(
+        title=f"{experiment.name}, phase {found.phase}: {experiment.primary.name} by "
+        f"{experiment.unit}",
+        caption=f"Intervals hold at {experiment.confidence:.0%}, however often one looks. Sample "
+        f"ratio: p = {found.sample_ratio_p:.4g}. Crossed units: {judged.crossed:,}.",
+    )
+    columns = ("variant", "enrolled", "units", "mean", "lift", "p", "p50 ms", "p99 ms",
+               "cost per 1,000", "escalated", "errors")  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for variant in found.variants:
+        table.add_row(*_row(variant))
+    return table
+
+
+def _row(variant: VariantReport) -> list[str]:
+    latency = {round(100 * each.at): each.value for each in variant.latency}
+    change = variant.pairs or variant.lift
+    return [
+        variant.name,
+        f"{variant.enrolled:,}",
+        f"{variant.units:,}",
+        "" if variant.mean is None else f"{variant.mean:.4g}{_between(variant.interval)}",
+        "" if change is None else f"{change.estimate:+.4g}{_between(change.interval)}",
+        "" if change is None else f"{change.p_value:.3g}",
+        *(f"{latency[p]:.1f}" if p in latency else "" for p in (50, 99)),
+        *(
+            "" if value is None else form.format(value)
+            for value, form in (
+                (variant.cost_per_1000, "{:.4g}"),
+                (variant.escalation_rate, "{:.1%}"),
+                (variant.error_rate, "{:.2%}"),
+            )
+        ),
+    ]
+
+
+def _between(interval: Interval | None) -> str:
+    return f"\n{interval.low:.4g} to {interval.high:.4g}" if interval else ""
