@@ -140,6 +140,8 @@ _FORMS = {
     "/predict": TEI,
     "/v1": OPENAI,
     "/v1/classify": NATIVE,
+    "/v1/experiments": NATIVE,
+    "/v1/outcomes": NATIVE,
     "/v2": OPEN_INFERENCE,
 }
 

@@ -86,6 +86,8 @@ def _table(experiment: Experiment, judged: Judged) -> Table:
 def _row(variant: VariantReport) -> list[str]:
     latency = {round(100 * each.at): each.value for each in variant.latency}
     change = variant.pairs or variant.lift
+    if change and change.interval is None:
+        change = None  # too few units to say anything
     return [
         variant.name,
         f"{variant.enrolled:,}",

@@ -1,0 +1,125 @@
+"""Guardrails of running experiments, without HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from nestling.server.experiments.definition import Source, Unit
+from nestling.server.experiments.live import Experiments
+from nestling.server.experiments.store.database import open_database
+from nestling.server.telemetry.experiments import ExperimentMetrics
+
+from .declared import KNOWN, experiment
+from .store.samples import exposure, until
+
+DECLARED = {
+    "experiments": [
+        experiment(
+            start="2026-01-01T00:00:00Z",
+            end=None,
+            guardrails=[{"metric": "error_rate", "limit": 0.05}],
+        )
+    ]
+}
+
+
+async def no_pin(runners: Collection[str]) -> None:
+    assert not runners
+
+
+def live(path: Path, scenario: Callable[[Experiments, CollectorRegistry], Awaitable[Any]]) -> Any:
+    """Run a scenario on experiments that have started."""
+
+    async def main() -> Any:
+        registry = CollectorRegistry()
+        engine = open_database(f"sqlite:///{path / 'store.db'}")
+        experiments = Experiments(engine, lambda: KNOWN, no_pin, ExperimentMetrics(registry))
+        await experiments.start()
+        try:
+            return await scenario(experiments, registry)
+        finally:
+            await experiments.stop(10)
+
+    return asyncio.run(main())
+
+
+def variant_of(experiments: Experiments, unit: str) -> str | None:
+    def unit_of(wanted: Unit) -> str:
+        assert wanted.source is Source.HEADER
+        return unit
+
+    got = experiments.assign(unit_of)
+    return got[0].variant.name if got else None
+
+
+def test_a_broken_guardrail_stops_its_variant_for_everybody_and_for_good(tmp_path: Path) -> None:
+    units = [f"user-{number}" for number in range(400)]
+
+    async def breaking(experiments: Experiments, registry: CollectorRegistry) -> dict[str, Any]:
+        await experiments.declare(DECLARED)
+        before = {unit: variant_of(experiments, unit) for unit in units}
+        experiments.record(
+            [
+                exposure(
+                    number,
+                    experiment="smaller",
+                    variant=before[unit],
+                    unit=unit,
+                    at=datetime.now(UTC),
+                    status=500 if before[unit] == "small" and number % 3 else 200,
+                )
+                for number, unit in enumerate(units)
+            ]
+        )
+        await asyncio.to_thread(until, lambda: experiments._writer.written == len(units))
+        await experiments._guard()
+        for unit, variant in before.items():
+            assert variant_of(experiments, unit) == ("control" if variant == "control" else None)
+        await experiments._guard()
+        labels = {"experiment": "smaller", "variant": "small"}
+        assert registry.get_sample_value("nestling_experiment_stopped", labels) == 1
+        report = (await experiments.report("smaller")).report
+        [why] = [each.stopped for each in report.variants if each.name == "small"]
+        assert why
+        assert "'small' is stopped: error_rate" in why
+        return before
+
+    before = live(tmp_path, breaking)
+
+    async def after(experiments: Experiments, _: CollectorRegistry) -> None:
+        for unit, variant in before.items():
+            assert variant_of(experiments, unit) == ("control" if variant == "control" else None)
+
+    live(tmp_path, after)
+
+
+def test_a_lopsided_sample_is_flagged(tmp_path: Path) -> None:
+    async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
+        await experiments.declare(DECLARED)
+        labels = {"experiment": "smaller"}
+        name = "nestling_experiment_sample_ratio_mismatch"
+        assert registry.get_sample_value(name, labels) == 0
+        experiments.record(
+            [
+                exposure(
+                    number,
+                    experiment="smaller",
+                    variant="small" if number % 4 else "control",
+                    unit=f"user-{number}",
+                )
+                for number in range(400)
+            ]
+        )
+        await asyncio.to_thread(until, lambda: experiments._writer.written == 400)
+        await experiments._guard()
+        assert registry.get_sample_value(name, labels) == 1
+        verdict = (await experiments.report("smaller")).report.verdict
+        assert verdict.sentence.startswith("no verdict")
+
+    live(tmp_path, scenario)
