@@ -41,7 +41,7 @@ def load(server: Server, texts: list[str]) -> Iterator[None]:
     def ask() -> None:
         with httpx.Client(base_url=server.url, timeout=60) as client:
             for start in cycle(range(0, len(texts) - 4, 4)):
-                if stop.wait(0.02):
+                if stop.wait(0.1):
                     return
                 client.post("/v1/classify", json={"inputs": texts[start : start + 4]})
 
