@@ -1,0 +1,54 @@
+"""A server under a little load, and a Prometheus that scrapes it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ..server.conftest import calibrated_dir, texts
+from ..server.serving import Server, serve
+from .prometheus import Prometheus
+
+__all__ = ["calibrated_dir", "texts"]
+
+
+@pytest.fixture(scope="session")
+def prometheus(
+    calibrated_dir: Path, texts: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """Of a server whose device has a high price, and whose TA is asked about every answer."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    flags = ("--price-per-hour", "1e7", "--shadow", "1")
+    with serve(calibrated_dir, folder / "server", *flags) as server, load(server, texts):
+        running = Prometheus(server.url.removeprefix("http://"), folder)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+@contextmanager
+def load(server: Server, texts: list[str]) -> Iterator[None]:
+    """One client that asks again and again, with a pause in which the TA is asked too."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            for start in cycle(range(0, len(texts) - 4, 4)):
+                if stop.wait(0.1):
+                    return
+                client.post("/v1/classify", json={"inputs": texts[start : start + 4]})
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
