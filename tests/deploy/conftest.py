@@ -16,15 +16,30 @@ from ..server.serving import Server, serve
 from .prometheus import Prometheus
 
 __all__ = ["calibrated_dir", "texts"]
+EXPERIMENT = """
+experiments:
+  - name: smaller
+    unit: request
+    start: 2026-01-01T00:00:00Z
+    variants:
+      - {name: control, weight: 1, policy: all}
+      - {name: small, weight: 1, policy: short}
+    primary: {metric: latency_ms, smallest_effect: 1}
+"""
 
 
 @pytest.fixture(scope="session")
 def prometheus(
     calibrated_dir: Path, texts: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """Of a server whose device has a high price, and whose TA is asked about every answer."""
+    """Of a server whose device has a high price, whose TA is asked about every answer, and which
+    runs an experiment.
+    """
     folder = tmp_path_factory.mktemp("prometheus")
-    flags = ("--price-per-hour", "1e7", "--shadow", "1")
+    experiments = folder / "experiments.yaml"
+    experiments.write_text(EXPERIMENT)
+    record = ("--experiments", str(experiments), "--store", f"sqlite:///{folder / 'store.db'}")
+    flags = ("--price-per-hour", "1e7", "--shadow", "1", *record)
     with serve(calibrated_dir, folder / "server", *flags) as server, load(server, texts):
         running = Prometheus(server.url.removeprefix("http://"), folder)
         try:
