@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..errors import Reason
 from .body import check_known, read_json, wrong_type
 from .forms import NATIVE
-from .route import ControlRoute, json_response, reloader_of, service_of
+from .route import ControlRoute, json_response, json_shown, reloader_of, service_of
 
 router = APIRouter(route_class=ControlRoute)
 
@@ -20,19 +20,24 @@ router = APIRouter(route_class=ControlRoute)
     "/admin/reload",
     summary="Take up another checkpoint",
     response_model=None,
-    responses=NATIVE.documented(
-        Reason.INVALID_UTF8,
-        Reason.INVALID_JSON,
-        Reason.WRONG_TYPE,
-        Reason.UNKNOWN_FIELD,
-        Reason.REQUEST_TIMEOUT,
-        Reason.BODY_TOO_LARGE,
-        Reason.UNAUTHORISED,
-        Reason.FORBIDDEN,
-        Reason.RELOADING,
-        Reason.BAD_CHECKPOINT,
-        Reason.INTERNAL,
-    ),
+    responses={
+        200: json_shown(
+            {"weights_sha256": "60b7…", "students": ["tiny", "ta"], "cascades": ["drop-0.005"]}
+        ),
+        **NATIVE.documented(
+            Reason.INVALID_UTF8,
+            Reason.INVALID_JSON,
+            Reason.WRONG_TYPE,
+            Reason.UNKNOWN_FIELD,
+            Reason.REQUEST_TIMEOUT,
+            Reason.BODY_TOO_LARGE,
+            Reason.UNAUTHORISED,
+            Reason.FORBIDDEN,
+            Reason.RELOADING,
+            Reason.BAD_CHECKPOINT,
+            Reason.INTERNAL,
+        ),
+    },
     openapi_extra={
         "requestBody": {
             "required": False,
