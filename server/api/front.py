@@ -74,6 +74,7 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self.app
+        scope["service"] = self.app.state.reloader.service  # one and the same from here to the end
         request = Request(scope, receive)
         route, parameters = self._find(scope["path"])
         scope["route"] = route

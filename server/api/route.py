@@ -25,7 +25,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def service_of(request: Request) -> Service:
     """The service that answers a request: one and the same from its beginning to its end."""
-    return cast(Service, getattr(request.state, "service", reloader_of(request).service))
+    return cast(Service, request.scope.get("service") or reloader_of(request).service)
 
 
 def reloader_of(request: Request) -> Reloader:
@@ -63,7 +63,7 @@ class ProtocolRoute(APIRoute):
     async def handle_request(self, request: Request) -> Response:
         """The endpoint's answer, or the error in the protocol's form."""
         started = perf_counter()
-        service = request.state.service = reloader_of(request).service
+        service = service_of(request)
         try:
             with service.using():
                 response = await cast(Handler, self.endpoint)(request)
@@ -109,7 +109,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled if the client goes away. The body must be read.
 
     Most answers come before a client can lose patience: only after PATIENCE is it watched. The
-    result is noted in `request.state.result`, for traces. Raises ClientDisconnect when the client
+    result is noted in the scope, for traces. Raises ClientDisconnect when the client
     has gone.
     """
     loop, task = asyncio.get_running_loop(), cast("asyncio.Task[T]", asyncio.current_task())
@@ -130,7 +130,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     timer = loop.call_later(PATIENCE, start)
     try:
-        result = request.state.result = await work
+        result = request.scope["result"] = await work
         return result
     except asyncio.CancelledError:
         if gone:

@@ -97,7 +97,7 @@ class Traces:
             if status >= 500:
                 span.set_attribute("error.type", str(status))
                 span.set_status(StatusCode.ERROR)
-            result = scope["state"].get("result")
+            result = scope.get("result")
             if isinstance(result, Answers):
                 self._answers(span, result, ended)
         span.end(ended)

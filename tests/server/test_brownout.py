@@ -18,6 +18,7 @@ from nestling.server.engine.pace import SMOOTHED, TICKS, Pace
 from nestling.server.errors import Reason, RequestError
 from nestling.server.routing.brownout import (
     FALL_SECONDS,
+    HOPELESS,
     LEVELS,
     RISE_SECONDS,
     Brownout,
@@ -65,10 +66,14 @@ def test_off_is_off() -> None:
     brownout.check(100)
 
 
-def test_only_the_last_level_turns_texts_away() -> None:
+def test_texts_are_turned_away_at_the_last_level_and_where_none_would_do() -> None:
     brownout = Brownout(TARGET)
-    brownout.level = 2
-    brownout.check(10)
+    for level in (0, 1, 2):
+        brownout.level = level
+        brownout.check(HOPELESS * TARGET)
+        with pytest.raises(RequestError):
+            brownout.check(1.01 * HOPELESS * TARGET)
+    Brownout(0).check(10)
     brownout.level = 3
     brownout.check(TARGET)
     with pytest.raises(RequestError, match="the queue is 1500 ms long, the target is 100 ms") as e:
