@@ -15,7 +15,7 @@ from ..experiments.assignment import Assignment
 from ..experiments.definition import Source, Unit, Variant
 from ..experiments.exposing import Ended, Met, exposures, other_arm
 from ..experiments.live import Experiments
-from ..experiments.records import LONGEST_NAME, Exposure
+from ..experiments.records import Exposure, is_unit
 from ..inputs import Answers, Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
@@ -53,7 +53,7 @@ async def answer(
                 found = user
             case Source.HEADER:
                 found = request.headers.get(unit.header or "")
-        return found if found and len(found) <= LONGEST_NAME else None
+        return found if is_unit(found) else None
 
     assignments = experiments.assign(unit_of)
     if not assignments:

@@ -217,6 +217,8 @@ class Experiments:
                 if not failing:
                     log.error("experiments: what holds stays as it is: %s", error)
                 failing = True
+            except Exception:  # of ours; the next time may do
+                log.exception("experiments: could not be looked after")
 
 
 def _runners(plan: Plan) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from ..errors import Reason, RequestError
 from .metrics import MEASURED
@@ -160,6 +160,13 @@ class Outcome:
         parts = (self.request_id, self.experiment, self.unit, self.metric, self.at)
         # repr of each part, so that no two tuples give the same bytes
         return blake2b(repr([str(part) for part in parts]).encode(), digest_size=16).hexdigest()
+
+
+def is_unit(text: str | None) -> TypeGuard[str]:
+    """Whether it can be what is assigned: neither too long nor beyond what a database stores."""
+    if not text or len(text) > LONGEST_NAME:
+        return False
+    return _STORABLE.fullmatch(text) is not None
 
 
 def _check_text(field: str, value: Any, limit: int) -> None:

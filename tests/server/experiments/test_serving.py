@@ -111,6 +111,16 @@ def test_who_names_a_model_or_has_no_unit_is_in_no_experiment(server: Server) ->
     assert ask(server, "u" * 129)[0] == {}
 
 
+def test_units_that_no_database_stores_are_none(calibrated_dir: Path, tmp_path: Path) -> None:
+    with start(calibrated_dir, tmp_path, declaration(running(unit="user"))) as server:
+        for user, takes_part in (("ada", True), ("a\x00", False)):
+            body = json.dumps({"inputs": TEXT, "user": user})
+            decision = server.client.post("/v1/classify", content=body).json()["decision"]
+            assert bool(decision["variants"]) is takes_part
+        long = {"inputs": TEXT, "user": "u" * 129}
+        assert server.client.post("/v1/classify", json=long).status_code == 422
+
+
 def test_other_protocols_take_part_too(server: Server) -> None:
     headers = {"X-User-Id": "user-7"}
     expected = f"smaller={ask(server, 'user-7')[0]['smaller']}"
