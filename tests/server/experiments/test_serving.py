@@ -269,6 +269,21 @@ def test_pairs_are_answered_by_both(calibrated_dir: Path, tmp_path: Path) -> Non
     assert sum(each["enrolled"] for each in report["variants"]) == 10
 
 
+def test_a_covariate_comes_in_a_header(calibrated_dir: Path, tmp_path: Path) -> None:
+    latency = running(primary={"metric": "latency_ms", "smallest_effect": 1})
+    with start(calibrated_dir, tmp_path, declaration(latency)) as server:
+        for number in range(20):
+            headers = {"X-User-Id": f"user-{number}", "x-nestling-covariate": str(number / 7)}
+            server.client.post("/v1/classify", json={"inputs": TEXT}, headers=headers)
+        until(lambda: server.metrics()["nestling_exposures_written_total"] == 20)
+        assert server.client.get("/v1/experiments/smaller").json()["variance_removed"] is not None
+        for wrong in ("much", "nan", "1e999"):
+            headers["x-nestling-covariate"] = wrong
+            refused = server.client.post("/v1/classify", json={"inputs": TEXT}, headers=headers)
+            assert refused.status_code == 422
+            assert refused.json()["error"]["field"] == "x-nestling-covariate"
+
+
 def test_a_variant_may_pin_a_runner(calibrated_dir: Path, tmp_path: Path) -> None:
     variants = [
         {"name": "torch", "weight": 1, "runner": "torch"},
