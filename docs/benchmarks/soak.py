@@ -89,6 +89,7 @@ async def soak(server: Server, texts: list[str], seconds: float, rate: float) ->
                 "first_mib": round(settled[0][column]),
                 "last_mib": round(settled[-1][column]),
                 "slope_mib_per_hour": round(slope(settled, column), 2),
+                "by_minute": [round(reading[column]) for reading in readings[:: int(60 / EVERY)]],
             }
             for column, name in ((1, "server"), (2, "worker"))
         },
