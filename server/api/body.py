@@ -73,13 +73,15 @@ def check_fields(
     return fields
 
 
-def check_known(body: Any, known: Collection[str], example: str = EXAMPLE) -> dict[str, Any]:
-    """The body as an object without an unknown field."""
+def check_known(
+    body: Any, known: Collection[str], example: str = EXAMPLE, within: str = ""
+) -> dict[str, Any]:
+    """The body as an object without an unknown field. within: where it stands, with a dot."""
     if not isinstance(body, dict):
         raise RequestError(
             Reason.WRONG_TYPE, f"the body is {kind(body)}; expected an object: {example}"
         )
-    _refuse_unknown(body, known)
+    _refuse_unknown(body, known, within)
     return body
 
 
@@ -100,11 +102,16 @@ def check_object(
     return value
 
 
-def check_contract(fields: dict[str, Any], model: str, started: float) -> Contract:
-    """What a request asks of its answers. started: `perf_counter` when it came."""
-    deadline = check_number(fields, "deadline_ms", 0, LONGEST_DEADLINE_MS)
-    max_cost = check_number(fields, "max_cost", 0, inf)
-    min_confidence = check_number(fields, "min_confidence", 0, 1)
+def check_contract(
+    fields: dict[str, Any], model: str, started: float, within: str = ""
+) -> Contract:
+    """What a request asks of its answers. started: `perf_counter` when it came.
+
+    within: where the fields stand, with a dot at the end.
+    """
+    deadline = check_number(fields, "deadline_ms", 0, LONGEST_DEADLINE_MS, within)
+    max_cost = check_number(fields, "max_cost", 0, inf, within)
+    min_confidence = check_number(fields, "min_confidence", 0, 1, within)
     return Contract(
         model,
         inf if deadline is None else started + deadline / 1e3,
@@ -113,24 +120,30 @@ def check_contract(fields: dict[str, Any], model: str, started: float) -> Contra
     )
 
 
-def check_flag(body: dict[str, Any], field: str) -> bool:
-    """An optional boolean, false by default."""
-    value = body.get(field, False)
+def check_flag(body: dict[str, Any], field: str, default: bool = False, within: str = "") -> bool:
+    """An optional boolean; null stands for the default, as in what typed clients send."""
+    value = body.get(field)
+    if value is None:
+        return default
     if not isinstance(value, bool):
-        raise wrong_type(field, value, "a boolean")
+        raise wrong_type(within + field, value, "a boolean")
     return value
 
 
-def check_number(body: dict[str, Any], field: str, low: float, high: float) -> float | None:
+def check_number(
+    body: dict[str, Any], field: str, low: float, high: float, within: str = ""
+) -> float | None:
     """An optional number above `low` and up to `high`; None where it is missing."""
     value = body.get(field)
     if field not in body:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong_type(field, value, "a number")
+        raise wrong_type(within + field, value, "a number")
     if not low < value <= high:
         raise RequestError(
-            Reason.OUT_OF_RANGE, f"{value:g}; it must be above {low:g} and at most {high:g}", field
+            Reason.OUT_OF_RANGE,
+            f"{value:g}; it must be above {low:g} and at most {high:g}",
+            within + field,
         )
     return float(value)
 
@@ -169,6 +182,16 @@ def wrong_type(field: str, value: Any, expected: str) -> RequestError:
 def kind(value: Any) -> str:
     """What JSON calls a value."""
     return "null" if value is None else _KINDS.get(type(value), "a number")
+
+
+def shown(value: Any) -> str:
+    """A value in an error's message: the beginning of a string, else what JSON calls it.
+
+    A list is never repeated: one nested as deep as JSON may be is more than Python can print.
+    """
+    if isinstance(value, str):
+        return repr(value[:64])
+    return str(value) if type(value) in (int, float) else kind(value)
 
 
 def _refuse_unknown(fields: dict[str, Any], known: Collection[str], within: str = "") -> None:
