@@ -43,7 +43,18 @@ async def read_json(request: Request, limit: int, empty: Any = None, example: st
 
 
 async def read_body(request: Request, limit: int) -> bytearray:
-    """The body. Raises RequestError before it has read more than `limit` bytes."""
+    """The body. Raises RequestError before it has read more than `limit` bytes.
+
+    A compressed one is refused: a small body could become any number of bytes.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise RequestError(
+            Reason.UNSUPPORTED_ENCODING,
+            f"{encoding[:64]!r}; a body comes as it is, not compressed",
+            "Content-Encoding",
+            headers={"Accept-Encoding": "identity"},
+        )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)

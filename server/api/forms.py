@@ -22,6 +22,7 @@ ANSWERING = (
     Reason.UNKNOWN_MODEL,
     Reason.REQUEST_TIMEOUT,
     Reason.BODY_TOO_LARGE,
+    Reason.UNSUPPORTED_ENCODING,
     Reason.OVERLOADED,
     Reason.UNAUTHORISED,
     Reason.INTERNAL,

@@ -151,7 +151,7 @@ def _wanted(value: Any, binary: bool) -> list[Wanted]:
         return [Wanted(name, binary) for name in OUTPUTS]
     if not isinstance(value, list):
         raise wrong_type("outputs", value, "a list")
-    wanted = []
+    wanted: list[Wanted] = []
     for index, item in enumerate(value):
         field = f"outputs[{index}]"
         if not isinstance(item, dict):
@@ -163,6 +163,8 @@ def _wanted(value: Any, binary: bool) -> list[Wanted]:
                 f"{shown(name)} is none of {', '.join(OUTPUTS)}",
                 f"{field}.name",
             )
+        if name in {one.name for one in wanted}:
+            raise RequestError(Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"{field}.name")
         check_known(item, ("name", "parameters"), within=f"{field}.")
         parameters = check_object(item, "parameters", ("binary_data", "content_type"), f"{field}.")
         own = check_flag(parameters, "binary_data", binary, f"{field}.parameters.")

@@ -163,6 +163,10 @@ def test_what_stands_around_the_tensors(server: Server) -> None:
         ({"inputs": [text()], "outputs": "label"}, "outputs: expected a list, got a string"),
         ({"inputs": [text()], "outputs": ["label"]}, "outputs[0]: expected an object"),
         (
+            {"inputs": [text()], "outputs": [{"name": "label"}, {"name": "label"}]},
+            "outputs[1].name: 'label' is wanted twice",
+        ),
+        (
             {"inputs": [text()], "parameters": {"binary_data_output": 1}},
             "parameters.binary_data_output: expected a boolean, got a number",
         ),
