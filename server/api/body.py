@@ -159,6 +159,11 @@ def check_number(
     return float(value)
 
 
+def one_or_many(value: Any) -> Inputs:
+    """A text, or a list of them; not checked yet."""
+    return Inputs(value, single=False) if isinstance(value, list) else Inputs([value], single=True)
+
+
 def check_texts(inputs: Inputs, limit: int, name: str = "inputs") -> Inputs:
     """The same inputs, if they are strings with something in them, and at most `limit`."""
     check_count(len(inputs), limit, name)

@@ -11,11 +11,19 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..errors import Reason, RequestError
-from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from .answer import answer
-from .body import check_fields, check_flag, check_object, check_texts, read_json, shown, wrong_type
+from .body import (
+    check_fields,
+    check_flag,
+    check_object,
+    check_texts,
+    one_or_many,
+    read_json,
+    shown,
+    wrong_type,
+)
 from .forms import HUGGING_FACE
 from .headers import answer_headers
 from .route import (
@@ -89,11 +97,7 @@ async def text_classification(request: Request) -> Response:
         request.path_params.get("model", AUTO),
         truncate=check_flag(parameters, "truncation", within="parameters."),
     )
-    value = body["inputs"]
-    single = not isinstance(value, list)
-    inputs = check_texts(
-        Inputs([value] if single else value, single), service.settings.max_client_batch
-    )
+    inputs = check_texts(one_or_many(body["inputs"]), service.settings.max_client_batch)
     answers = await answer(request, inputs, contract)
     scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
     best = ranked(scores, service.manifest.architecture.labels, top_k)
