@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from base64 import b64decode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from nestling.models import Checkpoint
 
-from .serving import Server
+from .serving import Server, serve
 
 TEXTS = ["how do i say goodbye in french", "play some music", "alarm"]
 NAMES = ["auto", "all", "short", "tiny", "small", "ta"]
@@ -50,6 +52,19 @@ def test_a_version_is_that_of_weights_and_thresholds(
     assert versions.pop("auto") == versions["all"]
     assert len(set(versions.values())) == len(versions)
     assert all(v.startswith(calibrated.weights_sha256[:12] + "-") for v in versions.values())
+
+
+def test_models_are_known_when_their_directory_has_gone(
+    calibrated_dir: Path, tmp_path: Path
+) -> None:
+    """A deployment may replace it long before the server is told to reload."""
+    served = shutil.copytree(calibrated_dir, tmp_path / "served")
+    with serve(served, tmp_path / "log") as server:
+        before = server.client.get("/v1/models").json()
+        shutil.rmtree(served)
+        response = server.client.get("/v1/models")
+        assert (response.status_code, response.json()) == (200, before)
+        assert server.classify("alarm")
 
 
 def test_an_unknown_model(client: openai.OpenAI) -> None:
