@@ -87,7 +87,10 @@ def check_fields(
 def check_known(
     body: Any, known: Collection[str], example: str = EXAMPLE, within: str = ""
 ) -> dict[str, Any]:
-    """The body as an object without an unknown field. within: where it stands, with a dot."""
+    """A body, or a part of one, as an object without an unknown field.
+
+    within: where the part stands, with a dot at the end.
+    """
     if not isinstance(body, dict):
         raise RequestError(
             Reason.WRONG_TYPE, f"the body is {kind(body)}; expected an object: {example}"
