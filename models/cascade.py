@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -111,6 +111,18 @@ class Cascade:
     def alone(cls, student: Student) -> Cascade:
         """The policy that asks one student and takes its answer."""
         return cls(student.name, (Stage(student, 0.0),))
+
+    def at(self, thresholds: Sequence[float]) -> Cascade:
+        """With other thresholds, one per stage but the last; it has no promise then.
+
+        Raises ValueError for another number of them.
+        """
+        stages = [
+            replace(stage, threshold=threshold)
+            for stage, threshold in zip(self.stages[:-1], thresholds, strict=True)
+        ]
+        shown = ", ".join(format(threshold, "g") for threshold in thresholds)
+        return Cascade(f"{self.name}[{shown}]", (*stages, self.stages[-1]))
 
     def version(self, weights_sha256: str) -> str:
         """What changes with the weights, the temperatures and the thresholds, and nothing else."""

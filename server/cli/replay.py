@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,12 +134,7 @@ def _with_thresholds(policy: Cascade, thresholds: str) -> Cascade:
             f"thresholds: {len(values)} for {policy.name!r}, which takes {len(policy.stages) - 1}: "
             "one per stage but the last"
         )
-    stages = zip(policy.stages, [*values, 0.0], strict=True)
-    return replace(
-        policy,
-        name=f"{policy.name} at {', '.join(f'{value:g}' for value in values)}",
-        stages=tuple(replace(stage, threshold=value) for stage, value in stages),
-    )
+    return policy.at(values)
 
 
 def _report(
@@ -183,14 +178,14 @@ def _show(log: Path, found: _Found, results: Sequence[Replayed]) -> None:
     if (more := len(found.damaged) - SHOWN) > 0:
         lines.append(f"not used: {more:,} more lines that are no records")
     console = wide_console()
-    console.print("\n".join(lines), highlight=False)
+    console.print("\n".join(lines), highlight=False, markup=False)
     console.print(_table(results))
     for result in results:
         shares = ", ".join(f"{name} {_percent(share)}" for name, share in result.shares.items())
-        console.print(f"{result.policy}: answered by {shares}", highlight=False)
-    console.print("What a log cannot tell:", highlight=False)
+        console.print(f"{result.policy}: answered by {shares}", highlight=False, markup=False)
+    console.print("What a log cannot tell:", highlight=False, markup=False)
     for statement in CANNOT_BE_KNOWN:
-        console.print(f"- {statement}", highlight=False)
+        console.print(f"- {statement}", highlight=False, markup=False)
 
 
 def _table(results: Sequence[Replayed]) -> Table:

@@ -87,7 +87,7 @@ def test_other_thresholds(
     flags = ("--policy", "all", "--thresholds", "1,1", "--json")
     assert replay(calibrated_dir, "--log", log, *flags) == 0
     (policy,) = json.loads(capsys.readouterr().out)["policies"]
-    assert policy["policy"] == "all at 1, 1"
+    assert policy["policy"] == "all[1, 1]"
     assert policy["disagreement"] == [0, 0]  # nobody is as sure as that, so the TA answers all
     assert policy["shares"]["tiny"] == [0, 0]
 
@@ -117,12 +117,12 @@ def test_what_it_cannot_use_is_counted_apart_and_lines_are_named(
         json.dumps({**first, "weights_sha256": "beef"}),
         json.dumps({**first, "precision": "int8"}),
         json.dumps({**first, "served": "ta", "stages": stages}),
+        json.dumps({**first, "[/b]": "no mark-up"}),
         json.dumps({**first, "served": "nobody"}),
         json.dumps({**first, "tokens": 0}),
         json.dumps(first)[:-9],
         json.dumps({**first, "stages": [{**first["stages"][0], "confidence": 1e308}]}),
         json.dumps({**first, "ta": 2**63}),
-        json.dumps({**first, "text": "x"}),
     ]
     path.write_text("\n".join([*lines, json.dumps(second)]) + "\n")
     previous(path).write_text(json.dumps(third) + "\n\n")
@@ -137,17 +137,17 @@ def test_what_it_cannot_use_is_counted_apart_and_lines_are_named(
     named = [line.removeprefix(str(path)) for line in report["damaged"]]
     assert [line.split(":")[:3] for line in named] == [
         [".1", " line 2", " Invalid JSON"],
-        ["", " line 5", " served"],
-        ["", " line 6", " tokens"],
-        ["", " line 7", " Invalid JSON"],
-        ["", " line 8", " stages.0.confidence"],
-        ["", " line 9", " ta"],
-        ["", " line 10", " text"],
+        ["", " line 5", " [/b]"],
+        ["", " line 6", " served"],
+        ["", " line 7", " tokens"],
+        ["", " line 8", " Invalid JSON"],
+        ["", " line 9", " stages.0.confidence"],
+        ["", " line 10", " ta"],
     ]
     assert replay(calibrated_dir, "--log", path) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "not used: 1 of other weights" in said
-    assert "line 6: tokens: Input should be greater than or equal to 1" in said
+    assert "line 7: tokens: Input should be greater than or equal to 1" in said
     assert "not used: 2 more lines that are no records" in said
 
 
