@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .architecture import Architecture
 from .spec import Flops, StudentSpec
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Of students and cascades, which stand as they are in paths, headers, and labels of metrics."""
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raises ValueError for what cannot name a student or a cascade, whichever `kind` says."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{kind} {name[:64]!r}: its name is not of the form {NAME.pattern}")
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,8 @@ class Student:
     def of(
         cls, name: str, spec: StudentSpec, architecture: Architecture, temperature: float = 1.0
     ) -> Student:
-        """Validate the spec against its TA. Raises ValueError that names the student."""
+        """Validate name and spec, this against its TA. Raises ValueError that names the student."""
+        check_name(name, "student")
         try:
             spec.validate(architecture)
         except ValueError as error:
@@ -101,6 +112,18 @@ class Cascade:
         """The policy that asks one student and takes its answer."""
         return cls(student.name, (Stage(student, 0.0),))
 
+    def at(self, thresholds: Sequence[float]) -> Cascade:
+        """With other thresholds, one per stage but the last; it has no promise then.
+
+        Raises ValueError for another number of them.
+        """
+        stages = [
+            replace(stage, threshold=threshold)
+            for stage, threshold in zip(self.stages[:-1], thresholds, strict=True)
+        ]
+        shown = ", ".join(format(threshold, "g") for threshold in thresholds)
+        return Cascade(f"{self.name}[{shown}]", (*stages, self.stages[-1]))
+
     def version(self, weights_sha256: str) -> str:
         """What changes with the weights, the temperatures and the thresholds, and nothing else."""
         stages = json.dumps(self.to_json()["stages"], separators=(",", ":"))
@@ -122,7 +145,9 @@ class Cascade:
 
     @classmethod
     def from_json(cls, name: str, data: dict[str, Any], students: Mapping[str, Student]) -> Cascade:
-        """Raises ValueError for an unknown student or a last stage that might not answer."""
+        """Raises ValueError for an unusable name, an unknown student, or a last stage that might
+        not answer."""
+        check_name(name, "cascade")
         stages = []
         for stage in data["stages"]:
             if stage["student"] not in students:

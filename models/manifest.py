@@ -28,7 +28,8 @@ class Manifest:
 
     students: by name, cheapest first; the last is the TA. cascades: by name, calibrated.
     default: the name of the cascade that answers `auto`; the TA's where none is calibrated.
-    weights_sha256: identifies the weights; thresholds are tied to it.
+    weights_sha256: identifies the weights; thresholds are tied to it. created: Unix time at which
+    `config.json` was written.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Manifest:
     default: str
     weights_sha256: str
     provenance: dict[str, Any]
+    created: int
 
     @property
     def ta(self) -> Student:
@@ -82,6 +84,7 @@ def read_manifest(path: str | Path) -> Manifest:
         calibration["default"],
         config["files"][WEIGHTS],
         config["provenance"],
+        int((path / CONFIG).stat().st_mtime),
     )
 
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
     BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
     OVERLOADED = "overloaded"
     DEADLINE = "deadline"
     UNAUTHORISED = "unauthorised"
@@ -63,6 +64,7 @@ STATUS = {
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.REQUEST_TIMEOUT: 408,
     Reason.BODY_TOO_LARGE: 413,
+    Reason.UNSUPPORTED_ENCODING: 415,
     Reason.OVERLOADED: 429,
     Reason.UNAUTHORISED: 401,
     Reason.FORBIDDEN: 403,

@@ -107,5 +107,6 @@ class Shadowing:
                 )
                 for step in steps
             ),
+            served=decision.answer.stage.student.name,
             ta=ta,
         )

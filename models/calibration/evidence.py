@@ -49,8 +49,12 @@ def accepts(
 ) -> NDArray[np.bool_]:
     """The gate's rule (`kernels.gate`) in the same float32 arithmetic, so that what is tested
     is what is served."""
-    asked = np.asarray(threshold, dtype=np.float32) + np.float32(margin)
-    return np.asarray((confidence >= asked) | (np.asarray(threshold) <= 0))
+    return np.asarray((confidence >= required(threshold, margin)) | (np.asarray(threshold) <= 0))
+
+
+def required(threshold: Floats | float, margin: float) -> NDArray[np.float32]:
+    """The confidence from which the gate accepts, where the threshold is above 0."""
+    return np.asarray(np.asarray(threshold, dtype=np.float32) + np.float32(margin))
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,31 @@ import hashlib
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
 import orjson
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..cascade import Cascade
 from ..errors import DataError
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+LARGEST = 2**31 - 1
+"""Of a whole number: it fits into every array."""
+Index = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 @dataclass(frozen=True)
 class Asked:
     """One stage. label: index of its answer. confidence: at this temperature."""
 
+    __pydantic_config__: ClassVar = STRICT
     student: str
-    temperature: float
-    label: int
-    confidence: float
+    temperature: Annotated[float, Field(gt=0)]
+    label: Index
+    confidence: Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -35,17 +43,24 @@ class Record:
     """time: ISO 8601, UTC. version: of the cascade that served, its thresholds included.
 
     precision: in which the students ran: `float32`, `bfloat16`, `float16`, `int8`. tokens: how
-    many. stages: all of the cascade. ta: index of the TA's label.
+    many. stages: all of the cascade, in its order, and the TA. served: the student whose answer
+    the client got. ta: index of the TA's label. Raises ValueError where served is no stage.
     """
 
+    __pydantic_config__: ClassVar = STRICT
     time: str
     weights_sha256: str
     cascade: str
     version: str
     precision: str
-    tokens: int
+    tokens: Annotated[int, Field(ge=1, le=LARGEST)]
     stages: tuple[Asked, ...]
-    ta: int
+    served: str
+    ta: Index
+
+    def __post_init__(self) -> None:
+        if self.served not in {stage.student for stage in self.stages}:
+            raise ValueError(f"served: {self.served!r} is no stage of the record")
 
     def to_json(self) -> bytes:
         """One line, with its end."""
@@ -53,16 +68,32 @@ class Record:
 
     @classmethod
     def from_json(cls, line: bytes) -> Record:
-        """Raises ValueError, KeyError or TypeError for what is no record."""
-        data: dict[str, Any] = orjson.loads(line)
-        stages = tuple(Asked(**stage) for stage in data.pop("stages"))
-        return cls(stages=stages, **data)
+        """Raises ValueError that names the first field at fault of what is no record."""
+        try:
+            return _reader().validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            message = first["msg"].removeprefix("Value error, ")
+            raise ValueError(f"{field}: {message}" if field else message) from None
 
     def of(self, cascade: Cascade) -> tuple[Asked, ...] | None:
         """What each stage of a cascade answered; None if one was not asked at its temperature."""
         asked = {(stage.student, stage.temperature): stage for stage in self.stages}
         keys = [(stage.student.name, stage.student.temperature) for stage in cascade.stages]
         return tuple(asked[key] for key in keys) if asked.keys() >= set(keys) else None
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A line that is no record. number: from 1."""
+
+    file: Path
+    number: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: line {self.number}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -88,8 +119,8 @@ def read_records(
     by_name = {cascade.name: cascade for cascade in cascades}
     usable: dict[str, list[Record]] = {}
     refused: Counter[str] = Counter()
-    for record in _read(path):
-        if record is None:
+    for record in read_lines(path):
+        if isinstance(record, Damaged):
             refused["damaged"] += 1
         elif record.weights_sha256 != weights_sha256:
             refused["of other weights"] += 1
@@ -109,15 +140,24 @@ def digest(records: Sequence[Record]) -> str:
     return hashlib.sha256(b"".join(record.to_json() for record in records)).hexdigest()
 
 
-def _read(path: Path) -> Iterator[Record | None]:
+def read_lines(path: Path) -> Iterator[Record | Damaged]:
+    """A file of records and the one before it, from the oldest line on.
+
+    Raises DataError without such a file.
+    """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     for file in (previous(path), path):
         if not file.is_file():
             continue
         with file.open("rb") as lines:
-            for line in lines:
+            for number, line in enumerate(lines, start=1):
                 try:
                     yield Record.from_json(line)
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    yield None
+                except ValueError as error:
+                    yield Damaged(file, number, str(error))
+
+
+@cache
+def _reader() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)

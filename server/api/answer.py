@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from time import perf_counter
 from typing import cast
 
@@ -15,7 +14,7 @@ from ..experiments.assignment import Assignment
 from ..experiments.definition import Source, Unit, Variant
 from ..experiments.exposing import Ended, Met, exposures, other_arm
 from ..experiments.live import Experiments
-from ..experiments.records import Exposure, is_unit
+from ..experiments.records import LARGEST, Exposure, is_unit
 from ..inputs import Answers, Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
@@ -125,6 +124,10 @@ def _covariate(request: Request) -> float | None:
         value = float(given)
     except ValueError:
         value = float("nan")
-    if not isfinite(value):
-        raise RequestError(Reason.OUT_OF_RANGE, f"{given[:32]!r} is not a finite number", COVARIATE)
+    if not abs(value) <= LARGEST:  # NaN is neither
+        raise RequestError(
+            Reason.OUT_OF_RANGE,
+            f"{given[:32]!r} is not a number of at most {LARGEST:g} in magnitude",
+            COVARIATE,
+        )
     return value

@@ -43,7 +43,18 @@ async def read_json(request: Request, limit: int, empty: Any = None, example: st
 
 
 async def read_body(request: Request, limit: int) -> bytearray:
-    """The body. Raises RequestError before it has read more than `limit` bytes."""
+    """The body. Raises RequestError before it has read more than `limit` bytes.
+
+    A compressed one is refused: a small body could become any number of bytes.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise RequestError(
+            Reason.UNSUPPORTED_ENCODING,
+            f"{encoding[:64]!r}; a body comes as it is, not compressed",
+            "Content-Encoding",
+            headers={"Accept-Encoding": "identity"},
+        )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
@@ -73,13 +84,18 @@ def check_fields(
     return fields
 
 
-def check_known(body: Any, known: Collection[str], example: str = EXAMPLE) -> dict[str, Any]:
-    """The body as an object without an unknown field."""
+def check_known(
+    body: Any, known: Collection[str], example: str = EXAMPLE, within: str = ""
+) -> dict[str, Any]:
+    """A body, or a part of one, as an object without an unknown field.
+
+    within: where the part stands, with a dot at the end.
+    """
     if not isinstance(body, dict):
         raise RequestError(
             Reason.WRONG_TYPE, f"the body is {kind(body)}; expected an object: {example}"
         )
-    _refuse_unknown(body, known)
+    _refuse_unknown(body, known, within)
     return body
 
 
@@ -100,11 +116,16 @@ def check_object(
     return value
 
 
-def check_contract(fields: dict[str, Any], model: str, started: float) -> Contract:
-    """What a request asks of its answers. started: `perf_counter` when it came."""
-    deadline = check_number(fields, "deadline_ms", 0, LONGEST_DEADLINE_MS)
-    max_cost = check_number(fields, "max_cost", 0, inf)
-    min_confidence = check_number(fields, "min_confidence", 0, 1)
+def check_contract(
+    fields: dict[str, Any], model: str, started: float, within: str = ""
+) -> Contract:
+    """What a request asks of its answers. started: `perf_counter` when it came.
+
+    within: where the fields stand, with a dot at the end.
+    """
+    deadline = check_number(fields, "deadline_ms", 0, LONGEST_DEADLINE_MS, within)
+    max_cost = check_number(fields, "max_cost", 0, inf, within)
+    min_confidence = check_number(fields, "min_confidence", 0, 1, within)
     return Contract(
         model,
         inf if deadline is None else started + deadline / 1e3,
@@ -113,26 +134,37 @@ def check_contract(fields: dict[str, Any], model: str, started: float) -> Contra
     )
 
 
-def check_flag(body: dict[str, Any], field: str) -> bool:
-    """An optional boolean, false by default."""
-    value = body.get(field, False)
+def check_flag(body: dict[str, Any], field: str, default: bool = False, within: str = "") -> bool:
+    """An optional boolean; null stands for the default, as in what typed clients send."""
+    value = body.get(field)
+    if value is None:
+        return default
     if not isinstance(value, bool):
-        raise wrong_type(field, value, "a boolean")
+        raise wrong_type(within + field, value, "a boolean")
     return value
 
 
-def check_number(body: dict[str, Any], field: str, low: float, high: float) -> float | None:
+def check_number(
+    body: dict[str, Any], field: str, low: float, high: float, within: str = ""
+) -> float | None:
     """An optional number above `low` and up to `high`; None where it is missing."""
     value = body.get(field)
     if field not in body:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong_type(field, value, "a number")
+        raise wrong_type(within + field, value, "a number")
     if not low < value <= high:
         raise RequestError(
-            Reason.OUT_OF_RANGE, f"{value:g}; it must be above {low:g} and at most {high:g}", field
+            Reason.OUT_OF_RANGE,
+            f"{value:g}; it must be above {low:g} and at most {high:g}",
+            within + field,
         )
     return float(value)
+
+
+def one_or_many(value: Any) -> Inputs:
+    """A text, or a list of them; not checked yet."""
+    return Inputs(value, single=False) if isinstance(value, list) else Inputs([value], single=True)
 
 
 def check_texts(inputs: Inputs, limit: int, name: str = "inputs") -> Inputs:
@@ -169,6 +201,16 @@ def wrong_type(field: str, value: Any, expected: str) -> RequestError:
 def kind(value: Any) -> str:
     """What JSON calls a value."""
     return "null" if value is None else _KINDS.get(type(value), "a number")
+
+
+def shown(value: Any) -> str:
+    """A value in an error's message: the beginning of a string, else what JSON calls it.
+
+    A list is never repeated: one nested as deep as JSON may be is more than Python can print.
+    """
+    if isinstance(value, str):
+        return repr(value[:64])
+    return str(value) if type(value) in (int, float) else kind(value)
 
 
 def _refuse_unknown(fields: dict[str, Any], known: Collection[str], within: str = "") -> None:

@@ -15,11 +15,17 @@ from ...models.decision import Decision
 from ...models.manifest import Manifest
 from ..errors import Reason, RequestError
 from ..experiments.records import LONGEST_NAME
-from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from .answer import answer
-from .body import check_contract, check_fields, check_texts, read_json, wrong_type
+from .body import (
+    check_contract,
+    check_fields,
+    check_texts,
+    one_or_many,
+    read_json,
+    wrong_type,
+)
 from .forms import NATIVE
 from .headers import answer_headers
 from .route import (
@@ -138,7 +144,7 @@ async def classify(request: Request) -> Response:
     """A string answers one object, a list answers a list of them in the same order."""
     service, started = service_of(request), perf_counter()
     body = check_fields(await read_json(request, service.settings.max_body_bytes), FIELDS)
-    inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
+    inputs = check_texts(one_or_many(body["inputs"]), service.settings.max_client_batch)
     answers = await answer(request, inputs, _contract(body, started), _user(body))
     shown = [classification(service.manifest, decision) for decision in answers.decisions]
     headers = answer_headers(answers, service.device)
@@ -175,10 +181,6 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
             "weights": manifest.weights_sha256[:12],
         },
     }
-
-
-def _inputs(value: Any) -> Inputs:
-    return Inputs(value, single=False) if isinstance(value, list) else Inputs([value], single=True)
 
 
 def _contract(body: dict[str, Any], started: float) -> Contract:

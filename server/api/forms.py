@@ -22,6 +22,7 @@ ANSWERING = (
     Reason.UNKNOWN_MODEL,
     Reason.REQUEST_TIMEOUT,
     Reason.BODY_TOO_LARGE,
+    Reason.UNSUPPORTED_ENCODING,
     Reason.OVERLOADED,
     Reason.UNAUTHORISED,
     Reason.INTERNAL,
@@ -96,21 +97,28 @@ OPEN_INFERENCE = ErrorForm(_message, _object(error=_TEXT), _BAD_REQUEST)
 
 
 _TEI_TYPES = {
-    Reason.EMPTY: "empty",
-    Reason.OVERLOADED: "overloaded",
-    Reason.INTERNAL: "backend",
-    Reason.DEADLINE: "backend",
+    Reason.EMPTY: "Empty",
+    Reason.OVERLOADED: "Overloaded",
+    Reason.INTERNAL: "Backend",
+    Reason.DEADLINE: "Backend",
 }
+"""As its server sends them; the examples in its documentation write them small."""
 
 
 def _tei(error: RequestError) -> dict[str, Any]:
-    return {"error": str(error), "error_type": _TEI_TYPES.get(error.reason, "validation")}
+    return {"error": str(error), "error_type": _TEI_TYPES.get(error.reason, "Validation")}
 
 
 TEI = ErrorForm(
     _tei,
-    _object(error=_TEXT, error_type={"enum": sorted({"validation", *_TEI_TYPES.values()})}),
-    {Reason.EMPTY: 400, Reason.TOO_MANY: 413, Reason.INTERNAL: 424, Reason.DEADLINE: 424},
+    _object(error=_TEXT, error_type={"enum": sorted({"Validation", *_TEI_TYPES.values()})}),
+    {
+        Reason.EMPTY: 400,
+        Reason.TOO_LONG: 413,
+        Reason.TOO_MANY: 413,
+        Reason.INTERNAL: 424,
+        Reason.DEADLINE: 424,
+    },
 )
 
 

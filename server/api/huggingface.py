@@ -11,11 +11,19 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..errors import Reason, RequestError
-from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from .answer import answer
-from .body import check_fields, check_flag, check_object, check_texts, read_json, wrong_type
+from .body import (
+    check_fields,
+    check_flag,
+    check_object,
+    check_texts,
+    one_or_many,
+    read_json,
+    shown,
+    wrong_type,
+)
 from .forms import HUGGING_FACE
 from .headers import answer_headers
 from .route import (
@@ -40,7 +48,7 @@ class Parameters(TypedDict):
 
     top_k: NotRequired[int | None]
     function_to_apply: NotRequired[Literal["softmax", "none"] | None]
-    truncation: NotRequired[bool]
+    truncation: NotRequired[bool | None]
 
 
 class TextClassificationRequest(TypedDict):
@@ -86,17 +94,14 @@ async def text_classification(request: Request) -> Response:
     parameters = check_object(body, "parameters", PARAMETERS)
     top_k, raw = _top_k(parameters.get("top_k")), _raw(parameters.get("function_to_apply"))
     contract = Contract(
-        request.path_params.get("model", AUTO), truncate=check_flag(parameters, "truncation")
+        request.path_params.get("model", AUTO),
+        truncate=check_flag(parameters, "truncation", within="parameters."),
     )
-    value = body["inputs"]
-    single = not isinstance(value, list)
-    inputs = check_texts(
-        Inputs([value] if single else value, single), service.settings.max_client_batch
-    )
+    inputs = check_texts(one_or_many(body["inputs"]), service.settings.max_client_batch)
     answers = await answer(request, inputs, contract)
     scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
-    shown = ranked(scores, service.manifest.architecture.labels, top_k)
-    return json_response(shown, headers=answer_headers(answers, service.device))
+    best = ranked(scores, service.manifest.architecture.labels, top_k)
+    return json_response(best, headers=answer_headers(answers, service.device))
 
 
 def _top_k(value: Any) -> int | None:
@@ -115,10 +120,10 @@ def _raw(function: Any) -> bool:
     if function is None:
         return False
     if function not in FUNCTIONS:
-        shown = repr(function)[:64] if isinstance(function, str) else "no string"
         raise RequestError(
             Reason.OUT_OF_RANGE,
-            f"{shown}; known are {', '.join(FUNCTIONS)}, since each text has exactly one label",
+            f"{shown(function)}; known are {', '.join(FUNCTIONS)}, since each text has exactly one "
+            "label",
             "parameters.function_to_apply",
             known=list(FUNCTIONS),
         )

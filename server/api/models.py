@@ -14,7 +14,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ...models.cascade import Student
-from ...models.manifest import CONFIG, Manifest
+from ...models.manifest import Manifest
 from ..errors import Reason
 from ..routing.policy import AUTO
 from .forms import OPENAI
@@ -90,8 +90,7 @@ async def model(request: Request) -> Response:
 
 
 def _entry(manifest: Manifest, name: str) -> dict[str, Any]:
-    created = int((manifest.path / CONFIG).stat().st_mtime)
-    entry = {"id": name, "object": "model", "created": created, "owned_by": "nestling"}
+    entry = {"id": name, "object": "model", "created": manifest.created, "owned_by": "nestling"}
     if name == AUTO:
         stands_for = manifest.policy(AUTO)
         return {

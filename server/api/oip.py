@@ -20,9 +20,11 @@ from .body import (
     check_contract,
     check_fields,
     check_flag,
+    check_known,
     check_object,
     parse_json,
     read_body,
+    shown,
     wrong_type,
 )
 from .forms import ANSWERING, OPEN_INFERENCE
@@ -95,12 +97,13 @@ async def infer(request: Request) -> Response:
         ("id", "inputs", "outputs", "parameters"),
         example=EXAMPLE,
     )
-    identifier = body.get("id", "")
-    if not isinstance(identifier, str):
+    identifier = body.get("id")
+    if identifier is not None and not isinstance(identifier, str):
         raise wrong_type("id", identifier, "a string")
     parameters = check_object(body, "parameters", (*CONTRACT, "binary_data_output", *IGNORED))
-    contract = check_contract(parameters, model, started)
-    wanted = _wanted(body.get("outputs"), check_flag(parameters, "binary_data_output"))
+    contract = check_contract(parameters, model, started, "parameters.")
+    binary = check_flag(parameters, "binary_data_output", within="parameters.")
+    wanted = _wanted(body.get("outputs"), binary)
     inputs = read_inputs(
         body["inputs"],
         sections,
@@ -148,7 +151,7 @@ def _wanted(value: Any, binary: bool) -> list[Wanted]:
         return [Wanted(name, binary) for name in OUTPUTS]
     if not isinstance(value, list):
         raise wrong_type("outputs", value, "a list")
-    wanted = []
+    wanted: list[Wanted] = []
     for index, item in enumerate(value):
         field = f"outputs[{index}]"
         if not isinstance(item, dict):
@@ -157,11 +160,14 @@ def _wanted(value: Any, binary: bool) -> list[Wanted]:
         if not isinstance(name, str) or name not in OUTPUTS:
             raise RequestError(
                 Reason.UNKNOWN_FIELD,
-                f"{str(name)[:64]!r} is none of {', '.join(OUTPUTS)}",
+                f"{shown(name)} is none of {', '.join(OUTPUTS)}",
                 f"{field}.name",
             )
+        if name in {one.name for one in wanted}:
+            raise RequestError(Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"{field}.name")
+        check_known(item, ("name", "parameters"), within=f"{field}.")
         parameters = check_object(item, "parameters", ("binary_data", "content_type"), f"{field}.")
-        own = check_flag(parameters, "binary_data") if "binary_data" in parameters else binary
+        own = check_flag(parameters, "binary_data", binary, f"{field}.parameters.")
         wanted.append(Wanted(name, own))
     return wanted
 

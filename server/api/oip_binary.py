@@ -68,11 +68,21 @@ class Sections:
             )
 
 
-def strings(raw: memoryview, name: str) -> list[str]:
-    """The elements of a BYTES tensor. Raises RequestError that names the element."""
+def strings(raw: memoryview, most: int, name: str) -> list[str]:
+    """The elements of a BYTES tensor, at most so many. Raises RequestError that names the element.
+
+    A few bytes per element make millions of a body, which would keep everybody waiting: reading
+    ends where the shape does.
+    """
     found: list[str] = []
     start = 0
     while start < len(raw):
+        if len(found) == most:
+            raise RequestError(
+                Reason.INVALID_TENSOR,
+                f"{len(raw) - start} bytes are left behind the {most} elements of its shape",
+                name,
+            )
         field = f"{name}[{len(found)}]"
         try:
             (length,) = unpack_from("<I", raw, start)

@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 
 from ..errors import Reason, RequestError
 from ..inputs import Inputs
-from .body import NamedInputs, check_count, check_known, check_object, check_texts, wrong_type
+from .body import (
+    NamedInputs,
+    check_count,
+    check_known,
+    check_object,
+    check_texts,
+    shown,
+    wrong_type,
+)
 from .oip_binary import Sections, integers, strings
+from .token_ids import as_integers, check_ids
 
 DATATYPES = {"text": "BYTES", "input_ids": "INT64", "lengths": "INT64"}
 SHAPES = {"text": "[n] or [n, 1]", "input_ids": "[n, longest]", "lengths": "[n]"}
@@ -32,7 +41,7 @@ def read_inputs(items: Any, sections: Sections, limit: int, vocabulary: int) -> 
         raise wrong_type("inputs", items, "a list of tensors")
     tensors: dict[str, Tensor] = {}
     for index, item in enumerate(items):
-        name, tensor = _tensor(item, f"inputs[{index}]", sections)
+        name, tensor = _tensor(item, f"inputs[{index}]", sections, limit)
         if name in tensors:
             raise RequestError(Reason.INVALID_TENSOR, "given twice", name)
         tensors[name] = tensor
@@ -52,24 +61,7 @@ def read_inputs(items: Any, sections: Sections, limit: int, vocabulary: int) -> 
         raise RequestError(
             Reason.MISSING_FIELD, "missing; it says how many ids of each row count", "lengths"
         )
-    check_count(len(ids), limit, "input_ids")
     return NamedInputs([], single=False, tokens=_rows(ids, lengths, vocabulary), name="input_ids")
-
-
-def check_ids(ids: NDArray[np.int64], vocabulary: int, field: str) -> list[int]:
-    """One text's token ids. Raises RequestError for the first that is not in the vocabulary."""
-    outside = np.flatnonzero((ids < 0) | (ids >= vocabulary))
-    if len(outside):
-        position = int(outside[0])
-        raise RequestError(
-            Reason.OUT_OF_RANGE,
-            f"token id {ids[position]} at position {position}; ids are below {vocabulary}",
-            field,
-            limit=vocabulary - 1,
-            actual=int(ids[position]),
-        )
-    found: list[int] = ids.tolist()
-    return found
 
 
 def _rows(ids: NDArray[np.int64], lengths: NDArray[np.int64], vocabulary: int) -> list[list[int]]:
@@ -92,31 +84,31 @@ def _rows(ids: NDArray[np.int64], lengths: NDArray[np.int64], vocabulary: int) -
     return rows
 
 
-def _tensor(item: Any, field: str, sections: Sections) -> tuple[str, Tensor]:
+def _tensor(item: Any, field: str, sections: Sections, limit: int) -> tuple[str, Tensor]:
     if not isinstance(item, dict):
         raise wrong_type(field, item, "a tensor")
-    check_known(item, _FIELDS)
+    check_known(item, _FIELDS, within=f"{field}.")
     name = item.get("name")
     if not isinstance(name, str) or name not in DATATYPES:
         raise RequestError(
             Reason.UNKNOWN_FIELD,
-            f"{str(name)[:64]!r} is none of {', '.join(DATATYPES)}",
+            f"{shown(name)} is none of {', '.join(DATATYPES)}",
             f"{field}.name",
         )
-    if item.get("datatype") != DATATYPES[name]:
+    datatype = item.get("datatype")
+    if datatype != DATATYPES[name]:
         raise RequestError(
-            Reason.WRONG_TYPE,
-            f"datatype {str(item.get('datatype'))[:64]!r}; it is {DATATYPES[name]}",
-            name,
+            Reason.WRONG_TYPE, f"datatype {shown(datatype)}; it is {DATATYPES[name]}", name
         )
     shape = _shape(item.get("shape"), name)
+    check_count(shape[0], limit, name)
     parameters = check_object(item, "parameters", ("binary_data_size", "content_type"), f"{name}.")
     if "binary_data_size" in parameters:
         raw = sections.take(_size(parameters["binary_data_size"], name), name)
-        tensor: Tensor = strings(raw, name) if name == "text" else integers(raw, name)
+        tensor: Tensor = strings(raw, shape[0], name) if name == "text" else integers(raw, name)
     else:
-        values = _flat(item.get("data"), len(shape), name)
-        tensor = values if name == "text" else _integers(values, name)
+        values = _flat(item.get("data"), shape, name)
+        tensor = values if name == "text" else as_integers(values, f"{name}.data")
     if len(tensor) != prod(shape):
         raise RequestError(
             Reason.INVALID_TENSOR,
@@ -129,39 +121,34 @@ def _tensor(item: Any, field: str, sections: Sections) -> tuple[str, Tensor]:
 def _shape(value: Any, name: str) -> tuple[int, ...]:
     if not isinstance(value, list):
         raise wrong_type(f"{name}.shape", value, "a list of integers")
-    sizes = all(isinstance(size, int) and not isinstance(size, bool) for size in value)
-    fits = len(value) in _RANKS[name] and sizes and min(value) >= 0
-    if not fits or (name == "text" and value[1:] not in ([], [1])):
+    if len(value) not in _RANKS[name]:
         raise RequestError(
-            Reason.INVALID_TENSOR, f"shape {str(value)[:64]}; expected {SHAPES[name]}", name
+            Reason.INVALID_TENSOR, f"{len(value)} dimensions; expected shape {SHAPES[name]}", name
         )
+    for index, size in enumerate(value):
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise wrong_type(f"{name}.shape[{index}]", size, "an integer")
+    if min(value) < 0 or (name == "text" and value[1:] not in ([], [1])):
+        raise RequestError(Reason.INVALID_TENSOR, f"shape {value}; expected {SHAPES[name]}", name)
     return tuple(value)
 
 
 def _size(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise RequestError(
-            Reason.INVALID_TENSOR, f"binary_data_size {str(value)[:64]}; it is a byte count", name
+            Reason.INVALID_TENSOR, f"binary_data_size {shown(value)}; it is a byte count", name
         )
     return value
 
 
-def _flat(data: Any, rank: int, name: str) -> list[Any]:
+def _flat(data: Any, shape: tuple[int, ...], name: str) -> list[Any]:
     """JSON's data in row-major order; the protocol allows it nested as the shape is, or flat."""
     if not isinstance(data, list):
         raise wrong_type(f"{name}.data", data, "a list")
-    values: list[Any] = data
-    for _ in range(rank - 1):
-        if values and all(isinstance(row, list) for row in values):
-            values = [value for row in values for value in row]
-    return values
-
-
-def _integers(values: list[Any], name: str) -> NDArray[np.int64]:
-    for index, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise wrong_type(f"{name}.data[{index}]", value, "an integer")
-    try:
-        return np.array(values, np.int64)
-    except OverflowError:
-        raise RequestError(Reason.OUT_OF_RANGE, "an element beyond INT64", name) from None
+    if len(shape) == 1 or not data or not all(isinstance(row, list) for row in data):
+        return data
+    if [len(row) for row in data] != [shape[1]] * shape[0]:
+        raise RequestError(
+            Reason.INVALID_TENSOR, f"data is nested otherwise than shape {list(shape)}", name
+        )
+    return [value for row in data for value in row]

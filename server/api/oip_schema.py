@@ -34,10 +34,10 @@ class InferRequest(TypedDict):
     parameters: `deadline_ms`, `max_cost`, `min_confidence`, `binary_data_output`.
     """
 
-    id: NotRequired[str]
+    id: NotRequired[str | None]
     inputs: list[InputTensor]
-    outputs: NotRequired[list[RequestedOutput]]
-    parameters: NotRequired[dict[str, Any]]
+    outputs: NotRequired[list[RequestedOutput] | None]
+    parameters: NotRequired[dict[str, Any] | None]
 
 
 class OutputTensor(TypedDict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any, Literal, NotRequired
 
 import numpy as np
@@ -18,7 +19,6 @@ from ..inputs import Inputs
 from ..routing.policy import AUTO
 from .body import NamedInputs, check_count, check_fields, check_texts, read_json, wrong_type
 from .forms import OPENAI
-from .oip_inputs import check_ids
 from .route import (
     MeasuredRoute,
     json_response,
@@ -27,6 +27,7 @@ from .route import (
     service_of,
     while_connected,
 )
+from .token_ids import as_integers, check_ids
 
 FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
 ENCODINGS = ("float", "base64")
@@ -152,28 +153,23 @@ def _text(body: dict[str, Any], field: str, default: str) -> str:
 
 
 def _inputs(value: Any, limit: int, vocabulary: int) -> Inputs:
-    """Texts as they are; ids checked. A list of integers is one text, as OpenAI has it."""
-    rows = [value] if _is_ids(value) else value
-    if isinstance(rows, list) and rows and all(_is_ids(row) for row in rows):
-        check_count(len(rows), limit, "input")
-        named = NamedInputs([], single=rows is not value, tokens=[], name="input")
-        tokens = [_ids(row, vocabulary, named.field(i)) for i, row in enumerate(rows)]
-        return NamedInputs([], single=named.single, tokens=tokens, name="input")
-    single = not isinstance(value, list)
-    inputs = NamedInputs([value] if single else value, single=single, name="input")
-    return check_texts(inputs, limit, "input")
+    """The first element says which: strings, a text's ids, or lists of ids."""
+    first = value[0] if isinstance(value, list) and value else None
+    if isinstance(first, bool) or not isinstance(first, int | list):
+        single = not isinstance(value, list)
+        texts = NamedInputs([value] if single else value, single=single, name="input")
+        return check_texts(texts, limit, "input")
+    single = isinstance(first, int)
+    named = NamedInputs([], single=single, tokens=[], name="input")
+    rows = [value] if single else value
+    check_count(len(rows), limit, "input")
+    tokens = [_ids(row, vocabulary, named.field(index)) for index, row in enumerate(rows)]
+    return replace(named, tokens=tokens)
 
 
-def _is_ids(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
-    )
-
-
-def _ids(row: list[int], vocabulary: int, field: str) -> list[int]:
-    try:
-        return check_ids(np.array(row, np.int64), vocabulary, field)
-    except OverflowError:
-        raise RequestError(Reason.OUT_OF_RANGE, "a token id beyond INT64", field) from None
+def _ids(row: Any, vocabulary: int, field: str) -> list[int]:
+    if not isinstance(row, list):
+        raise wrong_type(field, row, "a list of token ids, as the first")
+    if not row:
+        raise RequestError(Reason.EMPTY, "an empty list; expected at least one token id", field)
+    return check_ids(as_integers(row, field), vocabulary, field)

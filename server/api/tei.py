@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired
 
 from fastapi import APIRouter
 from pydantic import TypeAdapter
@@ -16,7 +16,7 @@ from ..inputs import Inputs
 from ..routing.contract import Contract
 from ..service import TOKENIZER_THREADS
 from .answer import answer
-from .body import check_fields, check_flag, check_texts, read_json
+from .body import check_fields, check_flag, check_texts, read_json, shown, wrong_type
 from .forms import TEI
 from .headers import answer_headers
 from .route import (
@@ -31,16 +31,19 @@ from .scores import Score, logits, probabilities, ranked
 
 router = APIRouter(route_class=MeasuredRoute, tags=["text-embeddings-inference"])
 about = APIRouter(route_class=ProtocolRoute, tags=["text-embeddings-inference"])
+RIGHT = "Right"
 
 
 class PredictRequest(TypedDict):
     """A string or [string] is one text; [[string], …] is a batch.
 
-    truncate: answer a too long text by its beginning. raw_scores: logits, not probabilities.
+    truncate: answer a too long text by its beginning. truncation_direction: which end is cut off,
+    always the right one. raw_scores: logits, not probabilities.
     """
 
     inputs: str | list[str] | list[list[str]]
-    truncate: NotRequired[bool]
+    truncate: NotRequired[bool | None]
+    truncation_direction: NotRequired[Literal["Right"]]
     raw_scores: NotRequired[bool]
 
 
@@ -108,8 +111,9 @@ async def predict(request: Request) -> Response:
     service = service_of(request)
     body = check_fields(
         await read_json(request, service.settings.max_body_bytes),
-        ("inputs", "truncate", "raw_scores"),
+        ("inputs", "truncate", "truncation_direction", "raw_scores"),
     )
+    _check_direction(body.get("truncation_direction", RIGHT))
     truncate, raw = check_flag(body, "truncate"), check_flag(body, "raw_scores")
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
     answers = await answer(request, inputs, Contract(truncate=truncate))
@@ -154,16 +158,28 @@ async def info(request: Request) -> Response:
     return json_response(body)
 
 
+def _check_direction(value: Any) -> None:
+    if value != RIGHT:
+        raise RequestError(
+            Reason.OUT_OF_RANGE,
+            f"{shown(value)}; a text is cut at its end only, which is {RIGHT!r}",
+            "truncation_direction",
+            known=[RIGHT],
+        )
+
+
 def _inputs(value: Any) -> Inputs:
     if not isinstance(value, list):
         return Inputs([value], single=True)
-    if value and all(isinstance(item, list) for item in value):
+    if value and isinstance(value[0], list):
         return Inputs([_only(item, f"inputs[{i}]") for i, item in enumerate(value)], single=False)
     return Inputs([_only(value, "inputs")] if value else [], single=True)
 
 
-def _only(texts: list[Any], field: str) -> Any:
+def _only(texts: Any, field: str) -> Any:
     """The text in a list of one; in this protocol a list of two is a pair of texts."""
+    if not isinstance(texts, list):
+        raise wrong_type(field, texts, "a list with one text, as the first")
     if len(texts) != 1:
         raise RequestError(
             Reason.WRONG_TYPE if texts else Reason.EMPTY,

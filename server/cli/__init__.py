@@ -13,6 +13,7 @@ from .experiment import experiment
 from .export import export
 from .info import info
 from .key import key
+from .replay import replay
 from .serve import serve
 from .train import train
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (serve, train, calibrate, evaluate, export, info, key):
+for command in (serve, train, calibrate, evaluate, replay, export, info, key):
     app.command()(command)
 app.add_typer(experiment, name="experiment")
 

@@ -106,6 +106,7 @@ def _from_texts(
     import torch
 
     from ...models.calibration.calibrate import calibrate as find
+    from ...models.cascade import check_name
     from ...models.checkpoint import write_calibration
     from ...models.data import label_indices, read_labelled, read_texts
     from ...models.integrity import sha256_of
@@ -114,6 +115,10 @@ def _from_texts(
     from ...models.timing import measure, per_text
 
     name = name or f"{target.loss}-{target.alpha:g}"
+    try:
+        check_name(name, "cascade")
+    except ValueError as error:
+        raise NestlingError(f"name: {error}") from None
     if name == "auto" or name in loaded.students:
         raise NestlingError(f"name: {name!r} already names a policy of this checkpoint")
     truth = None

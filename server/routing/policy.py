@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ...models.cascade import Cascade
 from ...models.errors import NestlingError
@@ -35,14 +34,4 @@ class Policies:
                 "model",
                 known=self.names,
             ) from None
-        return cascade if thresholds is None else _with_thresholds(cascade, thresholds)
-
-
-def _with_thresholds(cascade: Cascade, thresholds: Sequence[float]) -> Cascade:
-    stages = [
-        replace(stage, threshold=threshold)
-        for stage, threshold in zip(cascade.stages[:-1], thresholds, strict=True)
-    ]
-    shown = ", ".join(format(threshold, "g") for threshold in thresholds)
-    name = f"{cascade.name}[{shown}]"
-    return Cascade(name, (*stages, cascade.stages[-1]))
+        return cascade if thresholds is None else cascade.at(thresholds)

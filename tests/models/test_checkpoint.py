@@ -155,6 +155,16 @@ def test_a_student_that_cannot_be(full: Path, change: dict[str, object], message
     assert str(refused(full)) == f"{full / 'config.json'}: {message}"
 
 
+@pytest.mark.parametrize("name", ["", "小", "a b", "a\nb", "a/b", "-a", "a" * 65])
+def test_names_stand_in_headers_and_paths(full: Path, name: str) -> None:
+    edit(full / "calibration.json", lambda d: d["cascades"].update({name: d["cascades"]["two"]}))  # type: ignore[attr-defined]
+    message = str(refused(full))
+    assert f"calibration.json: cascade {name[:64]!r}: its name is not of the form" in message
+    edit(full / "config.json", lambda d: d["students"].update({name: d["students"]["tiny"]}))  # type: ignore[attr-defined]
+    message = str(refused(full))
+    assert f"config.json: student {name[:64]!r}: its name is not of the form" in message
+
+
 def test_a_cascade_that_might_not_answer(full: Path) -> None:
     def change(data: dict[str, object]) -> None:
         data["cascades"]["two"]["stages"].pop()  # type: ignore[index]

@@ -256,6 +256,7 @@ def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_pat
         (["--name", "ta"], "nestling: name: 'ta' already names a policy of this checkpoint"),
         (["--max-drop", "0.001"], "60 examples are too few to show a risk of at most 0.10% with "
          "95% confidence, even without a single loss: it takes 3,"),
+        (["--name", "a/b"], "nestling: name: cascade 'a/b': its name is not of the form ["),
         (["--label-column", "intent"], "no column 'intent'; there are text, label"),
     ],
 )  # fmt: skip

@@ -59,6 +59,7 @@ def record(second: int, confidence: Sequence[float], label: Sequence[int]) -> Re
         precision="float32",
         tokens=5 + second % 7,
         stages=tuple(Asked(n, 1.25, answer, float(np.float32(c))) for n, answer, c in stages),
+        served="ta",
         ta=0,
     )
 

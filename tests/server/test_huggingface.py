@@ -71,7 +71,7 @@ def test_a_list_answers_a_list_of_lists(server: Server) -> None:
 
 def test_what_clients_send_along(server: Server) -> None:
     options = {"use_cache": False, "wait_for_model": True}
-    parameters = {"top_k": None, "function_to_apply": None}
+    parameters = {"top_k": None, "function_to_apply": None, "truncation": None}
     body = {"inputs": TEXT, "options": options, "parameters": parameters}
     assert post(server, body) == post(server, {"inputs": TEXT, "parameters": None})
     long = {"inputs": "alarm " * 50, "parameters": {"truncation": True, "top_k": 1}}
@@ -94,6 +94,11 @@ def test_what_clients_send_along(server: Server) -> None:
             "parameters.topk: unknown; known are top_k, function_to_apply, truncation",
         ),
         (
+            {"inputs": "a", "parameters": {"truncation": 1}},
+            422,
+            "parameters.truncation: expected a boolean, got a number",
+        ),
+        (
             {"inputs": "a", "parameters": {"top_k": 0}},
             422,
             "parameters.top_k: 0; it must be 1 or more",
@@ -106,7 +111,7 @@ def test_what_clients_send_along(server: Server) -> None:
         (
             {"inputs": "a", "parameters": {"function_to_apply": 5}},
             422,
-            "parameters.function_to_apply: no string; known are softmax, none, since each text "
+            "parameters.function_to_apply: 5; known are softmax, none, since each text "
             "has exactly one label",
         ),
     ],

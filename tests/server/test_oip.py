@@ -203,3 +203,12 @@ def test_refusals_reach_the_client(triton: Any, calibrated: Checkpoint) -> None:
     best = InferRequestedOutput("label", class_count=2)
     with pytest.raises(InferenceServerException, match=r"outputs.*classification: unknown"):
         triton.infer("tiny", [text_input(["a"])], outputs=[best])
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_a_compressed_body_is_refused_as_such(triton: Any, algorithm: str) -> None:
+    with pytest.raises(
+        InferenceServerException, match=f"Content-Encoding: '{algorithm}'"
+    ) as refusal:
+        triton.infer("tiny", [text_input(["a"])], request_compression_algorithm=algorithm)
+    assert refusal.value.status() == "415"

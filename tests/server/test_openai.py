@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from base64 import b64decode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from nestling.models import Checkpoint
 
-from .serving import Server
+from .serving import Server, serve
 
 TEXTS = ["how do i say goodbye in french", "play some music", "alarm"]
 NAMES = ["auto", "all", "short", "tiny", "small", "ta"]
@@ -50,6 +52,19 @@ def test_a_version_is_that_of_weights_and_thresholds(
     assert versions.pop("auto") == versions["all"]
     assert len(set(versions.values())) == len(versions)
     assert all(v.startswith(calibrated.weights_sha256[:12] + "-") for v in versions.values())
+
+
+def test_models_are_known_when_their_directory_has_gone(
+    calibrated_dir: Path, tmp_path: Path
+) -> None:
+    """A deployment may replace it long before the server is told to reload."""
+    served = shutil.copytree(calibrated_dir, tmp_path / "served")
+    with serve(served, tmp_path / "log") as server:
+        before = server.client.get("/v1/models").json()
+        shutil.rmtree(served)
+        response = server.client.get("/v1/models")
+        assert (response.status_code, response.json()) == (200, before)
+        assert server.classify("alarm")
 
 
 def test_an_unknown_model(client: openai.OpenAI) -> None:
@@ -107,15 +122,26 @@ def test_base64_is_little_endian_float32(server: Server) -> None:
         ({"input": ""}, "input", "empty", "input: an empty text"),
         ({"input": []}, "input", "empty", "input: an empty list"),
         ({"input": ["a", " "]}, "input[1]", "empty", "input[1]: an empty text"),
-        ({"input": [[]]}, "input[0]", "wrong_type", "input[0]: expected a string, got a list"),
-        ({"input": [2, "a"]}, "input[0]", "wrong_type", "input[0]: expected a string"),
+        (
+            {"input": [[]]},
+            "input[0]",
+            "empty",
+            "input[0]: an empty list; expected at least one tok",
+        ),
+        ({"input": ["a", [2]]}, "input[1]", "wrong_type", "input[1]: expected a string, got a l"),
+        ({"input": [2, "a"]}, "input[1]", "wrong_type", "input[1]: expected an integer, got a s"),
+        ({"input": [2, 2**64]}, "input[1]", "wrong_type", "input[1]: expected an integer, got a n"),
+        ({"input": [[2], "a"]}, "input[1]", "wrong_type", "input[1]: expected a list of token ids"),
+        ({"input": [[2], [3, True]]}, "input[1][1]", "wrong_type", "input[1][1]: expected an int"),
+        ({"input": [True]}, "input[0]", "wrong_type", "input[0]: expected a string, got a bool"),
+        ({"input": [[2]] * 1025}, "input", "too_many", "input: 1025 texts; the limit is 1024"),
         ({"input": {"a": 1}}, "input", "wrong_type", "input: expected a string or a list"),
         ({"input": None}, "input", "wrong_type", "input: expected a string or a list"),
         ({"input": "alarm " * 50}, "input", "too_long", "input: 52 tokens; the limit is 40"),
         ({"input": [2] * 41}, "input", "too_long", "input: 41 tokens; the limit is 40"),
         ({"input": [[2], [9999]]}, "input[1]", "out_of_range", "input[1]: token id 9999"),
         ({"input": [-1]}, "input", "out_of_range", "input: token id -1"),
-        ({"input": [2**63]}, "input", "out_of_range", "input: a token id beyond INT64"),
+        ({"input": [2**63]}, "input", "out_of_range", "input: an integer beyond INT64"),
         ({"input": ["a"] * 1025}, "input", "too_many", "input: 1025 texts; the limit is 1024"),
         ({"encoding_format": "int8"}, "encoding_format", "out_of_range", "encoding_format: 'int8'"),
         ({"dimensions": 0}, "dimensions", "out_of_range", "dimensions: 0; 'ta' has from 1 to 32"),

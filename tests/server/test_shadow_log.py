@@ -24,7 +24,7 @@ from .serving import Server, serve
 from .test_engine import Backend, one, run, until
 
 KEY, DIGEST = new_key()
-RECORD = Record("t", "w", "all", "v", "float32", 3, (Asked("ta", 1.0, 2, 0.5),), 2)
+RECORD = Record("t", "w", "all", "v", "float32", 3, (Asked("ta", 1.0, 2, 0.5),), "ta", 2)
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -56,7 +56,8 @@ def test_every_stage_is_asked_at_the_temperature_of_its_cascade(
     expected = [Predictor(calibrated, s.student.name).predict(texts[:40]) for s in cascade.stages]
     for row, record in enumerate(records(path)):
         assert set(record) == {
-            "time", "weights_sha256", "cascade", "version", "precision", "tokens", "stages", "ta",
+            "time", "weights_sha256", "cascade", "version", "precision", "tokens", "stages",
+            "served", "ta",
         }  # fmt: skip
         assert record["weights_sha256"] == calibrated.weights_sha256
         assert record["version"] == cascade.version(calibrated.weights_sha256)

@@ -44,18 +44,26 @@ def test_info(server: Server, calibrated: Checkpoint) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "kind", "message"),
     [
-        ({"inputs": ["a", "b"]}, 422, "validation", "inputs: 2 texts, where this protocol has"),
-        ({"inputs": [["a"], ["b", "c"]]}, 422, "validation", "inputs[1]: 2 texts"),
-        ({"inputs": [["a"], []]}, 400, "empty", "inputs[1]: 0 texts"),
-        ({"inputs": []}, 400, "empty", "inputs: an empty list"),
-        ({"inputs": " "}, 400, "empty", "inputs: an empty text"),
-        ({"inputs": [["a"], [1]]}, 422, "validation", "inputs[1]: expected a string"),
-        ({"inputs": "a", "truncate": 1}, 422, "validation", "truncate: expected a boolean"),
-        ({"inputs": "a", "raw_scores": "yes"}, 422, "validation", "raw_scores: expected a"),
-        ({"inputs": "a", "model": "tiny"}, 422, "validation", "model: unknown"),
-        ({"inputs": LONG}, 422, "validation", "inputs: 52 tokens; the limit is 40"),
-        ({"inputs": [["a"]] * 1025}, 413, "validation", "inputs: 1025 texts; the limit is 1024"),
-        ({}, 422, "validation", "inputs: missing"),
+        ({"inputs": ["a", "b"]}, 422, "Validation", "inputs: 2 texts, where this protocol has"),
+        ({"inputs": [["a"], ["b", "c"]]}, 422, "Validation", "inputs[1]: 2 texts"),
+        ({"inputs": [["a"], "b"]}, 422, "Validation", "inputs[1]: expected a list with one text"),
+        ({"inputs": ["a", ["b"]]}, 422, "Validation", "inputs: 2 texts, where this protocol has"),
+        (
+            {"inputs": "a", "truncation_direction": "Left"},
+            422,
+            "Validation",
+            "truncation_direction: 'Left'; a text is cut at its end only, which is 'Right'",
+        ),
+        ({"inputs": [["a"], []]}, 400, "Empty", "inputs[1]: 0 texts"),
+        ({"inputs": []}, 400, "Empty", "inputs: an empty list"),
+        ({"inputs": " "}, 400, "Empty", "inputs: an empty text"),
+        ({"inputs": [["a"], [1]]}, 422, "Validation", "inputs[1]: expected a string"),
+        ({"inputs": "a", "truncate": 1}, 422, "Validation", "truncate: expected a boolean"),
+        ({"inputs": "a", "raw_scores": "yes"}, 422, "Validation", "raw_scores: expected a"),
+        ({"inputs": "a", "model": "tiny"}, 422, "Validation", "model: unknown"),
+        ({"inputs": LONG}, 413, "Validation", "inputs: 52 tokens; the limit is 40"),
+        ({"inputs": [["a"]] * 1025}, 413, "Validation", "inputs: 1025 texts; the limit is 1024"),
+        ({}, 422, "Validation", "inputs: missing"),
     ],
 )
 def test_refusals(server: Server, body: object, status: int, kind: str, message: str) -> None:
@@ -67,6 +75,12 @@ def test_refusals(server: Server, body: object, status: int, kind: str, message:
     assert found["error"].startswith(message)
 
 
+def test_what_its_clients_send_along(server: Server) -> None:
+    plain = server.client.post("/predict", json={"inputs": "alarm"}).json()
+    more = {"truncate": None, "truncation_direction": "Right", "raw_scores": False}
+    assert server.client.post("/predict", json={"inputs": "alarm", **more}).json() == plain
+
+
 def test_bodies_and_methods(server: Server) -> None:
     for response, status in (
         (server.client.post("/predict", content=b"{"), 400),
@@ -75,7 +89,7 @@ def test_bodies_and_methods(server: Server) -> None:
         (server.client.post("/info"), 405),
     ):
         assert response.status_code == status
-        assert response.json()["error_type"] == "validation"
+        assert response.json()["error_type"] == "Validation"
 
 
 def test_overload_and_a_broken_backend(calibrated_dir: Path, tmp_path: Path) -> None:
@@ -94,8 +108,8 @@ def test_overload_and_a_broken_backend(calibrated_dir: Path, tmp_path: Path) -> 
         gate.touch()
         assert running.result().status_code == 200
     assert refused.status_code == 429
-    assert refused.json()["error_type"] == "overloaded"
+    assert refused.json()["error_type"] == "Overloaded"
     assert refused.headers["Retry-After"] == "1"
     broken = RequestError(Reason.INTERNAL, "internal error")
     assert TEI.status(broken.reason) == 424
-    assert TEI.body(broken) == {"error": "internal error", "error_type": "backend"}
+    assert TEI.body(broken) == {"error": "internal error", "error_type": "Backend"}

@@ -121,6 +121,16 @@ def test_units_that_no_database_stores_are_none(calibrated_dir: Path, tmp_path: 
         assert server.client.post("/v1/classify", json=long).status_code == 422
 
 
+@pytest.mark.parametrize("given", ["1e13", "nan", "inf", "-1e300", "tall", ""])
+def test_a_covariate_is_refused_before_work_begins(server: Server, given: str) -> None:
+    headers = {"X-User-Id": "user-1", "x-nestling-covariate": given}
+    response = server.client.post("/v1/classify", json={"inputs": TEXT}, headers=headers)
+    assert response.status_code == 422
+    assert response.json()["error"]["message"] == (
+        f"x-nestling-covariate: {given!r} is not a number of at most 1e+12 in magnitude"
+    )
+
+
 def test_other_protocols_take_part_too(server: Server) -> None:
     headers = {"X-User-Id": "user-7"}
     expected = f"smaller={ask(server, 'user-7')[0]['smaller']}"
