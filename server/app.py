@@ -32,6 +32,8 @@ from .api import (
 from .api.auth import Keyring
 from .api.front import Front
 from .api.route import MeasuredRoute, error_response
+from .console import routes as console
+from .console.feed import Feed
 from .engine.backend import Backend
 from .errors import Reason, RequestError, internal_error
 from .experiments.live import Experiments, known_of
@@ -73,6 +75,7 @@ def create_app(
         outcomes.router,
         admin.router,
         health.router,
+        console.router,
     ]
     if settings.metrics_port is None:
         routers.append(health.metrics)
@@ -127,6 +130,7 @@ def create_app(
     app.state.reloader = reloader
     app.state.draining = False
     app.state.experiments = running
+    app.state.feed = Feed(reloader)
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     return Front(app, measured, keyring, settings.log_requests, traces)
 

@@ -82,4 +82,5 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._front.app.state.draining = True
+        self._front.app.state.feed.close()  # or its listeners would hold the others up
         await super().shutdown(sockets)

@@ -7,9 +7,18 @@ from starlette.requests import Request
 from ..errors import Reason, RequestError
 from ..keys import Keys
 
-OPEN = ("/health", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json")
-"""What probes read, and the documentation, which is the same everywhere. Metrics are not here: they
-tell whoever reads them how much is asked, of what, and what it costs."""
+OPEN = (
+    "/health",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/docs",
+    "/openapi.json",
+    "/console",
+)
+"""What probes read; the documentation and the console's page, which are the same everywhere. Not
+metrics: they tell whoever reads them how much is asked, of what, and what it costs."""
+OPEN_BELOW = "/console/static/"
+"""What the console's page is made of; the numbers that it shows are not."""
 ADMIN = "/admin/"
 DECLARE = "/v1/experiments"
 """Read by users, written by administrators."""
@@ -29,7 +38,8 @@ class Keyring:
         """Raises RequestError for a request without the key that it needs."""
         path = request.scope["path"]
         administers = path.startswith(ADMIN) or (path == DECLARE and request.method == "PUT")
-        if path in OPEN or not (administers or self._users):
+        is_open = path in OPEN or path.startswith(OPEN_BELOW)
+        if is_open or not (administers or self._users):
             return
         if administers and not self._admins:
             raise RequestError(

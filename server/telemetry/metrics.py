@@ -97,6 +97,13 @@ class Metrics:
             buckets=CONFIDENCES,
             registry=registry,
         )
+        self._answer_duration = Histogram(
+            "nestling_answer_duration_seconds",
+            "From a text's tokens to its answer, over all stages, by the student that answered.",
+            ("student",),
+            buckets=SECONDS,
+            registry=registry,
+        )
         self._escalations = Counter(
             "nestling_escalations_total",
             "Texts passed on from one student to another.",
@@ -158,6 +165,7 @@ class Metrics:
         self._answers: dict[tuple[str, str], Counter] = {}
         self._device: dict[str, Counter] = {}
         self._confidences: dict[str, Histogram] = {}
+        self._answer_durations: dict[str, Histogram] = {}
         self._passed_on: dict[tuple[str, str], Counter] = {}
         self._seconds_per_flop = 0.0
         self.know(students)
@@ -205,6 +213,7 @@ class Metrics:
             self._passed_on[pair] = self._escalations.labels(*pair)
         for student in students:
             self._confidences[student] = self._confidence.labels(student)
+            self._answer_durations[student] = self._answer_duration.labels(student)
             self._device[student] = self._device_seconds.labels(student)
             for outcome in OUTCOMES:
                 self._answers[student, outcome] = self._stage_answers.labels(student, outcome)
@@ -277,6 +286,7 @@ class Metrics:
                 self._passed_on[student, decision.stage.student.name].inc()
                 continue
             self._answers[student, "accepted" if step.accepted else "limited"].inc()
+            self._answer_durations[student].observe(decision.waited + decision.ran)
             ta_flops += decision.ta_flops
             tokens += len(decision.tokens)
             if decision.brownout:

@@ -43,6 +43,8 @@ UNTRACED = (
     "/openapi.json",
 )
 """What probes and scrapers ask, and the documentation."""
+CONSOLE = "/console"
+"""What begins so is untraced too: a page, and a stream that lasts as long as somebody looks."""
 MOST_TEXTS = 8
 """Of one request that get spans of their own: a queue of spans must not overflow by one client."""
 
@@ -71,7 +73,7 @@ class Traces:
 
     def request(self, scope: Scope, status: int, seconds: float) -> None:
         """A request has just ended, after so long. status: 0 if nothing was answered."""
-        if scope["path"] in UNTRACED:
+        if scope["path"] in UNTRACED or scope["path"].startswith(CONSOLE):
             return
         ended = time_ns()
         method, route = scope["method"], getattr(scope.get("route"), "path", None)

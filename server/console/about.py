@@ -1,0 +1,62 @@
+"""What the console shows of the checkpoint that answers: what changes with a reload alone."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from ...models.errors import CheckpointError
+from ...models.integrity import read_hashed_json
+from ...models.manifest import REPORT, Manifest, file_of
+from ..service import Service
+from .library import charts_version
+
+TYPICAL_TOKENS = 16
+"""Length at which students' costs are compared, as in `GET /v1/models`."""
+MEASURED = ("name", "kind", "accuracy", "relative_flops", "relative_seconds")
+
+
+def about(service: Service) -> dict[str, Any]:
+    """Reads the checkpoint's report: not for the event loop."""
+    manifest, settings = service.manifest, service.settings
+    ta = manifest.ta.flops.of(TYPICAL_TOKENS)
+    return {
+        "checkpoint": manifest.path.name,
+        "weights": manifest.weights_sha256[:12],
+        "version": version("nestling"),
+        "charts": charts_version(),
+        "device": service.device,
+        "price_per_hour": settings.price_per_hour,
+        "target_delay_ms": settings.target_delay_ms,
+        "shadow": settings.shadow,
+        "default": manifest.default,
+        "students": [
+            {
+                "name": student.name,
+                "relative_cost": student.flops.of(TYPICAL_TOKENS) / ta,
+                "layers": len(student.spec.layers),
+                "parameters": student.parameters,
+            }
+            for student in manifest.students.values()
+        ],
+        "cascades": [
+            {"name": name, **cascade.to_json()} for name, cascade in manifest.cascades.items()
+        ],
+        "frontier": _frontier(manifest, settings.runner),
+    }
+
+
+def _frontier(manifest: Manifest, runner: str) -> dict[str, Any]:
+    """What `nestling evaluate` measured, or why there is nothing to show."""
+    path = manifest.path / file_of(REPORT, runner)
+    try:
+        report = read_hashed_json(path)
+    except CheckpointError as error:
+        return {"missing": path.name + str(error).removeprefix(str(path))}
+    if report["weights_sha256"] != manifest.weights_sha256:
+        return {"missing": f"{path.name}: measured on other weights"}
+    return {
+        "date": report["date"],
+        "data": report["data"],
+        "policies": [{name: each[name] for name in MEASURED} for each in report["policies"]],
+    }
