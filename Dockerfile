@@ -1,5 +1,5 @@
 # docker build -t nestling .
-# docker build -t nestling --build-arg EXTRAS=gpu .
+# docker build -t nestling --build-arg EXTRAS=console,gpu .
 # docker run --rm --read-only --publish 8000:8000 nestling
 #
 # docs/serving.md says which torch these install, and how to have a smaller one.
@@ -8,8 +8,8 @@ ARG PYTHON=3.12
 FROM python:${PYTHON}-slim AS build
 # TORCH_INDEX: a package index beside pip's own, for another build of torch (CPU only, another CUDA).
 ARG TORCH_INDEX=""
-# EXTRAS: optional dependencies of pyproject.toml, such as gpu.
-ARG EXTRAS=""
+# EXTRAS: optional dependencies of pyproject.toml, with commas: console,gpu.
+ARG EXTRAS="console"
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/nestling
 ENV PATH=/opt/nestling/bin:$PATH

@@ -23,7 +23,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: $(VENV)/bin/pip $(SOURCES)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt .
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[console]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/pip $(SOURCES)

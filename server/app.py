@@ -130,7 +130,9 @@ def create_app(
     app.state.reloader = reloader
     app.state.draining = False
     app.state.experiments = running
-    app.state.feed = Feed(reloader)
+    app.state.feed = Feed(
+        reloader, {route.path for route in measured if route.sheds}, running is not None
+    )
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     return Front(app, measured, keyring, settings.log_requests, traces)
 

@@ -16,8 +16,8 @@ TYPICAL_TOKENS = 16
 MEASURED = ("name", "kind", "accuracy", "relative_flops", "relative_seconds")
 
 
-def about(service: Service) -> dict[str, Any]:
-    """Reads the checkpoint's report: not for the event loop."""
+def about(service: Service, experiments: bool) -> dict[str, Any]:
+    """Reads the checkpoint's report: not for the event loop. experiments: whether they are on."""
     manifest, settings = service.manifest, service.settings
     ta = manifest.ta.flops.of(TYPICAL_TOKENS)
     return {
@@ -28,7 +28,7 @@ def about(service: Service) -> dict[str, Any]:
         "device": service.device,
         "price_per_hour": settings.price_per_hour,
         "target_delay_ms": settings.target_delay_ms,
-        "shadow": settings.shadow,
+        "experiments": experiments,
         "default": manifest.default,
         "students": [
             {

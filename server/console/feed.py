@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from time import monotonic, time
 from typing import Any
 
@@ -30,8 +30,13 @@ class Feed:
     numbers; nothing waits for it.
     """
 
-    def __init__(self, reloader: Reloader) -> None:
-        self._reloader = reloader
+    def __init__(self, reloader: Reloader, endpoints: Collection[str], experiments: bool) -> None:
+        """endpoints: those that answer texts; the console's own requests are not what it shows.
+
+        experiments: whether they are on.
+        """
+        self._reloader, self._endpoints = reloader, endpoints
+        self._experiments = experiments
         self._start = Reading(monotonic(), {})
         self._readings: deque[Reading] = deque(maxlen=WINDOW + 1)
         self._listeners = 0
@@ -79,7 +84,9 @@ class Feed:
     async def _read(self) -> None:
         service = self._reloader.service
         if service is not self._service:
-            self._about = _event("about", await asyncio.to_thread(about, service))
+            self._about = _event(
+                "about", await asyncio.to_thread(about, service, self._experiments)
+            )
             self._service = service
         now = Reading.of(service.metrics.registry, NAMES, monotonic())
         self._readings.append(now)
@@ -93,8 +100,8 @@ class Feed:
                 "waiting": now.total("nestling_queue_requests"),
                 "running": now.total("nestling_requests_running"),
                 "guarantees": guarded(now),
-                "now": numbers(now.since(self._readings[0]), students),
-                "total": numbers(now.since(self._start), students),
+                "now": numbers(now.since(self._readings[0]), students, self._endpoints),
+                "total": numbers(now.since(self._start), students, self._endpoints),
             },
         )
 

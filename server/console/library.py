@@ -8,8 +8,8 @@ from pathlib import Path
 
 FILE = "plotly.min.js"
 STYLE = "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
-"""The hash of a style sheet that it brings for maps. There are none here, but each browser would log
-an error if it were refused."""
+"""The hash of a style sheet that it brings for maps. There are none here, but a browser that may
+not apply it logs an error."""
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from .reading import Reading
@@ -91,9 +91,12 @@ class Guarded:
     texts: float
 
 
-def numbers(rise: Reading, students: Iterable[str]) -> Numbers:
-    """rise: between two readings. students: those to list, cheapest first."""
-    codes = {code: count for (code,), count in rise.by("nestling_requests_total", "code").items()}
+def numbers(rise: Reading, students: Iterable[str], endpoints: Collection[str]) -> Numbers:
+    """rise: between two readings. students: those to list, cheapest first. endpoints: whose
+    requests count.
+    """
+    requests = rise.among("endpoint", endpoints)
+    codes = {code: n for (code,), n in requests.by("nestling_requests_total", "code").items()}
     listed = tuple(_student(rise, name) for name in students)
     flops, ta_flops = rise.total("nestling_flops_total"), rise.total("nestling_ta_flops_total")
     return Numbers(
@@ -101,8 +104,8 @@ def numbers(rise: Reading, students: Iterable[str]) -> Numbers:
         requests=sum(codes.values()),
         failed=sum(count for code, count in codes.items() if code >= "400"),
         turned_away=codes.get(TOO_MANY_REQUESTS, 0.0),
-        p50=rise.quantile(0.5, "nestling_request_duration_seconds"),
-        p99=rise.quantile(0.99, "nestling_request_duration_seconds"),
+        p50=requests.quantile(0.5, "nestling_request_duration_seconds"),
+        p99=requests.quantile(0.99, "nestling_request_duration_seconds"),
         texts=sum(student.answered for student in listed),
         browned_out=rise.total("nestling_brownout_answers_total"),
         relative_flops=flops / ta_flops if ta_flops else None,

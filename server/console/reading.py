@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -34,6 +34,20 @@ class Reading:
                 name: {
                     labels: value - earlier.values.get(name, {}).get(labels, 0.0)
                     for labels, value in series.items()
+                }
+                for name, series in self.values.items()
+            },
+        )
+
+    def among(self, label: str, values: Collection[str]) -> Reading:
+        """The series whose label is one of these."""
+        return Reading(
+            self.at,
+            {
+                name: {
+                    labels: value
+                    for labels, value in series.items()
+                    if dict(labels).get(label) in values
                 }
                 for name, series in self.values.items()
             },

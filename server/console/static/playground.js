@@ -1,0 +1,69 @@
+// One text, and the way to its answer: whom it asked, how sure each was, what would have been enough.
+
+import { at, el } from "./dom.js";
+import { confidence, share, time } from "./format.js";
+import { ask } from "./server.js";
+import { tone } from "./theme.js";
+
+const LIMITS = {
+  deadline: "it stands for want of time", max_cost: "it stands for want of budget",
+  min_confidence: "nobody was as sure as was wanted",
+};
+
+/** Have the form work. about: gives the checkpoint as it is known then. */
+export function startPlayground(about) {
+  at("playground").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = event.submitter;
+    if (button) button.disabled = true;
+    try {
+      const started = performance.now();
+      const { label, decision } = await ask("v1/classify", wanted());
+      const took = (performance.now() - started) / 1000;
+      showAnswer(label, decision, took, about()?.students.map(({ name }) => name) ?? []);
+    } catch (error) {
+      at("answer").replaceChildren(el("p", { class: "wrong" }, error.message));
+    } finally {
+      if (button) button.disabled = false;
+    }
+  });
+}
+
+/** What may be asked, as the server lists it. */
+export async function showModels() {
+  const { data } = await ask("v1/models");
+  const chosen = at("model").value;
+  at("model").replaceChildren(...data.map(({ id }) => el("option", {}, id)));
+  if (data.some(({ id }) => id === chosen)) at("model").value = chosen;
+}
+
+function wanted() {
+  const body = { inputs: at("text").value, model: at("model").value };
+  const least = at("confidence").valueAsNumber;
+  return Number.isNaN(least) ? body : { ...body, min_confidence: least };
+}
+
+function showAnswer(label, decision, took, students) {
+  const { path, limited_by: limit, brownout } = decision;
+  const notes = [`by ${decision.student}`];
+  if (limit) notes.push(LIMITS[limit]);
+  if (brownout) notes.push(`brownout, level ${brownout}`);
+  const steps = path.map((step) => shown(step, tone(students.indexOf(step.student), students.length)));
+  at("answer").replaceChildren(
+    el("p", { class: "verdict" }, el("span", { class: "label" }, label), el("span", { class: "soft" }, notes.join("; "))),
+    el("ol", { class: "path" }, ...steps),
+    el("p", { class: "soft" }, `${share(decision.relative_cost)} of the TA's FLOPs, ` +
+      `${time(decision.device_seconds)} on the device, ${time(took)} there and back; ${decision.tokens} tokens`));
+}
+
+function shown({ student, label, confidence: sure, threshold, accepted }, colour) {
+  const enough = threshold > 0 ? `${confidence(sure)} of ${confidence(threshold)} wanted` : `${confidence(sure)}, the last one asked`;
+  return el("li", { style: { "--tone": colour } },
+    el("header", {},
+      el("b", {}, student), el("span", {}, label),
+      el("span", { class: "end", "data-state": accepted ? "good" : "warn" }, accepted ? "✓ stands" : "↓ not sure")),
+    el("div", { class: "gauge", "aria-hidden": "true" },
+      el("div", { class: "reached", style: { "--share": `${100 * sure}%` } }),
+      threshold > 0 ? el("div", { class: "threshold", style: { "--at": `${100 * threshold}%` } }) : null),
+    el("p", {}, enough));
+}

@@ -1,0 +1,62 @@
+// The row of numbers at the top: load, cost, brownout, guarantee.
+
+import { at, el } from "./dom.js";
+import { count, figure, rate, share, time } from "./format.js";
+
+const LEVELS = ["none", "relaxed", "shortened", "smallest only"];
+const LOSSES = { drop: "accuracy given up", disagreement: "disagreement" };
+let said = "";
+
+/** Show a message of numbers. about: the checkpoint. */
+export function showTiles(about, message) {
+  const { now } = message;
+  const per = (sum) => (now.seconds ? sum / now.seconds : null);
+  const failed = now.requests ? now.failed / now.requests : null;
+  const brownout = LEVELS[message.brownout] ?? `level ${message.brownout}`;
+  const guarantee = promised(about, message.guarantees);
+  at("tiles").replaceChildren(
+    tile("Requests per second", rate(per(now.requests)), `${rate(per(now.texts))} texts per second`),
+    tile("Latency, p50", time(now.p50), `p99 ${time(now.p99)}`),
+    tile("Cost against TA alone", share(now.relative_flops), cost(about, now)),
+    tile("Failed", share(failed), `${rate(per(now.turned_away))} per second turned away`, failed > 0.01 ? "bad" : undefined),
+    tile("Brownout", brownout, waiting(about, message), message.brownout ? "warn" : undefined),
+    tile("Guarantee", guarantee.word, guarantee.note, guarantee.state),
+  );
+  alert(message.brownout ? `Brownout: ${brownout}` : "No brownout", `Guarantee: ${guarantee.word}`);
+}
+
+function tile(name, value, note, state) {
+  return el("div", {}, el("dt", {}, name), el("dd", { "data-state": state }, value), el("dd", { class: "note" }, note));
+}
+
+function cost(about, now) {
+  if (now.relative_flops === null) return "FLOPs; no text just now";
+  const fewer = `${figure(1 / now.relative_flops)}× fewer FLOPs`;
+  if (!about.price_per_hour || !now.seconds) return fewer;
+  const hourly = (sum) => figure((3600 * sum) / now.seconds);
+  return `${fewer}; ${hourly(now.cost)} an hour, not ${hourly(now.ta_cost)}`;
+}
+
+const waiting = (about, message) =>
+  `${count(message.waiting)} waiting, ${count(message.running)} running; ` +
+  (about.target_delay_ms ? `from ${figure(about.target_delay_ms)} ms of wait` : "turned off");
+
+/** Of the cascade that answers `auto`. */
+function promised(about, guarantees) {
+  const cascade = about.cascades.find(({ name }) => name === about.default);
+  if (!cascade?.guarantee) return { word: "none", note: "auto has no calibrated thresholds" };
+  const { loss, alpha, confidence } = cascade.guarantee;
+  const note = `${LOSSES[loss] ?? loss} ≤\u00a0${share(alpha)} at ${share(confidence)}`;
+  const watch = guarantees.find((each) => each.cascade === about.default);
+  if (watch?.broken) return { word: "broken", note: `${note}; disagreement ≥ ${share(watch.lower)}`, state: "bad" };
+  if (!watch?.texts) return { word: "calibrated", note: `${note}; not watched` };
+  const seen = `${note}; seen: disagreement ${share(watch.lower)} to ${share(watch.upper)}`;
+  // Only a promise about disagreement can be watched without labels.
+  return loss === "disagreement" ? { word: "holds so far", note: seen, state: "good" } : { word: "calibrated", note: seen };
+}
+
+/** Screen readers hear what changes of the state, not each number. */
+function alert(...words) {
+  const text = words.join(". ");
+  if (text !== said) at("alerts").textContent = said = text;
+}
