@@ -110,5 +110,6 @@ def _greeting(title: str, checkpoint: Manifest, url: str, where: str) -> str:
     return (
         f"Nestling serves {title} ({len(checkpoint.students)} students, "
         f"{len(checkpoint.architecture.labels)} labels, {where}) at {url}. Try:\n"
-        f"  curl {url}/v1/classify -d '{example}'"
+        f"  curl {url}/v1/classify -d '{example}'\n"
+        f"or look at {url}/console"
     )

@@ -45,6 +45,9 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_inference_duration_seconds_bucket": SECONDS,
         "nestling_inference_duration_seconds_count": 1,
         "nestling_inference_duration_seconds_sum": 1,
+        "nestling_answer_duration_seconds_bucket": SECONDS * len(STUDENTS),
+        "nestling_answer_duration_seconds_count": len(STUDENTS),
+        "nestling_answer_duration_seconds_sum": len(STUDENTS),
         "nestling_batch_texts_bucket": TEXTS,
         "nestling_batch_texts_count": 1,
         "nestling_batch_texts_sum": 1,
@@ -122,6 +125,9 @@ def test_counts_agree_with_the_answers(fresh: Server, texts: list[str]) -> None:
     assert spent == pytest.approx(sum(d["device_seconds"] for d in decisions), rel=1e-2)
     assert rise("nestling_cost_total") == pytest.approx(spent)  # at 3600 an hour
     assert rise("nestling_ta_cost_total") > 0
+    for student in STUDENTS:
+        count = f"nestling_answer_duration_seconds_count{{student={student}}}"
+        assert rise(count) == sum(d["student"] == student for d in decisions)
     steps = sum(len(d["path"]) for d in decisions)
     passed_on = sum(rise(k) for k in after if k.startswith("nestling_escalations_total"))
     assert passed_on == steps - len(decisions)

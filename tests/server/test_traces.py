@@ -156,7 +156,7 @@ def test_what_is_not_sampled_and_what_probes_ask_is_not_traced(
     unsampled = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
     body = {"inputs": "book a table"}
     assert traced.client.post("/v1/classify", json=body, headers=unsampled).status_code == 200
-    for path in ("/health", "/metrics", "/v2/health/ready"):
+    for path in ("/health", "/metrics", "/v2/health/ready", "/console", "/console/static/app.js"):
         assert traced.client.get(path).status_code == 200
     stop(traced)
     assert collector.requests == []

@@ -13,7 +13,7 @@ const figures = (value) => (value >= 100 ? group.format(value) : String(Number(v
 export const count = known((value) => group.format(value));
 export const short = known((value) => compact.format(value));
 export const rate = known((value) => (value >= 10 || value === 0 ? group.format(value) : value.toFixed(1)));
-export const share = known((value) => `${value === 0 ? 0 : figures(100 * value)}\u00a0%`);
+export const share = known((value) => `${figures(Number((100 * value).toFixed(2)))}\u00a0%`);
 export const percent = known((value) => `${(100 * value).toFixed(1)}\u00a0%`);
 export const figure = known(figures);
 export const confidence = known((value) => value.toFixed(4));

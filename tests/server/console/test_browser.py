@@ -11,7 +11,7 @@ from threading import Event, Thread
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ..serving import Server
 from .conftest import Keys, Look
@@ -160,7 +160,9 @@ def test_without_the_library_it_says_what_to_install(shipped: Server, look: Look
     expect(page.locator("#frontier-table tbody tr").first).to_be_visible()
 
 
-def test_keys_are_asked_for_and_admin_keys_apart(guarded: Server, keys: Keys, browser) -> None:
+def test_keys_are_asked_for_and_admin_keys_apart(
+    guarded: Server, keys: Keys, browser: Browser
+) -> None:
     (user, _), (admin, _) = keys
     page = browser.new_page()
     page.goto(f"{guarded.url}/console")
