@@ -95,7 +95,8 @@ def serve_in_thread(checkpoint: str) -> None:
     from nestling.models import load_checkpoint
     from nestling.server.app import create_app
     from nestling.server.engine.local import LocalBackend
-    from nestling.server.run import bind, run, url_of
+    from nestling.server.listeners import bind, url_of
+    from nestling.server.run import run
     from nestling.server.settings import Settings
 
     torch.set_num_threads(1)
@@ -104,9 +105,9 @@ def serve_in_thread(checkpoint: str) -> None:
     def load(_: Path | None, __: object = None) -> LocalBackend:
         return LocalBackend(load_checkpoint(checkpoint))
 
-    with bind(settings) as listener:
+    with bind(settings) as listeners:
         app = create_app(load(None), settings, load)
-        run(app, settings, listener, lambda: print(url_of(listener), flush=True))
+        run(app, settings, listeners, lambda: print(url_of(listeners.main), flush=True))
 
 
 if __name__ == "__main__":
