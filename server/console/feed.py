@@ -59,9 +59,9 @@ class Feed:
                     yield told
                 if self._numbers:
                     yield self._numbers
-                await self._tick.wait()
                 if self._task.done():
-                    self._task.result()
+                    self._task.result()  # raises what ended it: nobody would wake us any more
+                await self._tick.wait()
         finally:
             self._listeners -= 1
             if not self._listeners and self._task:
