@@ -78,6 +78,8 @@ class Service:
         self._inside = 0
         """Texts that are not answered yet, but for those of large requests, which wait apart."""
         self._answered = 0
+        self._age = 0.0
+        """Seconds that the oldest text had waited when that was last looked at."""
         self._lag = 0.0
         """Seconds by which the event loop is late, and requests wait that nobody has seen yet."""
         self._shadowing = Shadowing(
@@ -93,7 +95,7 @@ class Service:
     @property
     def delay(self) -> float:
         """Seconds that a text which comes now is predicted to wait for its answer."""
-        return self._pace.delay(self._inside) + self._lag
+        return max(self._pace.delay(self._inside), self._age) + self._lag
 
     @property
     def ready(self) -> bool:
@@ -232,6 +234,7 @@ class Service:
             await asyncio.sleep(WATCH_SECONDS)
             now, answered = perf_counter(), self._answered
             self._pace.observe(answered - counted, now - before)
+            self._age = self._queue.age()
             self._lag = max(0.0, now - before - WATCH_SECONDS)
             before, counted = now, answered
             self._brownout.observe(self.delay, now)

@@ -52,6 +52,14 @@ class WorkQueue:
     def __len__(self) -> int:
         return len(self._escalated) + len(self._fresh) + len(self._bulk) + len(self._shadow)
 
+    def age(self) -> float:
+        """Seconds that the oldest text has waited, those of large requests and shadows apart."""
+        with self._changed:
+            heads = [ticket.arrived for _, ticket in self._escalated[:1]]
+            if self._fresh:
+                heads.append(self._fresh[0].arrived)
+        return self._clock() - min(heads) if heads else 0.0
+
     def is_large(self, texts: int) -> bool:
         """Whether a request of so many texts waits in the lane for large ones."""
         return texts > self.max_texts // BULK_SHARE
@@ -157,8 +165,8 @@ class _Batch:
 
     @property
     def places(self) -> int:
-        """How many more texts it may hold."""
-        return self._most_texts - len(self.tickets)
+        """How many more texts it may hold; it may hold more already than is open to all."""
+        return max(0, self._most_texts - len(self.tickets))
 
     def add(self, ticket: Ticket) -> bool:
         """Whether the ticket had room, and is in."""

@@ -62,6 +62,7 @@ def run(
         service = Service(held, Settings(**settings), metrics)  # type: ignore[arg-type]
         assert not service.ready
         await service.start()
+        service.show()
         assert service.ready
         held.batches.clear()
         try:

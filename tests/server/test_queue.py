@@ -121,6 +121,31 @@ def test_escalated_work_goes_first_by_its_arrival(
     assert numbers[: max(0, last - TEXTS)] == [True] * max(0, last - TEXTS)
 
 
+def test_a_batch_full_of_escalated_texts_leaves_large_requests_for_the_next() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    escalated = [ticket(1) for _ in range(TEXTS)]
+    for one in escalated:
+        queue.put([one])
+    assert queue.take() == escalated
+    large = [ticket(1) for _ in range(LARGE)]
+    queue.put(large)
+    queue.put_back(escalated)
+    assert queue.take() == escalated
+    assert queue.take() == large[:TEXTS]
+
+
+def test_age_is_that_of_the_oldest_that_a_person_waits_for() -> None:
+    now = 10.0
+    queue = WorkQueue(BUDGET, TEXTS, clock=lambda: now)
+    assert queue.age() == 0
+    queue.put([ticket(1, arrived=1.0, shadow=True)])
+    assert queue.age() == 0
+    queue.put([ticket(1, arrived=8.0)])
+    assert queue.age() == 2
+    queue.put_back([ticket(1, arrived=4.0)])
+    assert queue.age() == 6
+
+
 def test_shadow_texts_go_when_there_is_nothing_else() -> None:
     queue = WorkQueue(BUDGET, TEXTS)
     shadow = [ticket(1, shadow=True) for _ in range(3)]
