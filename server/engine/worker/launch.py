@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -9,6 +10,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+ENVIRONMENT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0"}
+"""Unless the operator says otherwise. torch's CPU library keeps what it has made for each shape of
+a product; batches have ever new shapes, so that grows for hours and saves nothing.
+"""
 STOP_SECONDS = 5.0
 """How long a process may take to notice that nobody needs it; then it is killed."""
 
@@ -27,7 +32,7 @@ class Launched:
         with theirs:
             descriptor = theirs.fileno()
             command = [sys.executable, "-m", "nestling.server.engine.worker", str(descriptor)]
-            process = subprocess.Popen(command, pass_fds=[descriptor])
+            process = subprocess.Popen(command, pass_fds=[descriptor], env=ENVIRONMENT | os.environ)
         return cls(process, Connection(ours.detach()))
 
     def stop(self) -> None:
