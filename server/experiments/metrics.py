@@ -40,7 +40,8 @@ MEASURED = {
     )
 }
 """Known by name; every other name is an outcome that a client reports. Of one request: cost in
-money, relative_cost to the TA alone, escalations over all its texts; accuracy by reported labels.
+money, relative_cost to what the TA alone would take, escalations over all its texts; accuracy by
+reported labels.
 """
 
 

@@ -128,6 +128,8 @@ def measured(table: FromClause, metric: str) -> ColumnElement[Any]:
         return 1000 * c.latency_seconds
     if metric == "escalations":
         return cast(c.escalations, Double)
+    if metric == "relative_cost":  # a request of many texts is no dearer than the TA for that
+        return c.relative_cost / case((c.texts > 0, c.texts), else_=1)
     return c[metric]
 
 

@@ -137,7 +137,7 @@ def test_what_the_server_measures_is_of_answered_requests(engine: Engine) -> Non
         "error_rate": 0.5,
         "latency_ms": 10.0,
         "escalations": 6.0,
-        "relative_cost": 0.8,
+        "relative_cost": 0.2,
         "cost": 0.01,
     }
 
