@@ -9,7 +9,7 @@ class LoadtestError(Exception):
     """What was given cannot be used, or what was measured must not be reported; says why."""
 
 
-class FellBehind(LoadtestError):
+class FellBehindError(LoadtestError):
     """The client sent later than it was to: the numbers would be its own, not the server's."""
 
 

@@ -133,7 +133,9 @@ def declared(given: bytes, where: str) -> dict[str, Protocol]:
     found = {}
     for name, row in rows.items():
         if not isinstance(row, dict) or set(row) != {"path", "body", "labels"}:
-            raise LoadtestError(f"{where}, {name}: takes `path`, `body` and `labels`, and all three")
+            raise LoadtestError(
+                f"{where}, {name}: takes `path`, `body` and `labels`, and all three"
+            )
         path, labels = row["path"], row["labels"]
         if not isinstance(path, str) or not path.startswith("/") or not isinstance(labels, str):
             raise LoadtestError(f"{where}, {name}: `path` begins with /, `labels` is a string")

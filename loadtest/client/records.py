@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,9 +131,9 @@ def _renumbered(codes: Ints, names: Sequence[str], known: dict[str, int]) -> Int
     return np.array([*table, -1], np.int32)[codes]
 
 
-def _columns(record: Requests | PerText) -> list[NDArray[np.generic]]:
+def _columns(record: Requests | PerText) -> list[Any]:
     return [getattr(record, field.name) for field in fields(record)]
 
 
-def _joined(kind: type[Joined], parts: list[list[NDArray[np.generic]]]) -> Joined:
+def _joined(kind: type[Joined], parts: list[list[Any]]) -> Joined:
     return kind(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -28,7 +28,7 @@ class Sender:
     def __init__(self, target: Target, limit: int, timeout: float) -> None:
         self._target, self._limit, self._timeout = target, limit, timeout
         self._selector = selectors.DefaultSelector()
-        self._handle = [self._selector.fileno()]  # type: ignore[attr-defined]  # epoll and kqueue
+        self._handle = [self._selector.fileno()]
         self._free: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: deque[Exchange] = deque()

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import check_above
 from .rates import Rate
-
-
-class Spacing(StrEnum):
-    """How arrivals lie within their rate."""
-
-    POISSON = "poisson"
-    CONSTANT = "constant"
-    BURSTS = "bursts"
+from .spacing import Spacing
 
 
 def arrivals(
@@ -36,7 +27,8 @@ def arrivals(
         ticks = np.sort(rng.uniform(0, rate.total, rng.poisson(rate.total)))
     else:
         ticks = _gamma(rate.total, burstiness, rng)
-    return np.interp(ticks, rate.expected, rate.times)
+    moments: NDArray[np.float64] = np.interp(ticks, rate.expected, rate.times)
+    return moments
 
 
 def _gamma(total: float, cv: float, rng: np.random.Generator) -> NDArray[np.float64]:

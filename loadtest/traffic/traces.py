@@ -10,17 +10,20 @@ from __future__ import annotations
 import gzip
 import lzma
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LoadtestError, check_above, check_at_least
-from .arrivals import Spacing, arrivals
+from .arrivals import arrivals
 from .rates import Rate
+from .spacing import Spacing
 
-OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+OPENERS: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".xz": lzma.open}
 
 
 @dataclass(frozen=True)
