@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bench import Bench
+from .client.records import Records
 from .errors import LoadtestError, check_above, check_at_least
 from .knee import SHARE, Knee, Search
+from .messenger import Messenger
+from .mlperf import INVALID, Rules, Scenario, generate
+from .reference import Reference
+from .results import energy
 from .results.environment import environment
+from .results.summary import Truth, summarize
 from .setup import Setup
 from .traffic.arrivals import arrivals
 from .traffic.rates import Rate, parse_rate, steps
@@ -21,6 +28,8 @@ from .traffic.traces import Trace, replay
 
 SCHEMA = 1
 FIRST_SECOND = 1.0
+OFFLINE_PATIENCE = 10
+"""Times the length of the scenario, until its last text is given up."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +113,17 @@ def run(
     """Every model in turn, as often as told, so that a change of the machine meets all alike."""
     check_at_least("repeats", repeats, 1)
     report = _report("run", setup, traffic.described())
-    runs = []
+    reference, runs = Reference(setup), []
     with Bench(setup) as bench:
         for repeat in range(repeats):
             for model in models:
                 rng = np.random.default_rng([setup.seed, repeat])
                 due, first = traffic.due(rng)
                 records, joules = bench.send(due, rng, model, first, traffic.warmup)
-                summary = bench.summary(records, traffic.seconds, joules)
+                summary = _summary(setup, reference, records, traffic.seconds, joules)
                 runs.append({"model": model, "repeat": repeat, **summary})
                 tell(_line(runs[-1]))
-        return report | {"reference": bench.reference(), "runs": runs}
+    return report | {"reference": reference.described(), "runs": runs}
 
 
 def find_knee(
@@ -125,6 +134,7 @@ def find_knee(
     report = _report(
         "knee", setup, {"arrivals": "poisson", "seconds": search.seconds, "warmup": warmup}
     )
+    reference = Reference(setup)
     with Bench(setup) as bench:
         numbers = iter(range(1 << 31))
 
@@ -132,20 +142,52 @@ def find_knee(
             rng = np.random.default_rng([setup.seed, next(numbers)])
             due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
             records, joules = bench.send(due, rng, model, rate, warmup)
-            return {"model": model, **bench.summary(records, seconds, joules)}
+            return {"model": model, **_summary(setup, reference, records, seconds, joules)}
 
         found = Knee(search, probe, tell).find()
-        best = [p for p in found["probes"] if p["rate"] == found["rate_per_second"]]
-        runs = [{"repeat": repeat, **p} for repeat, p in enumerate(best)]
-        keep = ("rate", "holds", "offered_per_second", "throughput_per_second", "latency_ms",
-                "within_objective_share", "accuracy", "cost")  # fmt: skip
-        found["probes"] = [{name: p[name] for name in keep} for p in found["probes"]]
-        tell(
-            f"The knee is at {found['rate_per_second']:,.1f} requests per second: {SHARE:.0%} in "
-            f"{setup.objective_ms:g} ms. At {found['fails_at_per_second']:,.1f} it is the "
-            f"{found['limited_by']} that does not keep up."
-        )
-        return report | {"reference": bench.reference(), "runs": runs, "knee": found}
+    best = [p for p in found["probes"] if p["rate"] == found["rate_per_second"]]
+    runs = [{"repeat": repeat, **p} for repeat, p in enumerate(best)]
+    keep = ("rate", "holds", "offered_per_second", "throughput_per_second", "latency_ms",
+            "within_objective_share", "accuracy", "cost")  # fmt: skip
+    found["probes"] = [{name: p[name] for name in keep} for p in found["probes"]]
+    tell(
+        f"The knee is at {found['rate_per_second']:,.1f} requests per second: {SHARE:.0%} in "
+        f"{setup.objective_ms:g} ms. At {found['fails_at_per_second']:,.1f} it is the "
+        f"{found['limited_by']} that does not keep up."
+    )
+    return report | {"reference": reference.described(), "runs": runs, "knee": found}
+
+
+def run_mlperf(setup: Setup, rules: Rules, model: str, logs: Path) -> dict[str, Any]:
+    """A scenario of MLPerf: the generator's verdict, and the same numbers as of every run.
+
+    Raises LoadtestError for a mix of protocols or batch sizes, which the generator does not know.
+    """
+    if len(setup.shares) > 1 or len(setup.batches) > 1:
+        raise LoadtestError("mlperf: takes one --protocol and one --batch, not a mix")
+    report = _report("mlperf", setup, {"arrivals": rules.scenario.value, "rate": rules.rate,
+                                       "seconds": rules.seconds, "warmup": 0})  # fmt: skip
+    reference, counted = Reference(setup), energy.start(setup.target.local)
+    patient = setup
+    if rules.scenario is Scenario.OFFLINE:  # where all are due at once, the last has to wait
+        patient = replace(setup, timeout=max(setup.timeout, OFFLINE_PATIENCE * rules.seconds))
+    with Messenger(patient, model) as messenger:
+        found = generate(setup, rules, messenger, int(next(iter(setup.batches))), logs)
+    records = messenger.records()
+    answered = int((records.requests.status == 200).sum())
+    joules = counted.read(answered)
+    summary = _summary(setup, reference, records, records.window, joules)
+    verdict = found.verdict if answered == len(records) else INVALID
+    return report | {
+        "reference": reference.described(),
+        "runs": [{"model": model, "repeat": 0, **summary}],
+        "mlperf": {
+            "scenario": rules.scenario.value,
+            "verdict": verdict,
+            "failed_requests": len(records) - answered,
+            "results": found.results,
+        },
+    }
 
 
 def _report(kind: str, setup: Setup, traffic: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +216,18 @@ def _report(kind: str, setup: Setup, traffic: dict[str, Any]) -> dict[str, Any]:
         },
         "price_per_hour": setup.price_per_hour,
     }
+
+
+def _summary(
+    setup: Setup,
+    reference: Reference,
+    records: Records,
+    seconds: float,
+    joules: dict[str, Any],
+) -> dict[str, Any]:
+    truth = Truth(np.array(setup.texts.labels, object), reference.labels(records.texts.row))
+    found = summarize(records, seconds, setup.objective_ms, truth, setup.price_per_hour)
+    return found | {"energy": joules}
 
 
 def _line(run: dict[str, Any]) -> str:

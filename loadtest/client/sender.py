@@ -10,13 +10,21 @@ from __future__ import annotations
 import heapq
 import select
 import selectors
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from itertools import count
+from typing import Protocol
 
 from .connection import Connection, Exchange, Failure
 from .target import Target
+
+
+class Waker(Protocol):
+    """What is told when a socket is ready, as a Connection is."""
+
+    def ready(self, events: int) -> None: ...
 
 
 class Sender:
@@ -55,6 +63,10 @@ class Sender:
         exchange.payload = payload
         connection.ask(exchange)
         return connection
+
+    def watch(self, channel: socket.socket, waker: Waker) -> None:
+        """Let something else be awaited too, that can be read from."""
+        self._selector.register(channel, selectors.EVENT_READ, waker)
 
     def at(self, moment: float, call: Callable[[], None]) -> None:
         """Call it then, as `time.monotonic` counts."""

@@ -100,7 +100,7 @@ def timeline(run: dict[str, Any], objective_ms: float) -> str:
     seconds = range(len(line["sent"]))
     rows = 3 if any(line["brownout"]) else 2
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 1.9 * rows + 0.6), layout="constrained")
+        figure = Figure(figsize=(13, 2.2 * rows + 0.6), layout="constrained")
         above, below, *rest = figure.subplots(rows, 1, sharex=True)
         above.stackplot(
             seconds,

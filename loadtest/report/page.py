@@ -89,7 +89,9 @@ def _lead(report: dict[str, Any]) -> str:
 
 
 def _tiles(report: dict[str, Any]) -> str:
-    runs = report["runs"]
+    model = report["runs"][0]["model"]
+    runs = [run for run in report["runs"] if run["model"] == model]
+    of = f" ({model})" if len(runs) < len(report["runs"]) else ""
     tiles = []
     if "knee" in report:
         tiles.append(("knee, requests /s", f"{report['knee']['rate_per_second']:,.0f}"))
@@ -103,8 +105,10 @@ def _tiles(report: dict[str, Any]) -> str:
         place, form = COLUMNS[name]
         values = [value for run in runs if (value := _value(run, place)) is not None]
         if values:
-            tiles.append((title, form.format(median(values))))
-    inner = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for name, value in tiles)
+            tiles.append((title + of, form.format(median(values))))
+    inner = "".join(
+        f"<div><b>{value}</b><span>{escape(name)}</span></div>" for name, value in tiles
+    )
     return f'<div class="tiles">{inner}</div>'
 
 

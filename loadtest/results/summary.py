@@ -21,8 +21,8 @@ OK = 200
 class Truth:
     """labels: right ones, by row of the data. reference: another model's, "" where not asked."""
 
-    labels: NDArray[np.str_]
-    reference: NDArray[np.str_] | None = None
+    labels: NDArray[np.object_]
+    reference: NDArray[np.object_] | None = None
 
 
 def summarize(
@@ -82,7 +82,7 @@ def _answers(
     texts = records.texts
     if not len(texts.row):
         return {"accuracy": None, "agreement": None, "students": {}, "cost": {}}
-    labels = np.array([*records.labels, ""])[texts.label]
+    labels = np.array([*records.labels, ""], object)[texts.label]
     right = labels == truth.labels[texts.row]
     agreement = None
     if truth.reference is not None:
