@@ -18,8 +18,6 @@ from .results.latency import interval
 
 SHARE = 0.99
 """Of the requests sent that must be answered within the objective: no answer is none in time."""
-SAMPLES = 1000
-"""Of a probe, at least: ten beyond its p99."""
 DOUBLINGS = 20
 
 
@@ -35,13 +33,15 @@ class Verdict(StrEnum):
 class Search:
     """start: the first rate, per second. tolerance: relative width of the gap that ends it.
 
-    seconds: of a probe, at least. tries: probes of one rate that may be pooled.
+    seconds, samples: of a probe, at least; of 1,000 ten are beyond p99. tries: probes of one rate
+    that may be pooled.
     """
 
     start: float
     seconds: float = 10.0
     tolerance: float = 0.05
     tries: int = 3
+    samples: int = 1000
 
     def __post_init__(self) -> None:
         check_above("rate", self.start, 0)
@@ -102,7 +102,7 @@ class Knee:
 
     def _judge(self, rate: float) -> Verdict:
         within = sent = 0
-        seconds = max(self.search.seconds, SAMPLES / rate)
+        seconds = max(self.search.seconds, self.search.samples / rate)
         for attempt in range(self.search.tries):
             try:
                 summary = self.probe(rate, seconds)

@@ -15,11 +15,12 @@ from .client.records import Records
 from .errors import LoadtestError, check_above, check_at_least
 from .knee import SHARE, Knee, Search
 from .messenger import Messenger
-from .mlperf import INVALID, Rules, Scenario, generate
+from .mlperf import INVALID, generate
 from .reference import Reference
 from .results import energy
 from .results.environment import environment
 from .results.summary import Truth, summarize
+from .scenario import Rules, Scenario
 from .setup import Setup
 from .traffic.arrivals import arrivals
 from .traffic.rates import Rate, parse_rate, steps

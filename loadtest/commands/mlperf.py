@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ..mlperf import Rules, Scenario
+from ..scenario import Rules, Scenario
 from ..setup import Setup
 from .options import Model, Out, option, with_setup
 

@@ -35,6 +35,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 def latency_against_rate(report: dict[str, Any]) -> str:
@@ -188,6 +189,6 @@ def _figure() -> Iterator[tuple[Axes, Callable[[], str]]]:
 def _svg(figure: Figure) -> str:
     """Without the prologue of a file of its own, and as wide as its place."""
     out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(out, format="svg", transparent=True, metadata=NO_METADATA)
     text = out.getvalue()
     return text[text.index("<svg") :]

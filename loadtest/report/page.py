@@ -10,6 +10,8 @@ from typing import Any
 
 from . import charts
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""Nothing comes from elsewhere, and the browser is told to hold the page to it."""
 COLUMNS = {
     "sent /s": ("offered_per_second", "{:,.1f}"),
     "answered /s": ("throughput_per_second", "{:,.1f}"),
@@ -34,6 +36,7 @@ def page(report: dict[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
