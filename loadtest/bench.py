@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .client.fleet import Fleet
 from .client.plan import make_plan
 from .client.records import Records
-from .errors import FellBehindError
+from .errors import FellBehindError, LoadtestError
 from .results import energy
 from .setup import Setup
 from .traffic.arrivals import arrivals
@@ -57,9 +57,11 @@ class Bench:
         """Send at these moments, after a warm-up which is not counted; the records, and energy.
 
         due: seconds, float64, ascending. warm_rate, warmup: requests per second, seconds. Raises
-        FellBehindError if the client was late.
+        FellBehindError if the client was late, LoadtestError if nothing is to be sent.
         """
         setup = self.setup
+        if not len(due):
+            raise LoadtestError("rate: no request is due in so short a time")
         if warmup:
             warm = arrivals(steps([warm_rate], warmup), Spacing.POISSON, rng)
             due = np.concatenate((warm, due + warmup))

@@ -234,10 +234,11 @@ def _summary(
 def _line(run: dict[str, Any]) -> str:
     tail = [f"{name} {run['latency_ms'][name]:.1f} ms" for name in ("p50", "p99")
             if name in run["latency_ms"]]  # fmt: skip
+    lag = run["client"]["lag_ms"]
     accuracy = "" if run["accuracy"] is None else f", accuracy {run['accuracy']:.2%}"
     return (
         f"{run['model']}, repeat {run['repeat'] + 1}: {run['offered_per_second']:,.1f} offered, "
         f"{run['goodput_per_second']:,.1f} in time per second; "
         f"{', '.join(tail) or 'too few answers for quantiles'}{accuracy}; "
-        f"client late by {run['client']['lag_ms'].get('p99', 0):.2f} ms (p99)"
+        f"client late by {lag.get('p99', lag['max']):.2f} ms"
     )

@@ -9,6 +9,8 @@ from .sender import Sender
 
 PIECES = 10
 """In which a slow client sends its request."""
+LEAVES_AFTER = 0.002
+"""Seconds until a client goes away; time for the request to arrive."""
 MALFORMED = b'{"inputs": ["'
 
 
@@ -32,14 +34,21 @@ def commit(sender: Sender, fault: Fault, exchange: Exchange, slow_seconds: float
         broken = MALFORMED[: len(body)].ljust(len(body), b"x")
         sender.submit_apart(exchange, head + b"\r\n\r\n" + broken)
     elif fault is Fault.DISCONNECT:
-        connection = sender.submit_apart(exchange, payload)
-        sender.at(exchange.due + 0.002, lambda: connection.close(Failure.LEFT))
+        _leave(sender, sender.submit_apart(exchange, payload), exchange)
     else:
         size = -(-len(payload) // PIECES)
         pieces = [payload[at : at + size] for at in range(0, len(payload), size)]
         connection = sender.submit_apart(exchange, pieces[0])
         for number, piece in enumerate(pieces[1:], 1):
             _later(sender, connection, exchange, number * slow_seconds / PIECES, piece)
+
+
+def _leave(sender: Sender, connection: Connection, exchange: Exchange) -> None:
+    def leave() -> None:
+        if connection.exchange is exchange:  # else it was answered first, and another's by now
+            connection.close(Failure.LEFT)
+
+    sender.at(exchange.due + LEAVES_AFTER, leave)
 
 
 def _later(

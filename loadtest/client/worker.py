@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
@@ -38,6 +39,7 @@ class Job:
 
 def work(pipe: Pipe) -> None:
     """Take jobs until there is None; each starts at the moment that is told once it is ready."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends what the user interrupts
     while job := pipe.recv():
         load = Load(job)
         pipe.send("ready")

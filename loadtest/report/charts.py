@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2")
@@ -35,11 +35,13 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
+LEAST_POINTS = 1.0
+"""Of accuracy, in per cent, that an axis spans."""
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
-def latency_against_rate(report: dict[str, Any]) -> str:
-    """One point for each probe of a search; else for each second of each run."""
+def latency_against_rate(report: dict[str, Any]) -> str | None:
+    """One point for each probe of a search; else for each second of each run; None without any."""
     probes = report.get("knee", {}).get("probes")
     if probes:
         points = {
@@ -62,6 +64,8 @@ def latency_against_rate(report: dict[str, Any]) -> str:
             ]
             for name in ("p50", "p99")
         }
+    if not points["p50"]:
+        return None
     with _figure() as (axes, svg):
         for (name, pairs), colour in zip(points.items(), COLOURS, strict=False):
             x, y = [p[0] for p in pairs], [p[1] for p in pairs]
@@ -79,8 +83,13 @@ def latency_against_rate(report: dict[str, Any]) -> str:
         return svg()
 
 
-def distribution(report: dict[str, Any]) -> str:
-    """How many took longer than so long, the tail on a log scale; one line for each run."""
+def distribution(report: dict[str, Any]) -> str | None:
+    """How many took longer than so long, the tail on a log scale; one line for each run.
+
+    None where nothing was answered.
+    """
+    if not any(run["distribution"]["ms"] for run in report["runs"]):
+        return None
     with _figure() as (axes, svg):
         for model, colour in _coloured(report):
             for number, run in enumerate(r for r in report["runs"] if r["model"] == model):
@@ -120,13 +129,15 @@ def timeline(run: dict[str, Any], objective_ms: float) -> str:
             values = [float("nan") if v is None else v for v in line[name]]
             below.plot(seconds, values, color=colour, label=name.removesuffix("_ms"))
         _objective(below, objective_ms, along="y")
-        below.set(ylabel="latency, ms", yscale="log")
+        below.set(ylabel="latency, ms", yscale="log" if any(line["p50_ms"]) else "linear")
         _plain(below.yaxis)
         below.legend(loc="upper left", ncols=3, bbox_to_anchor=(0, 1.25))
         for axes in rest:
             axes.fill_between(seconds, line["brownout"], step="post", color=SHED, alpha=0.6, lw=0)
             axes.set(ylabel="brownout", ylim=(0, max(3, *line["brownout"])))
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         figure.align_ylabels()
+        above.xaxis.set_major_locator(MaxNLocator(integer=True))
         (rest[-1] if rest else below).set(xlabel="second", xlim=(0, max(1, len(seconds) - 1)))
         return _svg(figure)
 
@@ -155,6 +166,9 @@ def cost_against_accuracy(report: dict[str, Any]) -> str | None:
             xlabel="cost of a text, % of the whole model's", ylabel="accuracy, %", xscale="log"
         )
         axes.margins(0.15, 0.25)
+        low, high = axes.get_ylim()
+        if (lack := LEAST_POINTS - (high - low)) > 0:  # so that noise does not look like a gap
+            axes.set_ylim(low - lack / 2, high + lack / 2)
         _plain(axes.xaxis)
         axes.legend()
         return svg()

@@ -84,10 +84,14 @@ def _lead(report: dict[str, Any]) -> str:
             f"{report['objective_ms']:g} ms is {knee['rate_per_second']:,.1f} per second; at "
             f"{knee['fails_at_per_second']:,.1f} the {knee['limited_by']} does not keep up."
         )
-    rate = f"{traffic['rate']} requests per second" if traffic["rate"] else "the trace's own rate"
+    count = len(report["runs"])
+    rate = "at the trace's own rate"
+    if traffic["rate"]:
+        shown = traffic["rate"].replace("..", " to ").replace(",", ", then ")
+        rate = f"{shown} requests per second"
     return (
         f"{traffic['arrivals'].capitalize()} arrivals, {rate}, for {traffic['seconds']:g} seconds; "
-        f"{len(report['runs'])} runs."
+        f"{count} run{'s' if count > 1 else ''}."
     )
 
 
@@ -160,19 +164,22 @@ def _costs(runs: list[dict[str, Any]]) -> str:
                 _shown(cost.get("device_seconds"), "{:.3f}"),
                 _shown(cost.get("money_device_time"), "{:.6f}"),
                 _shown(cost.get("money_machine"), "{:.6f}"),
-                f"{joules:.1f}" if joules is not None else f"not readable: {energy.get('why', '')}",
+                f"{joules:.1f}" if joules is not None else "not readable",
             ]
         )
-    return _table(
+    whys = {run["energy"]["why"] for run in runs if "why" in run["energy"]}
+    note = "".join(f'<p class="note">Energy: {escape(why)}.</p>' for why in sorted(whys))
+    table = _table(
         ["per 1,000 requests", "texts by the whole model", "device seconds", "money, device time",
          "money, machine", "joules"],
         rows,
     )  # fmt: skip
+    return table + note
 
 
 def _facts(report: dict[str, Any]) -> str:
     hardware, client = report["hardware"], [run["client"] for run in report["runs"]]
-    lags = [each["lag_ms"]["p99"] for each in client if "p99" in each["lag_ms"]]
+    lags = [each["lag_ms"].get("p99", each["lag_ms"]["max"]) for each in client]
     facts = {
         "command": report["command"],
         "date": report["date"],
@@ -184,7 +191,8 @@ def _facts(report: dict[str, Any]) -> str:
         f"{report['data']['sha256']}",
         "seed": report["seed"],
         "traffic": ", ".join(f"{name} {value}" for name, value in report["traffic"].items()),
-        "client late by": f"{max(lags):.2f} ms (p99, worst run)" if lags else "",
+        "client late by": f"{max(lags):.2f} ms (p99 of the worst run; of fewer than 1,000 "
+        "requests the greatest)",
         "client's CPU": f"{median(each['cpu_us_per_request'] for each in client):.0f} µs per "
         "request",
     }

@@ -45,10 +45,12 @@ def start(local: bool, rapl: Path = RAPL) -> Energy:
     """Begin to count. local: whether the server is on this machine."""
     if not local:
         return Energy([], "the server is on another machine")
+    counters, why = _gpus(), "neither RAPL nor NVML is readable here"
     try:
-        return Energy(_processors(rapl) + _gpus(), "neither RAPL nor NVML is readable here")
-    except OSError as error:
-        return Energy([], f"{error.filename}: {error.strerror}")
+        counters += _processors(rapl)
+    except OSError as error:  # RAPL is root's alone on many machines
+        why = f"{error.filename}: {error.strerror}"
+    return Energy(counters, why)
 
 
 def _processors(root: Path) -> list[Counter]:
@@ -57,7 +59,9 @@ def _processors(root: Path) -> list[Counter]:
         if zone.name.count(":") == 1:  # a package; its parts are counted in it
             name = (zone / "name").read_text().strip()
             wraps = int((zone / "max_energy_range_uj").read_text()) / 1e6
-            counters.append(Counter(name, _microjoules(zone / "energy_uj"), wraps))
+            read = _microjoules(zone / "energy_uj")
+            read()  # which may not be allowed
+            counters.append(Counter(name, read, wraps))
     return counters
 
 

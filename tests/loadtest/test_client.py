@@ -118,6 +118,13 @@ def test_faults_are_committed_and_told_apart(setup: Make) -> None:
     assert (records.requests.status[records.requests.fault == -1] == 200).all()
 
 
+def test_clients_that_go_away_take_nobody_with_them(setup: Make) -> None:
+    """One that was answered before it left has given its connection to another."""
+    with Stub() as stub:
+        records = send(setup(stub.url, faults={"disconnect": 0.3}), np.linspace(0, 0.5, 300))
+    assert (records.requests.status[records.requests.fault == -1] == 200).all()
+
+
 def test_warm_up_is_sent_and_not_counted(setup: Make) -> None:
     with Stub() as stub:
         records = send(setup(stub.url), [0.0, 0.2], warmup=0.5)

@@ -78,6 +78,7 @@ def check_report(report: dict) -> None:  # type: ignore[type-arg]
         ([], "rate: is needed, such as 200, unless there is a --trace"),
         (["--rate", "5", "--protocol", "grpc"], "protocol: 'grpc' is none of native, tei"),
         (["--rate", "5", "--repeats", "0"], "repeats: 0 is not"),
+        (["--rate", "1e-9"], "rate: no request is due in so short a time"),
         (["--rate", "5", "--reference", "x", "--protocol", "tei=1"], ""),
     ],
 )

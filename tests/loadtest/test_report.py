@@ -65,6 +65,15 @@ def test_the_page_can_be_seen(report_page: Path, tmp_path: Path) -> None:
     assert picture.stat().st_size > 100_000  # an empty page of that size has 10 kB
 
 
+def test_the_page_of_a_run_without_an_answer(setup: Make) -> None:
+    with Stub(status=500) as stub:
+        report = run(setup(stub.url), Traffic("50", 1), ["auto"], 1, lambda _: None)
+    text = page(report)
+    assert "500: " in text
+    assert "Second by second" in text
+    assert "Latency: the tail" not in text
+
+
 def test_the_page_of_a_knee(setup: Make) -> None:
     with Stub(service=0.02, capacity=4) as stub:
         search = Search(200, seconds=0.5, tolerance=1.5, tries=1, samples=100)

@@ -103,6 +103,9 @@ def test_energy_of_processors(tmp_path: Path) -> None:
 
 
 def test_energy_that_is_not_readable_says_why(tmp_path: Path) -> None:
+    zone = tmp_path / "intel-rapl:0"
+    zone.mkdir()
+    assert str(zone) in energy.start(local=True, rapl=tmp_path).read(1)["why"]
     assert energy.start(local=False, rapl=tmp_path).read(1)["why"] == (
         "the server is on another machine"
     )
