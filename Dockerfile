@@ -19,6 +19,7 @@ COPY pyproject.toml constraints.txt ./
 RUN pip install --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
 COPY README.md LICENSE ./
 COPY kernels kernels
+COPY loadtest loadtest
 COPY models models
 COPY server server
 RUN pip install --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}"

@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from ...loadtest.commands import loadtest
+from ...loadtest.errors import LoadtestError
 from ...models.errors import NestlingError
 from .calibrate import calibrate
 from .evaluate import evaluate
@@ -27,12 +29,13 @@ app = typer.Typer(
 for command in (serve, train, calibrate, evaluate, replay, export, info, key):
     app.command()(command)
 app.add_typer(experiment, name="experiment")
+app.add_typer(loadtest, name="loadtest")
 
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one line and exit status 2."""
     try:
         app()
-    except NestlingError as error:
+    except (NestlingError, LoadtestError) as error:
         print(f"nestling: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,0 +1,84 @@
+"""Loads sent to a server; what the client spoiled is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .client.fleet import Fleet
+from .client.plan import make_plan
+from .client.records import Records
+from .errors import FellBehindError, LoadtestError
+from .results import energy
+from .setup import Setup
+from .traffic.arrivals import arrivals
+from .traffic.rates import steps
+from .traffic.spacing import Spacing
+
+
+class Bench:
+    """Client processes that stay for several runs."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._fleet = Fleet(
+            setup.target,
+            setup.texts.texts,
+            setup.processes,
+            setup.connections,
+            setup.timeout,
+            setup.slow_seconds,
+        )
+
+    def __enter__(self) -> Bench:
+        self._fleet.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._fleet.__exit__(kind, error, tb)
+
+    def send(
+        self,
+        due: NDArray[np.float64],
+        rng: np.random.Generator,
+        model: str = "auto",
+        warm_rate: float = 0.0,
+        warmup: float = 0.0,
+    ) -> tuple[Records, dict[str, Any]]:
+        """Send at these moments, after a warm-up which is not counted; the records, and energy.
+
+        due: seconds, float64, ascending. warm_rate, warmup: requests per second, seconds. Raises
+        FellBehindError if the client was late, LoadtestError if nothing is to be sent.
+        """
+        setup = self.setup
+        if not len(due):
+            raise LoadtestError("rate: no request is due in so short a time")
+        if warmup:
+            warm = arrivals(steps([warm_rate], warmup), Spacing.POISSON, rng)
+            due = np.concatenate((warm, due + warmup))
+        plan = make_plan(due, len(setup.texts), setup.shares, setup.batches, setup.faults, rng)
+        counted = energy.start(setup.target.local)
+        records = self._fleet.run(plan, setup.used, model)
+        joules = counted.read(int((records.requests.status == 200).sum()))
+        self._check(records)
+        measured = records.where(records.requests.due >= warmup)
+        requests = replace(measured.requests, due=measured.requests.due - warmup)
+        return replace(measured, requests=requests), joules
+
+    def _check(self, records: Records) -> None:
+        late = 1e3 * float(np.quantile(records.requests.lag, 0.99)) if len(records) else 0.0
+        if late > self.setup.max_lag_ms:
+            raise FellBehindError(
+                f"client: fell behind its own schedule: p99 of its lag is {late:.1f} ms, the limit "
+                f"--max-lag-ms {self.setup.max_lag_ms:g}. Nothing is reported: the latencies would "
+                f"be the client's. More --processes, a lower --rate, or an idle machine help"
+            )

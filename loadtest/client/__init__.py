@@ -1,0 +1,1 @@
+"""Requests out, answers in: as little work for each as can be."""

@@ -1,0 +1,166 @@
+"""What is asked and answered: from texts to a request's body, from a body to labels.
+
+Most servers differ by a path, a body and where the label stands; each is a row of PROTOCOLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from ..errors import LoadtestError
+from .target import Target
+
+Headers = dict[bytes, bytes]
+
+
+class Answer(NamedTuple):
+    """Of one request: a label for each text; the rest where told, one for each text too.
+
+    costs: relative to the largest model. seconds: of the device. brownout: level, 0 is none.
+    """
+
+    labels: Sequence[str]
+    students: Sequence[str] = ()
+    costs: Sequence[float] = ()
+    seconds: Sequence[float] = ()
+    brownout: int = 0
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """path and body hold `$model`; the body's values also `$texts`, `$lists` ([[text], …]) and
+    `$count`. labels: where they stand in the answer, with points between: a key, an index, `*` for
+    each, `best` for the one of a list with the highest `score`. reference: the model that others
+    are compared with.
+    """
+
+    name: str
+    path: str
+    body: Any
+    labels: str
+    reference: str | None = None
+
+    def request(self, target: Target, texts: Sequence[str], model: str) -> bytes:
+        """All bytes of a request."""
+        values = {
+            "$model": model,
+            "$texts": list(texts),
+            "$lists": [[text] for text in texts],
+            "$count": len(texts),
+        }
+        body = orjson.dumps(_fill(self.body, values))
+        return target.head(self.path.replace("$model", model), len(body)) + body
+
+    def reader(self) -> Callable[[Headers, bytes], Answer]:
+        """What reads an answer. Raises ValueError, KeyError, IndexError, TypeError if it cannot."""
+        steps = self.labels.split(".")
+
+        def read(headers: Headers, body: bytes) -> Answer:
+            labels: list[str] = []
+            _collect(orjson.loads(body), steps, 0, labels)
+            if student := headers.get(b"x-nestling-student"):
+                costs = headers[b"x-nestling-cost"].split(b",")
+                brownout = int(headers.get(b"x-nestling-brownout", b"0"))
+                students = student.decode().split(",")
+                return Answer(labels, students, [float(c) for c in costs], (), brownout)
+            return Answer(labels)
+
+        return read
+
+
+@dataclass(frozen=True)
+class Native(Protocol):
+    """Nestling's own, whose body tells how each answer came to be."""
+
+    def reader(self) -> Callable[[Headers, bytes], Answer]:
+        """As of all, with the device's seconds besides."""
+
+        def read(_: Headers, body: bytes) -> Answer:
+            rows = orjson.loads(body)
+            decisions = [row["decision"] for row in rows]
+            return Answer(
+                [row["label"] for row in rows],
+                [decision["student"] for decision in decisions],
+                [decision["relative_cost"] for decision in decisions],
+                [decision["device_seconds"] for decision in decisions],
+                max(decision["brownout"] for decision in decisions),
+            )
+
+        return read
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Native("native", "/v1/classify", {"inputs": "$texts", "model": "$model"}, "*.label", "ta"),
+        Protocol("tei", "/predict", {"inputs": "$lists"}, "*.best.label"),
+        Protocol(
+            "oip",
+            "/v2/models/$model/infer",
+            {
+                "inputs": [
+                    {"name": "text", "datatype": "BYTES", "shape": ["$count"], "data": "$texts"}
+                ],
+                "outputs": [{"name": "label"}],
+            },
+            "outputs.0.data.*",
+        ),
+        Protocol(
+            "huggingface", "/", {"inputs": "$texts", "parameters": {"top_k": 1}}, "*.best.label"
+        ),
+        Protocol(
+            "infinity", "/classify", {"model": "$model", "input": "$texts"}, "data.*.best.label"
+        ),
+    )
+}
+
+
+def declared(given: bytes, where: str) -> dict[str, Protocol]:
+    """Further protocols: JSON, `{NAME: {"path", "body", "labels"}}`.
+
+    Raises LoadtestError that names the field.
+    """
+    try:
+        rows = orjson.loads(given)
+    except orjson.JSONDecodeError as error:
+        raise LoadtestError(f"{where}: is not JSON: {error}") from error
+    if not isinstance(rows, dict):
+        raise LoadtestError(f"{where}: must be an object of protocols by name")
+    found = {}
+    for name, row in rows.items():
+        if not isinstance(row, dict) or set(row) != {"path", "body", "labels"}:
+            raise LoadtestError(
+                f"{where}, {name}: takes `path`, `body` and `labels`, and all three"
+            )
+        path, labels = row["path"], row["labels"]
+        if not isinstance(path, str) or not path.startswith("/") or not isinstance(labels, str):
+            raise LoadtestError(f"{where}, {name}: `path` begins with /, `labels` is a string")
+        found[name] = Protocol(name, path, row["body"], labels)
+    return found
+
+
+def _fill(template: Any, values: dict[str, Any]) -> Any:
+    if isinstance(template, dict):
+        return {key: _fill(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [_fill(value, values) for value in template]
+    return values.get(template, template) if isinstance(template, str) else template
+
+
+def _collect(value: Any, steps: list[str], at: int, found: list[str]) -> None:
+    while at < len(steps):
+        step = steps[at]
+        at += 1
+        if step == "*":
+            for item in value:
+                _collect(item, steps, at, found)
+            return
+        if step == "best":
+            value = max(value, key=lambda each: each["score"]) if len(value) > 1 else value[0]
+        else:
+            value = value[int(step)] if isinstance(value, list) else value[step]
+    found.append(str(value))

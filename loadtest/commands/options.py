@@ -1,0 +1,132 @@
+"""Options that all tests share, declared once: with them a command gets its `Setup`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..client.protocols import PROTOCOLS, Protocol, declared
+from ..client.target import find
+from ..errors import LoadtestError
+from ..setup import Setup
+from ..texts import read_texts
+
+
+def option(help: str, default: str | bool = True) -> Any:
+    """Of a command. default: what is shown as such."""
+    return typer.Option(help=help, show_default=default)
+
+
+Url = Annotated[str, typer.Argument(help="Of the server: http://HOST:PORT, perhaps with a path.")]
+Out = Annotated[Path, typer.Option(help="Folder for report.json and report.html.", file_okay=False)]
+Model = Annotated[str, option("Which to ask for, where the protocol names it.")]
+Warmup = Annotated[float, option("Seconds of load before what is measured.")]
+
+
+def with_setup(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `build`, in place of its parameter `setup`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for name, p in signature.parameters.items() if name != "setup"]
+    shared = list(inspect.signature(build, eval_str=True).parameters.values())
+
+    @wraps(command)
+    def with_options(**values: Any) -> None:
+        given = {p.name: values.pop(p.name) for p in shared}
+        command(**values, setup=build(**given))
+
+    parameters = sorted([*shared[:2], *own, *shared[2:]], key=lambda p: p.default is not p.empty)
+    with_options.__signature__ = signature.replace(  # type: ignore[attr-defined]  # inspect reads it
+        parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    return with_options
+
+
+def build(
+    url: Url,
+    data: Annotated[Path, typer.Option(help="JSON Lines of `text` and `label`.")],
+    protocol: Annotated[
+        str,
+        option(
+            "native, tei (text-embeddings-inference), oip (Open Inference Protocol), huggingface, "
+            "infinity, or one of --protocols; a mix is native=3,tei=1."
+        ),
+    ] = "native",
+    protocols: Annotated[
+        Path | None, option("Further protocols: JSON of {NAME: {path, body, labels}}.")
+    ] = None,
+    batch: Annotated[
+        str, option("Texts of a request; a mix is 1=9,16=1: nine in ten have one text.")
+    ] = "1",
+    seed: Annotated[int, option("Of all that is left to chance.")] = Setup.seed,
+    objective_ms: Annotated[
+        float, option("Milliseconds that an answer may take; goodput counts these.")
+    ] = Setup.objective_ms,
+    timeout: Annotated[
+        float, option("Seconds from when a request was due until it is given up.")
+    ] = Setup.timeout,
+    reference: Annotated[
+        str | None,
+        option(
+            "The model that answers are compared with, asked after the load; `none` for no "
+            "comparison.",
+            "`ta` where the protocol is native",
+        ),
+    ] = None,
+    price_per_hour: Annotated[
+        float, option("Of the server's machine, in any currency.")
+    ] = Setup.price_per_hour,
+    processes: Annotated[int, option("That send the load together.")] = Setup.processes,
+    connections: Annotated[
+        int,
+        option("At most, of all processes. Who finds none free waits, and its latency counts."),
+    ] = Setup.connections,
+    max_lag_ms: Annotated[
+        float,
+        option("p99 of the client's own lateness in milliseconds; a run beyond it is refused."),
+    ] = Setup.max_lag_ms,
+    key_file: Annotated[
+        Path | None, option("File whose only line is the server's API key.")
+    ] = None,
+) -> Setup:
+    """Raises LoadtestError for what cannot be used, before anything is sent."""
+    from ..traffic.mix import parse_mix
+
+    if find_spec("matplotlib") is None:
+        raise LoadtestError("loadtest: draws with matplotlib: pip install 'nestling[loadtest]'")
+    known = PROTOCOLS | (declared(_read(protocols), str(protocols)) if protocols else {})
+    shares = parse_mix("protocol", protocol)
+    key = _read(key_file).decode().strip() if key_file else None
+    return Setup(
+        target=find(url, key),
+        texts=read_texts(data),
+        protocols=known,
+        shares=shares,
+        batches=parse_mix("batch", batch),
+        objective_ms=objective_ms,
+        connections=connections,
+        processes=processes,
+        timeout=timeout,
+        max_lag_ms=max_lag_ms,
+        reference=_reference(reference, known.get(next(iter(shares)))),
+        price_per_hour=price_per_hour,
+        seed=seed,
+    )
+
+
+def _reference(given: str | None, protocol: Protocol | None) -> str | None:
+    if given is None:
+        return protocol.reference if protocol else None
+    return None if given == "none" else given
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LoadtestError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,25 @@
+"""Errors a user can mend."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+
+class LoadtestError(Exception):
+    """What was given cannot be used, or what was measured must not be reported; says why."""
+
+
+class FellBehindError(LoadtestError):
+    """The client sent later than it was to: the numbers would be its own, not the server's."""
+
+
+def check_above(field: str, value: float, limit: float) -> None:
+    """Raises LoadtestError unless value is finite and above the limit."""
+    if not (isfinite(value) and value > limit):
+        raise LoadtestError(f"{field}: {value:g} is not a finite number above {limit:g}")
+
+
+def check_at_least(field: str, value: float, limit: float) -> None:
+    """Raises LoadtestError unless value is finite and the limit or above."""
+    if not (isfinite(value) and value >= limit):
+        raise LoadtestError(f"{field}: {value:g} is not a finite number of {limit:g} or more")

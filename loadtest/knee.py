@@ -1,0 +1,121 @@
+"""The knee: the highest rate at which 99 % of the requests are answered within the objective.
+
+Rates are doubled (or halved) until one holds and one does not, then the gap is halved on a
+logarithmic scale. A probe is a sample: as long as Wilson's interval of its share within the
+objective contains 99 %, the same rate is tried again and the probes are pooled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .errors import FellBehindError, LoadtestError, check_above, check_at_least
+from .results.latency import interval
+
+SHARE = 0.99
+"""Of the requests sent that must be answered within the objective: no answer is none in time."""
+DOUBLINGS = 20
+
+
+class Verdict(StrEnum):
+    """Of a rate. client: the client could not send that much, so that nobody knows."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True)
+class Search:
+    """start: the first rate, per second. tolerance: relative width of the gap that ends it.
+
+    seconds, samples: of a probe, at least; of 1,000 ten are beyond p99. tries: probes of one rate
+    that may be pooled.
+    """
+
+    start: float
+    seconds: float = 10.0
+    tolerance: float = 0.05
+    tries: int = 3
+    samples: int = 1000
+
+    def __post_init__(self) -> None:
+        check_above("rate", self.start, 0)
+        check_above("seconds", self.seconds, 0)
+        check_above("tolerance", self.tolerance, 0)
+        check_at_least("tries", self.tries, 1)
+
+
+@dataclass
+class Knee:
+    """What a search found. probe: sends a rate for so many seconds and returns its summary."""
+
+    search: Search
+    probe: Callable[[float, float], dict[str, Any]]
+    tell: Callable[[str], None] = print
+    probes: list[dict[str, Any]] = field(default_factory=list)
+
+    def find(self) -> dict[str, Any]:
+        """The highest rate that held, the lowest that did not, and why it ended there.
+
+        Raises LoadtestError if no rate holds, or none fails.
+        """
+        low, high, why = self._bracket()
+        while high / low > 1 + self.search.tolerance:
+            middle = math.sqrt(low * high)
+            verdict = self._judge(middle)
+            if verdict is Verdict.HOLDS:
+                low = middle
+            else:
+                high, why = middle, verdict
+        return {
+            "rate_per_second": low,
+            "fails_at_per_second": high,
+            "limited_by": "client" if why is Verdict.CLIENT else "server",
+            "share": SHARE,
+            "tolerance": self.search.tolerance,
+            "probes": self.probes,
+        }
+
+    def _bracket(self) -> tuple[float, float, Verdict]:
+        rate = self.search.start
+        verdict = self._judge(rate)
+        up = verdict is Verdict.HOLDS
+        for _ in range(DOUBLINGS):
+            following = rate * 2 if up else rate / 2
+            before, verdict = verdict, self._judge(following)
+            if up and verdict is not Verdict.HOLDS:
+                return rate, following, verdict
+            if not up and verdict is Verdict.HOLDS:
+                return following, rate, before
+            rate = following
+        raise LoadtestError(
+            f"knee: every rate up to {rate:g} per second holds"
+            if up
+            else f"knee: not even {rate:g} per second holds; is the objective below what one "
+            "request takes?"
+        )
+
+    def _judge(self, rate: float) -> Verdict:
+        within = sent = 0
+        seconds = max(self.search.seconds, self.search.samples / rate)
+        for attempt in range(self.search.tries):
+            try:
+                summary = self.probe(rate, seconds)
+            except FellBehindError as error:
+                self.tell(f"{rate:,.1f}/s: {error}")
+                return Verdict.CLIENT
+            within += summary["within_objective"]
+            sent += summary["requests"]
+            low, high = interval(within, sent)
+            clear = low > SHARE or high < SHARE
+            verdict = Verdict.HOLDS if within >= SHARE * sent else Verdict.FAILS
+            self.probes.append(summary | {"rate": rate, "holds": verdict is Verdict.HOLDS})
+            self.tell(f"{rate:,.1f}/s: {within / sent:.2%} of {sent:,} in time: {verdict}")
+            if clear or attempt + 1 == self.search.tries:
+                break
+        return verdict

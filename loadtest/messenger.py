@@ -1,0 +1,133 @@
+"""Requests that another decides on, sent one by one from a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from .client.connection import Exchange, Failure
+from .client.plan import Plan
+from .client.protocols import Answer, Headers
+from .client.records import Records, blank
+from .client.sender import Sender
+from .setup import Setup
+
+NOTHING = Answer(())
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """rows: of the texts. due: as `time.monotonic` counts. done: called when all is over."""
+
+    rows: Sequence[int]
+    due: float
+    done: Callable[[], None]
+
+
+class Messenger:
+    """Sends in the order given; keeps what comes."""
+
+    def __init__(self, setup: Setup, model: str) -> None:
+        self._setup, self._model = setup, model
+        self._protocol = setup.used[0]
+        self._read = self._protocol.reader()
+        self._parcels: list[Parcel] = []
+        self._ends: dict[int, tuple[float, int, Answer]] = {}
+        self._inbox: deque[Parcel] = deque()
+        self._bell, self._ear = socket.socketpair()
+        self._ear.setblocking(False)
+        self._sender = Sender(setup.target, setup.connections, setup.timeout)
+        self._sender.watch(self._ear, self)
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._cpu = 0.0
+
+    def send(self, parcel: Parcel) -> None:
+        """From any thread."""
+        self._inbox.append(parcel)
+        self._bell.send(b"!")
+
+    def __enter__(self) -> Messenger:
+        self.start = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._stopped = True
+        self._bell.send(b"!")
+        self._thread.join()
+        self._sender.close()
+        self._bell.close()
+        self._ear.close()
+
+    def ready(self, events: int) -> None:
+        """Something came in; as `Connection.ready`."""
+        self._ear.recv(65536)
+        while self._inbox:
+            parcel = self._inbox.popleft()
+            texts = [self._setup.texts.texts[row] for row in parcel.rows]
+            payload = self._protocol.request(self._setup.target, texts, self._model)
+            self._parcels.append(parcel)
+            number = len(self._parcels) - 1
+            self._sender.submit(Exchange(number, payload, parcel.due, self._done))
+
+    def records(self) -> Records:
+        """Of all that was sent, once the context is left."""
+        parcels = self._parcels
+        sizes = np.array([len(parcel.rows) for parcel in parcels], np.int32)
+        zeros = np.zeros(len(parcels), np.int16)
+        due = np.array([parcel.due - self.start for parcel in parcels])
+        rows = np.array([row for parcel in parcels for row in parcel.rows], np.int32)
+        requests, texts = blank(Plan(due, zeros, zeros - 1, sizes, rows))
+        labels: dict[str, int] = {}
+        students: dict[str, int] = {}
+        first = 0
+        for number, size in enumerate(sizes.tolist()):
+            latency, status, answer = self._ends[number]
+            requests.latency[number], requests.status[number] = latency, status
+            requests.brownout[number] = answer.brownout
+            place = slice(first, first + size)
+            if answer.labels:
+                texts.label[place] = [labels.setdefault(x, len(labels)) for x in answer.labels]
+            if answer.students:
+                texts.student[place] = [
+                    students.setdefault(x, len(students)) for x in answer.students
+                ]
+                texts.cost[place] = answer.costs
+            if answer.seconds:
+                texts.seconds[place] = answer.seconds
+            first += size
+        window = max((p.due - self.start + self._ends[n][0] for n, p in enumerate(parcels)),
+                     default=0.0)  # fmt: skip
+        return Records(requests, texts, tuple(labels), tuple(students), self._cpu, window)
+
+    def _work(self) -> None:
+        begun = time.thread_time()
+        while not self._stopped or self._sender.busy:
+            self._sender.step(time.monotonic() + 1.0)
+        self._cpu = time.thread_time() - begun
+
+    def _done(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+        latency = time.monotonic() - exchange.due
+        parcel, answer = self._parcels[exchange.number], NOTHING
+        if status == 200:
+            try:
+                answer = self._read(headers, body)
+                if len(answer.labels) != len(parcel.rows):
+                    raise ValueError("not one label for each text")
+            except (ValueError, KeyError, IndexError, TypeError):
+                answer, status = NOTHING, Failure.UNREADABLE
+        self._ends[exchange.number] = (latency, status, answer)
+        parcel.done()

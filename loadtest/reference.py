@@ -1,0 +1,84 @@
+"""Another model's answers to the texts that were sent, for comparison: the TA's, say."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .client.plan import Plan
+from .client.worker import Job, Load
+from .errors import LoadtestError
+from .results.summary import outcomes
+from .setup import Setup
+
+CONNECTIONS, BATCH = 1, 8
+"""Gently: after the load, and one request after the other."""
+ROUNDS, PAUSE = 5, 1.0
+"""Texts that a server is still too busy for are asked again, after so many seconds."""
+TIMEOUT = 600.0
+
+
+class Reference:
+    """Asks each text once, when it is first wanted.
+
+    Raises LoadtestError, when made, if the server does not answer for the reference at all.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._labels: NDArray[np.object_] = np.full(len(setup.texts), "", object)
+        if setup.reference is not None:
+            self._ask(np.zeros(1, np.int32))
+            if not self._labels[0]:
+                raise LoadtestError(
+                    f"reference: {setup.reference!r} does not answer: {self._outcomes}; "
+                    "--reference none does without it"
+                )
+
+    def labels(self, rows: NDArray[np.int32]) -> NDArray[np.object_] | None:
+        """Of all texts, those of the rows asked; "" where there is no answer. None without one."""
+        if self._setup.reference is None:
+            return None
+        for attempt in range(ROUNDS):
+            wanted = np.unique(rows)
+            wanted = wanted[self._labels[wanted] == ""]
+            if not len(wanted):
+                break
+            if attempt:
+                time.sleep(PAUSE)
+            self._ask(wanted.astype(np.int32))
+        return self._labels
+
+    def described(self) -> dict[str, Any] | None:
+        """How right it is on the texts that were sent."""
+        if self._setup.reference is None:
+            return None
+        known = self._labels != ""
+        right = self._labels == np.array(self._setup.texts.labels, object)
+        return {
+            "model": self._setup.reference,
+            "texts": int(known.sum()),
+            "accuracy": float(right[known].mean()),
+        }
+
+    def _ask(self, rows: NDArray[np.int32]) -> None:
+        assert self._setup.reference is not None
+        sizes = np.full(-(-len(rows) // BATCH), BATCH, np.int32)
+        sizes[-1] = len(rows) - sizes[:-1].sum()
+        none = np.zeros(len(sizes), np.int16)
+        job = Job(
+            self._setup.target,
+            self._setup.used[:1],
+            self._setup.reference,
+            self._setup.texts.texts,
+            Plan(np.zeros(len(sizes)), none, none - 1, sizes, rows),
+            CONNECTIONS,
+            TIMEOUT,
+            self._setup.slow_seconds,
+        )
+        records = Load(job).run(time.monotonic())
+        self._outcomes = outcomes(records.requests.status)
+        self._labels[rows] = np.array([*records.labels, ""], object)[records.texts.label]

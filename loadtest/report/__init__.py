@@ -1,0 +1,1 @@
+"""One page that says it all, and needs nothing beside it."""

@@ -1,0 +1,44 @@
+"""Where, when, by which versions and by which command numbers were made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+VERSIONS = ("nestling", "numpy", "httptools")
+
+
+def environment() -> dict[str, Any]:
+    """The client's side; load_average: of the machine, before the first run."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["nestling", *sys.argv[1:]]),
+        "hardware": {
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "memory_gib": _memory(),
+            "system": f"{platform.system()} {platform.release()}",
+        },
+        "versions": {name: version(name) for name in VERSIONS}
+        | {"python": platform.python_version()},
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> float:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)

@@ -1,0 +1,69 @@
+"""What all kinds of test share: whom to ask, what, and from how many connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .client.faults import Fault
+from .client.protocols import Protocol
+from .client.target import Target
+from .errors import LoadtestError, check_above, check_at_least
+from .texts import Texts
+
+MAX_BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class Setup:
+    """protocols: with their shares, as batches (texts of a request) and faults have them.
+
+    objective_ms: what an answer may take. connections: at most, of all processes together.
+    timeout: seconds after which a request is given up. slow_seconds: that a slow client takes to
+    send. max_lag_ms: p99 of the client's own lateness from which a run is not reported.
+    reference: the model with which answers are compared, None for no comparison. price_per_hour:
+    of the server's machine, 0 if unknown. Raises LoadtestError that names field and limit.
+    """
+
+    target: Target
+    texts: Texts
+    protocols: dict[str, Protocol]
+    shares: dict[str, float]
+    batches: dict[str, float] = field(default_factory=lambda: {"1": 1.0})
+    faults: dict[str, float] = field(default_factory=dict)
+    objective_ms: float = 100.0
+    connections: int = 512
+    processes: int = 2
+    timeout: float = 30.0
+    slow_seconds: float = 2.0
+    max_lag_ms: float = 10.0
+    reference: str | None = None
+    price_per_hour: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("objective_ms", "timeout", "slow_seconds", "max_lag_ms"):
+            check_above(_flag(name), getattr(self, name), 0)
+        for name in ("connections", "processes"):
+            check_at_least(_flag(name), getattr(self, name), 1)
+        check_at_least("seed", self.seed, 0)
+        check_at_least("price-per-hour", self.price_per_hour, 0)
+        for size in self.batches:
+            if not size.isdecimal() or not 1 <= int(size) <= MAX_BATCH:
+                raise LoadtestError(f"batch: {size!r} is no number of texts from 1 to {MAX_BATCH}")
+        _known("faults", self.faults, [fault.value for fault in Fault])
+        _known("protocol", self.shares, list(self.protocols))
+
+    @property
+    def used(self) -> tuple[Protocol, ...]:
+        """Protocols in the order of their shares."""
+        return tuple(self.protocols[name] for name in self.shares)
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _known(field: str, names: dict[str, float], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise LoadtestError(f"{field}: {name!r} is none of {', '.join(known)}")

@@ -1,0 +1,54 @@
+"""What a user gives: texts, mixes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nestling.loadtest.errors import LoadtestError
+from nestling.loadtest.texts import read_texts
+from nestling.loadtest.traffic.mix import draw, parse_mix, parse_shares
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('{"text": "a"}', "line 1: `label` must be a string, and is missing"),
+        ('{"text": "a", "label": "b"}\n{"text": 3, "label": "b"}', "line 2: `text` must be"),
+        ("{", "line 1: is not JSON"),
+        ("[]", "line 1: is no object"),
+        ("\n", "has no texts"),
+    ],
+)
+def test_a_file_without_labels_or_texts(tmp_path: Path, content: str, why: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(content)
+    with pytest.raises(LoadtestError, match=why):
+        read_texts(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LoadtestError, match="cannot be read: No such file"):
+        read_texts(tmp_path / "none")
+
+
+def test_mixes_and_shares() -> None:
+    assert parse_mix("protocol", "native") == {"native": 1}
+    assert parse_mix("protocol", "native=3, tei=1") == {"native": 0.75, "tei": 0.25}
+    assert parse_shares("faults", "slow=0.1") == {"slow": 0.1}
+    for given in ("", "a=", "a=x", "a=0", "a=1,a=2", "a=-1", "a=nan"):
+        with pytest.raises(LoadtestError, match=r"^protocol"):
+            parse_mix("protocol", given)
+    for given in ("slow", "slow=0.6,malformed=0.6"):
+        with pytest.raises(LoadtestError, match=r"^faults"):
+            parse_shares("faults", given)
+
+
+def test_drawn_by_their_shares() -> None:
+    drawn = draw({"a": 0.5, "b": 0.3}, 100_000, np.random.default_rng(0))
+    shares = [float((drawn == index).mean()) for index in (0, 1, -1)]
+    assert shares == pytest.approx([0.5, 0.3, 0.2], abs=0.01)
+    assert (draw({"a": 1.0}, 1000, np.random.default_rng(0)) == 0).all()
+    assert (draw({}, 10, np.random.default_rng(0)) == -1).all()

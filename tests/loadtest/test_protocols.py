@@ -1,0 +1,73 @@
+"""From texts to a request and from an answer to labels."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from nestling.loadtest.client.protocols import PROTOCOLS, Answer, declared
+from nestling.loadtest.client.target import Target
+from nestling.loadtest.errors import LoadtestError
+
+TARGET = Target("http://x:1/base", "x:1", "/base", 2, ("127.0.0.1", 1), "secret")
+
+
+def asked(name: str, texts: list[str]) -> tuple[str, Any]:
+    head, _, body = PROTOCOLS[name].request(TARGET, texts, "small").partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert f"Content-Length: {len(body)}" in lines
+    assert "Authorization: Bearer secret" in lines
+    return lines[0].split()[1], json.loads(body)
+
+
+def read(name: str, answer: object, **headers: str) -> Answer:
+    given = {key.replace("_", "-").encode(): value.encode() for key, value in headers.items()}
+    return PROTOCOLS[name].reader()(given, json.dumps(answer).encode())
+
+
+def test_native() -> None:
+    path, body = asked("native", ["a", "b"])
+    assert (path, body) == ("/base/v1/classify", {"inputs": ["a", "b"], "model": "small"})
+    decision = {"student": "ta", "relative_cost": 1.5, "device_seconds": 0.01, "brownout": 2}
+    found = read("native", [{"label": "x", "decision": decision}])
+    assert found == Answer(["x"], ["ta"], [1.5], [0.01], 2)
+
+
+def test_text_embeddings_inference() -> None:
+    assert asked("tei", ["a", "b"]) == ("/base/predict", {"inputs": [["a"], ["b"]]})
+    scores = [[{"score": 0.1, "label": "x"}, {"score": 0.9, "label": "y"}]]
+    assert read("tei", scores) == Answer(["y"])
+    headers = {"x_nestling_student": "tiny", "x_nestling_cost": "0.25", "x_nestling_brownout": "1"}
+    assert read("tei", scores, **headers) == Answer(["y"], ["tiny"], [0.25], (), 1)
+
+
+def test_open_inference_protocol() -> None:
+    path, body = asked("oip", ["a", "b"])
+    assert path == "/base/v2/models/small/infer"
+    assert body["inputs"] == [
+        {"name": "text", "datatype": "BYTES", "shape": [2], "data": ["a", "b"]}
+    ]
+    assert read("oip", {"outputs": [{"name": "label", "data": ["x", "y"]}]}).labels == ["x", "y"]
+
+
+def test_hugging_face_and_infinity() -> None:
+    assert asked("huggingface", ["a"])[1] == {"inputs": ["a"], "parameters": {"top_k": 1}}
+    assert read("huggingface", [[{"label": "x", "score": 1}]]).labels == ["x"]
+    assert asked("infinity", ["a"]) == ("/base/classify", {"model": "small", "input": ["a"]})
+    assert read("infinity", {"data": [[{"label": "x", "score": 1}]]}).labels == ["x"]
+
+
+def test_one_of_ones_own() -> None:
+    rows = {"mine": {"path": "/x", "body": {"q": "$texts", "n": "$count"}, "labels": "out.*.0"}}
+    mine = declared(json.dumps(rows).encode(), "file")["mine"]
+    assert mine.request(TARGET, ["a"], "m").endswith(b'{"q":["a"],"n":1}')
+    assert mine.reader()({}, b'{"out": [["x"], ["y"]]}').labels == ["x", "y"]
+
+
+@pytest.mark.parametrize("given", ["{", "[]", '{"a": 1}', '{"a": {"path": "/"}}',
+                                   '{"a": {"path": "x", "body": {}, "labels": "*"}}'])  # fmt: skip
+def test_a_declaration_that_is_none(given: str) -> None:
+    with pytest.raises(LoadtestError, match=r"^file"):
+        declared(given.encode(), "file")
