@@ -167,8 +167,8 @@ def cost_against_accuracy(report: dict[str, Any]) -> str | None:
         )
         axes.margins(0.15, 0.25)
         low, high = axes.get_ylim()
-        if (lack := LEAST_POINTS - (high - low)) > 0:  # so that noise does not look like a gap
-            axes.set_ylim(low - lack / 2, high + lack / 2)
+        lack = max(0.0, LEAST_POINTS - (high - low)) / 2  # so that noise does not look like a gap
+        axes.set_ylim(max(-0.5, low - lack), min(100.5, high + lack))
         _plain(axes.xaxis)
         axes.legend()
         return svg()
