@@ -231,11 +231,12 @@ class Service:
         """Keep the brownout in step with the queue; replace what has died or hangs."""
         before, counted = perf_counter(), 0
         while True:
+            asleep = perf_counter()
             await asyncio.sleep(WATCH_SECONDS)
             now, answered = perf_counter(), self._answered
             self._pace.observe(answered - counted, now - before)
             self._age = self._queue.age()
-            self._lag = max(0.0, now - before - WATCH_SECONDS)
+            self._lag = max(0.0, now - asleep - WATCH_SECONDS)
             before, counted = now, answered
             self._brownout.observe(self.delay, now)
             await self._watchdog.look()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -13,7 +15,7 @@ from ....models.errors import NestlingError
 from .migrate import upgrade
 
 CONNECT_SECONDS = 5
-BUSY_SECONDS = 5
+BUSY_SECONDS = 15
 """How long a writer of SQLite waits for another."""
 KINDS = ("sqlite:///FILE", "postgresql://USER:PASSWORD@HOST/DATABASE")
 
@@ -106,5 +108,13 @@ def _engine(url: URL) -> Engine:
 def _configure_sqlite(connection: Any, _: Any) -> None:
     # WAL: reports read while the writer writes. NORMAL: a power cut may lose the last commits,
     # never the file.
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
+    end = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:  # SQLite waits for locks, but not for this one
+            if monotonic() > end:
+                raise
+            sleep(0.05)
+    connection.execute("PRAGMA synchronous = NORMAL")

@@ -44,7 +44,7 @@ Look = Callable[..., Page]
 """Opens the console of a server, in a window of its own."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
@@ -78,7 +78,7 @@ def look(browser: Browser) -> Iterator[Look]:
     assert wrong == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shot() -> Callable[[Page, str], None]:
     """Keeps a picture of a page."""
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def shot() -> Callable[[Page, str], None]:
     return shot
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The checkpoint that ships, with an experiment."""
     folder = tmp_path_factory.mktemp("shipped")
@@ -104,13 +104,13 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def keys() -> Keys:
     """Made anew for each run."""
     return new_key(), new_key()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(
     calibrated_dir: Path,
     keys: Keys,

@@ -15,7 +15,12 @@ from sqlalchemy import Engine, inspect, make_url, text
 
 from nestling.models.errors import NestlingError
 from nestling.server.experiments.store import database
-from nestling.server.experiments.store.database import StoreError, open_database, transaction
+from nestling.server.experiments.store.database import (
+    BUSY_SECONDS,
+    StoreError,
+    open_database,
+    transaction,
+)
 from nestling.server.experiments.store.migrate import VERSION_TABLE
 from nestling.server.experiments.store.schema import metadata
 
@@ -86,7 +91,7 @@ def test_sqlite_reads_while_it_is_written(tmp_path: Path) -> None:
     with transaction(engine) as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 1
-        assert connection.scalar(text("PRAGMA busy_timeout")) == 5000
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 1000 * BUSY_SECONDS
     engine.dispose()
 
 
