@@ -143,7 +143,7 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
         assert int(native.headers["Retry-After"]) > 0
         assert native.headers["x-request-id"]
         theirs = client.post("/predict", json={"inputs": "book"})
-        assert (theirs.status_code, theirs.json()["error_type"]) == (429, "overloaded")
+        assert (theirs.status_code, theirs.json()["error_type"]) == (429, "Overloaded")
         for path in ("/models/tiny", "/v2/models/tiny/infer"):
             assert client.post(path, content=b"never read").status_code == 429
         assert client.get("/health").status_code == 200
