@@ -21,7 +21,7 @@ RISE_SECONDS = 0.1
 """How long the delay must be above the target before the next level."""
 FALL_SECONDS = 2.0
 """How long it must be below half of the target before the level goes down."""
-HOPELESS = 1.5
+HOPELESS = 2
 """How many times the target a delay may be before texts are turned away at any level."""
 
 

@@ -64,8 +64,9 @@ def calibrated(calibrated_dir: Path) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def server(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests that only ask questions."""
-    with serve(calibrated_dir, tmp_path_factory.mktemp("server") / "log") as running:
+    """One server for all tests that only ask questions; a slow machine is no brownout here."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serve(calibrated_dir, log, "--target-delay-ms", "0") as running:
         yield running
 
 
