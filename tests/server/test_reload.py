@@ -43,7 +43,7 @@ def running(directory: Path, tmp_path: Path, request: pytest.FixtureRequest) -> 
     keys = tmp_path / "keys"
     keys.write_text(f"admin {DIGEST}\n")
     flags = ("--admin-keys", str(keys), "--runner", getattr(request, "param", "torch"))
-    with serve(directory, tmp_path / "log", *flags, "--target-delay-ms", "0") as server:
+    with serve(directory, tmp_path / "log", *flags) as server:
         server.client.headers["X-API-Key"] = KEY
         yield server
 

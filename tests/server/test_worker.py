@@ -20,7 +20,7 @@ from .serving import Server, serve
 def running(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server: each test finds it well, and leaves it so, but for the last."""
     log = tmp_path_factory.mktemp("worker") / "log"
-    with serve(calibrated_dir, log, "--hang-seconds", "2", "--target-delay-ms", "0") as server:
+    with serve(calibrated_dir, log, "--hang-seconds", "2") as server:
         yield server
 
 
