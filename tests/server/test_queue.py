@@ -112,13 +112,15 @@ def test_escalated_work_goes_first_by_its_arrival(
         queue.put([ticket(n) for n, _ in request])
     taken = [t for _ in range(data.draw(st.integers(0, 3))) if len(queue) for t in queue.take()]
     queue.put_back(data.draw(st.permutations(taken)) if taken else [])
-    after = [t for batch in drain(queue) for t in batch]
-    escalated = [t.number for t in after if t in taken]
-    assert escalated == sorted(escalated)
-    # Nothing new goes while something escalated waits, except beside the last of it.
-    numbers = [t in taken for t in after]
-    last = max((i for i, was in enumerate(numbers) if was), default=-1)
-    assert numbers[: max(0, last - TEXTS)] == [True] * max(0, last - TEXTS)
+    waiting = sorted(t.number for t in taken)
+    for batch in drain(queue):
+        escalated = [t.number for t in batch if t in taken]
+        # New texts go only into the places that the next escalated one is too long for.
+        assert [t.number for t in batch[: len(escalated)]] == escalated
+        assert escalated == waiting[: len(escalated)]
+        assert escalated or not waiting
+        waiting = waiting[len(escalated) :]
+    assert not waiting
 
 
 def test_a_batch_full_of_escalated_texts_leaves_large_requests_for_the_next() -> None:
