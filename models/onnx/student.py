@@ -1,5 +1,8 @@
 """One student alone, on padded input: what becomes an ONNX graph.
 
+Padding goes no further than the attention, where sequences have to be told apart: everything else
+runs on the tokens end to end. Texts of real traffic are padded to about twice their tokens.
+
 The same arithmetic as `models/transformer.py`, without groups: the widths are those of the
 weights. Each weight is a copy of the student's slice, transposed where a product reads it, so that
 a graph holds nothing that is computed from weights alone. Queries, keys and values of a layer are
@@ -8,7 +11,7 @@ one product, and the scale of the scores is part of the query weights.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -50,8 +53,41 @@ class LayerNorm(nn.Module):
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
+class Packing(NamedTuple):
+    """Where the tokens stand. Products and norms run on packed rows, attention on padded ones.
+
+    columns: (rows,) int64, each token's place in its sequence. rows: the same in the padded batch,
+    counted through. places: (batch, length) int64, the row of each place; a place of padding has
+    the row before it, so that what is there is finite. bias: (batch, 1, length), what attention
+    adds to the scores.
+    """
+
+    columns: Tensor
+    rows: Tensor
+    places: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, attention_mask: Tensor) -> Packing:
+        """attention_mask: (batch, length) int64, 1 on tokens, of which each sequence has one."""
+        sequences, columns = attention_mask.nonzero().unbind(1)
+        rows = sequences * attention_mask.shape[1] + columns
+        places = (attention_mask.flatten().cumsum(0) - 1).view_as(attention_mask)
+        lowest = torch.finfo(torch.float32).min  # not −∞, whose sums can be NaN
+        bias = torch.where(attention_mask[:, None, :] == 0, lowest, 0.0)
+        return cls(columns, rows, places, bias)
+
+    def padded(self, x: Tensor) -> Tensor:
+        """x: (rows, n). Returns (batch, length, n)."""
+        return x.index_select(0, self.places.flatten()).unflatten(0, self.places.shape)
+
+    def packed(self, x: Tensor) -> Tensor:
+        """x: (batch, length, n). Returns (rows, n)."""
+        return x.flatten(0, 1).index_select(0, self.rows)
+
+
 class Attention(nn.Module):
-    """Every token asks every token. x: (batch, length, dim). Returns (batch, length, inner)."""
+    """Every token asks every token. x: (rows, dim). Returns (rows, inner)."""
 
     def __init__(self, layer: Layer, dim: int, heads: int) -> None:
         super().__init__()
@@ -67,18 +103,17 @@ class Attention(nn.Module):
         )
         self.shape = (3, heads, layer.head_dim)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        split = self.project(x).unflatten(-1, self.shape)
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
+        split = packing.padded(self.project(x)).unflatten(-1, self.shape)
         q, k, v = split.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head_dim)
-        weights = torch.softmax(q @ k.transpose(2, 3) + bias[:, None], dim=-1)
-        attended: Tensor = (weights @ v).transpose(1, 2).flatten(2)
-        return attended
+        weights = torch.softmax(q @ k.transpose(2, 3) + packing.bias[:, None], dim=-1)
+        return packing.packed((weights @ v).transpose(1, 2).flatten(2))
 
 
 class PooledAttention(nn.Module):
     """The first token alone asks, as `kernels.pooled_attention` computes it.
 
-    x: (batch, length, dim). Returns (batch, inner).
+    x: (rows, dim). Returns (batch, inner).
     """
 
     def __init__(self, layer: Layer, dim: int, heads: int) -> None:
@@ -91,10 +126,11 @@ class PooledAttention(nn.Module):
         self.value_bias = nn.Buffer(_own(layer.value.bias[:inner]))
         self.shape = shape[:2]
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
+        x = packing.padded(x)
         q = self.query(x[:, 0]).unflatten(-1, self.shape).transpose(0, 1)
         asked = (q @ self.key).transpose(0, 1)  # (batch, heads, dim)
-        weights = torch.softmax(asked @ x.transpose(1, 2) + bias, dim=-1)
+        weights = torch.softmax(asked @ x.transpose(1, 2) + packing.bias, dim=-1)
         mixed = (weights @ x).transpose(0, 1)
         return (mixed @ self.value).transpose(0, 1).flatten(1) + self.value_bias
 
@@ -102,7 +138,7 @@ class PooledAttention(nn.Module):
 class Block(nn.Module):
     """Attention and FFN; the last one goes on with the first token alone.
 
-    x: (batch, length, dim). Returns the same shape, or (batch, dim) from the last.
+    x: (rows, dim). Returns the same shape, or (batch, dim) from the last.
     """
 
     def __init__(self, layer: Layer, spec: StudentSpec, index: int, activation: str) -> None:
@@ -118,9 +154,10 @@ class Block(nn.Module):
         self.ffn_norm = LayerNorm(layer.ffn_norm, dim)
         self.activation = ACTIVATIONS[activation]
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        mixed = self.output(self.attend(x, bias))
-        x = self.attention_norm((x[:, 0] if self.last else x) + mixed)
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
+        mixed = self.output(self.attend(x, packing))
+        asking = x.index_select(0, packing.places[:, 0]) if self.last else x
+        x = self.attention_norm(asking + mixed)
         out: Tensor = self.ffn_norm(x + self.down(self.activation(self.up(x))))
         return out
 
@@ -148,13 +185,12 @@ class PaddedStudent(nn.Module):
         input_ids, attention_mask: (batch, length) int64; the mask is 1 on tokens and 0 on padding,
         whose ids may be any in the vocabulary.
         """
-        x = F.embedding(input_ids, self.tokens) + self.positions[: input_ids.shape[1]]
+        packing = Packing.of(attention_mask)
+        ids = input_ids.flatten().index_select(0, packing.rows)
+        x = F.embedding(ids, self.tokens) + F.embedding(packing.columns, self.positions)
         x = self.embedding_norm(x)
-        # Not −∞: a sequence without any token would then be NaN.
-        lowest = torch.finfo(x.dtype).min
-        bias = torch.where(attention_mask[:, None, :] == 0, lowest, 0.0)
         for block in self.blocks:
-            x = block(x, bias)
+            x = block(x, packing)
         logits: Tensor = self.classifier(torch.tanh(self.pooler(x)))
         return logits
 
