@@ -7,7 +7,7 @@ request has a time to be complete: its headers, then its body.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, TimerHandle, Transport
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -29,6 +29,7 @@ from uvicorn.server import ServerState
 
 from .api.front import Front
 from .api.route import error_response
+from .api.wire import WIRE
 from .errors import Reason, RequestError
 from .settings import Settings
 
@@ -59,6 +60,45 @@ class Part(Enum):
     BODY = auto()
 
 
+class CycleWire:
+    """Reaches past ASGI, to uvicorn's own account of a request."""
+
+    __slots__ = ("_cycle", "leave")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self.leave: Callable[[], None] | None = None
+
+    def take_body(self) -> bytes | None:
+        cycle = self._cycle
+        if cycle.more_body:
+            return None
+        body, cycle.body = bytes(cycle.body), b""
+        cycle.flow.resume_reading()
+        return body
+
+    def when_gone(self, leave: Callable[[], None] | None) -> None:
+        self.leave = leave
+        if leave and self._cycle.disconnected:
+            leave()
+
+    async def reply(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        cycle.response_started = cycle.response_complete = True
+        all_headers = [*cycle.default_headers, *headers]
+        if not cycle.keep_alive:
+            all_headers.append((b"connection", b"close"))
+        cycle.transport.write(_head(status, all_headers) + body)
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+
 class Connection(HttpToolsProtocol):
     """HTTP/1.1 on one connection.
 
@@ -84,6 +124,7 @@ class Connection(HttpToolsProtocol):
         self._awaited: Part | None = None
         self._timer: TimerHandle | None = None
         self._overdue: RequestResponseCycle | None = None
+        self._wire: CycleWire | None = None
         self._loaded_app: ASGI3Application = self.app
         self.app = self._answer
 
@@ -95,6 +136,8 @@ class Connection(HttpToolsProtocol):
         self._await(None)
         self.app = self._loaded_app  # or the connection would hold itself in memory
         super().connection_lost(exc)
+        if self._wire and self._wire.leave:
+            self._wire.leave()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -147,14 +190,15 @@ class Connection(HttpToolsProtocol):
         scope = {**self.scope, "app": self._front.app, "path": known}
         response = error_response(Request(scope), self._late(Part.HEADERS))
         headers = [*self.server_state.default_headers, *response.raw_headers]
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(STATUS_LINE[response.status_code] + lines + b"\r\n" + response.body)
+        self.transport.write(_head(response.status_code, headers) + bytes(response.body))
 
     def _answer(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> Awaitable[None]:
-        cycle = self.cycle
-        if cycle.scope is scope and cycle.more_body:
+        cycle: RequestResponseCycle = send.__self__  # type: ignore[attr-defined]  # not self.cycle:
+        # there may be another request behind it already
+        scope[WIRE] = self._wire = CycleWire(cycle)  # type: ignore[typeddict-unknown-key]
+        if cycle.more_body:
             receive = self._in_time(cycle)
         return self._loaded_app(scope, receive, send)
 
@@ -175,3 +219,8 @@ class Connection(HttpToolsProtocol):
             headers={"Connection": "close"},
             limit=limit,
         )
+
+
+def _head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    lines = [name + b": " + value + b"\r\n" for name, value in headers]
+    return b"".join((STATUS_LINE[status], *lines, b"\r\n"))

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from ..errors import Reason, RequestError
 from ..inputs import Inputs
 from ..routing.contract import Contract
+from .wire import wire_of
 
 EXAMPLE = '{"inputs": "…"}'
 LONGEST_DEADLINE_MS = 3_600_000
@@ -42,22 +43,28 @@ async def read_json(request: Request, limit: int, empty: Any = None, example: st
     return empty if not body and empty is not None else parse_json(body, example)
 
 
-async def read_body(request: Request, limit: int) -> bytearray:
+async def read_body(request: Request, limit: int) -> bytes | bytearray:
     """The body. Raises RequestError before it has read more than `limit` bytes.
 
     A compressed one is refused: a small body could become any number of bytes.
     """
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
+    headers = dict(request.scope["headers"])
+    encoding = headers.get(b"content-encoding", b"identity")
+    if encoding.lower() != b"identity":
         raise RequestError(
             Reason.UNSUPPORTED_ENCODING,
-            f"{encoding[:64]!r}; a body comes as it is, not compressed",
+            f"{encoding[:64].decode('latin-1')!r}; a body comes as it is, not compressed",
             "Content-Encoding",
             headers={"Accept-Encoding": "identity"},
         )
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
+    wire = wire_of(request.scope)
+    if wire and (there := wire.take_body()) is not None:
+        if len(there) > limit:
+            raise _too_large(limit)
+        return there
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -66,7 +73,7 @@ async def read_body(request: Request, limit: int) -> bytearray:
     return body
 
 
-def parse_json(body: bytearray, example: str = EXAMPLE) -> Any:
+def parse_json(body: bytes | bytearray, example: str = EXAMPLE) -> Any:
     """A body as JSON. Raises RequestError that says where it is none."""
     try:
         return orjson.loads(body)
@@ -230,7 +237,7 @@ def _too_large(limit: int) -> RequestError:
     )
 
 
-def _invalid(body: bytearray, error: orjson.JSONDecodeError, example: str) -> RequestError:
+def _invalid(body: bytes | bytearray, error: orjson.JSONDecodeError, example: str) -> RequestError:
     if not body:
         return RequestError(Reason.INVALID_JSON, f"the body is empty; expected JSON: {example}")
     try:

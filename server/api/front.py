@@ -21,6 +21,7 @@ from ..errors import RequestError
 from ..telemetry.requests import REQUEST_ID, id_of
 from .auth import Keyring
 from .route import MeasuredRoute, error_response, service_of
+from .wire import wire_of
 
 if TYPE_CHECKING:
     from ..telemetry.traces import Traces  # needs an extra
@@ -53,17 +54,26 @@ class Front:
             return
         started, status = perf_counter(), 0
         request_id = id_of(scope["headers"])
+        named = (b"x-request-id", request_id.encode())
         token = REQUEST_ID.set(request_id)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                message["headers"].append(named)
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_with_id)
+            response = await self._answer(scope, receive)
+            if response is None:
+                await self.app(scope, receive, send_with_id)
+            elif wire := wire_of(scope):
+                status = response.status_code
+                body = b"" if scope["method"] == "HEAD" else bytes(response.body)
+                await wire.reply(status, [*response.raw_headers, named], body)
+            else:
+                await response(scope, receive, send_with_id)
         finally:
             if self._traces:
                 self._traces.request(scope, status, perf_counter() - started)
@@ -72,7 +82,8 @@ class Front:
                 log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, milliseconds)
             REQUEST_ID.reset(token)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+        """What is answered without FastAPI; None if it is FastAPI's."""
         scope["app"] = self.app
         scope["service"] = self.app.state.reloader.service  # one and the same from here to the end
         request = Request(scope, receive)
@@ -80,13 +91,11 @@ class Front:
         scope["route"] = route
         refused = self._refused(request, route)
         if refused is not None:
-            await refused(scope, receive, send)
-        elif route is not None and scope["method"] in (route.methods or ()):
+            return refused
+        if route is not None and scope["method"] in (route.methods or ()):
             scope["path_params"] = parameters
-            response = await route.handle_request(request)
-            await response(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+            return await route.handle_request(request)
+        return None
 
     def _find(self, path: str) -> tuple[MeasuredRoute | None, dict[str, Any]]:
         if route := self._fixed.get(path):

@@ -28,7 +28,7 @@ class Sections:
     length that the body does not have.
     """
 
-    def __init__(self, body: bytearray, length: str | None) -> None:
+    def __init__(self, body: bytes | bytearray, length: str | None) -> None:
         if length is None:
             length = str(len(body))
         # More digits than a body can be long are not worth converting.

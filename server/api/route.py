@@ -16,10 +16,9 @@ from ..errors import Reason, RequestError, internal_error
 from ..reload import Reloader
 from ..service import Service
 from .forms import form_of
+from .wire import wire_of
 
 T = TypeVar("T")
-PATIENCE = 0.05
-"""Seconds after which a client that waits may have gone."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -106,29 +105,20 @@ def _as_request_error(exception: Exception, path: str) -> RequestError:
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled if the client goes away. The body must be read.
+    """The result of `work`, which is cancelled if the client goes away.
 
-    Most answers come before a client can lose patience: only after PATIENCE is it watched. The
-    result is noted in the scope, for traces. Raises ClientDisconnect when the client
-    has gone.
+    The result is noted in the scope, for traces. Raises ClientDisconnect when the client has gone.
     """
-    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[T]", asyncio.current_task())
-    watch: asyncio.Task[None] | None = None
+    wire, task = wire_of(request.scope), cast("asyncio.Task[T]", asyncio.current_task())
     gone = False
 
-    async def cancel_when_gone() -> None:
+    def leave() -> None:
         nonlocal gone
-        # With the body read, the next message can only be the disconnect.
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
         gone = True
         task.cancel()
 
-    def start() -> None:
-        nonlocal watch
-        watch = loop.create_task(cancel_when_gone())
-
-    timer = loop.call_later(PATIENCE, start)
+    if wire:
+        wire.when_gone(leave)
     try:
         result = request.scope["result"] = await work
         return result
@@ -138,9 +128,8 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
             raise ClientDisconnect from None
         raise
     finally:
-        timer.cancel()
-        if watch:
-            watch.cancel()
+        if wire:
+            wire.when_gone(None)
 
 
 def request_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:

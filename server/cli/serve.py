@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -47,6 +48,8 @@ def start(name: str | None, settings: Settings) -> None:
     from ..telemetry.requests import configure_logging
 
     configure_logging(settings.log_format)
+    # To hand one text to another thread takes the tokenizer longer than to encode it.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     title = Path(name or SHIPPED).resolve().name
     with bind(settings) as listeners:
         path = _locate(name)

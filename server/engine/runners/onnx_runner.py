@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ....kernels import Layout
@@ -54,8 +56,8 @@ class OnnxRunner:
 
         Raises NestlingError for a student of another checkpoint, whose weights are not here.
         """
-        tokens = batch.tokens.cpu()
-        logits = torch.empty(len(batch.layout.lengths), self._labels)
+        tokens = batch.tokens.cpu().numpy()
+        logits = np.empty((len(batch.layout.lengths), self._labels), np.float32)
         layout = batch.layout
         for spec, rows, members, part in zip(
             batch.students, layout.rows, layout.members, layout.parts, strict=True
@@ -68,16 +70,16 @@ class OnnxRunner:
                 )
             if part.lengths:
                 (out,) = self._sessions[spec].run([OUTPUT], _pad(tokens[rows], part))
-                logits[members] = torch.from_numpy(out)
-        return logits
+                logits[members] = out
+        return torch.from_numpy(logits)
 
 
-def _pad(tokens: Tensor, layout: Layout) -> Mapping[str, Any]:
-    """A graph's inputs: sequences padded to the longest."""
-    there = layout.on(tokens.device)
-    shape = len(layout.lengths), layout.longest
-    ids = tokens[there.padded_rows].view(shape)  # the padding repeats tokens, and is masked
-    return dict(zip(INPUTS, (ids.numpy(), there.padded_mask.long().numpy()), strict=True))
+def _pad(tokens: NDArray[np.int64], layout: Layout) -> Mapping[str, NDArray[np.int64]]:
+    """A graph's inputs: sequences padded to the longest. tokens: (rows,), end to end."""
+    mask = np.arange(layout.longest) < np.array(layout.lengths)[:, None]
+    ids = np.zeros(mask.shape, np.int64)
+    ids[mask] = tokens
+    return dict(zip(INPUTS, (ids, mask.astype(np.int64)), strict=True))
 
 
 def _session(
