@@ -9,7 +9,8 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
-from typing import Any
+from types import MethodType
+from typing import Any, cast
 
 import uvicorn
 from starlette.requests import Request
@@ -73,7 +74,7 @@ class CycleWire:
         cycle = self._cycle
         if cycle.more_body:
             return None
-        body, cycle.body = bytes(cycle.body), b""
+        body, cycle.body = bytes(cycle.body), bytearray()
         cycle.flow.resume_reading()
         return body
 
@@ -195,9 +196,10 @@ class Connection(HttpToolsProtocol):
     def _answer(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> Awaitable[None]:
-        cycle: RequestResponseCycle = send.__self__  # type: ignore[attr-defined]  # not self.cycle:
-        # there may be another request behind it already
-        scope[WIRE] = self._wire = CycleWire(cycle)  # type: ignore[typeddict-unknown-key]
+        # Not self.cycle: there may be another request behind this one already.
+        cycle = cast(RequestResponseCycle, cast(MethodType, send).__self__)
+        self._wire = CycleWire(cycle)
+        cast(dict[str, Any], scope)[WIRE] = self._wire
         if cycle.more_body:
             receive = self._in_time(cycle)
         return self._loaded_app(scope, receive, send)

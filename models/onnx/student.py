@@ -79,7 +79,7 @@ class Packing(NamedTuple):
 
     def padded(self, x: Tensor) -> Tensor:
         """x: (rows, n). Returns (batch, length, n)."""
-        return x.index_select(0, self.places.flatten()).unflatten(0, self.places.shape)
+        return x.index_select(0, self.places.flatten()).view(*self.places.shape, -1)
 
     def packed(self, x: Tensor) -> Tensor:
         """x: (batch, length, n). Returns (rows, n)."""
@@ -104,7 +104,7 @@ class Attention(nn.Module):
         self.shape = (3, heads, layer.head_dim)
 
     def forward(self, x: Tensor, packing: Packing) -> Tensor:
-        split = packing.padded(self.project(x)).unflatten(-1, self.shape)
+        split = packing.padded(self.project(x)).view(*packing.places.shape, *self.shape)
         q, k, v = split.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head_dim)
         weights = torch.softmax(q @ k.transpose(2, 3) + packing.bias[:, None], dim=-1)
         return packing.packed((weights @ v).transpose(1, 2).flatten(2))
