@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from .gate import GateDecision, gate
+from .gate import GateDecision, gate, host
 from .grouped_attention import grouped_attention
 from .grouped_linear import grouped_linear
 from .grouped_norm import grouped_add_norm
@@ -29,14 +29,17 @@ class Operations:
 
 REFERENCE = Operations(grouped_linear, grouped_add_norm, grouped_attention, pooled_attention, gate)
 """Plain torch: any device, and the only one that can be trained."""
+HOST = replace(REFERENCE, gate=host.gate)
 
 
 def operations_for(device: torch.device) -> Operations:
-    """What serves on a device: Triton on CUDA, plain torch elsewhere.
+    """What serves on a device: Triton on CUDA, plain torch elsewhere, but for the gate on CPUs.
 
     Raises ModuleNotFoundError on CUDA if Triton is not installed (the extra `gpu`).
     """
-    return triton_operations() if device.type == "cuda" else REFERENCE
+    if device.type == "cuda":
+        return triton_operations()
+    return HOST if device.type == "cpu" else REFERENCE
 
 
 @cache

@@ -6,17 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels.gate import GateDecision, reference
+from nestling.kernels.gate import GateDecision, host, reference
 from nestling.kernels.gate import triton as kernel
 from nestling.kernels.gate.reference import MARGINS
 
 from .buffers import poisoned
 
 Run = Callable[[Tensor, Tensor, Tensor], GateDecision]
-BOTH = pytest.mark.parametrize("run", [reference.gate, kernel.gate], ids=["reference", "triton"])
+ALL = pytest.mark.parametrize(
+    "run", [reference.gate, host.gate, kernel.gate], ids=["reference", "host", "triton"]
+)
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("dtype", MARGINS, ids=str)
 @pytest.mark.parametrize("shape", [(1, 1), (7, 2), (50, 7), (133, 150), (1100, 3)], ids=str)
 def test_equals_float64(run: Run, shape: tuple[int, int], dtype: torch.dtype) -> None:
@@ -41,14 +43,14 @@ def test_equals_float64(run: Run, shape: tuple[int, int], dtype: torch.dtype) ->
     assert (verdict.escalated[len(waiting) :] == -1).all()
 
 
-@BOTH
+@ALL
 def test_a_threshold_of_zero_always_accepts(run: Run) -> None:
     verdict = run(torch.zeros(3, 1000), torch.ones(3), torch.tensor([0.0, -1.0, 1e-3]))
     assert verdict.accept.tolist() == [True, True, False]
     assert verdict.escalated.tolist() == [2, -1, -1]
 
 
-@BOTH
+@ALL
 def test_a_certain_answer_stays_below_a_threshold_of_one(run: Run) -> None:
     verdict = run(torch.tensor([[500.0, 0.0]]), torch.ones(1), torch.ones(1))
     assert verdict.confidence.item() == 1
@@ -56,7 +58,7 @@ def test_a_certain_answer_stays_below_a_threshold_of_one(run: Run) -> None:
     assert not verdict.accept.item()
 
 
-@BOTH
+@ALL
 def test_no_rows(run: Run) -> None:
     verdict = run(torch.zeros(0, 4), torch.ones(0), torch.ones(0))
     assert verdict.escalations.item() == 0

@@ -7,7 +7,7 @@ the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ....kernels import Layout
 from ....models.batch import PackedBatch
 from ....models.cascade import Student
 from ....models.checkpoint import Checkpoint
@@ -56,27 +55,28 @@ class OnnxRunner:
 
         Raises NestlingError for a student of another checkpoint, whose weights are not here.
         """
-        tokens = batch.tokens.cpu().numpy()
-        logits = np.empty((len(batch.layout.lengths), self._labels), np.float32)
-        layout = batch.layout
-        for spec, rows, members, part in zip(
-            batch.students, layout.rows, layout.members, layout.parts, strict=True
-        ):
+        tokens, lengths = batch.tokens.cpu().numpy(), np.array(batch.layout.lengths)
+        logits = np.empty((len(lengths), self._labels), np.float32)
+        row = first = 0
+        for spec, count in zip(batch.students, batch.layout.groups, strict=True):
             known = self._students.get(spec)
             if known is None or known.spec is not spec:  # equal widths say nothing of the weights
                 raise NestlingError(
                     "runner: a student of another checkpoint; ONNX Runtime holds the weights of "
                     "the one it was made from"
                 )
-            if part.lengths:
-                (out,) = self._sessions[spec].run([OUTPUT], _pad(tokens[rows], part))
-                logits[members] = out
+            if count:
+                part = lengths[first : first + count]
+                rows = int(part.sum())
+                inputs = _pad(tokens[row : row + rows], part)
+                (logits[first : first + count],) = self._sessions[spec].run([OUTPUT], inputs)
+                row, first = row + rows, first + count
         return torch.from_numpy(logits)
 
 
-def _pad(tokens: NDArray[np.int64], layout: Layout) -> Mapping[str, NDArray[np.int64]]:
+def _pad(tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     """A graph's inputs: sequences padded to the longest. tokens: (rows,), end to end."""
-    mask = np.arange(layout.longest) < np.array(layout.lengths)[:, None]
+    mask = np.arange(lengths.max()) < lengths[:, None]
     ids = np.zeros(mask.shape, np.int64)
     ids[mask] = tokens
     return dict(zip(INPUTS, (ids, mask.astype(np.int64)), strict=True))
