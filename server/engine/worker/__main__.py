@@ -23,7 +23,7 @@ from ...telemetry.requests import configure_logging
 from ..local import LocalBackend
 from ..runners.choose import choose
 from .device import device_of
-from .messages import Answer, Embed, Failed, Open, Opened, Request
+from .messages import Answer, Embed, Failed, Open, Opened, Request, receive, send
 
 
 def main(descriptor: int) -> None:
@@ -36,15 +36,15 @@ def main(descriptor: int) -> None:
 
 
 def _serve(server: Connection[Any, Any]) -> None:
-    wanted = server.recv()
+    wanted = receive(server)
     try:
         backend, opened = _open(wanted)
     except Exception as error:
-        server.send(_failed(error))
+        send(server, _failed(error))
         return
-    server.send(opened)
+    send(server, opened)
     while True:
-        server.send(_answer(backend, server.recv()))
+        send(server, _answer(backend, receive(server)))
 
 
 def _open(wanted: Open) -> tuple[LocalBackend, Opened]:

@@ -17,7 +17,7 @@ from ....models.step import Questions, Verdicts
 from ...settings import Settings
 from ..backend import BackendGoneError
 from .launch import Launched
-from .messages import Answer, Embed, Failed, Open, Opened, Request
+from .messages import Answer, Embed, Failed, Open, Opened, Request, receive, send
 
 
 class Worker:
@@ -38,7 +38,7 @@ class Worker:
         self._gone = False
         """Noticed on the connection, before the operating system says so of the process."""
         self._worker = launched or Launched.now()
-        self._worker.connection.send(self._open)
+        send(self._worker.connection, self._open)
 
     def ready(self) -> None:
         """Wait until the checkpoint is loaded here and there.
@@ -70,7 +70,7 @@ class Worker:
         with self._one:
             self._worker.stop()
             self._worker = Launched.now()
-            self._worker.connection.send(self._open)
+            send(self._worker.connection, self._open)
             self._loaded(self.manifest)
             self._gone = False
 
@@ -79,7 +79,7 @@ class Worker:
 
     def _loaded(self, described: Manifest) -> None:
         try:
-            opened: Opened | Failed = self._worker.connection.recv()
+            opened: Opened | Failed = receive(self._worker.connection)
         except (EOFError, OSError) as error:
             status = self._worker.process.wait()
             raise BackendGoneError(
@@ -100,8 +100,8 @@ class Worker:
     def _send(self, request: Request) -> Verdicts | NDArray[np.float32]:
         with self._one:
             try:
-                self._worker.connection.send(request)
-                answer: Answer = self._worker.connection.recv()
+                send(self._worker.connection, request)
+                answer: Answer = receive(self._worker.connection)
             except (EOFError, OSError) as error:
                 self._gone = True
                 raise BackendGoneError("the worker has ended") from error
