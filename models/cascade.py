@@ -13,7 +13,7 @@ from .architecture import Architecture
 from .spec import Flops, StudentSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Of students and cascades, which stand as they are in paths, headers, and labels of metrics."""
+"""Of all that stands as it is in paths, headers, and labels of metrics."""
 
 
 def check_name(name: str, kind: str) -> None:

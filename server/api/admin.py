@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..errors import Reason
 from .body import check_known, read_json, wrong_type
-from .forms import NATIVE
+from .forms import NATIVE, READING
 from .route import ControlRoute, json_response, json_shown, reloader_of, service_of
 
 router = APIRouter(route_class=ControlRoute)
@@ -25,12 +25,8 @@ router = APIRouter(route_class=ControlRoute)
             {"weights_sha256": "60b7…", "students": ["tiny", "ta"], "cascades": ["drop-0.005"]}
         ),
         **NATIVE.documented(
-            Reason.INVALID_UTF8,
-            Reason.INVALID_JSON,
-            Reason.WRONG_TYPE,
+            *READING,
             Reason.UNKNOWN_FIELD,
-            Reason.REQUEST_TIMEOUT,
-            Reason.BODY_TOO_LARGE,
             Reason.UNAUTHORISED,
             Reason.FORBIDDEN,
             Reason.RELOADING,

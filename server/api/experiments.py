@@ -19,7 +19,7 @@ from ..experiments.store.database import StoreError
 from ..experiments.store.plans import PlanMovedError
 from .answer import experiments_of
 from .body import read_json, wrong_type
-from .forms import NATIVE
+from .forms import NATIVE, READING
 from .route import ControlRoute, json_response, json_shown, path_parameters, service_of
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
@@ -74,13 +74,9 @@ async def listed(request: Request) -> Response:
         200: json_shown({"version": 1, "changes": [{"name": "smaller-cascade", "words": []}]}),
         **NATIVE.documented(
             *COMMON,
-            Reason.INVALID_UTF8,
-            Reason.INVALID_JSON,
-            Reason.WRONG_TYPE,
+            *READING,
             Reason.INVALID_DECLARATION,
             Reason.PLAN_MOVED,
-            Reason.REQUEST_TIMEOUT,
-            Reason.BODY_TOO_LARGE,
             Reason.FORBIDDEN,
         ),
     },

@@ -8,21 +8,29 @@ from typing import Any
 
 from ..errors import STATUS, Reason, RequestError
 
-ANSWERING = (
+READING = (
     Reason.INVALID_UTF8,
     Reason.INVALID_JSON,
     Reason.WRONG_TYPE,
+    Reason.REQUEST_TIMEOUT,
+    Reason.BODY_TOO_LARGE,
+    Reason.UNSUPPORTED_ENCODING,
+)
+"""Why a route may refuse a body, whatever it is to hold."""
+CHECKING = (
     Reason.MISSING_FIELD,
     Reason.UNKNOWN_FIELD,
     Reason.EMPTY,
     Reason.TOO_LONG,
     Reason.TOO_MANY,
     Reason.OUT_OF_RANGE,
+)
+"""Why it may refuse what the body holds."""
+ANSWERING = (
+    *READING,
+    *CHECKING,
     Reason.UNMEETABLE,
     Reason.UNKNOWN_MODEL,
-    Reason.REQUEST_TIMEOUT,
-    Reason.BODY_TOO_LARGE,
-    Reason.UNSUPPORTED_ENCODING,
     Reason.OVERLOADED,
     Reason.UNAUTHORISED,
     Reason.INTERNAL,

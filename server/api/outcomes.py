@@ -20,7 +20,7 @@ from ..experiments.store.database import StoreError
 from ..experiments.store.outcomes import record
 from .body import check_count, check_known, read_json, wrong_type
 from .experiments import COMMON, required, unavailable
-from .forms import NATIVE
+from .forms import CHECKING, NATIVE, READING
 from .route import ControlRoute, json_response, json_shown, request_body, service_of
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
@@ -55,20 +55,7 @@ class OutcomeBody(TypedDict):
     response_model=None,
     responses={
         200: json_shown({"receipts": ["stored"], "counts": {"stored": 1}}),
-        **NATIVE.documented(
-            *COMMON,
-            Reason.INVALID_UTF8,
-            Reason.INVALID_JSON,
-            Reason.WRONG_TYPE,
-            Reason.MISSING_FIELD,
-            Reason.UNKNOWN_FIELD,
-            Reason.EMPTY,
-            Reason.TOO_LONG,
-            Reason.TOO_MANY,
-            Reason.OUT_OF_RANGE,
-            Reason.REQUEST_TIMEOUT,
-            Reason.BODY_TOO_LARGE,
-        ),
+        **NATIVE.documented(*COMMON, *READING, *CHECKING),
     },
     openapi_extra=request_body(TypeAdapter(OutcomeBody | list[OutcomeBody]).json_schema(), EXAMPLE),
 )

@@ -9,9 +9,9 @@ from datetime import datetime
 from math import isfinite
 from typing import TypeVar
 
+from ...models.cascade import NAME
 from ...models.errors import NestlingError
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 SHOWN = 64
 """Characters of a wrong value that its message repeats."""
 T = TypeVar("T")
