@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
@@ -100,6 +101,7 @@ def create_app(
             lambda: known_of(reloader.service.manifest),
             reloader.pin,
             ExperimentMetrics(metrics.registry),
+            timedelta(days=settings.keep_days) if settings.keep_days else None,
         )
     traces = None
     if settings.otlp_endpoint:

@@ -90,6 +90,12 @@ class Settings:
         "Database of experiments: sqlite:///FILE or postgresql://…; with --experiments, by default "
         "sqlite:///nestling.db.",
     )
+    keep_days: int | None = option(
+        None,
+        "Days that its exposures and outcomes are kept; else for ever.",
+        low=1,
+        high=36500,
+    )
     price_per_hour: float = option(
         0.0, "Of the device, in any currency, for the metrics of cost.", low=0
     )
@@ -107,6 +113,8 @@ class Settings:
             raise NestlingError(f"otlp_endpoint: {self.otlp_endpoint!r} is no http or https URL")
         if self.shadow_log and not self.shadow:
             raise NestlingError("shadow_log: nothing is asked twice while shadow is 0")
+        if self.keep_days and not self.database:
+            raise NestlingError("keep_days: nothing is recorded without experiments or store")
         if self.runner.startswith("onnx") and self.dtype != "float32":
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -24,7 +25,7 @@ from .judging import Judged, breaches, judge, judge_whole
 from .parsing import Known, parse
 from .records import Exposure
 from .statistics.report import Report
-from .store.database import transaction
+from .store.database import StoreError, transaction
 from .store.plans import (
     NOTHING,
     Stops,
@@ -34,6 +35,7 @@ from .store.plans import (
     stop,
     stopped,
 )
+from .store.retention import prune
 from .store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ REFRESH_SECONDS = 2.0
 """How soon a replica takes up what another one was told."""
 JUDGE_SECONDS = 30.0
 """How often guardrails and sample ratios are looked at."""
+PRUNE_SECONDS = 3600.0
+"""How often what is too old is deleted, where anything is."""
 SECOND_ARMS = 64
 """Requests that may wait for the other variant of their pair."""
 
@@ -55,7 +59,8 @@ class Experiments:
     """Belongs to the event loop; the database is asked by threads.
 
     engine: an open database; it is this object's from now on. known: what may be declared now.
-    pin: has the runners served that variants pin; raises NestlingError.
+    pin: has the runners served that variants pin; raises NestlingError. keep: age at which what is
+    recorded is deleted; None for never.
     """
 
     def __init__(
@@ -64,11 +69,12 @@ class Experiments:
         known: Callable[[], Known],
         pin: Callable[[Collection[str]], Awaitable[None]],
         metrics: ExperimentMetrics,
+        keep: timedelta | None = None,
     ) -> None:
         self.engine = engine
         self.clock = SteadyClock()
         self.plan = EMPTY
-        self._known, self._pin, self._metrics = known, pin, metrics
+        self._known, self._pin, self._metrics, self._keep = known, pin, metrics, keep
         self._stored = NOTHING
         self._stops: Stops = {}
         self._gone: Collection[tuple[str, str]] = ()
@@ -85,6 +91,9 @@ class Experiments:
             asyncio.create_task(self._every(REFRESH_SECONDS, self._take_up)),
             asyncio.create_task(self._every(JUDGE_SECONDS, self._guard)),
         ]
+        if self._keep is not None:
+            forget = partial(self._forget, self._keep)
+            self._tasks.append(asyncio.create_task(self._every(PRUNE_SECONDS, forget, True)))
 
     async def stop(self, timeout: float) -> None:
         """Write what waits, for at most so many seconds."""
@@ -206,10 +215,32 @@ class Experiments:
             log.error("experiments: %s: %s", experiment.name, each.why)
         return report
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _forget(self, keep: timedelta) -> None:
+        """Delete what is older, but for what a declared experiment rests on."""
+        starts = (experiment.start for experiment in self.plan.experiments)
+        before = min([self.clock.now() - keep, *starts])
+        try:
+            exposures, outcomes = await asyncio.to_thread(prune, self.engine, before)
+        except StoreError as error:
+            self._metrics.prune_errors.inc()
+            log.error("store: what is too old stays for another hour: %s", error)
+            return
+        self._metrics.pruned(exposures, outcomes)
+        if exposures or outcomes:
+            log.info(
+                "store: deleted %d exposures and %d outcomes from before %s",
+                exposures,
+                outcomes,
+                before.isoformat(timespec="seconds"),
+            )
+
+    async def _every(
+        self, seconds: float, work: Callable[[], Awaitable[None]], at_once: bool = False
+    ) -> None:
         failing = False
-        while True:
+        if not at_once:
             await asyncio.sleep(seconds)
+        while True:
             try:
                 await work()
                 failing = False
@@ -219,6 +250,7 @@ class Experiments:
                 failing = True
             except Exception:  # of ours; the next time may do
                 log.exception("experiments: could not be looked after")
+            await asyncio.sleep(seconds)
 
 
 def _runners(plan: Plan) -> set[str]:

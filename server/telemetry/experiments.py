@@ -41,6 +41,18 @@ class ExperimentMetrics:
             ("experiment", "variant"),
             registry=registry,
         )
+        pruned = Counter(
+            "nestling_store_pruned_total",
+            "Rows deleted because of their age.",
+            ("table",),
+            registry=registry,
+        )
+        self._pruned = [pruned.labels(table) for table in ("exposures", "outcomes")]
+        self.prune_errors = Counter(
+            "nestling_store_prune_errors_total",
+            "Times that rows which are too old could not be deleted.",
+            registry=registry,
+        )
 
     def watch(self, writer: Writer) -> None:
         """Have the writer's counts read on each scrape."""
@@ -70,6 +82,11 @@ class ExperimentMetrics:
     def exposed(self, experiment: str, variant: str) -> None:
         """A request met a variant."""
         self._exposures.labels(experiment, variant).inc()
+
+    def pruned(self, exposures: int, outcomes: int) -> None:
+        """So many rows were too old, and are gone."""
+        for counter, rows in zip(self._pruned, (exposures, outcomes), strict=True):
+            counter.inc(rows)
 
     def judged(self, report: Report) -> None:
         """The numbers were looked at."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from time import sleep
 
 from sqlalchemy import ColumnElement, Engine, Table, delete, select, tuple_
 
@@ -11,12 +12,15 @@ from .schema import exposures, microseconds, outcomes
 
 BATCH = 10_000
 """Rows of one transaction, so that writers of SQLite wait for a moment only."""
+PAUSE = 0.1
+"""Seconds between two of them, in which those writers get their turn."""
 
 
 def prune(engine: Engine, before: datetime) -> tuple[int, int]:
     """Delete exposures that happened, and outcomes that came, before a time.
 
-    Returns how many of each. Raises StoreError.
+    Returns how many of each. Several replicas may do so at once: each takes other rows. Raises
+    StoreError.
     """
     limit = microseconds(before)
     return (
@@ -28,9 +32,14 @@ def prune(engine: Engine, before: datetime) -> tuple[int, int]:
 def _delete(engine: Engine, table: Table, old: ColumnElement[bool]) -> int:
     key = tuple_(*table.primary_key.columns)
     some = select(*table.primary_key.columns).where(old).limit(BATCH)
-    total, count = 0, BATCH
-    while count == BATCH:
+    unlocked = some.with_for_update(
+        skip_locked=True
+    )  # SQLite has one writer and needs no such word
+    total = 0
+    while True:
         with transaction(engine) as connection:
-            count = connection.execute(delete(table).where(key.in_(some))).rowcount
+            count = connection.execute(delete(table).where(key.in_(unlocked))).rowcount
         total += count
-    return total
+        if count < BATCH:
+            return total
+        sleep(PAUSE)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
 
 from nestling.server.experiments.definition import Source, Unit
 from nestling.server.experiments.live import Experiments
-from nestling.server.experiments.store.database import open_database
+from nestling.server.experiments.store.database import open_database, transaction
 from nestling.server.telemetry.experiments import ExperimentMetrics
 
 from .declared import KNOWN, experiment
-from .store.samples import exposure, until
+from .store.samples import count, exposure, receive, reward, until, write
 
 DECLARED = {
     "experiments": [
@@ -33,13 +35,18 @@ async def no_pin(runners: Collection[str]) -> None:
     assert not runners
 
 
-def live(path: Path, scenario: Callable[[Experiments, CollectorRegistry], Awaitable[Any]]) -> Any:
+def live(
+    path: Path,
+    scenario: Callable[[Experiments, CollectorRegistry], Awaitable[Any]],
+    keep: timedelta | None = None,
+) -> Any:
     """Run a scenario on experiments that have started."""
 
     async def main() -> Any:
         registry = CollectorRegistry()
         engine = open_database(f"sqlite:///{path / 'store.db'}")
-        experiments = Experiments(engine, lambda: KNOWN, no_pin, ExperimentMetrics(registry))
+        metrics = ExperimentMetrics(registry)
+        experiments = Experiments(engine, lambda: KNOWN, no_pin, metrics, keep)
         await experiments.start()
         try:
             return await scenario(experiments, registry)
@@ -121,5 +128,53 @@ def test_a_lopsided_sample_is_flagged(tmp_path: Path) -> None:
         assert registry.get_sample_value(name, labels) == 1
         verdict = (await experiments.report("smaller")).report.verdict
         assert verdict.sentence.startswith("no verdict")
+
+    live(tmp_path, scenario)
+
+
+def test_what_is_too_old_is_deleted_at_the_start(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    engine = open_database(f"sqlite:///{tmp_path / 'store.db'}")
+    write(engine, [exposure(number, at=now - timedelta(days=number)) for number in range(10)])
+    receive(engine, [reward(9, 1.0)])  # in March
+    engine.dispose()
+
+    async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
+        def pruned(table: str) -> float | None:
+            return registry.get_sample_value("nestling_store_pruned_total", {"table": table})
+
+        await asyncio.to_thread(until, lambda: pruned("outcomes") == 1)
+        assert pruned("exposures") == 5
+        assert count(experiments.engine) == 5
+
+    live(tmp_path, scenario, keep=timedelta(days=4.5))
+
+
+def test_what_a_declared_experiment_rests_on_stays(tmp_path: Path) -> None:
+    async def declare(experiments: Experiments, _: CollectorRegistry) -> None:
+        await experiments.declare(DECLARED)
+
+    live(tmp_path, declare)
+    engine = open_database(f"sqlite:///{tmp_path / 'store.db'}")
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    write(engine, [exposure(n, at=began + timedelta(days=n - 3)) for n in range(10)])
+    engine.dispose()
+
+    async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
+        await asyncio.to_thread(until, lambda: count(experiments.engine) == 7)
+
+    live(tmp_path, scenario, keep=timedelta(days=1))
+
+
+def test_a_database_that_forgets_nothing_is_logged_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
+        with transaction(experiments.engine) as connection:
+            connection.execute(text("DROP TABLE outcomes"))
+        await experiments._forget(timedelta(days=1))
+        assert registry.get_sample_value("nestling_store_prune_errors_total") == 1
+        assert "too old stays for another hour: store: sqlite" in caplog.text
+        assert experiments.assign(lambda _: "user-1") == ()
 
     live(tmp_path, scenario)
