@@ -141,7 +141,7 @@ class Service:
     def show(self) -> None:
         """Be the service that the gauges of the metrics speak of."""
         self.metrics.know(self.manifest.students)
-        self.metrics.watches(self.manifest.cascades.values())
+        self.metrics.guarantee.watches(self.manifest.cascades.values())
         self.metrics.serves(version("nestling"), self.manifest.weights_sha256[:12])
         self.metrics.gauges(
             lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level

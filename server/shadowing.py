@@ -38,7 +38,7 @@ class Shadowing:
         self.shadow = Shadow(settings.shadow)
         self._precision = "int8" if settings.runner == INT8 else settings.dtype
         self._log = (
-            ShadowLog(settings.shadow_log, metrics.shadow_log_errors.inc)
+            ShadowLog(settings.shadow_log, metrics.guarantee.log_errors.inc)
             if settings.shadow_log
             else None
         )
@@ -73,7 +73,7 @@ class Shadowing:
         )
         agrees = steps[TA].label == decision.answer.label
         watched = self.shadow.observe(decision.cascade, agrees)
-        self._metrics.shadowed(decision, agrees, watched.bounds(DELTA))
+        self._metrics.guarantee.shadowed(decision, agrees, watched.bounds(DELTA))
         if self._log:
             record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
             loop = asyncio.get_running_loop()

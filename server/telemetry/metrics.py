@@ -15,10 +15,9 @@ from prometheus_client import (
     generate_latest,
 )
 
-from ...models.cascade import Cascade
 from ...models.decision import Decision
 from ..errors import STATUS, Reason
-from ..routing.shadow import broken
+from .guarantee import GuaranteeMetrics
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Buckets for encoders: a small student answers in less than a millisecond."""
@@ -110,29 +109,7 @@ class Metrics:
             ("source", "target"),
             registry=registry,
         )
-        self._shadow_texts = Counter(
-            "nestling_shadow_texts_total",
-            "Texts that all of their cascade were asked, and whether the TA agreed.",
-            ("cascade", "student", "agrees"),
-            registry=registry,
-        )
-        self.shadow_log_errors = Counter(
-            "nestling_shadow_log_errors_total",
-            "Records of such texts that could not be written.",
-            registry=registry,
-        )
-        self._shadow_bounds = Gauge(
-            "nestling_shadow_disagreement_ratio",
-            "Bounds on a cascade's disagreement with the TA, valid at every moment.",
-            ("cascade", "bound"),
-            registry=registry,
-        )
-        self._broken = Gauge(
-            "nestling_guarantee_broken",
-            "1 once the bounds refute what a cascade promises of its disagreement.",
-            ("cascade",),
-            registry=registry,
-        )
+        self.guarantee = GuaranteeMetrics(registry)
         self._price = price_per_hour / 3600
         self._cost = Counter(
             "nestling_cost_total",
@@ -217,26 +194,6 @@ class Metrics:
             self._device[student] = self._device_seconds.labels(student)
             for outcome in OUTCOMES:
                 self._answers[student, outcome] = self._stage_answers.labels(student, outcome)
-
-    def watches(self, cascades: Iterable[Cascade]) -> None:
-        """Series for the shadow of a checkpoint's cascades, at the start of the watch."""
-        self._shadow_bounds.clear()
-        self._broken.clear()
-        for cascade in cascades:
-            self._shadow_bounds.labels(cascade.name, "lower").set(0)
-            self._shadow_bounds.labels(cascade.name, "upper").set(1)
-            self._broken.labels(cascade.name).set(0)
-            for stage in cascade.stages:
-                for agrees in ("false", "true"):
-                    self._shadow_texts.labels(cascade.name, stage.student.name, agrees)
-
-    def shadowed(self, decision: Decision, agrees: bool, bounds: tuple[float, float]) -> None:
-        """The TA has been asked too. bounds: on the cascade's disagreement so far."""
-        cascade, student = decision.cascade, decision.answer.stage.student.name
-        self._shadow_texts.labels(cascade.name, student, str(agrees).lower()).inc()
-        for bound, value in zip(("lower", "upper"), bounds, strict=True):
-            self._shadow_bounds.labels(cascade.name, bound).set(value)
-        self._broken.labels(cascade.name).set(broken(cascade, bounds[0]))
 
     def serves(self, version: str, weights: str) -> None:
         """Which version and weights answer from now on."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
 import httpx
 import pytest
 
-from ..server.conftest import calibrated_dir, texts
+from nestling.models import load_checkpoint
+from nestling.models.cascade import Guarantee
+from nestling.models.checkpoint import write_calibration
+
+from ..server.conftest import TEMPERATURES, calibrated_dir, texts
 from ..server.serving import Server, serve
 from .prometheus import Prometheus
 
@@ -29,8 +35,23 @@ experiments:
 
 
 @pytest.fixture(scope="session")
+def promising_dir(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same checkpoint, whose cascades promise something."""
+    path = tmp_path_factory.mktemp("promising") / calibrated_dir.name
+    checkpoint = load_checkpoint(shutil.copytree(calibrated_dir, path))
+    promise = Guarantee(
+        "learn-then-test", "disagreement", 0.5, 0.95, 100, 100, 0.4, "", checkpoint.weights_sha256
+    )
+    cascades = {
+        name: replace(cascade, guarantee=promise) for name, cascade in checkpoint.cascades.items()
+    }
+    write_calibration(checkpoint, TEMPERATURES, cascades, checkpoint.default)
+    return path
+
+
+@pytest.fixture(scope="session")
 def prometheus(
-    calibrated_dir: Path, texts: list[str], tmp_path_factory: pytest.TempPathFactory
+    promising_dir: Path, texts: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """Of a server whose device has a high price, whose TA is asked about every answer, and which
     runs an experiment.
@@ -40,7 +61,7 @@ def prometheus(
     experiments.write_text(EXPERIMENT)
     record = ("--experiments", str(experiments), "--store", f"sqlite:///{folder / 'store.db'}")
     flags = ("--price-per-hour", "1e7", "--shadow", "1", *record)
-    with serve(calibrated_dir, folder / "server", *flags) as server, load(server, texts):
+    with serve(promising_dir, folder / "server", *flags) as server, load(server, texts):
         running = Prometheus(server.url.removeprefix("http://"), folder)
         try:
             yield running

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from nestling.models import Checkpoint, Predictor
 from nestling.models.cascade import Guarantee
@@ -13,6 +14,7 @@ from nestling.server.inputs import Inputs
 from nestling.server.routing.contract import Contract
 from nestling.server.routing.shadow import MOST_WAITING, Shadow, broken
 from nestling.server.service import Service
+from nestling.server.telemetry.guarantee import GuaranteeMetrics
 
 from .test_engine import Backend, one, run, until
 
@@ -70,6 +72,19 @@ def test_only_a_promise_about_disagreement_can_be_refuted(calibrated: Checkpoint
     assert broken(replace(cascade, guarantee=promise), 0.011)
     assert not broken(replace(cascade, guarantee=promise), 0.01)
     assert not broken(replace(cascade, guarantee=replace(promise, loss="accuracy")), 0.5)
+
+
+def test_what_is_promised_is_told(calibrated: Checkpoint) -> None:
+    cascade, silent = calibrated.policy("all"), calibrated.policy("short")
+    promise = Guarantee("ltt", "disagreement", 0.01, 0.95, 100, 100, 0.0, "", "")
+    registry = CollectorRegistry()
+    metrics = GuaranteeMetrics(registry)
+    metrics.watches([replace(cascade, guarantee=promise), silent])
+    name, labels = "nestling_guarantee_promise_ratio", {"cascade": "all", "loss": "disagreement"}
+    assert registry.get_sample_value(name, labels) == 0.01
+    assert generate_latest(registry).count(name.encode() + b"{") == 1
+    metrics.watches([cascade, silent])
+    assert registry.get_sample_value(name, labels) is None
 
 
 def test_a_request_of_many_texts_is_watched_too(calibrated: Checkpoint, texts: list[str]) -> None:
