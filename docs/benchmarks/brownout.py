@@ -4,23 +4,34 @@
 
 Starts the real server on one core, finds what it can take by clients that never pause, then sends
 texts at three times that rate, at random intervals, whether or not answers come (open loop), from
-processes of its own. Latency counts from the moment at which a text was to be sent. Goodput: texts
-answered within twice the target. Prints one JSON line.
+processes of its own. Latency counts from the moment at which a text was to be sent; who has waited
+for five seconds gives up. Goodput: texts answered within twice the target. Prints one JSON line.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from load import Answer, Sent, closed_loop, machine, nestling, open_loop, quantiles_ms, read_texts
+import numpy as np
+from serving import Server, asked, machine, nestling
+
+from nestling.loadtest.bench import Bench
+from nestling.loadtest.client.records import Records
+from nestling.loadtest.closed import closed_loop
+from nestling.loadtest.results.latency import quantiles_ms
+from nestling.loadtest.results.summary import Truth, summarize
+from nestling.loadtest.texts import Texts, read_texts
+from nestling.loadtest.traffic.arrivals import arrivals
+from nestling.loadtest.traffic.rates import steps
+from nestling.loadtest.traffic.spacing import Spacing
 
 CLIENTS = 64
-PROCESSES = 2
+PATIENCE = 5.0
+QUANTILES = ("p50", "p95", "p99")
 
 
 def main() -> None:
@@ -33,19 +44,17 @@ def main() -> None:
     given = parser.parse_args()
     texts = read_texts(given.data)
 
-    def start(target_ms: float) -> Any:
+    def start(target_ms: float) -> Server:
         return nestling(given.checkpoint, "--threads", "1", "--target-delay-ms", str(target_ms))
 
     with start(0) as server:
-        capacity = len(closed_loop(server.port, texts, CLIENTS, given.seconds / 6))
-        capacity /= given.seconds / 6
-    runs = {}
+        seconds = given.seconds / 6
+        capacity = len(closed_loop(asked(server, texts), CLIENTS, seconds)) / seconds
+    rate, runs = given.overload * capacity, {}
     for name, target_ms in (("brownout", given.target_ms), ("without", 0)):
         with start(target_ms) as server:
-            sent = open_loop(
-                server.port, texts, given.overload * capacity, given.seconds, PROCESSES
-            )
-        runs[name] = summary(sent, given)
+            records = overload(server, texts, rate, given.seconds)
+        runs[name] = summary(records, texts, given.seconds, 2 * given.target_ms)
     least = max(1e-9, runs["without"]["goodput_per_second"])
     print(
         json.dumps(
@@ -53,8 +62,10 @@ def main() -> None:
                 "benchmark": "brownout",
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
                 **machine(),
+                "command": "python docs/benchmarks/brownout.py models/zoo/clinc150 "
+                "--data test.jsonl",
                 "capacity_per_second": round(capacity, 1),
-                "offered_per_second": round(given.overload * capacity, 1),
+                "offered_per_second": round(rate, 1),
                 "seconds": given.seconds,
                 "target_ms": given.target_ms,
                 "runs": runs,
@@ -64,22 +75,36 @@ def main() -> None:
     )
 
 
-def summary(sent: list[Sent], given: argparse.Namespace) -> dict[str, Any]:
+def overload(server: Server, texts: Texts, rate: float, seconds: float) -> Records:
+    """What came of texts that arrive as Poisson's do."""
+    rng = np.random.default_rng(0)
+    due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
+    with Bench(asked(server, texts, timeout=PATIENCE)) as bench:
+        return bench.send(due, rng)[0]
+
+
+def summary(records: Records, texts: Texts, seconds: float, objective_ms: float) -> dict[str, Any]:
     """What came of a run."""
-    answers = [answer for part in sent for answer in part.answers]
-    accepted: list[Answer] = [answer for answer in answers if answer.status == 200]
-    within = sum(answer.seconds <= 2 * given.target_ms / 1e3 for answer in accepted)
+    found = summarize(
+        records, seconds, objective_ms, Truth(np.array(texts.labels, object)), price_per_hour=0
+    )
+    requests = records.requests
+    levels, counts = np.unique(requests.brownout[requests.status == 200], return_counts=True)
     return {
-        "statuses": dict(Counter(str(answer.status) for answer in answers)),
-        "unsent": sum(part.unsent for part in sent),
-        "client_lag_ms": round(1e3 * max(part.lag for part in sent), 1),
-        "accepted_per_second": round(len(accepted) / given.seconds, 1),
-        "goodput_per_second": round(within / given.seconds, 1),
-        "latency_ms": quantiles_ms(accepted),
-        "refused_latency_ms": quantiles_ms([a for a in answers if a.status == 429] or accepted),
-        "accuracy": round(sum(answer.right for answer in accepted) / len(accepted), 4),
-        "levels": dict(Counter(str(answer.brownout) for answer in accepted)),
+        "statuses": found["outcomes"],
+        "client_lag_ms": round(found["client"]["lag_ms"]["max"], 1),
+        "accepted_per_second": round(found["throughput_per_second"], 1),
+        "goodput_per_second": round(found["goodput_per_second"], 1),
+        "latency_ms": rounded(found["latency_ms"]),
+        "refused_latency_ms": rounded(quantiles_ms(requests.latency[requests.status == 429])),
+        "accuracy": round(found["accuracy"], 4),
+        "levels": dict(zip(map(str, levels.tolist()), counts.tolist(), strict=True)),
     }
+
+
+def rounded(latency_ms: dict[str, float]) -> dict[str, float]:
+    """Those quantiles for which there are enough requests."""
+    return {name: round(latency_ms[name], 2) for name in QUANTILES if name in latency_ms}
 
 
 if __name__ == "__main__":

@@ -17,8 +17,11 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-from load import Server, closed_loop, machine, nestling, quantiles_ms, read_texts
+import numpy as np
+from serving import Server, asked, cpu_seconds, machine, nestling
+
+from nestling.loadtest.closed import closed_loop
+from nestling.loadtest.texts import read_texts
 
 CLIENTS = (1, 64)
 
@@ -39,17 +42,19 @@ def main() -> None:
     for _ in range(given.repeats):
         for name in ("thread", "process"):
             with start(name, given.checkpoint) as server:
-                closed_loop(server.port, texts, 16, 2)  # warms up
+                setup = asked(server, texts)
+                closed_loop(setup, 16, 2)  # warms up
+                processes = (server.main, *server.main.children())
                 for clients in CLIENTS:
-                    before = cpu_seconds(server)
-                    answers = closed_loop(server.port, texts, clients, given.seconds)
-                    spent = cpu_seconds(server) - before
-                    latency = quantiles_ms(answers)
+                    before = cpu_seconds(*processes)
+                    records = closed_loop(setup, clients, given.seconds)
+                    spent = cpu_seconds(*processes) - before
+                    p50, p99 = 1e3 * np.quantile(records.requests.latency, (0.5, 0.99))
                     for figure, value in {
-                        "per_second": len(answers) / given.seconds,
-                        "p50_ms": latency["p50"],
-                        "p99_ms": latency["p99"],
-                        "cpu_us": 1e6 * spent / len(answers),
+                        "per_second": len(records) / given.seconds,
+                        "p50_ms": p50,
+                        "p99_ms": p99,
+                        "cpu_us": 1e6 * spent / len(records),
                     }.items():
                         figures[f"{clients} clients: {figure}"][name].append(value)
     print(
@@ -81,12 +86,6 @@ def start(name: str, checkpoint: str) -> Server:
     if name == "process":
         return nestling(checkpoint, "--threads", "1", "--target-delay-ms", "0")
     return Server(__file__, checkpoint, "--in-thread")
-
-
-def cpu_seconds(server: Server) -> float:
-    main = psutil.Process(server.process.pid)
-    times = [process.cpu_times() for process in (main, *main.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
 
 
 def serve_in_thread(checkpoint: str) -> None:

@@ -1,35 +1,67 @@
 """A quarter of an hour of mixed traffic: is anything lost, does memory grow?
 
-    python docs/benchmarks/soak.py CHECKPOINT --data test.jsonl [--minutes 15] [--rate 60]
+    python docs/benchmarks/soak.py CHECKPOINT --data test.jsonl [--minutes 15] [--rate 40]
 
-Texts come at random moments (open loop): singly, in lists, as embeddings, with contracts,
-malformed, and from clients that hang up at once. Resident memory of server and worker is read every
-five seconds; its slope is that of a line through all readings after the first fifth, in MiB per
-hour. Every request must end with the status that it deserves, or be turned away under load (429).
-Prints one JSON line.
+Requests come at random moments (open loop): of one text and of many, with contracts, for
+embeddings, of a wrong form, and from clients that are slow, send what is no JSON, or hang up at
+once. Resident memory of server and worker is read every five seconds; its slope is that of a line
+through all readings after the first fifth, in MiB per hour. Every request must end with the status
+that it deserves, or be turned away under load (429). Prints one JSON line.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import random
 import statistics
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
-import httpx
-import psutil
-from load import Server, machine, nestling
+import numpy as np
+from serving import Server, asked, machine, nestling
+
+from nestling.loadtest.bench import Bench
+from nestling.loadtest.client.connection import Failure
+from nestling.loadtest.client.faults import Fault
+from nestling.loadtest.client.protocols import PROTOCOLS, Native, Protocol
+from nestling.loadtest.client.records import Records
+from nestling.loadtest.setup import Setup
+from nestling.loadtest.texts import read_texts
+from nestling.loadtest.traffic.arrivals import arrivals
+from nestling.loadtest.traffic.rates import steps
+from nestling.loadtest.traffic.spacing import Spacing
 
 EVERY = 5.0
-KINDS = {"single": 60, "list": 10, "contract": 10, "embeddings": 5, "malformed": 10, "gone": 5}
-"""How often each kind of request comes, in percent."""
-MALFORMED = (b"{", b"[]", {"inputs": ""}, {"inputs": 3}, {"inputs": "x", "surprise": 1}, b"\xff")
+BATCHES = {"1": 0.8, "10": 0.1, "40": 0.1}
+FAULTS = {Fault.DISCONNECT.value: 0.05, Fault.MALFORMED.value: 0.04, Fault.SLOW.value: 0.01}
+TURNED_AWAY = 429
+
+
+def classify(name: str, **fields: object) -> Protocol:
+    """The native protocol with other fields in its body."""
+    return Native(name, "/v1/classify", {"inputs": "$texts", "model": "$model", **fields}, "")
+
+
+KINDS: list[tuple[Protocol, float, set[int]]] = [
+    (PROTOCOLS["native"], 0.7, {200}),
+    (classify("contract", deadline_ms=50, max_cost=1.2), 0.15, {200, 422, 504}),
+    (
+        Protocol(
+            "embeddings", "/v1/embeddings", {"input": "$texts", "model": "tiny"}, "data.*.object"
+        ),
+        0.09,
+        {200},
+    ),
+    (classify("empty text", inputs=""), 0.02, {422}),
+    (classify("number for a text", inputs=3), 0.02, {422}),
+    (classify("unknown field", surprise=1), 0.02, {422}),
+]
+"""Kinds of request, their shares, and the statuses that they deserve."""
 
 
 def main() -> None:
@@ -37,12 +69,18 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--rate", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=40)
     given = parser.parse_args()
-    lines = given.data.read_text("utf-8").splitlines()
-    texts = [json.loads(line)["text"] for line in lines]
     with nestling(given.checkpoint, "--shadow", "0.02") as server:
-        result = asyncio.run(soak(server, texts, given.minutes * 60, given.rate))
+        setup = asked(
+            server,
+            read_texts(given.data),
+            protocols={kind.name: kind for kind, _, _ in KINDS},
+            shares={kind.name: share for kind, share, _ in KINDS},
+            batches=BATCHES,
+            faults=FAULTS,
+        )
+        result = soak(server, setup, given.minutes * 60, given.rate)
     print(
         json.dumps(
             {
@@ -58,24 +96,20 @@ def main() -> None:
     )
 
 
-async def soak(server: Server, texts: list[str], seconds: float, rate: float) -> dict[str, Any]:
+def soak(server: Server, setup: Setup, seconds: float, rate: float) -> dict[str, Any]:
     """Every request's end, and the memory meanwhile."""
-    rng = random.Random(0)
-    ended: Counter[str] = Counter()
-    tasks: set[asyncio.Task[None]] = set()
+    rng = np.random.default_rng(setup.seed)
+    due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
     readings: list[tuple[float, float, float]] = []
-    start = due = time.perf_counter()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as http:
-        watching = asyncio.create_task(watch(server, start, readings))
-        while due < start + seconds:
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            task = asyncio.create_task(ask(http, server.port, rng, texts, ended))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            due += rng.expovariate(rate)
-        await asyncio.gather(*tasks)
-        watching.cancel()
-        metrics = (await http.get("/metrics")).text
+    with Bench(setup) as bench, ThreadPoolExecutor(1) as pool:
+        start = time.perf_counter()
+        sending = pool.submit(bench.send, due, rng)
+        while not sending.done():
+            readings.append((time.perf_counter() - start, *memory(server)))
+            time.sleep(EVERY)
+    ended = ends(sending.result()[0])
+    with urlopen(f"{server.url}/metrics") as answer:
+        metrics = answer.read().decode()
     settled = [reading for reading in readings if reading[0] > seconds / 5]
     return {
         "requests": sum(ended.values()),
@@ -96,49 +130,37 @@ async def soak(server: Server, texts: list[str], seconds: float, rate: float) ->
     }
 
 
-async def ask(
-    http: httpx.AsyncClient, port: int, rng: random.Random, texts: list[str], ended: Counter[str]
-) -> None:
-    """One request of a random kind. An end that it does not deserve is marked by `!`."""
-    [kind] = rng.choices(list(KINDS), list(KINDS.values()))
-    text, many = rng.choice(texts), rng.sample(texts, rng.randint(2, 40))
-    path, expected = "/v1/classify", (200,)
-    body: object = {"inputs": text}
-    if kind == "list":
-        body = {"inputs": many}
-    elif kind == "contract":
-        body, expected = {"inputs": text, "deadline_ms": 50, "max_cost": 1.2}, (200, 422, 504)
-    elif kind == "embeddings":
-        path, body = "/v1/embeddings", {"input": many, "model": "tiny"}
-    elif kind == "malformed":
-        body, expected = rng.choice(MALFORMED), (400, 422)
-    elif kind == "gone":
-        await hang_up(port, {"inputs": many})
-        ended["gone"] += 1
-        return
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    status = (await http.post(path, content=content)).status_code
-    ended[f"{kind} {status}{'' if status in (*expected, 429) else ' !'}"] += 1
+def ends(records: Records) -> Counter[str]:
+    """How many requests of each kind ended how; an end that it does not deserve is marked by `!`.
+
+    A client with a fault is a kind of its own. One that hangs up may be answered before.
+    """
+    faults = list(Fault)
+    found: Counter[str] = Counter()
+    requests = records.requests
+    for protocol, fault, status in zip(
+        requests.protocol.tolist(), requests.fault.tolist(), requests.status.tolist(), strict=True
+    ):
+        kind, _, deserved = KINDS[protocol]
+        name = kind.name
+        if fault >= 0:
+            name = faults[fault].value
+            if faults[fault] is Fault.MALFORMED:
+                deserved = {400}
+            elif faults[fault] is Fault.DISCONNECT:
+                deserved = deserved | {Failure.LEFT}
+        shown = status if status > 0 else Failure(status).name.lower()
+        wrong = status not in deserved and status != TURNED_AWAY
+        found[f"{name} {shown}{' !' if wrong else ''}"] += 1
+    return found
 
 
-async def hang_up(port: int, body: object) -> None:
-    """Send a request and go."""
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    content = json.dumps(body).encode()
-    head = f"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
-    writer.write(head.encode() + content)
-    await writer.drain()
-    writer.close()
-
-
-async def watch(server: Server, start: float, readings: list[tuple[float, float, float]]) -> None:
-    """Note the resident memory of server and worker, in MiB."""
-    main = psutil.Process(server.process.pid)
-    while True:
-        [worker] = main.children()
-        sizes = [process.memory_info().rss / 2**20 for process in (main, worker)]
-        readings.append((time.perf_counter() - start, sizes[0], sizes[1]))
-        await asyncio.sleep(EVERY)
+def memory(server: Server) -> tuple[float, float]:
+    """Resident, of server and worker, in MiB."""
+    server_size, worker_size = (
+        process.memory_info().rss / 2**20 for process in (server.main, server.worker)
+    )
+    return server_size, worker_size
 
 
 def slope(readings: list[tuple[float, float, float]], column: int) -> float:

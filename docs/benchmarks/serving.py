@@ -1,0 +1,85 @@
+"""What the benchmarks of the server share: a server, and a set-up of the load test that asks it.
+
+Not a benchmark itself.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import psutil
+
+from nestling.loadtest.client.protocols import PROTOCOLS, Protocol
+from nestling.loadtest.client.target import find
+from nestling.loadtest.setup import Setup
+from nestling.loadtest.texts import Texts
+
+LATE_MS = 60_000.0
+"""The clients share the machine with the server, and may be late: the latency has that in it."""
+
+
+class Server:
+    """A command that announces its URL; stopped by SIGTERM. Raises RuntimeError if it does not."""
+
+    def __init__(self, *command: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *command], stdout=subprocess.PIPE, text=True
+        )
+        greeting = self.process.stdout.readline() if self.process.stdout else ""
+        found = re.search(r"http://\S+:\d+", greeting)
+        if found is None:
+            raise RuntimeError(f"{' '.join(command)}: did not start: {greeting!r}")
+        self.url = found[0]
+
+    @property
+    def main(self) -> psutil.Process:
+        """The process that answers HTTP."""
+        return psutil.Process(self.process.pid)
+
+    @property
+    def worker(self) -> psutil.Process:
+        """The one that computes."""
+        [worker] = self.main.children()
+        return worker
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
+def nestling(checkpoint: str, *flags: str) -> Server:
+    """`nestling serve` on a free port."""
+    return Server("-m", "nestling.server.cli", "serve", checkpoint, "--port", "0", *flags)
+
+
+def asked(
+    server: Server, texts: Texts, protocols: dict[str, Protocol] = PROTOCOLS, **fields: Any
+) -> Setup:
+    """Single texts by the native protocol, or as the fields say."""
+    given: dict[str, Any] = {"shares": {"native": 1.0}, "max_lag_ms": LATE_MS} | fields
+    return Setup(find(server.url), texts, protocols, **given)
+
+
+def cpu_seconds(*processes: psutil.Process) -> float:
+    """That these have used so far, user and system."""
+    times = [process.cpu_times() for process in processes]
+    return sum(time.user + time.system for time in times)
+
+
+def machine() -> dict[str, object]:
+    """What every benchmark says of where it ran."""
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load_average": round(os.getloadavg()[0], 1),
+        "versions": {name: version(name) for name in ("nestling", "torch")},
+    }
