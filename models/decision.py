@@ -46,7 +46,9 @@ class Decision:
     max_cost: over all stages, relative to the TA. deadline: on `time.perf_counter`'s clock.
     logits: (labels,) float32 of the student asked last, for those who want more than its first
     label. limited_by: why the answer stands though it was not accepted. waited: seconds in the
-    queue, over all stages. ran: seconds of the batches that it was in. brownout: the level at which
+    queue, over all stages. ran: seconds of the batches that it was in. cached: whether it is an
+    earlier answer to the same text, for which nobody was asked now: then all steps, with their path
+    and confidences, cost nothing. brownout: the level at which
     the cascade was shortened, 0 if it was not. shadow: whether nobody waits for it: the TA is asked
     what a smaller student has answered already. variants: by experiment, of the request's unit.
     """
@@ -64,6 +66,7 @@ class Decision:
     ran: float = 0.0
     brownout: int = 0
     shadow: bool = False
+    cached: bool = False
     variants: Mapping[str, str] = field(default_factory=dict)
 
     @property

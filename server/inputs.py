@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,22 @@ class Inputs:
     def field(self, index: int) -> str:
         """What errors call a text."""
         return "inputs" if self.single else f"inputs[{index}]"
+
+    def part(self, indices: Sequence[int]) -> Inputs:
+        """Some of them, which errors go on calling as before."""
+        texts = [self.texts[index] for index in indices] if self.tokens is None else []
+        tokens = None if self.tokens is None else [self.tokens[index] for index in indices]
+        return _Part(texts, self.single, tokens, whole=self, indices=indices)
+
+
+@dataclass(frozen=True)
+class _Part(Inputs):
+    _: KW_ONLY
+    whole: Inputs
+    indices: Sequence[int]
+
+    def field(self, index: int) -> str:
+        return self.whole.field(self.indices[index])
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from ..models.cascade import Cascade
 from ..models.decision import Decision
 from ..models.step import decide
 from .admission import Admission
+from .answer_cache import AnswerCache
 from .engine.backend import Backend, BackendGoneError
 from .engine.embedder import Embedder
 from .engine.engine import Engine
@@ -64,6 +65,7 @@ class Service:
         self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
         self._tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
         self._embedder = Embedder(backend)
+        self._cache = AnswerCache(settings.answer_cache, metrics)
         queue = WorkQueue(
             settings.max_batch_tokens, settings.max_batch_requests, settings.fill_ms / 1e3
         )
@@ -144,7 +146,10 @@ class Service:
         self.metrics.guarantee.watches(self.manifest.cascades.values())
         self.metrics.serves(version("nestling"), self.manifest.weights_sha256[:12])
         self.metrics.gauges(
-            lambda: len(self._queue), lambda: self._engine.running, lambda: self._brownout.level
+            lambda: len(self._queue),
+            lambda: self._engine.running,
+            lambda: self._brownout.level,
+            lambda: len(self._cache),
         )
 
     def check_load(self) -> None:
@@ -163,6 +168,13 @@ class Service:
         Cancelling this drops the request's work. Raises RequestError for an unknown model, a too
         long text, a full queue, a contract that cannot be met, a deadline that passes.
         """
+        if not self.settings.answer_cache:
+            return await self._compute(inputs, contract)
+        cascade = self.policies.of(contract.model, contract.thresholds)
+        return await self._cache.answer(cascade, inputs, contract, self._compute)
+
+    async def _compute(self, inputs: Inputs, contract: Contract) -> Answers:
+        """The same, without a look at earlier answers."""
         started = perf_counter()
         asked = self.policies.of(contract.model, contract.thresholds)
         level = 0 if contract.shadow else self._brownout.level

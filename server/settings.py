@@ -68,6 +68,9 @@ class Settings:
         "Seconds after which a batch that has not ended is given up, and asked again once.",
         low=0,
     )
+    answer_cache: int = option(
+        0, "Answers that are kept for texts that come again word for word; 0 none.", low=0
+    )
     shadow: float = option(
         0.0,
         "Share of the texts that all of their cascade are asked, when nobody waits.",

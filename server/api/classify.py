@@ -73,7 +73,8 @@ class DecisionRecord(TypedDict):
 
     model: the cascade or student behind the requested name. student: the one whose answer
     stands. limited_by: why it stands though it was not as sure as asked for: `deadline`,
-    `max_cost`, `min_confidence`; else null. relative_cost: FLOPs relative to asking the TA alone.
+    `max_cost`, `min_confidence`; else null. cached: whether it is an earlier answer to the same
+    text, which costs nothing now. relative_cost: FLOPs relative to asking the TA alone.
     weights: the beginning of their sha256, to which thresholds are tied. brownout: how far overload
     had shortened the cascade, 0 (not at all) to 3 (the smallest student only). variants: by
     experiment, what the request's unit has got.
@@ -83,6 +84,7 @@ class DecisionRecord(TypedDict):
     student: str
     path: list[PathStep]
     limited_by: str | None
+    cached: bool
     brownout: int
     variants: dict[str, str]
     tokens: int
@@ -116,6 +118,7 @@ _EXAMPLE = {
             }
         ],
         "limited_by": None,
+        "cached": False,
         "brownout": 0,
         "variants": {},
         "tokens": 9,
@@ -172,6 +175,7 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
                 for step in decision.steps
             ],
             "limited_by": decision.limited_by,
+            "cached": decision.cached,
             "brownout": decision.brownout,
             "variants": dict(decision.variants),
             "tokens": len(decision.tokens),

@@ -162,8 +162,19 @@ class Metrics:
                 ("nestling_queue_requests", "Texts that wait for a stage."),
                 ("nestling_requests_running", "Texts in the batch that runs now."),
                 ("nestling_brownout_level", "How far cascades are shortened, 0 to 3."),
+                ("nestling_answer_cache_entries", "Answers that are kept."),
             )
         ]
+        self.cache_hits = Counter(
+            "nestling_answer_cache_hits_total",
+            "Texts answered by an answer that was kept.",
+            registry=registry,
+        )
+        self.cache_misses = Counter(
+            "nestling_answer_cache_misses_total",
+            "Texts for which none was kept.",
+            registry=registry,
+        )
         self.runner_restarts = Counter(
             "nestling_runner_restarts_total",
             "Engines that had died or hung and were replaced.",
@@ -205,9 +216,10 @@ class Metrics:
         queued: Callable[[], float],
         running: Callable[[], float],
         brownout: Callable[[], float],
+        cached: Callable[[], float],
     ) -> None:
         """Have the gauges read on each scrape, from now on in this way."""
-        for gauge, value in zip(self._gauges, (queued, running, brownout), strict=True):
+        for gauge, value in zip(self._gauges, (queued, running, brownout, cached), strict=True):
             gauge.set_function(value)
 
     def request(self, endpoint: str, code: int, seconds: float) -> None:

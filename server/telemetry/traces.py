@@ -111,6 +111,7 @@ class Traces:
                 "nestling.cascade": decisions[0].cascade.name,
                 "nestling.texts": len(decisions),
                 "nestling.brownout": max(decision.brownout for decision in decisions),
+                "nestling.cached": sum(decision.cached for decision in decisions),
             }
         )
         began = ended - _nanoseconds(answers.total_seconds)
@@ -119,7 +120,8 @@ class Traces:
             context, "tokenize", began, answers.tokenize_seconds, {"nestling.tokens": tokens}
         )
         for index, decision in enumerate(decisions[:MOST_TEXTS]):
-            self._decision(context, decision, index, tokenized)
+            if not decision.cached:
+                self._decision(context, decision, index, tokenized)
 
     def _decision(self, context: Context, decision: Decision, index: int, began: int) -> None:
         """A text's waits are one span, before all of its stages: their sum is what is known.

@@ -54,6 +54,7 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
             for step in expected.steps
         ],
         "limited_by": None,
+        "cached": False,
         "brownout": 0,
         "variants": {},
         "tokens": 9,

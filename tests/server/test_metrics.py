@@ -76,6 +76,9 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_tokens_total": 1,
         "nestling_queue_requests": 1,
         "nestling_requests_running": 1,
+        "nestling_answer_cache_entries": 1,
+        "nestling_answer_cache_hits_total": 1,
+        "nestling_answer_cache_misses_total": 1,
     }
     counted: dict[str, int] = {}
     for name in series:

@@ -124,6 +124,7 @@ def test_a_request_is_a_span_and_its_stages_are_its_children(
         "nestling.cascade": "all",
         "nestling.texts": 12,
         "nestling.brownout": 0,
+        "nestling.cached": 0,
     }
     children = [span for span in collector.spans if span.span_id != request.span_id]
     assert {span.parent_span_id for span in children} == {request.span_id}
