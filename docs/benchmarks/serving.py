@@ -26,12 +26,13 @@ LATE_MS = 60_000.0
 
 
 class Server:
-    """A command that announces its URL; stopped by SIGTERM. Raises RuntimeError if it does not."""
+    """A command that announces its URL; stopped by SIGTERM. Raises RuntimeError if it does not.
 
-    def __init__(self, *command: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, *command], stdout=subprocess.PIPE, text=True
-        )
+    python: the interpreter that runs it.
+    """
+
+    def __init__(self, *command: str, python: str = sys.executable) -> None:
+        self.process = subprocess.Popen([python, *command], stdout=subprocess.PIPE, text=True)
         greeting = self.process.stdout.readline() if self.process.stdout else ""
         found = re.search(r"http://\S+:\d+", greeting)
         if found is None:
@@ -57,9 +58,10 @@ class Server:
         self.process.wait()
 
 
-def nestling(checkpoint: str, *flags: str) -> Server:
+def nestling(checkpoint: str, *flags: str, python: str = sys.executable) -> Server:
     """`nestling serve` on a free port."""
-    return Server("-m", "nestling.server.cli", "serve", checkpoint, "--port", "0", *flags)
+    command = ("-m", "nestling.server.cli", "serve", checkpoint, "--port", "0", *flags)
+    return Server(*command, python=python)
 
 
 def asked(

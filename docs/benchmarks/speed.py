@@ -1,120 +1,116 @@
-"""What one single-text request costs, of CPU time and of waiting, as the code is now.
+"""What one single-text request costs, of CPU time and of waiting, step by step of the code.
 
-    python docs/benchmarks/speed.py test.jsonl [--step "what changed"] [--record speed.json]
+    python docs/benchmarks/speed.py --data test.jsonl --step before=OLD/bin/python --step now
 
-Serves the shipped checkpoint and sends single texts at three rates: a low one, where the latency
-is that of a request alone; a steady one, for the CPU time per request of the server's process, of
-the worker's and of the client's; and one far beyond, for what is answered in time when all cores
-are full. Each several times, and the median stands. `--record` keeps a list of steps, this one at
-its end, so that each change of the code has its numbers beside those before it. Prints one JSON
-line.
+Each step is a server of the shipped checkpoint by its own interpreter, which may have another
+version of the code installed; the client is the same for all. Single texts come at three rates: a
+low one, where the latency is that of a request alone; a steady one, for CPU time per request; and
+one far beyond, for what is answered when all cores are full. The steps take turns, `--repeats`
+times, and medians stand. Prints one JSON line; CPU times in microseconds per request.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-TICK = os.sysconf("SC_CLK_TCK")
-RATES = {"alone": 40, "steady": 800, "beyond": 4000}
+import numpy as np
+from serving import asked, cpu_seconds, machine, nestling
+
+from nestling.loadtest.bench import Bench
+from nestling.loadtest.results.summary import Truth, summarize
+from nestling.loadtest.texts import Texts, read_texts
+from nestling.loadtest.traffic.arrivals import arrivals
+from nestling.loadtest.traffic.rates import steps
+from nestling.loadtest.traffic.spacing import Spacing
+
+SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"
+RATES = {"alone": 20.0, "steady": 800.0, "beyond": 5000.0}
+CONNECTIONS = 64
+WARM_UP = 1.0
+OBJECTIVE_MS = 100.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", help="JSON Lines of text and label")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--step", action="append", required=True, metavar="NAME[=PYTHON]")
     parser.add_argument("--runner", default="onnx-int8")
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--step", default="now")
-    parser.add_argument("--record", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    command = [sys.executable, "-m", "nestling.server.cli", "serve", "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--runner", given.runner, "--target-delay-ms", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as server:
-        if server.stdout is None or not (said := server.stdout.readline()):
-            raise RuntimeError("the server did not start")
-        url = next(word for word in said.split() if word.startswith("http")).rstrip(".")
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in RATES}
-        try:
-            for _ in range(given.repeats):
-                for name, rate in RATES.items():
-                    runs[name].append(load(url, rate, given.seconds, given.data, server.pid))
-        finally:
-            server.terminate()
-    step = {
-        "benchmark": "speed",
-        "step": given.step,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "load_average": round(os.getloadavg()[1], 1),
-        "versions": {name: version(name) for name in ("nestling", "torch", "onnxruntime")},
-        "runner": given.runner,
-        "repeats": given.repeats,
-        **{name: {"rate": rate, **_medians(runs[name])} for name, rate in RATES.items()},
-    }
-    if given.record:
-        before = json.loads(given.record.read_text()) if given.record.exists() else []
-        given.record.write_text(json.dumps([*before, step], indent=1) + "\n")
-    print(json.dumps(step))
-
-
-def load(url: str, rate: float, seconds: float, data: str, pid: int) -> dict[str, Any]:
-    """One run of the load generator, and what the server's processes did meanwhile."""
-    processes = {"server": pid, "worker": _child(pid)}
-    with tempfile.TemporaryDirectory() as out:
-        before = {name: _cpu(of) for name, of in processes.items()}
-        command = [sys.executable, "-m", "nestling.server.cli", "loadtest", "run", url]
-        subprocess.run(
-            [
-                *(*command, "--data", data, "--rate", str(rate), "--seconds", str(seconds)),
-                *("--warmup", "0", "--reference", "none", "--out", out),
-                *("--processes", "1", "--connections", "64", "--max-lag-ms", "1e6"),
-            ],
-            stdout=subprocess.DEVNULL,
-            check=True,
+    texts = read_texts(given.data)
+    interpreters = dict(step.partition("=")[::2] for step in given.step)
+    runs: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in interpreters}
+    for repeat in range(given.repeats):
+        for name, python in interpreters.items():
+            found = measured(texts, python or sys.executable, given.runner, given.seconds, repeat)
+            runs[name].append(found)
+            print(name, json.dumps(found), file=sys.stderr)
+    print(
+        json.dumps(
+            {
+                "benchmark": "speed",
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                **machine(),
+                "command": "python docs/benchmarks/speed.py --data test.jsonl --step …",
+                "runner": given.runner,
+                "rates": RATES,
+                "seconds": given.seconds,
+                "repeats": given.repeats,
+                "steps": {name: medians(found) for name, found in runs.items()},
+            }
         )
-        report: dict[str, Any] = json.loads((Path(out) / "report.json").read_text())["runs"][0]
-        spent = {name: _cpu(of) - before[name] for name, of in processes.items()}
-    requests = sum(report["outcomes"].values())
+    )
+
+
+def measured(
+    texts: Texts, python: str, runner: str, seconds: float, seed: int
+) -> dict[str, dict[str, float]]:
+    """One server, by rate."""
+    truth, found = Truth(np.array(texts.labels, object)), {}
+    with nestling(str(SHIPPED), "--runner", runner, "--target-delay-ms", "0", python=python) as on:
+        setup = asked(on, texts, processes=1, connections=CONNECTIONS)
+        for name, rate in RATES.items():
+            rng = np.random.default_rng(seed)
+            with Bench(setup) as bench:
+                moments = arrivals(steps([rate], WARM_UP), Spacing.POISSON, rng)
+                bench.send(moments, rng)
+                spent = {"server": cpu_seconds(on.main), "worker": cpu_seconds(on.worker)}
+                moments = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
+                records, _ = bench.send(moments, rng)
+            spent = {
+                "server": cpu_seconds(on.main) - spent["server"],
+                "worker": cpu_seconds(on.worker) - spent["worker"],
+                "client": records.cpu_seconds,
+            }
+            summary: dict[str, Any] = summarize(records, records.window, OBJECTIVE_MS, truth, 0.0)
+            found[name] = {
+                "p50_ms": summary["latency_ms"]["p50"],
+                "answers_per_second": summary["answered"] / records.window,
+                "accuracy": summary["accuracy"],
+                **{f"{of}_us": 1e6 * used / len(records) for of, used in spent.items()},
+            }
+    return found
+
+
+def medians(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Of the repeats."""
     return {
-        "p50_ms": report["latency_ms"]["p50"],
-        "p99_ms": report["latency_ms"].get("p99"),
-        "answers_per_second": report["throughput_per_second"],
-        "accuracy": report["accuracy"],
-        "client_us": report["client"]["cpu_us_per_request"],
-        **{f"{name}_us": 1e6 * seconds / requests for name, seconds in spent.items()},
+        rate: {
+            of: round(
+                statistics.median(run[rate][of] for run in runs), 4 if of == "accuracy" else 2
+            )
+            for of in runs[0][rate]
+        }
+        for rate in runs[0]
     }
-
-
-def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
-    return {
-        name: round(statistics.median(run[name] for run in runs), 4 if name == "accuracy" else 2)
-        for name in runs[0]
-        if all(run[name] is not None for run in runs)
-    }
-
-
-def _cpu(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / TICK
-
-
-def _child(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 if __name__ == "__main__":
