@@ -1,8 +1,8 @@
 """The knee: the highest rate at which 99 % of the requests are answered within the objective.
 
-Rates are doubled (or halved) until one holds and one does not, then the gap is halved on a
-logarithmic scale. A probe is a sample: as long as Wilson's interval of its share within the
-objective contains 99 %, the same rate is tried again and the probes are pooled.
+Rates are multiplied (or divided) by a factor until one holds and one does not, then the gap is
+halved on a logarithmic scale. A probe is a sample: as long as Wilson's interval of its share within
+the objective contains 99 %, the same rate is tried again and the probes are pooled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .results.latency import interval
 
 SHARE = 0.99
 """Of the requests sent that must be answered within the objective: no answer is none in time."""
-DOUBLINGS = 20
+STEPS = 20
+"""Of the first kind, at most."""
 
 
 class Verdict(StrEnum):
@@ -34,7 +35,8 @@ class Search:
     """start: the first rate, per second. tolerance: relative width of the gap that ends it.
 
     seconds, samples: of a probe, at least; of 1,000 ten are beyond p99. tries: probes of one rate
-    that may be pooled.
+    that may be pooled. factor: between rates, until one holds and one does not; the nearer the
+    start to the knee, the smaller.
     """
 
     start: float
@@ -42,12 +44,14 @@ class Search:
     tolerance: float = 0.05
     tries: int = 3
     samples: int = 1000
+    factor: float = 2.0
 
     def __post_init__(self) -> None:
         check_above("rate", self.start, 0)
         check_above("seconds", self.seconds, 0)
         check_above("tolerance", self.tolerance, 0)
         check_at_least("tries", self.tries, 1)
+        check_above("factor", self.factor, 1)
 
 
 @dataclass
@@ -85,8 +89,9 @@ class Knee:
         rate = self.search.start
         verdict = self._judge(rate)
         up = verdict is Verdict.HOLDS
-        for _ in range(DOUBLINGS):
-            following = rate * 2 if up else rate / 2
+        factor = self.search.factor
+        for _ in range(STEPS):
+            following = rate * factor if up else rate / factor
             before, verdict = verdict, self._judge(following)
             if up and verdict is not Verdict.HOLDS:
                 return rate, following, verdict

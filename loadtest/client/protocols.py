@@ -34,8 +34,8 @@ class Answer(NamedTuple):
 class Protocol:
     """path and body hold `$model`; the body's values also `$texts`, `$lists` ([[text], …]) and
     `$count`. labels: where they stand in the answer, with points between: a key, an index, `*` for
-    each, `best` for the one of a list with the highest `score`. reference: the model that others
-    are compared with.
+    each, `best` for the one of a list with the highest `score`, `json` for what a string holds as
+    JSON. reference: the model that others are compared with.
     """
 
     name: str
@@ -159,7 +159,9 @@ def _collect(value: Any, steps: list[str], at: int, found: list[str]) -> None:
             for item in value:
                 _collect(item, steps, at, found)
             return
-        if step == "best":
+        if step == "json":
+            value = orjson.loads(value)
+        elif step == "best":
             value = max(value, key=lambda each: each["score"]) if len(value) > 1 else value[0]
         else:
             value = value[int(step)] if isinstance(value, list) else value[step]

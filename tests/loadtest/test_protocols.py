@@ -66,6 +66,17 @@ def test_one_of_ones_own() -> None:
     assert mine.reader()({}, b'{"out": [["x"], ["y"]]}').labels == ["x", "y"]
 
 
+def test_labels_within_a_string_of_json() -> None:
+    row = {"path": "/x", "body": {}, "labels": "data.*.json.label"}
+    mine = declared(json.dumps({"mine": row}).encode(), "file")["mine"].reader()
+    assert mine({}, json.dumps({"data": ['{"label": "x"}', '{"label": "y"}']}).encode()).labels == [
+        "x",
+        "y",
+    ]
+    with pytest.raises(ValueError, match="unexpected end of data"):
+        mine({}, b'{"data": ["{"]}')
+
+
 @pytest.mark.parametrize("given", ["{", "[]", '{"a": 1}', '{"a": {"path": "/"}}',
                                    '{"a": {"path": "x", "body": {}, "labels": "*"}}'])  # fmt: skip
 def test_a_declaration_that_is_none(given: str) -> None:
