@@ -158,11 +158,11 @@ SERVERS = (
     ),
     Peer(
         "mlserver",
-        "MLServer, optimum",
+        "MLServer, transformers",
         FP32,
         "mlserver",
-        ("mlserver", "mlserver-huggingface", "onnxruntime", "optimum"),
-        ONNX,
+        ("mlserver", "mlserver-huggingface", "torch", "transformers"),
+        HUGGINGFACE,
         ("{bin}/mlserver", "start", "{model}"),
         MLSERVER,
         "adaptive batches of up to 32 requests, 5 ms; one worker with a thread per core, so that "
@@ -173,6 +173,7 @@ SERVERS = (
             "MLSERVER_HTTP_PORT": "{port}",
             "MLSERVER_GRPC_PORT": "0",
             "MLSERVER_METRICS_PORT": "0",
+            "MLSERVER_DEBUG": "false",
             "MLSERVER_PARALLEL_WORKERS": "1",
             "MLSERVER_MODEL_NAME": "ta",
             "MLSERVER_MODEL_IMPLEMENTATION": "mlserver_huggingface.HuggingFaceRuntime",
@@ -180,7 +181,8 @@ SERVERS = (
             "MLSERVER_MODEL_MAX_BATCH_TIME": "0.005",
             "MLSERVER_MODEL_HUGGINGFACE_TASK": "text-classification",
             "MLSERVER_MODEL_HUGGINGFACE_PRETRAINED_MODEL": "{model}",
-            "MLSERVER_MODEL_HUGGINGFACE_OPTIMUM_MODEL": "true",
+            "MLSERVER_MODEL_HUGGINGFACE_FRAMEWORK": "pt",
+            "MLSERVER_MODEL_HUGGINGFACE_INTRA_OP_THREADS": "2",
         },
     ),
     Peer(

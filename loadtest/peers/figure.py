@@ -44,8 +44,11 @@ def draw(content: dict[str, Any], path: Path) -> None:
         axes.set_xlim(0, 1.1 * longest)
         axes.tick_params(length=0)
         axes.set_xlabel("requests per second, 99 % of them answered within 100 ms")
+        cores = content["hardware"]["cores"]
         axes.set_title(
-            "One text per request, two cores, client included", loc="left", fontweight="bold"
+            f"One text per request, {cores} cores for server and client",
+            loc="left",
+            fontweight="bold",
         )
         for name, colour in (
             ("Nestling", OURS), ("int8", PEER_INT8), ("float32", PEER_FP32)

@@ -34,8 +34,9 @@ def free_port() -> int:
 class Process:
     """A context in which a server answers.
 
-    log: where its output goes. ready_seconds: from its start until it has answered a text. Raises
-    LoadtestError that names the log if it ends before, or takes longer than READY.
+    folder: where it runs. log: where its output goes. ready_seconds: from its start until it has
+    answered a text. Raises LoadtestError that names the log if it ends before, or takes longer
+    than READY.
     """
 
     def __init__(
@@ -45,21 +46,24 @@ class Process:
         port: int,
         protocol: Protocol,
         asked: str,
+        folder: Path,
         log: Path,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.ready_seconds = 0.0
         self._command, self._variables = list(command), dict(variables)
         self._port, self._protocol, self._asked = port, protocol, asked
-        self._log = log
+        self._folder, self._log = folder, log
 
     def __enter__(self) -> Process:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, self._log.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with self._log.open("wb") as out:
             try:
                 self._popen = subprocess.Popen(
                     self._command,
+                    cwd=self._folder,
                     env={**os.environ, **self._variables},
                     stdin=subprocess.DEVNULL,
                     stdout=out,

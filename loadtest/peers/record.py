@@ -32,18 +32,22 @@ class Record:
 
     def describe(self, name: str, about: dict[str, Any]) -> None:
         """Say what a server is; keeps its runs, forgets why it failed before."""
-        self.content["servers"][name] = {**about, "error": None, "runs": self.runs(name)}
+        self.content["servers"][name] = {**about, "errors": {}, "runs": self.runs(name)}
         self._write()
 
     def keep(self, name: str, run: dict[str, Any]) -> None:
-        """Add a turn."""
+        """Add a turn, perhaps one that had failed before."""
         server = self.content["servers"][name]
+        server["errors"].pop(str(run["repeat"]), None)
         server["runs"] = sorted([*server["runs"], run], key=lambda each: int(each["repeat"]))
         self._write()
 
-    def fail(self, name: str, error: str) -> None:
-        """Keep why a server could not be measured; its turns so far stay."""
-        self.content["servers"][name]["error"] = error
+    def fail(self, name: str, what: str, error: str) -> None:
+        """Keep why a server could not be measured; its turns so far stay.
+
+        what: failed, a repeat or the preparation.
+        """
+        self.content["servers"][name]["errors"][what] = error
         self._write()
 
     def note(self, **values: Any) -> None:

@@ -20,6 +20,8 @@ from .record import Record, resume
 
 TURN = 40.0
 """Seconds of a turn, about: start, measure, stop. For the plan only."""
+ATTEMPTS = 2
+"""At each turn: what failed is tried again when all others are done."""
 REFERENCE, TA = "nestling-torch", "ta"
 """By whom the TA is asked, for the accuracy that all others are held against."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DO_NOT_TRACK": "1"}
@@ -56,10 +58,11 @@ class Session:
             f"{len(left) * TURN / 60:.0f} minutes, and installation before the first"
         )
         ready = {peer.name for peer in self._peers if self._prepare(peer, record)}
-        for repeat, peer in left:
-            if peer.name in ready:
-                self._tell(f"{peer.title}, repeat {repeat + 1} of {len(repeats)}")
-                self._turn(peer, repeat, record)
+        for _ in range(ATTEMPTS):
+            for repeat, peer in left:
+                if peer.name in ready and not record.has(peer.name, repeat):
+                    self._tell(f"{peer.title}, repeat {repeat + 1} of {len(repeats)}")
+                    self._turn(peer, repeat, record)
         return record.content
 
     def _conditions(self, command: str) -> dict[str, Any]:
@@ -98,7 +101,7 @@ class Session:
             installed(peer.environment, self._cache)
             exported(peer.form, self._checkpoint, self._cache)
         except LoadtestError as error:
-            self._failed(peer, record, error)
+            self._failed(peer, record, "preparation", error)
             return False
         return True
 
@@ -115,7 +118,7 @@ class Session:
                     record.note(ta_accuracy=measurement.lists(TA)["accuracy"])
                 memory = server.memory()
         except LoadtestError as error:
-            self._failed(peer, record, error)
+            self._failed(peer, record, str(repeat), error)
             return
         run = {
             "repeat": repeat,
@@ -142,10 +145,10 @@ class Session:
             port,
             peer.protocol,
             peer.asked,
+            self._cache / "runs" / peer.name,
             self._cache / "logs" / f"{peer.name}.log",
         )
 
-    def _failed(self, peer: Peer, record: Record, error: LoadtestError) -> None:
-        told = f"{peer.name}: {error}"
-        self._tell(told)
-        record.fail(peer.name, told.replace(str(self._cache), "CACHE"))
+    def _failed(self, peer: Peer, record: Record, what: str, error: LoadtestError) -> None:
+        self._tell(f"{peer.name}: {error}")
+        record.fail(peer.name, what, str(error).replace(str(self._cache), "CACHE"))

@@ -60,8 +60,8 @@ def remarks(content: dict[str, Any]) -> Iterator[str]:
         if any(run["limited_by"] == "client" for run in server["runs"]):
             yield f"{server['title']}: beyond its knee it was the client that could not send more."
     for server in content["servers"].values():
-        if server["error"]:
-            yield f"{server['title']}: not all could be measured: {server['error']}"
+        for error in dict.fromkeys(server["errors"].values()):
+            yield f"{server['title']}: not all could be measured: {error}"
 
 
 def _results(content: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ def a_server(
         "settings": "defaults",
         "versions": {"package": "1.0"},
         "command": "serve",
-        "error": None,
+        "errors": {},
         "runs": [
             {
                 "repeat": repeat,
@@ -45,6 +45,7 @@ def a_server(
 @pytest.fixture
 def content() -> dict[str, Any]:
     return {
+        "hardware": {"cores": 2},
         "ta_accuracy": 0.96,
         "servers": {
             "nestling": a_server("Nestling", [600, 700, 800], ours=True, precision="int8", p50=4),
@@ -82,7 +83,9 @@ def test_a_repeat_that_one_lacks_is_left_out(content: dict[str, Any]) -> None:
 
 
 def test_the_table_says_who_wins_and_what_is_doubtful(content: dict[str, Any]) -> None:
-    content["servers"]["gone"] = a_server("Gone", []) | {"error": "gone: ended with status 3"}
+    content["servers"]["gone"] = a_server("Gone", []) | {
+        "errors": {"0": "ended with status 3", "1": "ended with status 3"}
+    }
     content["servers"]["slow"] = a_server("Slow", [50], limited_by="client", p50=1)
     text = markdown(content)
     assert "| Nestling | int8 | **700** (600–800) | **1,400** (1,200–1,600) | 4.0 ms |" in text
@@ -90,7 +93,7 @@ def test_the_table_says_who_wins_and_what_is_doubtful(content: dict[str, Any]) -
     assert "- p50 at 20 requests/s: Slow is the best." in text
     assert "- Small: accuracy is -1.00 points from the TA's 96.00%." in text
     assert "- Slow: beyond its knee it was the client that could not send more." in text
-    assert "- Gone: not all could be measured: gone: ended with status 3" in text
+    assert "- Gone: not all could be measured: ended with status 3" in text
     assert "| requests/s, p99 ≤ 100 ms | Fast (fp32) | 6.00× | 4.00 to 7.00 | ≥ 6× | met |" in text
     assert spread(content["servers"]["fast"], "knee_per_second").median == 100
     assert summary(content)["ratios"][1]["met"] is False
@@ -98,8 +101,8 @@ def test_the_table_says_who_wins_and_what_is_doubtful(content: dict[str, Any]) -
 
 
 def test_nothing_measured_is_said_so(content: dict[str, Any]) -> None:
-    nothing = {"servers": {"gone": a_server("Gone", []) | {"error": "gone: no"}}}
-    assert "- Gone: not all could be measured: gone: no" in markdown(nothing)
+    nothing = {"servers": {"gone": a_server("Gone", []) | {"errors": {"preparation": "no"}}}}
+    assert "- Gone: not all could be measured: no" in markdown(nothing)
     assert "- The TA's own accuracy was not measured." in markdown(nothing)
 
 

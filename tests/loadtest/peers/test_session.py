@@ -49,7 +49,7 @@ def test_a_server_that_fails_does_not_stop_the_others(
     assert read(out) == content
     broken, good = content["servers"]["broken"], content["servers"]["good"]
     assert broken["runs"] == []
-    assert "ended with status 4" in broken["error"]
+    assert "ended with status 4" in broken["errors"]["0"]
     assert str(tmp_path) not in out.read_text()
     [run] = good["runs"]
     assert run["accuracy"] == 1.0
@@ -63,7 +63,7 @@ def test_a_server_that_fails_does_not_stop_the_others(
     mended = replace(BROKEN, command=GOOD.command)
     again = a_session([mended, GOOD], checkpoint, data).run(out, "peers run")
     assert len(again["servers"]["broken"]["runs"]) == 1
-    assert again["servers"]["broken"]["error"] is None
+    assert again["servers"]["broken"]["errors"] == {}
     assert again["servers"]["good"]["runs"] == good["runs"]
 
 
