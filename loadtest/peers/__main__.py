@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -81,6 +82,7 @@ def _command(arguments: list[str]) -> str:
 
 def main() -> None:
     """Exit status 2, and one line, for what the user can mend."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server is left behind
     try:
         app()
     except LoadtestError as error:
