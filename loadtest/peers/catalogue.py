@@ -129,8 +129,9 @@ SERVERS = (
         HUGGINGFACE,
         ("{bin}/python", "{apps}/litserve_app.py", "{model}", "{port}"),
         PREDICT,
-        "batches of up to 32 requests, 5 ms; one worker with a thread per core, so that batches "
-        "are large",
+        "batches of up to 32 requests, 5 ms; a worker per core with one thread each, so that no "
+        "operation waits for another core",
+        variables={"THREADS": "1", "WORKERS": "2"},
     ),
     Peer(
         "fastapi-onnx",
@@ -165,8 +166,8 @@ SERVERS = (
         HUGGINGFACE,
         ("{bin}/mlserver", "start", "{model}"),
         MLSERVER,
-        "adaptive batches of up to 32 requests, 5 ms; one worker with a thread per core, so that "
-        "batches are large",
+        "adaptive batches of up to 32 requests, 5 ms; a worker per core with one thread each, so "
+        "that no operation waits for another core",
         asked="ta",
         variables={
             "MLSERVER_HOST": "127.0.0.1",
@@ -174,7 +175,7 @@ SERVERS = (
             "MLSERVER_GRPC_PORT": "0",
             "MLSERVER_METRICS_PORT": "0",
             "MLSERVER_DEBUG": "false",
-            "MLSERVER_PARALLEL_WORKERS": "1",
+            "MLSERVER_PARALLEL_WORKERS": "2",
             "MLSERVER_MODEL_NAME": "ta",
             "MLSERVER_MODEL_IMPLEMENTATION": "mlserver_huggingface.HuggingFaceRuntime",
             "MLSERVER_MODEL_MAX_BATCH_SIZE": "32",
@@ -182,7 +183,7 @@ SERVERS = (
             "MLSERVER_MODEL_HUGGINGFACE_TASK": "text-classification",
             "MLSERVER_MODEL_HUGGINGFACE_PRETRAINED_MODEL": "{model}",
             "MLSERVER_MODEL_HUGGINGFACE_FRAMEWORK": "pt",
-            "MLSERVER_MODEL_HUGGINGFACE_INTRA_OP_THREADS": "2",
+            "MLSERVER_MODEL_HUGGINGFACE_INTRA_OP_THREADS": "1",
         },
     ),
     Peer(
@@ -194,9 +195,11 @@ SERVERS = (
         ONNX,
         ("{bin}/python", "{apps}/ray_app.py", "{model}", "{port}"),
         ROOT,
-        "`@serve.batch` of up to 32 requests, 5 ms; one replica with a thread per core; its "
-        "settings for throughput, through one port",
+        "`@serve.batch` of up to 32 requests, 5 ms; a replica per core with one thread each, so "
+        "that no operation waits for another core; its settings for throughput, on one port",
         variables={
+            "THREADS": "1",
+            "REPLICAS": "2",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",

@@ -28,6 +28,8 @@ from .catalogue import Peer
 
 PATIENCE = 120.0
 """Seconds after which a request is given up, where all are due at once."""
+WARM_LISTS = 8
+"""One after the other, before lists are measured: a server may not have seen one yet."""
 FIRST_LOOK = 64
 """Requests by whose time it is estimated how many a server can take."""
 
@@ -99,9 +101,10 @@ class Measurement:
         """Texts per second and accuracy, all texts in lists, as often as the time asks for."""
         effort, texts = self._effort, self._single.texts
         once = math.ceil(len(texts) / effort.batch)
-        setup = replace(
-            self._at_once(effort.connections), batches={str(effort.batch): 1.0}, processes=1
-        )
+        batches = {str(effort.batch): 1.0}
+        setup = replace(self._at_once(effort.connections), batches=batches, processes=1)
+        with Bench(replace(setup, connections=1)) as bench:
+            self._send_at_once(bench, WARM_LISTS, asked)
         with Bench(setup) as bench:
             records = self._send_at_once(bench, once, asked)
             if records.window < effort.seconds:

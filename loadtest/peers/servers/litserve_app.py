@@ -1,10 +1,11 @@
 """A pipeline of transformers behind LitServe, with batching: https://lightning.ai/docs/litserve.
 
-python litserve_app.py MODEL PORT
+THREADS=1 WORKERS=2 python litserve_app.py MODEL PORT
 
 Annotations are left as they are written: LitServe reads the type of `decode_request` off them.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from transformers import pipeline
 
 MODEL, PORT = sys.argv[1], int(sys.argv[2])
-THREADS = 2
+THREADS, WORKERS = int(os.environ["THREADS"]), int(os.environ["WORKERS"])
 MAX_BATCH = 32
 """Requests, each of one text or of several."""
 TIMEOUT = 0.005
@@ -49,6 +50,6 @@ if __name__ == "__main__":
     server = ls.LitServer(
         Classifier(max_batch_size=MAX_BATCH, batch_timeout=TIMEOUT),
         accelerator="cpu",
-        workers_per_device=1,
+        workers_per_device=WORKERS,
     )
     server.run(host="127.0.0.1", port=PORT, generate_client_file=False, log_level="warning")

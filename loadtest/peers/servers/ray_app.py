@@ -1,11 +1,12 @@
 """A classifier with ONNX Runtime behind Ray Serve, with `@serve.batch`: https://docs.ray.io.
 
-python ray_app.py MODEL PORT
+THREADS=1 REPLICAS=2 python ray_app.py MODEL PORT
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,20 @@ from starlette.requests import Request
 from tokenizers import Tokenizer
 
 MODEL, PORT = Path(sys.argv[1]), int(sys.argv[2])
-THREADS = 2
+THREADS, REPLICAS = int(os.environ["THREADS"]), int(os.environ["REPLICAS"])
 MAX_BATCH = 32
 """Requests, each of one text or of several."""
 TIMEOUT = 0.005
 """Seconds that a batch waits to be full."""
 
 
-@serve.deployment(num_replicas=1, max_ongoing_requests=256)
+@serve.deployment(num_replicas=REPLICAS, max_ongoing_requests=256)
 class Classifier:
     """Lists of texts in, lists of labels and scores out."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = THREADS
+        options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(
             str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )
@@ -65,4 +66,4 @@ class Classifier:
 if __name__ == "__main__":
     ray.init(include_dashboard=False, num_cpus=2, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": PORT})
-    serve.run(Classifier.bind(MODEL), blocking=True)
+    serve.run(Classifier.bind(MODEL, THREADS), blocking=True)
