@@ -28,6 +28,8 @@ from .catalogue import Peer
 
 PATIENCE = 120.0
 """Seconds after which a request is given up, where all are due at once."""
+TRIES, SAMPLES = 2, 500
+"""Of a knee's search: fewer than by default, since five repeats pool what one search would."""
 WARM_LISTS = 8
 """One after the other, before lists are measured: a server may not have seen one yet."""
 FIRST_LOOK = 64
@@ -84,6 +86,7 @@ class Measurement:
             seed=effort.seed,
         )
         self._truth = Truth(np.array(texts.labels, object))
+        self._once = math.ceil(len(texts) / effort.batch)
 
     def all(self, knee: float | None) -> dict[str, Any]:
         """Everything. knee: of the repeats before, None for the first.
@@ -93,24 +96,26 @@ class Measurement:
         effort = self._effort
         with Bench(self._single) as bench:
             at_rest = self._at_rest(bench)  # gently first, since all is cold
-            in_lists = self.lists(self._asked)
+            in_lists = self._lists()
             start, factor = (knee, effort.narrow) if knee else (0.8 * self._estimate(), effort.wide)
             return {**at_rest, **in_lists, **self._knee(bench, start, factor)}
 
-    def lists(self, asked: str) -> dict[str, Any]:
+    def accuracy(self, asked: str) -> float:
+        """Of a model, on all texts; gently, one list after the other."""
+        with Bench(self._in_lists(1)) as bench:
+            records = self._send_at_once(bench, self._once, asked)
+        return float(self._summary(records, records.window)["accuracy"])
+
+    def _lists(self) -> dict[str, Any]:
         """Texts per second and accuracy, all texts in lists, as often as the time asks for."""
-        effort, texts = self._effort, self._single.texts
-        once = math.ceil(len(texts) / effort.batch)
-        batches = {str(effort.batch): 1.0}
-        setup = replace(self._at_once(effort.connections), batches=batches, processes=1)
-        with Bench(replace(setup, connections=1)) as bench:
-            self._send_at_once(bench, WARM_LISTS, asked)
-        with Bench(setup) as bench:
-            records = self._send_at_once(bench, once, asked)
-            if records.window < effort.seconds:
-                times = math.ceil(effort.seconds / records.window)
-                records = self._send_at_once(bench, times * once, asked)
-        summary = summarize(records, records.window, effort.objective_ms, self._truth, 0.0)
+        with Bench(self._in_lists(1)) as bench:
+            self._send_at_once(bench, WARM_LISTS, self._asked)
+        with Bench(self._in_lists(self._effort.connections)) as bench:
+            records = self._send_at_once(bench, self._once, self._asked)
+            if records.window < self._effort.seconds:
+                times = math.ceil(self._effort.seconds / records.window)
+                records = self._send_at_once(bench, times * self._once, self._asked)
+        summary = self._summary(records, records.window)
         rate = summary["texts"] / records.window
         self._tell(f"  {rate:,.0f} texts/s in lists, accuracy {summary['accuracy']:.2%}")
         return {
@@ -136,7 +141,7 @@ class Measurement:
         due = arrivals(steps([effort.low_rate], seconds), Spacing.POISSON, rng)
         records, _ = bench.send(due, rng, self._asked, effort.low_rate, 1.0)
         _all_answered(records)
-        summary = summarize(records, seconds, effort.objective_ms, self._truth, 0.0)
+        summary = self._summary(records, seconds)
         self._tell(f"  p50 {summary['latency_ms']['p50']:.1f} ms at {effort.low_rate:g}/s")
         return {"p50_ms": summary["latency_ms"]["p50"]}
 
@@ -149,9 +154,9 @@ class Measurement:
             rng = np.random.default_rng([*self._seed, number])
             due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
             records, _ = bench.send(due, rng, self._asked, rate, 0.5)
-            return summarize(records, seconds, effort.objective_ms, self._truth, 0.0)
+            return self._summary(records, seconds)
 
-        search = Search(start, effort.seconds, effort.tolerance, tries=2, factor=factor)
+        search = Search(start, effort.seconds, effort.tolerance, TRIES, SAMPLES, factor)
         found = Knee(search, probe, lambda line: self._tell(f"  {line}")).find()
         return {
             "knee_per_second": found["rate_per_second"],
@@ -167,6 +172,13 @@ class Measurement:
                 for each in found["probes"]
             ],
         }
+
+    def _summary(self, records: Records, seconds: float) -> dict[str, Any]:
+        return summarize(records, seconds, self._effort.objective_ms, self._truth, 0.0)
+
+    def _in_lists(self, connections: int) -> Setup:
+        batches = {str(self._effort.batch): 1.0}
+        return replace(self._at_once(connections), batches=batches, processes=1)
 
     def _at_once(self, connections: int) -> Setup:
         # Where everything is due at the same moment, all but the first are late by intention.

@@ -115,7 +115,7 @@ class Session:
                 )
                 found = measurement.all(known[-1] if known else None)
                 if peer.name == REFERENCE and "ta_accuracy" not in record.content:
-                    record.note(ta_accuracy=measurement.lists(TA)["accuracy"])
+                    record.note(ta_accuracy=measurement.accuracy(TA))
                 memory = server.memory()
         except LoadtestError as error:
             self._failed(peer, record, str(repeat), error)
