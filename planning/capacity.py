@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..server.service import WATCH_SECONDS
 from .errors import PlanError
 from .simulation.run import Found, Scene, simulate
 from .traffic import Shape, steady
@@ -15,12 +16,14 @@ SHARE = 0.99
 """Of the requests that must be answered in time, as the load test's knee has it."""
 TOLERANCE = 0.02
 """Relative width of the gap between a rate that holds and one that does not, at the end."""
-LEAST = 1000
-"""Requests of a probe: ten are beyond p99."""
-FULL = 4_000
+LEAST = 3000
+"""Requests of a probe: 30 are beyond p99."""
+FULL = 3000
 """Requests at once, by which a replica shows what it can do at most."""
-IDLE = 0.02
-"""Share of that at which hardly anybody waits."""
+ALONE = 100
+"""Requests that come one after the other, by which it shows how long one takes."""
+IDLE = 0.1
+"""Share of the time in which one is there, of a replica that has hardly anything to do."""
 
 
 @dataclass(frozen=True)
@@ -61,27 +64,23 @@ def capacity(scene: Scene, shape: Shape, objective: float, seed: int = 0) -> Hel
     """
     most = bound(scene, seed)
 
-    def probe(rate: float, shape: Shape) -> Found:
-        due = shape.moments(rate, np.random.default_rng(seed))
-        if len(due) < LEAST:
-            raise PlanError(
-                f"seconds: {shape.seconds:g} of them hold {len(due)} requests at {rate:.3g} per "
-                f"second, and p99 needs {LEAST}: simulate more"
-            )
-        return simulate(scene, due, seed, objective, math.ceil((1 - SHARE) * len(due)) + 1)
+    def probe(rate: float, over: Shape, enough: float) -> Found:
+        due = over.moments(rate, np.random.default_rng(seed), LEAST)
+        return simulate(scene, due, seed, objective, math.ceil(enough * len(due)) + 1)
 
-    slow = IDLE * most.rate
-    idle = simulate(scene, steady(FULL / slow).moments(slow, np.random.default_rng(seed)), seed)
+    alone = simulate(scene, np.arange(0.0, ALONE * WATCH_SECONDS, WATCH_SECONDS), seed)
+    slow = min(IDLE / alone.p50, most.rate / 2)
+    idle = probe(slow, steady(1.0), 1.0)
     if idle.p99 > objective:
         raise PlanError(
             f"objective-ms: {1e3 * objective:g} is below what a request takes that waits for "
             f"nobody: of {scene.model!r} p50 is {1e3 * idle.p50:.3g} ms and p99 "
             f"{1e3 * idle.p99:.3g} ms. No number of replicas changes that"
         )
-    low, best, high = most.rate * IDLE, idle, most.rate * (1 + TOLERANCE)
+    low, best, high = slow, idle, most.rate * (1 + TOLERANCE)
     while high / low > 1 + TOLERANCE:
         middle = math.sqrt(low * high)
-        found = probe(middle, shape)
+        found = probe(middle, shape, 1 - SHARE)
         if found.in_time >= SHARE:
             low, best = middle, found
         else:

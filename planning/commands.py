@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from ..server.settings import RunnerName
     from .plan import Wish
 
 plan = typer.Typer(name="plan", invoke_without_command=True, rich_markup_mode=None)
@@ -53,7 +54,11 @@ def _plan(
         int, typer.Option(help="Replicas more than are needed, for those that fail.", min=0)
     ] = 1,
     per_machine: Annotated[
-        int, typer.Option(help="Replicas that share a machine, and its device equally.", min=1)
+        int,
+        typer.Option(
+            help="Replicas on a machine: they share its GPU equally; cores, each has its own.",
+            min=1,
+        ),
     ] = 1,
     price_per_hour: Annotated[
         float, typer.Option(help="Of a machine, in any currency.", min=0)
@@ -144,7 +149,7 @@ def measure(
     from .measuring.measure import measure as run
 
     found = run(
-        checkpoint, data, name or out.stem, runner, device, rounds, seed,
+        checkpoint, data, name or out.stem, cast("RunnerName", runner), device, rounds, seed,
         lambda line: typer.echo(line, err=True),
     )  # fmt: skip
     found.write(out)

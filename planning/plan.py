@@ -90,11 +90,13 @@ def plan(
 def _costs(
     manifest: Manifest, hardware: Profile | Estimate, host: Profile, sharing: int
 ) -> Iterator[tuple[str, Costs]]:
-    if isinstance(hardware, Profile):
-        yield "", hardware.costs.shared(sharing)
-    else:
+    if isinstance(hardware, Estimate):
         for guess in hardware.guesses:
-            yield guess.name, hardware.costs(guess, manifest, host).shared(sharing)
+            yield guess.name, hardware.costs(guess, manifest, host, sharing)
+    elif hardware.device == "cpu":
+        yield "", hardware.costs  # each replica has as many cores as were measured
+    else:
+        yield "", hardware.costs.shared(sharing)
 
 
 def _fleet(rate: float, held: Held, peak: float, wish: Wish) -> Fleet:

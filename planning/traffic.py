@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,13 +36,20 @@ class Shape:
         """How long it lasts."""
         return self.relative.seconds
 
-    def moments(self, rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    def moments(self, rate: float, rng: np.random.Generator, least: int = 0) -> NDArray[np.float64]:
         """Arrivals at one replica whose mean rate over the stretch is this; seconds, ascending.
+
+        least: the stretch comes as often after itself as it takes to expect so many.
 
         What many independent clients send and a balancer deals out by lot is a Poisson process,
         whatever its rate does (Kingman, Poisson Processes, 1993, ch. 5: colouring).
         """
-        scaled = Rate(self.relative.times, self.relative.expected * rate)
+        times, expected = self.relative.times, self.relative.expected
+        again = np.arange(max(1, math.ceil(least / (rate * self.seconds))))[:, None]
+        moments: NDArray[np.float64] = (again * times[-1] + times[1:]).ravel()
+        totals: NDArray[np.float64] = (again * expected[-1] + expected[1:]).ravel() * rate
+        zero = np.zeros(1)
+        scaled = Rate(np.concatenate((zero, moments)), np.concatenate((zero, totals)))
         return arrivals(scaled, Spacing.POISSON, rng)
 
 
@@ -59,9 +67,9 @@ def busiest(trace: Trace, seconds: float) -> Shape:
     sums = np.convolve(counts, np.ones(length), "valid")
     first = int(sums.argmax())
     stretch = counts[first : first + length]
-    times = np.arange(length + 1) * width
+    times = np.linspace(0.0, length * width, length + 1)
     mean = stretch.mean()
-    expected = np.concatenate(([0.0], np.cumsum(stretch / mean))) * width
+    expected = np.append(np.zeros(1), np.cumsum(stretch / mean) * width)
     return Shape(trace.name, Rate(times, expected), first * width, float(mean / counts.mean()))
 
 

@@ -103,16 +103,17 @@ class _Fit:
     def costs(self) -> Costs:
         """What has been found."""
         *of_students, cold = self.worker.factors
-        parts = np.reshape(of_students, (-1, 3)).tolist()
-        students = {
-            name: StudentCost(*part, self._noise(name))
-            for name, part in zip(self._students, parts, strict=True)
-        }
+        students = {}
+        for name, (fixed, text, token) in zip(
+            self._students, np.reshape(of_students, (-1, 3)).tolist(), strict=True
+        ):
+            students[name] = StudentCost(fixed, text, token, self._noise(name))
         worker = WorkerCosts(cold, students, self._padded)
         request, of_text, client_cold = self.client.factors
         wake, noise = self._wake()
+        loop, loop_text, loop_cold = self.loop.factors
         return Costs(
-            LoopCosts(*self.loop.factors, self._tick),
+            LoopCosts(loop, loop_text, loop_cold, self._tick),
             EngineCosts(*self.engine.factors),
             worker,
             ClientCosts(request + of_text, client_cold),

@@ -79,20 +79,22 @@ class Loads:
         alone += [Load(students[-1], 1, period) for period in PERIODS[2:]]
         crowds = [Load(smallest, 1, 0.0, CROWD), Load(smallest, SIZES[2], 0.0, SIZES[1])]
         for _ in range(rounds):
-            with self._bench(1) as bench:
+            with self.bench(1) as bench:
                 for load in alone:
-                    yield self._observe(bench, load)
+                    yield self.observe(bench, load)
             for load in crowds:
-                with self._bench(load.crowd) as bench:
-                    yield self._observe(bench, load)
+                with self.bench(load.crowd) as bench:
+                    yield self.observe(bench, load)
 
     @contextmanager
-    def _bench(self, connections: int) -> Iterator[Bench]:
+    def bench(self, connections: int) -> Iterator[Bench]:
+        """A client, as long as the context."""
         with Bench(replace(self._setup, connections=connections)) as bench:
             place(bench.pids[0], self._server.worker_cores, client=True)
             yield bench
 
-    def _observe(self, bench: Bench, load: Load) -> Observed:
+    def observe(self, bench: Bench, load: Load) -> Observed:
+        """Send a load. Raises PlanError where something was not answered."""
         bench.setup = replace(bench.setup, batches={str(load.texts): 1.0})
         self._send(bench, load, LEAST * load.crowd)  # warms up
         trial = self._send(bench, load, LEAST * load.crowd)
@@ -118,5 +120,5 @@ class Loads:
         )
 
     def _send(self, bench: Bench, load: Load, count: int) -> Records:
-        due = np.arange(count) * load.period
+        due = np.linspace(0.0, (count - 1) * load.period, count)
         return bench.send(due, self._rng, load.model)[0]

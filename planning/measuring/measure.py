@@ -17,6 +17,7 @@ from ...models.cascade import Student
 from ...models.manifest import Manifest
 from ...server.cli.loading import load_for, read_for
 from ...server.service import WATCH_SECONDS
+from ...server.settings import RunnerName
 from ..profile.profile import SCHEMA, Profile
 from ..profile.workload import Stated, Workload
 from .fit import fit
@@ -34,7 +35,7 @@ def measure(
     checkpoint: Path,
     data: Path,
     name: str,
-    runner: str,
+    runner: RunnerName,
     device: str,
     rounds: int,
     seed: int,

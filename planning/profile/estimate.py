@@ -1,8 +1,9 @@
 """A device that nobody has measured: what its data sheet allows, and a guess at how much of it.
 
-A roofline (Williams, Waterman, Patterson 2009): a batch takes the longer of its arithmetic and of
-reading its weights, and each operation takes a launch. How far real kernels stay below the data
-sheet is a guess, so there are several: the plan is a range.
+A batch takes a launch for each operation, the reading of its weights and its arithmetic, one after
+the other: at most twice a roofline (Williams, Waterman, Patterson 2009), where these two overlap.
+How far real kernels stay below the data sheet is a guess, so there are several, and
+the plan is a range.
 """
 
 from __future__ import annotations
@@ -56,26 +57,26 @@ class Estimate:
     guesses: tuple[Guess, ...]
     host: str
 
-    def costs(self, guess: Guess, manifest: Manifest, host: Profile) -> Costs:
+    def costs(self, guess: Guess, manifest: Manifest, host: Profile, sharing: int = 1) -> Costs:
         """Those of the host, with the students' parts of a batch as this device would have them.
 
-        What a batch costs the worker beside its students is the host's, taken as what its smallest
-        student costs without arithmetic.
+        What a batch costs the worker beside its students' arithmetic is the host's: no more than
+        what its smallest student costs whatever the texts. sharing: replicas that share the device,
+        each of which has that part of its speed.
         """
         beside = host.costs.worker.students[next(iter(manifest.students))].fixed
-        students = {
-            name: self._student(guess, student, beside, host)
-            for name, student in manifest.students.items()
-        }
-        return replace(
-            host.costs, worker=replace(host.costs.worker, students=students, padded=False)
-        )
+        students = {}
+        for name, student in manifest.students.items():
+            fixed, text, token = (sharing * each for each in self._student(guess, student))
+            noise = host.costs.worker.students[name].noise
+            students[name] = StudentCost(beside + fixed, text, token, noise)
+        worker = replace(host.costs.worker, students=students, padded=False)
+        return replace(host.costs, worker=worker)
 
-    def _student(self, guess: Guess, student: Student, beside: float, host: Profile) -> StudentCost:
-        launches = self.operations_per_layer * len(student.spec.layers)
+    def _student(self, guess: Guess, student: Student) -> tuple[float, float, float]:
+        """Seconds of the device for a batch, for each text and for each token."""
+        launches = self.operations_per_layer * len(student.spec.layers) + self.operations_per_batch
         reading = student.parameters * self.number_bytes / (self.bytes * guess.utilisation)
         flops, speed = student.flops, self.flops * guess.utilisation
-        fixed = beside + (launches + self.operations_per_batch) * guess.launch + reading
         token = (flops.token + TYPICAL * flops.pair) / speed
-        noise = host.costs.worker.students[student.name].noise
-        return StudentCost(fixed, flops.sequence / speed, token, noise)
+        return launches * guess.launch + reading, flops.sequence / speed, token

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import orjson
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from ...models.manifest import Manifest
+from ...server.settings import RunnerName
 from ..errors import PlanError
 from .costs import Costs
 from .workload import Workload
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Profile:
     hardware: dict[str, Any]
     versions: dict[str, str]
     device: str
-    runner: str
+    runner: RunnerName
     threads: int
     checkpoint: str
     weights_sha256: str
@@ -63,9 +64,6 @@ class Profile:
         """As indented JSON, lists of numbers in one line each."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_shown(asdict(self)) + "\n", "utf-8")
-
-
-ADAPTER = TypeAdapter(Profile)
 
 
 def _shown(value: Any, indent: str = "") -> str:

@@ -35,9 +35,9 @@ def manifest(calibrated_dir: Path) -> Manifest:
     return read_manifest(calibrated_dir)
 
 
-def costs(seconds: float, noise: tuple[float, ...] = (1.0,)) -> Costs:
-    """Everything takes no time but a batch, which takes `seconds`, whoever is asked."""
-    cost = StudentCost(seconds, 0.0, 0.0, noise)
+def costs(seconds: float, noise: tuple[float, ...] = (1.0,), text: float = 0.0) -> Costs:
+    """Nothing takes time but a batch, which takes `seconds` and `text` for each of its texts."""
+    cost = StudentCost(seconds, text, 0.0, noise)
     return Costs(
         loop=LoopCosts(0.0, 0.0, 0.0, 0.0),
         engine=EngineCosts(0.0, 0.0, 0.0),
@@ -59,8 +59,8 @@ def workload(manifest: Manifest) -> Workload:
 
 @pytest.fixture
 def profile(manifest: Manifest) -> Profile:
-    """Batches of 2 ms, 100 µs of HTTP for a request."""
-    base = costs(0.002)
+    """A millisecond for a batch, one for each text in it, and one of HTTP for each request."""
+    base = costs(0.001, text=0.001)
     return Profile(
         schema=1,
         measured=True,
@@ -74,7 +74,7 @@ def profile(manifest: Manifest) -> Profile:
         threads=1,
         checkpoint=manifest.path.name,
         weights_sha256=manifest.weights_sha256,
-        costs=replace(base, loop=LoopCosts(1e-4, 0.0, 0.0, 1e-5)),
+        costs=replace(base, loop=LoopCosts(1e-3, 0.0, 0.0, 1e-5)),
         fit=[],
         workload=workload(manifest),
     )
