@@ -56,7 +56,7 @@ def measure(
         lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
         observed = list(Loads(server, texts, seed).all(list(manifest.students), rounds))
         threads = max(1, len(server.worker_cores))
-    costs, table = fit(observed, lengths, runner != "torch", tick, WATCH_SECONDS)
+    costs, table = fit(observed, lengths, tick, WATCH_SECONDS)
     where = environment()
     return Profile(
         schema=SCHEMA,

@@ -63,7 +63,8 @@ def test_costs_are_found_again_in_what_they_cause() -> None:
     rng = np.random.default_rng(0)
     loads = [Load(student, size) for student in FIXED for size in SIZES]
     loads += [Load(student, 1, period) for student in FIXED for period in PERIODS]
-    costs, table = fit([observe(load, rng) for load in loads], LENGTHS, True, TICK, 0.05)
+    costs, table = fit([observe(load, rng) for load in loads], LENGTHS, TICK, 0.05)
+    assert costs.worker.padded
     assert costs.cooling == pytest.approx(COOLING, rel=0.35)
     assert costs.loop.request + costs.loop.text == pytest.approx(REQUEST + TEXT, rel=0.1)
     assert costs.engine.half(64) == pytest.approx((BATCH + 64 * STEP) / 2, rel=0.1)
