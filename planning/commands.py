@@ -72,7 +72,7 @@ def _plan(
     """
     if context.invoked_subcommand is None:
         from ..models.errors import NestlingError
-        from .plan import Wish, check
+        from .plan import Wish
 
         try:
             rates = tuple(float(part) for part in rate.split(","))

@@ -36,6 +36,13 @@ class Wish:
     price_per_hour: float = 0.0
     per_machine: int = 1
 
+    def __post_init__(self) -> None:
+        for rate in self.rates:
+            _above("rate", rate)
+        _above("objective-ms", 1e3 * self.objective)
+        if not 0 <= self.headroom < 1:
+            raise PlanError(f"headroom: {self.headroom:g} is not from 0 to below 1")
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -113,16 +120,6 @@ def _fleet(rate: float, held: Held, peak: float, wish: Wish) -> Fleet:
         share * held.found.worker,
         machines * wish.price_per_hour * MILLION / requests,
     )
-
-
-def check(wish: Wish) -> Wish:
-    """Raises PlanError that names field and limit."""
-    for rate in wish.rates:
-        _above("rate", rate)
-    _above("objective-ms", 1e3 * wish.objective)
-    if not 0 <= wish.headroom < 1:
-        raise PlanError(f"headroom: {wish.headroom:g} is not from 0 to below 1")
-    return wish
 
 
 def _above(field: str, value: float) -> None:

@@ -57,14 +57,16 @@ def measure(
         observed = list(Loads(server, texts, seed).all(list(manifest.students), rounds))
         threads = max(1, len(server.worker_cores))
     costs, table = fit(observed, lengths, tick, WATCH_SECONDS)
-    where = environment()
     return Profile(
         schema=SCHEMA,
         measured=True,
         name=name,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=where["command"],
-        hardware=where["hardware"],
+        command=(
+            f"nestling plan measure {manifest.path.name} --data {data.name} --runner {runner} "
+            f"--device {device} --rounds {rounds}"
+        ),
+        hardware=environment()["hardware"],
         versions=_versions(),
         device=device,
         runner=runner,

@@ -9,7 +9,7 @@ import pytest
 from nestling.models.manifest import Manifest
 from nestling.planning.capacity import bound, capacity
 from nestling.planning.errors import PlanError
-from nestling.planning.plan import Planned, Wish, check, plan
+from nestling.planning.plan import Planned, Wish, plan
 from nestling.planning.profile.costs import LoopCosts
 from nestling.planning.profile.estimate import Estimate
 from nestling.planning.profile.library import find
@@ -99,14 +99,16 @@ def test_an_estimate_is_a_range_and_a_shared_device_is_slower(
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"),
+    ("rates", "objective", "headroom", "said"),
     [
-        (Wish((0.0,), 0.05), "rate: 0"),
-        (Wish((float("inf"),), 0.05), "rate: inf"),
-        (Wish((1.0,), -0.05), "objective-ms: -50"),
-        (Wish((1.0,), 0.05, headroom=1.0), "headroom: 1 is not"),
+        ((0.0,), 0.05, 0.2, "rate: 0"),
+        ((float("inf"),), 0.05, 0.2, "rate: inf"),
+        ((1.0,), -0.05, 0.2, "objective-ms: -50"),
+        ((1.0,), 0.05, 1.0, "headroom: 1 is not"),
     ],
 )
-def test_wrong_wishes(wish: Wish, said: str) -> None:
+def test_wrong_wishes(
+    rates: tuple[float, ...], objective: float, headroom: float, said: str
+) -> None:
     with pytest.raises(PlanError, match=said):
-        check(wish)
+        Wish(rates, objective, headroom)
