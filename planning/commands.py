@@ -78,7 +78,7 @@ def _plan(
             rates = tuple(float(part) for part in rate.split(","))
         except ValueError:
             raise NestlingError(f"rate: {rate!r} is no number, nor several with commas") from None
-        wish = check(Wish(rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine))
+        wish = Wish(rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine)
         _run(wish, trace, seconds, hardware, host, checkpoint, model or ["ta", "auto"], seed)
 
 
