@@ -16,6 +16,10 @@ from .loads import Observed
 COOLINGS: tuple[float, ...] = tuple(np.geomspace(3e-4, 3e-2, 21).tolist())
 """Seconds that are tried."""
 QUANTILES = 100
+INLINE = 8
+"""Texts of a request up to which the event loop surely tokenises them itself; beyond, threads do,
+whose time is not the engine's.
+"""
 WAKES = 5
 """Of a request that comes alone: loop, engine, worker, engine again, client."""
 ROUNDS = 10
@@ -76,6 +80,7 @@ class _Fit:
         self.engine = _solve(
             [[1, o.counts.texts / o.counts.batches, cold(p.engine)] for o, p in self._each()],
             [o.cpu.engine / o.counts.batches for o, _ in self._each()],
+            [o.load.texts <= INLINE for o, _ in self._each()],
         )
         self.client = _solve(
             [[1, o.load.texts, cold(p.client)] for o, p in self._each()],
@@ -205,18 +210,27 @@ class _Pauses:
         )
 
 
-def _solve(rows: Sequence[Sequence[float]], values: Sequence[float]) -> _Solved:
-    """Factors, none below 0, by which the regressors explain the values: relative errors count."""
+def _solve(
+    rows: Sequence[Sequence[float]],
+    values: Sequence[float],
+    counts: Sequence[bool] | None = None,
+) -> _Solved:
+    """Factors, none below 0, by which the regressors explain the values: relative errors count.
+
+    counts: which of them to explain; None for all.
+    """
     from scipy.optimize import nnls  # heavy: only what calibrates or measures pays for it
 
     target = np.array(values)
     matrix = np.array(rows, np.float64) / target[:, None]
-    scale = np.ones(len(values))
+    chosen = np.ones(len(values)) if counts is None else np.array(counts, np.float64)
+    scale = chosen
     for _ in range(ROUNDS):
         factors, _ = nnls(matrix * scale[:, None], scale)
         errors = np.abs(matrix @ factors - 1)
-        scale = 1 / np.sqrt(np.maximum(errors, 1e-2))
-    return _Solved(factors.tolist(), matrix @ factors * target, float(errors.mean()))
+        scale = chosen / np.sqrt(np.maximum(errors, 1e-2))
+    error = float(np.average(errors, weights=chosen))
+    return _Solved(factors.tolist(), matrix @ factors * target, error)
 
 
 def _quantiles(ratios: NDArray[np.float64]) -> tuple[float, ...]:

@@ -26,7 +26,7 @@ SECONDS = 0.6
 """That a load lasts, about."""
 LEAST, MOST = 6, 400
 """Requests of a load."""
-CROWD = 64
+CROWDS = (16, 64)
 """Connections that keep the event loop busy without a pause."""
 
 
@@ -77,7 +77,7 @@ class Loads:
         alone = [Load(student, size) for student in students for size in SIZES]
         alone += [Load(smallest, 1, period) for period in PERIODS]
         alone += [Load(students[-1], 1, period) for period in PERIODS[2:]]
-        crowds = [Load(smallest, 1, 0.0, CROWD), Load(smallest, SIZES[2], 0.0, SIZES[1])]
+        crowds = [Load(smallest, 1, 0.0, crowd) for crowd in CROWDS]
         for _ in range(rounds):
             with self.bench(1) as bench:
                 for load in alone:
