@@ -16,6 +16,8 @@ from .loads import Observed
 COOLINGS: tuple[float, ...] = tuple(np.geomspace(3e-4, 3e-2, 21).tolist())
 """Seconds that are tried."""
 QUANTILES = 100
+CROWD = 8.0
+"""Weight of a load that lets nobody rest: few of them show what a replica can do at most."""
 INLINE = 8
 """Texts of a request up to which the event loop surely tokenises them itself; beyond, threads do,
 whose time is not the engine's.
@@ -72,19 +74,23 @@ class _Fit:
         self._lengths, self._cooling = lengths, cooling
         self._pauses = [_Pauses.of(o) for o in observed]
         cold = self._cold
+        weights = [CROWD if o.load.crowd > 1 else 1.0 for o in observed]
+        weighed = list(zip(weights, self._each(), strict=True))
         self._students = list(dict.fromkeys(o.load.model for o in observed))
         self.loop = _solve(
             [[1, o.load.texts, cold(p.loop)] for o, p in self._each()],
             [o.cpu.loop / o.requests - tick * p.cycle / watch for o, p in self._each()],
+            weights,
         )
         self.engine = _solve(
             [[1, o.counts.texts / o.counts.batches, cold(p.engine)] for o, p in self._each()],
             [o.cpu.engine / o.counts.batches for o, _ in self._each()],
-            [o.load.texts <= INLINE for o, _ in self._each()],
+            [weight if o.load.texts <= INLINE else 0.0 for weight, (o, _) in weighed],
         )
         self.client = _solve(
             [[1, o.load.texts, cold(p.client)] for o, p in self._each()],
             [o.client / o.requests for o, _ in self._each()],
+            weights,
         )
         alone = [(o, p) for o, p in self._each() if o.load.crowd == 1]
         self.worker = _solve(
@@ -213,23 +219,23 @@ class _Pauses:
 def _solve(
     rows: Sequence[Sequence[float]],
     values: Sequence[float],
-    counts: Sequence[bool] | None = None,
+    weights: Sequence[float] | None = None,
 ) -> _Solved:
     """Factors, none below 0, by which the regressors explain the values: relative errors count.
 
-    counts: which of them to explain; None for all.
+    weights: of each; None for all the same.
     """
     from scipy.optimize import nnls  # heavy: only what calibrates or measures pays for it
 
     target = np.array(values)
     matrix = np.array(rows, np.float64) / target[:, None]
-    chosen = np.ones(len(values)) if counts is None else np.array(counts, np.float64)
-    scale = chosen
+    given = np.ones(len(values)) if weights is None else np.array(weights, np.float64)
+    scale = given
     for _ in range(ROUNDS):
         factors, _ = nnls(matrix * scale[:, None], scale)
         errors = np.abs(matrix @ factors - 1)
-        scale = chosen / np.sqrt(np.maximum(errors, 1e-2))
-    error = float(np.average(errors, weights=chosen))
+        scale = given / np.sqrt(np.maximum(errors, 1e-2))
+    error = float(np.average(errors, weights=given))
     return _Solved(factors.tolist(), matrix @ factors * target, error)
 
 
