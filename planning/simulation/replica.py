@@ -138,16 +138,15 @@ class Replica:
         if escalated:
             self._queue.put_back(escalated)
         engine.batch, wait = self._queue.poll()
+        engine.again = self._clock.now + max(wait, RESOLUTION)
         if engine.alarm is not None:
             self._clock.call_off(engine.alarm)
-        engine.alarm = (
-            None if wait == inf else self._clock.after(max(wait, RESOLUTION), self._alarm)
-        )
+            engine.alarm = None
         if engine.batch:
             seconds += costs.half(len(engine.batch))
-        return (
-            seconds * self._noise.draw(self._costs.noise) + engine.idler.wake() if seconds else 0.0
-        )
+        if not seconds:
+            return 0.0  # it has looked, and sleeps on
+        return seconds * self._noise.draw(self._costs.noise) + engine.idler.wake()
 
     def _alarm(self) -> None:
         self._engine.alarm = None
@@ -162,8 +161,10 @@ class Replica:
         if engine.batch:
             seconds = self._ask(engine.batch)
             self.worker.submit(lambda: self._compute(seconds), self._ran)
-        else:
-            engine.occupied = False
+            return
+        engine.occupied = False
+        if engine.again < inf:
+            engine.alarm = self._clock.at(engine.again, self._alarm)
 
     def _compute(self, seconds: float) -> float:
         seconds += self._worker.wake()
@@ -230,13 +231,18 @@ class Replica:
 
 
 class _Engine:
-    """What the engine's thread is about. occupied: it has a batch, or will look for one."""
+    """What the engine's thread is about.
+
+    occupied: it has a batch, or will look for one. again: when it is to look again at the latest,
+    and alarm what the clock knows of that.
+    """
 
     def __init__(self, idler: Idler) -> None:
         self.idler = idler
         self.occupied = False
         self.batch: list[Ticket] = []
         self.done: list[Job] = []
+        self.again = inf
         self.alarm: int | None = None
 
 

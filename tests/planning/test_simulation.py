@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nestling.models.manifest import Manifest
-from nestling.planning.profile.costs import ClientCosts, LoopCosts
+from nestling.planning.profile.costs import ClientCosts, EngineCosts, LoopCosts
 from nestling.planning.profile.profile import Profile
 from nestling.planning.simulation.run import simulate
 from nestling.planning.traffic import steady
@@ -82,6 +82,15 @@ def test_a_client_beside_takes_time_from_the_worker(manifest: Manifest) -> None:
     beside = simulate(replace(scene(manifest, busy), beside=True), due)
     assert beside.p99 > 1.3 * apart.p99
     assert beside.worker == pytest.approx(apart.worker, rel=0.2)
+
+
+def test_a_text_that_is_not_old_enough_while_the_engine_settles_is_not_forgotten(
+    manifest: Manifest,
+) -> None:
+    slow = replace(costs(0.0015), engine=EngineCosts(0.002, 0.0, 0.0))
+    found = simulate(scene(manifest, slow, "all"), np.array([0.0, 0.0, 0.0012, 0.004]))
+    assert found.requests == 4
+    assert found.p99 < 0.05
 
 
 def test_without_requests_there_is_nothing_to_simulate(manifest: Manifest) -> None:
