@@ -29,17 +29,20 @@ class StudentCost:
 class WorkerCosts:
     """Seconds of a batch in the worker, from the message to its answer.
 
-    padded: whether the runner pads a student's part to its longest text.
+    padded: whether the runner pads a student's part to its longest text. grouped: whether one
+    launch serves all students of a batch, so that of their fixed seconds the longest count, not the
+    sum.
     """
 
     cold: float
     students: Mapping[str, StudentCost]
     padded: bool
+    grouped: bool = False
 
-    def seconds(self, name: str, lengths: Sequence[int]) -> float:
-        """Of one student's part, with texts of these lengths."""
+    def seconds(self, name: str, lengths: Sequence[int]) -> tuple[float, float]:
+        """Of one student's part, with texts of these lengths: the fixed ones, and the others."""
         cost = self.students[name]
-        return cost.fixed + cost.text * len(lengths) + cost.token * self.tokens(lengths)
+        return cost.fixed, cost.text * len(lengths) + cost.token * self.tokens(lengths)
 
     def tokens(self, lengths: Sequence[int]) -> int:
         """That the runner computes."""

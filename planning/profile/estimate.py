@@ -1,9 +1,9 @@
 """A device that nobody has measured: what its data sheet allows, and a guess at how much of it.
 
-A batch takes a launch for each operation, the reading of its weights and its arithmetic, one after
-the other: at most twice a roofline (Williams, Waterman, Patterson 2009), where these two overlap.
-How far real kernels stay below the data sheet is a guess, so there are several, and
-the plan is a range.
+A batch takes a launch for each operation, which serves all its students, the reading of its weights
+and its arithmetic, one after the other: at most twice a roofline (Williams, Waterman, Patterson
+2009), where these two overlap. How far real kernels stay below the data sheet is a guess, so there
+are several, and the plan is a range.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Estimate:
             fixed, text, token = (sharing * each for each in self._student(guess, student))
             noise = host.costs.worker.students[name].noise
             students[name] = StudentCost(beside + fixed, text, token, noise)
-        worker = replace(host.costs.worker, students=students, padded=False)
+        worker = replace(host.costs.worker, students=students, padded=False, grouped=True)
         return replace(host.costs, worker=worker)
 
     def _student(self, guess: Guess, student: Student) -> tuple[float, float, float]:

@@ -183,10 +183,14 @@ class Replica:
 
         def answer(questions: Questions) -> Verdicts:
             nonlocal seconds
+            fixed = 0.0
             lengths = iter([len(sequence) for sequence in questions.sequences])
             for name, count in questions.runs:
-                part = costs.seconds(name, [next(lengths) for _ in range(count)])
-                seconds += part * self._noise.draw(costs.students[name].noise)
+                noise = self._noise.draw(costs.students[name].noise)
+                part, rest = costs.seconds(name, [next(lengths) for _ in range(count)])
+                fixed = max(fixed, noise * part) if costs.grouped else fixed + noise * part
+                seconds += noise * rest
+            seconds += fixed
             return self._workload.verdicts(questions, seconds)
 
         step(answer, [ticket.decision for ticket in batch])

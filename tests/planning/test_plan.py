@@ -94,6 +94,7 @@ def test_an_estimate_is_a_range_and_a_shared_device_is_slower(
     grown = shared.worker.students["ta"].fixed - alone.worker.students["ta"].fixed
     assert grown == pytest.approx(3 * part)
     assert alone.loop == profile.costs.loop
+    assert alone.worker.grouped
     best = h200.costs(h200.guesses[-1], manifest, profile)
     assert best.worker.students["ta"].fixed < alone.worker.students["ta"].fixed
 
