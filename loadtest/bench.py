@@ -46,6 +46,11 @@ class Bench:
     ) -> None:
         self._fleet.__exit__(kind, error, tb)
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the client's processes."""
+        return self._fleet.pids
+
     def send(
         self,
         due: NDArray[np.float64],

@@ -63,6 +63,11 @@ class Fleet:
             worker.join()
             pipe.close()
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
     def run(self, plan: Plan, protocols: Sequence[Protocol], model: str) -> Records:
         """Send a plan, and return what came of it.
 

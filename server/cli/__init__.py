@@ -9,6 +9,7 @@ import typer
 from ...loadtest.commands import loadtest
 from ...loadtest.errors import LoadtestError
 from ...models.errors import NestlingError
+from ...planning.commands import plan
 from .calibrate import calibrate
 from .evaluate import evaluate
 from .experiment import experiment
@@ -30,6 +31,7 @@ for command in (serve, train, calibrate, evaluate, replay, export, info, key):
     app.command()(command)
 app.add_typer(experiment, name="experiment")
 app.add_typer(loadtest, name="loadtest")
+app.add_typer(plan, name="plan")
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def start(name: str | None, settings: Settings) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     title = Path(name or SHIPPED).resolve().name
     with bind(settings) as listeners:
-        path = _locate(name)
+        path = locate(name)
         launched = Launched.now()
         from ..app import create_app  # which takes as long as the worker's own imports
         from ..engine.worker.process import Worker
@@ -98,7 +98,8 @@ def _record(settings: Settings, manifest: Manifest) -> Engine | None:
     return engine
 
 
-def _locate(name: str | None) -> Path:
+def locate(name: str | None) -> Path:
+    """A checkpoint's directory; None is the one that ships. Raises NestlingError for none."""
     if name is None:
         return Path(str(files("nestling.models") / "zoo" / SHIPPED))
     if Path(name).is_dir():

@@ -162,21 +162,30 @@ class Engine:
             decision.limited_by = limit(decision, self._durations, now)
 
     def _finish(self, batch: Sequence[Ticket], error: Exception | None) -> None:
-        done: dict[Job, None] = {}  # an ordered set
-        escalated = []
-        for ticket in batch:
-            job = ticket.job
-            if error:
+        if error:
+            done = list(dict.fromkeys(ticket.job for ticket in batch))
+            for job in done:
                 job.error, job.closed = error, True
-                done[job] = None
-            elif ticket.decision.answered:
-                job.open -= 1
-                if not job.open:
-                    done[job] = None
-            else:
-                ticket.since = perf_counter()
-                escalated.append(ticket)
-        if escalated:
-            self._queue.put_back(escalated)
+        else:
+            done, escalated = settle(batch, perf_counter())
+            if escalated:
+                self._queue.put_back(escalated)
         if done:
-            self._deliver(list(done))
+            self._deliver(done)
+
+
+def settle(batch: Sequence[Ticket], now: float) -> tuple[list[Job], list[Ticket]]:
+    """After a step: the jobs that are answered now, and the texts to be put back.
+
+    now: from when those wait for their next stage.
+    """
+    done, escalated = [], []
+    for ticket in batch:
+        if ticket.decision.answered:
+            ticket.job.open -= 1
+            if not ticket.job.open:
+                done.append(ticket.job)
+        else:
+            ticket.since = now
+            escalated.append(ticket)
+    return done, escalated

@@ -12,6 +12,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import takewhile
+from math import inf
 from threading import Condition
 from time import perf_counter
 
@@ -47,6 +48,8 @@ class WorkQueue:
         self._shadow: deque[Ticket] = deque()
         self._arrivals = 0
         self._closed = False
+        self._hungry = False
+        """Whether the engine has asked and found nothing: it takes at once what comes."""
         self._changed = Condition()
 
     def __len__(self) -> int:
@@ -87,11 +90,19 @@ class WorkQueue:
     def take(self) -> list[Ticket]:
         """The next batch; waits while there is none. Empty once the queue is closed and empty."""
         with self._changed:
-            if len(self):
-                self._fill()
-            while not (batch := self._pack()) and not self._closed:
-                self._changed.wait()
-            return batch
+            while True:
+                batch, seconds = self._offer()
+                if batch or self._closed:
+                    return batch
+                self._changed.wait(None if seconds == inf else seconds)
+
+    def poll(self) -> tuple[list[Ticket], float]:
+        """The next batch, without waiting; or none, and the seconds after which to ask again.
+
+        Infinite where nothing waits. Something new is a reason to ask again in any case.
+        """
+        with self._changed:
+            return self._offer()
 
     def close(self) -> None:
         """Accept nothing more; what has been accepted can still be taken."""
@@ -99,14 +110,23 @@ class WorkQueue:
             self._closed = True
             self._changed.notify_all()
 
-    def _fill(self) -> None:
-        """Wait until a batch is full or its oldest text old enough."""
+    def _offer(self) -> tuple[list[Ticket], float]:
+        """A batch leaves when it is full, its oldest text is old enough, or the engine is idle."""
+        if not len(self):
+            self._hungry = True
+            return [], inf
+        if not (self._hungry or self._closed or self._full()) and (left := self._left()) > 0:
+            return [], left
+        batch = self._pack()
+        self._hungry = not batch
+        return batch, inf
+
+    def _left(self) -> float:
+        """Seconds until the oldest text is old enough."""
         heads = [lane[0].arrived for lane in (self._fresh, self._bulk, self._shadow) if lane]
         if self._escalated:
             heads.append(self._escalated[0][1].arrived)
-        leaves = min(heads) + self._fill_seconds
-        while not self._closed and not self._full() and (left := leaves - self._clock()) > 0:
-            self._changed.wait(left)
+        return min(heads) + self._fill_seconds - self._clock()
 
     def _full(self) -> bool:
         if len(self) >= self.max_texts:

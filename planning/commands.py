@@ -1,0 +1,156 @@
+"""`nestling plan`: how many replicas a rate needs; `nestling plan measure`: what that rests on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from ..server.settings import RunnerName
+    from .plan import Wish
+
+plan = typer.Typer(name="plan", invoke_without_command=True, rich_markup_mode=None)
+
+
+@plan.callback()
+def _plan(
+    context: typer.Context,
+    rate: Annotated[
+        str, typer.Option(help="Requests per second, the mean over the trace; several with commas.")
+    ] = "1000",
+    objective_ms: Annotated[
+        float, typer.Option(help="Milliseconds in which 99 % of the requests are answered.")
+    ] = 50.0,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="How the rate changes, as for nestling loadtest; without it, it does not."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="That are simulated: of a trace, the busiest.")
+    ] = 20.0,
+    hardware: Annotated[
+        str, typer.Option(help="A profile that ships, or the file of one.")
+    ] = "cpu-2-cores",
+    host: Annotated[
+        str | None,
+        typer.Option(help="Of an estimate: the measured profile that it takes the rest from."),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Directory or Hub id; by default the one that ships.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A policy; may be given several times. By default ta and auto."),
+    ] = None,
+    headroom: Annotated[
+        float, typer.Option(help="Share of what a replica holds that is left free.")
+    ] = 0.2,
+    spare: Annotated[
+        int, typer.Option(help="Replicas more than are needed, for those that fail.", min=0)
+    ] = 1,
+    per_machine: Annotated[
+        int,
+        typer.Option(
+            help="Replicas on a machine: they share its GPU equally; cores, each has its own.",
+            min=1,
+        ),
+    ] = 1,
+    price_per_hour: Annotated[
+        float, typer.Option(help="Of a machine, in any currency.", min=0)
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0)] = 0,
+) -> None:
+    """How many replicas a rate needs, and what a million requests cost: TA alone and cascade.
+
+    Simulates one replica, its queue and its policies being the server's own code, with times that
+    were measured. The highest rate that it holds is searched for.
+    """
+    if context.invoked_subcommand is None:
+        from ..models.errors import NestlingError
+        from .plan import Wish
+
+        try:
+            rates = tuple(float(part) for part in rate.split(","))
+        except ValueError:
+            raise NestlingError(f"rate: {rate!r} is no number, nor several with commas") from None
+        wish = Wish(rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine)
+        _run(wish, trace, seconds, hardware, host, checkpoint, model or ["ta", "auto"], seed)
+
+
+def _run(
+    wish: Wish,
+    trace: Path | None,
+    seconds: float,
+    hardware: str,
+    host: str | None,
+    checkpoint: str | None,
+    models: list[str],
+    seed: int,
+) -> None:
+    from ..loadtest.traffic.traces import read_trace
+    from ..server.cli.console import wide_console
+    from ..server.cli.loading import read_for
+    from ..server.cli.serve import locate
+    from ..server.settings import Settings
+    from . import report
+    from .plan import plan as find_plan
+    from .profile.estimate import Estimate
+    from .profile.library import find, find_measured
+    from .traffic import busiest, steady
+
+    chosen = find(hardware)
+    rest = find_measured(host or chosen.host) if isinstance(chosen, Estimate) else chosen
+    manifest = read_for(locate(checkpoint), rest.runner)
+    rest.check(manifest)
+    for name in models:
+        manifest.policy(name)  # which says what there is
+    shape = busiest(read_trace(trace), seconds) if trace else steady(seconds)
+    settings = Settings(runner=rest.runner)
+    found = find_plan(
+        manifest, settings, chosen, rest, shape, models, wish, seed,
+        lambda line: typer.echo(line, err=True),
+    )  # fmt: skip
+    console = wide_console()
+    for line in report.heading(chosen, rest, shape, wish):
+        console.print(line, highlight=False, markup=False)
+    console.print(report.capacities(found))
+    console.print(report.fleets(found, wish))
+    for line in report.comparison(found):
+        console.print(line, highlight=False, markup=False)
+    typer.echo(json.dumps(report.summary(chosen, shape, wish, found)))
+
+
+@plan.command()
+def measure(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint directory.")],
+    data: Annotated[Path, typer.Option(help="JSON Lines of `text` and `label`, like the traffic.")],
+    out: Annotated[Path, typer.Option(help="File of the profile.", dir_okay=False)],
+    name: Annotated[
+        str | None, typer.Option(help="Of the hardware; by default the file's.")
+    ] = None,
+    runner: Annotated[
+        str, typer.Option(help="Who computes: torch, or onnx-int8 with its own calibration.")
+    ] = "torch",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
+    rounds: Annotated[int, typer.Option(help="Of all loads; more are steadier.", min=1)] = 2,
+    seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0)] = 0,
+) -> None:
+    """Measure this machine: a real server under loads of many kinds, about a minute per round.
+
+    Needs Linux and two cores; a machine that does nothing else; and, for a client that is never
+    late, the right to schedule it in real time (root). Nothing that is measured is of the texts but
+    their lengths and how sure each student is of them.
+    """
+    from .measuring.measure import measure as run
+
+    found = run(
+        checkpoint, data, name or out.stem, cast("RunnerName", runner), device, rounds, seed,
+        lambda line: typer.echo(line, err=True),
+    )  # fmt: skip
+    found.write(out)
+    typer.echo(f"{out}: written")

@@ -1,0 +1,113 @@
+"""How long things take, as a profile says.
+
+Whoever has just worked is faster than who has slept: caches hold something else by then, and the
+processor sleeps too. So each has a price of having been idle, `cold`, which grows with the pause:
+cold · (1 − exp(−pause / cooling)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class StudentCost:
+    """Seconds of one student's part of a batch: fixed + text · texts + token · tokens.
+
+    tokens: with the padding to the longest where the runner pads. noise: quantiles, evenly spaced,
+    of single batches over the middle one of their kind.
+    """
+
+    fixed: float
+    text: float
+    token: float
+    noise: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class WorkerCosts:
+    """Seconds of a batch in the worker, from the message to its answer.
+
+    padded: whether the runner pads a student's part to its longest text. grouped: whether one
+    launch serves all students of a batch, so that of their fixed seconds the longest count, not the
+    sum.
+    """
+
+    cold: float
+    students: Mapping[str, StudentCost]
+    padded: bool
+    grouped: bool = False
+
+    def seconds(self, name: str, lengths: Sequence[int]) -> tuple[float, float]:
+        """Of one student's part, with texts of these lengths: the fixed ones, and the others."""
+        cost = self.students[name]
+        return cost.fixed, cost.text * len(lengths) + cost.token * self.tokens(lengths)
+
+    def tokens(self, lengths: Sequence[int]) -> int:
+        """That the runner computes."""
+        return max(lengths) * len(lengths) if self.padded else sum(lengths)
+
+
+@dataclass(frozen=True)
+class LoopCosts:
+    """CPU seconds of the event loop: for a request and each of its texts, from the first byte to
+    the last; and now and then, `tick`, for what `Service` watches.
+    """
+
+    request: float
+    text: float
+    cold: float
+    tick: float
+
+    def half(self, texts: int) -> float:
+        """Until a request's texts are queued, and again from their answers on: only the sum of the
+        two is measured.
+        """
+        return (self.request + self.text * texts) / 2
+
+
+@dataclass(frozen=True)
+class EngineCosts:
+    """CPU seconds of the engine's thread: for a batch and each of its texts."""
+
+    batch: float
+    text: float
+    cold: float
+
+    def half(self, texts: int) -> float:
+        """Before a batch goes to the worker, and again after it."""
+        return (self.batch + self.text * texts) / 2
+
+
+@dataclass(frozen=True)
+class ClientCosts:
+    """CPU seconds of a load test's client, for a request and its answer."""
+
+    request: float
+    cold: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """cooling: seconds. wake: until a process that slept runs. noise: quantiles, evenly spaced, of
+    what a request takes outside of the worker over its median.
+    """
+
+    loop: LoopCosts
+    engine: EngineCosts
+    worker: WorkerCosts
+    client: ClientCosts
+    cooling: float
+    wake: float
+    noise: tuple[float, ...]
+
+    def shared(self, replicas: int) -> Costs:
+        """The same where so many replicas share the device: each has that part of its speed."""
+        students = {
+            name: StudentCost(
+                replicas * cost.fixed, replicas * cost.text, replicas * cost.token, cost.noise
+            )
+            for name, cost in self.worker.students.items()
+        }
+        return replace(self, worker=replace(self.worker, students=students))

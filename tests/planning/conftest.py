@@ -1,0 +1,91 @@
+"""A profile that nobody measured, whose numbers are easy to reckon with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nestling.models.manifest import Manifest, read_manifest
+from nestling.planning.profile.costs import (
+    ClientCosts,
+    Costs,
+    EngineCosts,
+    LoopCosts,
+    StudentCost,
+    WorkerCosts,
+)
+from nestling.planning.profile.profile import Profile
+from nestling.planning.profile.workload import Stated, Workload
+from nestling.planning.simulation.run import Scene
+from nestling.server.settings import Settings
+
+from ..server.conftest import calibrated_dir, texts
+
+__all__ = ["calibrated_dir", "texts"]
+
+SURE = (0.999, 0.001)
+"""Of every student: of the first text, and of the second."""
+
+
+@pytest.fixture
+def manifest(calibrated_dir: Path) -> Manifest:
+    """Students tiny, small and ta; cascades all and short."""
+    return read_manifest(calibrated_dir)
+
+
+def costs(seconds: float, noise: tuple[float, ...] = (1.0,), text: float = 0.0) -> Costs:
+    """Nothing takes time but a batch, which takes `seconds` and `text` for each of its texts."""
+    cost = StudentCost(seconds, text, 0.0, noise)
+    return Costs(
+        loop=LoopCosts(0.0, 0.0, 0.0, 0.0),
+        engine=EngineCosts(0.0, 0.0, 0.0),
+        worker=WorkerCosts(0.0, dict.fromkeys(("tiny", "small", "ta"), cost), False),
+        client=ClientCosts(0.0, 0.0),
+        cooling=0.001,
+        wake=0.0,
+        noise=(1.0,),
+    )
+
+
+def workload(manifest: Manifest) -> Workload:
+    """Two texts of five and nine tokens, of which one is easy."""
+    stages = [stage.student for c in manifest.cascades.values() for stage in c.stages]
+    asked = {(s.name, s.temperature) for s in (*stages, *manifest.students.values())}
+    stated = tuple(Stated(name, temperature, SURE) for name, temperature in sorted(asked))
+    return Workload("texts.jsonl", "0" * 64, 1e-5, (5, 9), stated)
+
+
+@pytest.fixture
+def profile(manifest: Manifest) -> Profile:
+    """A millisecond for a batch, one for each text in it, and one of HTTP for each request."""
+    base = costs(0.001, text=0.001)
+    return Profile(
+        schema=1,
+        measured=True,
+        name="made-up",
+        date="2026-01-01T00:00:00+00:00",
+        command="none",
+        hardware={"cpu": "none", "cores": 2},
+        versions={},
+        device="cpu",
+        runner="torch",
+        threads=1,
+        checkpoint=manifest.path.name,
+        weights_sha256=manifest.weights_sha256,
+        costs=replace(base, loop=LoopCosts(1e-3, 0.0, 0.0, 1e-5)),
+        fit=[],
+        workload=workload(manifest),
+    )
+
+
+def scene(manifest: Manifest, costs: Costs, model: str = "ta", **settings: float) -> Scene:
+    """One server at these costs."""
+    return Scene(
+        manifest,
+        Settings(**settings),
+        costs,
+        workload(manifest),
+        model,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,98 @@
+"""The simulated server decides as the real one does, and repeats itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nestling.models.manifest import Manifest
+from nestling.planning.profile.costs import ClientCosts, EngineCosts, LoopCosts
+from nestling.planning.profile.profile import Profile
+from nestling.planning.simulation.run import simulate
+from nestling.planning.traffic import steady
+from nestling.server.engine import queue
+from nestling.server.engine.queue import WorkQueue
+
+from .conftest import costs, scene
+
+SELDOM = np.arange(200) * 0.01
+
+
+def test_the_queue_is_the_servers_own(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[int] = []
+    original = WorkQueue._pack
+
+    def pack(self: WorkQueue) -> list[queue.Ticket]:
+        batch = original(self)
+        packed.append(len(batch))
+        return batch
+
+    monkeypatch.setattr(WorkQueue, "_pack", pack)
+    found = simulate(scene(manifest, costs(0.001)), SELDOM)
+    assert sum(packed) == found.requests
+
+
+def test_the_same_seed_gives_the_same_numbers(manifest: Manifest, profile: Profile) -> None:
+    noisy = costs(0.002, (0.5, 1.0, 3.0))
+    due = steady(5.0).moments(200, np.random.default_rng(0))
+    first, again, other = (simulate(scene(manifest, noisy, "all"), due, seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_a_cascade_asks_the_next_student_of_what_it_is_not_sure_of(manifest: Manifest) -> None:
+    found = simulate(scene(manifest, costs(0.001), "all", fill_ms=0), SELDOM)
+    assert set(found.students) == {"tiny", "ta"}  # the easy text, and the other
+    assert found.students["tiny"] == pytest.approx(0.5, abs=0.15)
+    # 1 ms for the easy one, three stages of 1 ms for the other
+    assert found.p99 == pytest.approx(0.003)
+
+
+def test_overload_browns_out_and_then_turns_away(manifest: Manifest) -> None:
+    due = steady(3.0).moments(2000, np.random.default_rng(0))
+    kept = scene(manifest, costs(0.005), "all", max_batch_requests=4, target_delay_ms=50)
+    found = simulate(kept, due, limit=0.05)
+    assert found.browned_out > 0
+    assert found.refused > 0
+    assert found.in_time < 0.5
+
+
+def test_a_full_queue_turns_away(manifest: Manifest) -> None:
+    full = scene(
+        manifest, costs(0.005), max_queued_requests=10, max_client_batch=10, target_delay_ms=0
+    )
+    assert simulate(full, np.zeros(100)).refused == pytest.approx(0.9)
+
+
+def test_who_has_rested_is_slower(manifest: Manifest) -> None:
+    warm = costs(0.001)
+    cold = replace(warm, loop=LoopCosts(0.0, 0.0, 0.001, 0.0), cooling=0.0001)
+    seldom = np.arange(50) * 0.1
+    # the event loop pays when the request comes; its answer, 1 ms later, finds it rested again
+    assert simulate(scene(manifest, cold), seldom).p50 == pytest.approx(0.003, rel=0.02)
+    assert simulate(scene(manifest, warm), seldom).p50 == pytest.approx(0.001)
+
+
+def test_a_client_beside_takes_time_from_the_worker(manifest: Manifest) -> None:
+    busy = replace(costs(0.001), client=ClientCosts(0.001, 0.0))
+    due = steady(10.0).moments(300, np.random.default_rng(0))
+    apart = simulate(scene(manifest, busy), due)
+    beside = simulate(replace(scene(manifest, busy), beside=True), due)
+    assert beside.p99 > 1.3 * apart.p99
+    assert beside.worker == pytest.approx(apart.worker, rel=0.2)
+
+
+def test_a_text_that_is_not_old_enough_while_the_engine_settles_is_not_forgotten(
+    manifest: Manifest,
+) -> None:
+    slow = replace(costs(0.0015), engine=EngineCosts(0.002, 0.0, 0.0))
+    found = simulate(scene(manifest, slow, "all"), np.array([0.0, 0.0, 0.0012, 0.004]))
+    assert found.requests == 4
+    assert found.p99 < 0.05
+
+
+def test_without_requests_there_is_nothing_to_simulate(manifest: Manifest) -> None:
+    with pytest.raises(ValueError, match="due"):
+        simulate(scene(manifest, costs(0.001)), np.zeros(0))
