@@ -77,9 +77,6 @@ class Service:
         self.users = 0
         """Requests that were given to this service and have not ended."""
         self._pace = Pace()
-        self._inside = 0
-        """Texts that are not answered yet, but for those of large requests, which wait apart."""
-        self._answered = 0
         self._age = 0.0
         """Seconds that the oldest text had waited when that was last looked at."""
         self._lag = 0.0
@@ -97,7 +94,7 @@ class Service:
     @property
     def delay(self) -> float:
         """Seconds that a text which comes now is predicted to wait for its answer."""
-        return max(self._pace.delay(self._inside), self._age) + self._lag
+        return max(self._pace.delay, self._age) + self._lag
 
     @property
     def ready(self) -> bool:
@@ -181,7 +178,7 @@ class Service:
         cascade = browned_out(asked, level)
         self._admission.texts(len(inputs))
         waits = 0 if self._queue.is_large(len(inputs)) else len(inputs)
-        self._inside += waits
+        self._pace.enter(waits)
         try:
             tokens = await self._tokenize(inputs, contract.truncate)
             tokenized = perf_counter()
@@ -196,11 +193,11 @@ class Service:
             self._admission.tokens(total)
             try:
                 answered = await self._run(decisions, contract.deadline)
-                self._answered += len(answered)
+                self._pace.answer(len(answered))
             finally:
                 self._admission.leave(tokens=total)
         finally:
-            self._inside -= waits
+            self._pace.leave(waits)
             self._admission.leave(texts=len(inputs))
         if not contract.shadow:
             self._shadowing.consider(answered)
@@ -241,15 +238,15 @@ class Service:
 
     async def _watch(self) -> None:
         """Keep the brownout in step with the queue; replace what has died or hangs."""
-        before, counted = perf_counter(), 0
+        before = perf_counter()
         while True:
             asleep = perf_counter()
             await asyncio.sleep(WATCH_SECONDS)
-            now, answered = perf_counter(), self._answered
-            self._pace.observe(answered - counted, now - before)
+            now = perf_counter()
+            self._pace.observe(now - before)
             self._age = self._queue.age()
             self._lag = max(0.0, now - asleep - WATCH_SECONDS)
-            before, counted = now, answered
+            before = now
             self._brownout.observe(self.delay, now)
             await self._watchdog.look()
 

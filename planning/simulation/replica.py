@@ -70,7 +70,6 @@ class Replica:
         self.answered: Callable[[int], None] = lambda _: None
         self.batches = self.batched = 0
         self.computed = 0.0
-        self._inside = self._answers = self._counted = 0
         self._age = self._lag = self._watched = 0.0
         self._engine = _Engine(Idler(clock, costs.engine.cold, costs.cooling))
         self._loop = Idler(clock, costs.loop.cold, costs.cooling)
@@ -80,7 +79,7 @@ class Replica:
     @property
     def delay(self) -> float:
         """As `Service.delay`."""
-        return max(self._pace.delay(self._inside), self._age) + self._lag
+        return max(self._pace.delay, self._age) + self._lag
 
     def receive(self, number: int, rows: Sequence[int]) -> None:
         """A request has come. rows: its texts, of the workload."""
@@ -120,7 +119,7 @@ class Replica:
         if cascade is not self._cascade:
             self._outcome.browned_out[number] = True
         if not self._queue.is_large(len(rows)):
-            self._inside += len(rows)
+            self._pace.enter(len(rows))
         return request
 
     def _wake_engine(self) -> None:
@@ -203,8 +202,8 @@ class Replica:
         def then() -> None:
             self._loop.rest()
             if not self._queue.is_large(texts):
-                self._inside -= texts
-            self._answers += texts
+                self._pace.leave(texts)
+            self._pace.answer(texts)
             self._admission.leave(texts=texts, tokens=request.tokens)
             for decision in request.decisions:
                 self._outcome.students[decision.answer.stage.student.name] += 1
@@ -225,9 +224,9 @@ class Replica:
         def then() -> None:
             now = self._clock.now
             self._loop.rest()
-            self._pace.observe(self._answers - self._counted, now - self._watched)
+            self._pace.observe(now - self._watched)
             self._age, self._lag = self._queue.age(), now - due
-            self._counted, self._watched = self._answers, now
+            self._watched = now
             self._brownout.observe(self.delay, now)
             self._clock.after(WATCH_SECONDS, self._watch)
 

@@ -112,18 +112,43 @@ def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
     assert (fixed.brownout, fixed.answer.stage.student.name) == (0, "ta")
 
 
+def tick(pace: Pace, answered: int) -> None:
+    """A twentieth of a second in which some of many are answered, and as many come."""
+    pace.answer(answered)
+    pace.leave(answered)
+    pace.enter(answered)
+    pace.observe(0.05)
+
+
 def test_delay_is_what_is_inside_over_the_best_recent_rate() -> None:
     pace = Pace()
-    assert pace.delay(100) == 0
+    pace.enter(50)
+    assert pace.delay == 0
     for _ in range(10):
-        pace.observe(5, 0.05)
-    assert pace.delay(50) == pytest.approx(0.5)
-    for _ in range(50):
-        pace.observe(0, 0.05)  # nobody asks: that says nothing of how fast it could be
-    assert pace.delay(50) == pytest.approx(0.5)
+        tick(pace, 5)
+    assert pace.delay == pytest.approx(0.5)
     for _ in range(TICKS + SMOOTHED):
-        pace.observe(1, 0.05)
-    assert pace.delay(10) == pytest.approx(0.5)
+        tick(pace, 1)
+    assert pace.delay == pytest.approx(2.5)
+
+
+def test_a_rate_of_answers_to_few_who_ask_is_no_limit() -> None:
+    pace = Pace()
+    for _ in range(2 * TICKS):
+        pace.enter(1)
+        pace.answer(1)
+        pace.leave(1)
+        pace.observe(0.05)  # twenty a second, each answered at once
+    pace.enter(500)
+    assert pace.delay == 0
+    for _ in range(2 + SMOOTHED):
+        tick(pace, 50)
+    assert pace.delay == pytest.approx(0.5)
+    pace.leave(500)
+    for _ in range(TICKS):
+        pace.observe(0.05)  # after a while nobody knows any more
+    pace.enter(500)
+    assert pace.delay == 0
 
 
 def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
@@ -135,8 +160,10 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
         service = app.app.state.reloader.service
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
         service._brownout.level = 3
-        service._pace.observe(1, 1.0)
-        service._inside = 10**9
+        service._pace.enter(10**9)
+        for _ in range(3):
+            service._pace.answer(1)
+            service._pace.observe(1.0)
         native = client.post("/v1/classify", content=b"never read")
         assert native.status_code == 429
         assert native.json()["error"]["type"] == "overloaded"
@@ -150,5 +177,5 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
         assert client.get("/v1/models").status_code == 200
         count = client.get("/metrics").text
         assert 'nestling_requests_total{code="429",endpoint="/v1/classify"} 1.0' in count
-        service._inside = 0
+        service._pace.leave(10**9)
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
