@@ -21,7 +21,7 @@ from ..errors import RequestError
 from ..telemetry.requests import REQUEST_ID, id_of
 from .auth import Keyring
 from .route import MeasuredRoute, error_response, service_of
-from .wire import wire_of
+from .wire import WIRE, wire_of
 
 if TYPE_CHECKING:
     from ..telemetry.traces import Traces  # needs an extra
@@ -75,6 +75,7 @@ class Front:
             else:
                 await response(scope, receive, send_with_id)
         finally:
+            scope.pop(WIRE, None)  # which knows the scope: the two would hold each other in memory
             if self._traces:
                 self._traces.request(scope, status, perf_counter() - started)
             if self._log_requests:
