@@ -21,6 +21,7 @@ COPY README.md LICENSE ./
 COPY kernels kernels
 COPY loadtest loadtest
 COPY models models
+COPY planning planning
 COPY server server
 RUN pip install --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 
