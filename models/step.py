@@ -50,37 +50,59 @@ def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
     return Decision(cascade, tokens, manifest.ta.flops.of(len(tokens)))
 
 
-def step(ask: Callable[[Questions], Verdicts], decisions: Sequence[Decision]) -> list[Decision]:
-    """Ask each decision's next student, all in one batch; return those not yet answered.
+@dataclass(frozen=True)
+class Asked:
+    """A batch of decisions, in the order of its questions."""
 
-    The decisions may be at different stages of different cascades. The time that the batch took is
-    shared among them by FLOPs.
-    """
-    groups: dict[str, list[Decision]] = {}
-    for decision in decisions:
-        groups.setdefault(decision.stage.student.name, []).append(decision)
-    names = sorted(groups)
-    ordered = [decision for name in names for decision in groups[name]]
-    verdicts = ask(
-        Questions(
-            [d.tokens for d in ordered],
-            [(name, len(groups[name])) for name in names],
-            [d.stage.student.temperature for d in ordered],
-            [d.threshold for d in ordered],
-        )
-    )
-    flops = [d.stage.student.flops.of(len(d.tokens)) for d in ordered]
-    share = verdicts.seconds / sum(flops)
-    return [
-        d
-        for d, label, confidence, accept, row, cost in zip(
+    decisions: list[Decision]
+    questions: Questions
+
+    @classmethod
+    def of(cls, decisions: Sequence[Decision]) -> Asked:
+        """Each one's next student, which may be at different stages of different cascades."""
+        groups: dict[str, list[Decision]] = {}
+        for decision in decisions:
+            groups.setdefault(decision.stage.student.name, []).append(decision)
+        names = sorted(groups)
+        ordered = [decision for name in names for decision in groups[name]]
+        return cls(
             ordered,
-            verdicts.labels,
-            verdicts.confidences,
-            verdicts.accepts,
-            verdicts.logits,
-            flops,
-            strict=True,
+            Questions(
+                [d.tokens for d in ordered],
+                [(name, len(groups[name])) for name in names],
+                [d.stage.student.temperature for d in ordered],
+                [d.threshold for d in ordered],
+            ),
         )
-        if not d.record(label, confidence, accept, row, cost * share)
-    ]
+
+    @property
+    def students(self) -> set[str]:
+        """Who is asked."""
+        return {name for name, _ in self.questions.runs}
+
+    def record(self, verdicts: Verdicts) -> list[Decision]:
+        """Note what was said; returns the decisions that are not answered yet.
+
+        The time that the batch took is shared among them by FLOPs.
+        """
+        flops = [d.stage.student.flops.of(len(d.tokens)) for d in self.decisions]
+        share = verdicts.seconds / sum(flops)
+        return [
+            d
+            for d, label, confidence, accept, row, cost in zip(
+                self.decisions,
+                verdicts.labels,
+                verdicts.confidences,
+                verdicts.accepts,
+                verdicts.logits,
+                flops,
+                strict=True,
+            )
+            if not d.record(label, confidence, accept, row, cost * share)
+        ]
+
+
+def step(ask: Callable[[Questions], Verdicts], decisions: Sequence[Decision]) -> list[Decision]:
+    """Ask each decision's next student, all in one batch; return those not yet answered."""
+    asked = Asked.of(decisions)
+    return asked.record(ask(asked.questions))

@@ -23,9 +23,7 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text. Releases the interpreter lock while it works on several."""
-        if len(texts) == 1:  # whoever gives the lock away may wait for it longer than this takes
-            return [self._tokenizer.encode(texts[0]).ids]
+        """Token ids of each text. Releases the interpreter lock while it works."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
     def encode_truncated(self, text: str, limit: int) -> list[int]:

@@ -112,7 +112,7 @@ class Reloader:
             service = self._build(backend)
             await service.start()
         except BaseException:
-            await asyncio.to_thread(backend.stop)
+            await backend.stop()
             raise
         return service
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -69,7 +69,7 @@ class Service:
         queue = WorkQueue(
             settings.max_batch_tokens, settings.max_batch_requests, settings.fill_ms / 1e3
         )
-        self._engine = Engine(backend, queue, metrics, self._durations, self._deliver)
+        self._engine = Engine(backend, queue, metrics, self._durations)
         self._watchdog = Watchdog(
             self._engine, backend, self._warm_up, settings.hang_seconds, metrics
         )
@@ -105,7 +105,8 @@ class Service:
         """Start the engine, and run every student once before the first request does."""
         self._loop = asyncio.get_running_loop()
         self.metrics.know(self.manifest.students)
-        await asyncio.to_thread(self._engine.start, self._warm_up())
+        await self._backend.start()
+        await self._engine.start(self._warm_up())
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -113,10 +114,9 @@ class Service:
         if self._watching:
             self._watching.cancel()
         await self._shadowing.stop()
-        await asyncio.to_thread(self._engine.stop)
+        await self._engine.stop()
         self._tokenizers.shutdown()
-        self._embedder.stop()
-        await asyncio.to_thread(self._backend.stop)
+        await self._backend.stop()
 
     @property
     def price_per_second(self) -> float:
@@ -297,11 +297,3 @@ class Service:
                     )
                 encoded[index] = tokenizer.encode_truncated(inputs.texts[index], self._limit)
         return encoded
-
-    def _deliver(self, jobs: Sequence[Job]) -> None:
-        self._loop.call_soon_threadsafe(_deliver_all, jobs)  # one wake-up for a whole batch
-
-
-def _deliver_all(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.deliver()

@@ -93,7 +93,8 @@ def serve_in_thread(checkpoint: str) -> None:
 
     from nestling.models import load_checkpoint
     from nestling.server.app import create_app
-    from nestling.server.engine.local import LocalBackend
+    from nestling.server.engine.local import LocalStudents
+    from nestling.server.engine.thread import ThreadBackend
     from nestling.server.listeners import bind, url_of
     from nestling.server.run import run
     from nestling.server.settings import Settings
@@ -101,8 +102,8 @@ def serve_in_thread(checkpoint: str) -> None:
     torch.set_num_threads(1)
     settings = Settings(port=0, target_delay_ms=0)
 
-    def load(_: Path | None, __: object = None) -> LocalBackend:
-        return LocalBackend(load_checkpoint(checkpoint))
+    def load(_: Path | None, __: object = None) -> ThreadBackend:
+        return ThreadBackend(LocalStudents(load_checkpoint(checkpoint)))
 
     with bind(settings) as listeners:
         app = create_app(load(None), settings, load)

@@ -53,7 +53,9 @@ WARM_UP = 3.0
 DEVICE_SECONDS = "nestling_device_seconds_total{"
 MODEL = "model"
 PARTS = {
-    MODEL: r"models/transformer\.py|kernels/(?!layout)|engine/runners/|models/onnx/",
+    "batch and verdicts": r"models/(answerer|batch)\.py|kernels/(layout|gate/host)\.py"
+    r"|(answer|_pad) \(.*onnx_runner",
+    MODEL: r"models/transformer\.py|kernels/|engine/runners/|models/onnx/",
     "event loop and sockets": r"uvicorn/(server|main)\.py|server/run\.py|asyncio/",
     "http": r"server/connection\.py|uvicorn/",
     "front, keys, ids": r"api/(front|auth)\.py|server/keys\.py|telemetry/requests\.py",
@@ -62,8 +64,7 @@ PARTS = {
     "body and checks": r"server/api/|starlette/",
     "tokens": r"models/tokenizer\.py",
     "metrics": r"telemetry/metrics\.py|prometheus_client/",
-    "border between the processes": r"engine/worker/|multiprocessing/",
-    "batch and verdicts": r"models/(answerer|batch)\.py|kernels/layout\.py",
+    "border between the processes": r"engine/worker/",
     "service, queue, delivery": r"server/(?!cli)|models/",
 }
 """How frames of a part's code look, as `function (file:line)`; the first that fits counts."""

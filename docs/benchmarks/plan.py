@@ -150,7 +150,7 @@ def measured(
     return {
         "p50_ms": 1e3 * float(p50),
         "p99_ms": 1e3 * float(p99),
-        "http": (cpu.loop + cpu.engine) / records.window,
+        "http": (cpu.loop + cpu.others) / records.window,
         "worker": cpu.worker / records.window,
         "client_lag_ms": 1e3 * float(np.quantile(records.requests.lag, 0.99)),
         "unanswered": int((records.requests.status != 200).sum()),

@@ -17,16 +17,30 @@ from . import reference
 from .reference import MARGINS, GateDecision
 
 
+def decide(
+    logits: NDArray[np.float32],
+    temperature: NDArray[np.float32],
+    threshold: NDArray[np.float32],
+    margin: float = MARGINS[torch.float32],
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+    """Labels, confidences and whether these reach the thresholds, each (rows,).
+
+    logits: (rows, labels). temperature, threshold: (rows,). margin: the gate's for their dtype.
+    """
+    scores = logits / temperature[:, None]
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    confidence = 1 / exponentials.sum(axis=1)
+    accept = (confidence >= threshold + np.float32(margin)) | (threshold <= 0)
+    return scores.argmax(axis=1), confidence, accept
+
+
 class _Decided:
     def __init__(self, given: tuple[Tensor, Tensor, Tensor]) -> None:
         logits, temperature, threshold = given
         self._given = given
-        scores: NDArray[np.float32] = logits.float().numpy() / temperature.numpy()[:, None]
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        bound, confidence = threshold.numpy(), 1 / exponentials.sum(axis=1)
-        accept = (confidence >= bound + np.float32(MARGINS[logits.dtype])) | (bound <= 0)
-        self.label = torch.from_numpy(scores.argmax(axis=1))
-        self.confidence, self.accept = torch.from_numpy(confidence), torch.from_numpy(accept)
+        margin = MARGINS[logits.dtype]
+        decided = decide(logits.float().numpy(), temperature.numpy(), threshold.numpy(), margin)
+        self.label, self.confidence, self.accept = map(torch.from_numpy, decided)
 
     @cached_property
     def _reference(self) -> GateDecision:

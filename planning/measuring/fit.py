@@ -18,12 +18,8 @@ COOLINGS: tuple[float, ...] = tuple(np.geomspace(3e-4, 3e-2, 21).tolist())
 QUANTILES = 100
 CROWD = 8.0
 """Weight of a load that lets nobody rest: few of them show what a replica can do at most."""
-INLINE = 8
-"""Texts of a request up to which the event loop surely tokenises them itself; beyond, threads do,
-whose time is not the engine's.
-"""
-WAKES = 5
-"""Of a request that comes alone: loop, engine, worker, engine again, client."""
+WAKES = 4
+"""Of a request that comes alone: loop, worker, loop again, client."""
 ROUNDS = 10
 """Of reweighting, by which the fit becomes one of least absolute values, which a few disturbed
 measurements leave cold (iteratively reweighted least squares; Holland and Welsch 1977).
@@ -75,24 +71,27 @@ class _Fit:
         self._pauses = [_Pauses.of(o) for o in observed]
         cold = self._cold
         weights = [CROWD if o.load.crowd > 1 else 1.0 for o in observed]
-        weighed = list(zip(weights, self._each(), strict=True))
-        self._students = list(dict.fromkeys(o.load.model for o in observed))
+        alone = [(o, p) for o, p in self._each() if o.load.crowd == 1]
+        self._students = list(dict.fromkeys(o.load.model for o, _ in alone))
         self.loop = _solve(
-            [[1, o.load.texts, cold(p.loop)] for o, p in self._each()],
+            [
+                [
+                    1,
+                    o.load.texts,
+                    o.counts.batches / o.requests,
+                    o.counts.texts / o.requests,
+                    cold(p.loop),
+                ]
+                for o, p in self._each()
+            ],
             [o.cpu.loop / o.requests - tick * p.cycle / watch for o, p in self._each()],
             weights,
-        )
-        self.engine = _solve(
-            [[1, o.counts.texts / o.counts.batches, cold(p.engine)] for o, p in self._each()],
-            [o.cpu.engine / o.counts.batches for o, _ in self._each()],
-            [weight if o.load.texts <= INLINE else 0.0 for weight, (o, _) in weighed],
         )
         self.client = _solve(
             [[1, o.load.texts, cold(p.client)] for o, p in self._each()],
             [o.client / o.requests for o, _ in self._each()],
             weights,
         )
-        alone = [(o, p) for o, p in self._each() if o.load.crowd == 1]
         self.worker = _solve(
             [
                 [*np.mean([self._of(o, each) for each in o.rows], axis=0), cold(p.worker)]
@@ -100,7 +99,7 @@ class _Fit:
             ],
             [o.cpu.worker / o.requests for o, _ in alone],
         )
-        self.error = sum(each.error for each in (self.loop, self.engine, self.worker))
+        self.error = sum(each.error for each in (self.loop, self.worker))
 
     def _each(self) -> list[tuple[Observed, _Pauses]]:
         return list(zip(self._observed, self._pauses, strict=True))
@@ -127,10 +126,10 @@ class _Fit:
         worker = WorkerCosts(cold, students, self._padded)
         request, of_text, client_cold = self.client.factors
         wake, noise = self._wake()
-        loop, loop_text, loop_cold = self.loop.factors
+        of_request, loop_text, batch, batch_text, loop_cold = self.loop.factors
         return Costs(
-            LoopCosts(loop, loop_text, loop_cold, self._tick),
-            EngineCosts(*self.engine.factors),
+            LoopCosts(of_request, loop_text, loop_cold, self._tick),
+            EngineCosts(batch, batch_text),
             worker,
             ClientCosts(request + of_text, client_cold),
             self._cooling,
@@ -146,9 +145,8 @@ class _Fit:
             worker = next(workers) if o.load.crowd == 1 else 0.0
             if not o.load.period:
                 continue
-            computed = self.loop.fitted[number] + self.engine.fitted[number]
             sending = self.client.fitted[number] / 2  # what reads the answer comes after it
-            wakes.append((p.latency - computed - worker - sending) / WAKES)
+            wakes.append((p.latency - self.loop.fitted[number] - worker - sending) / WAKES)
             outside = o.latency - o.device
             ratios.append(outside / np.median(outside))
         wake = max(0.0, float(np.median(wakes)))
@@ -176,7 +174,6 @@ class _Fit:
                 "period": o.load.period,
                 "crowd": o.load.crowd,
                 "loop": _pair(o.cpu.loop / o.requests, self.loop.fitted[number]),
-                "engine": _pair(o.cpu.engine / o.counts.batches, self.engine.fitted[number]),
             }
             if o.load.crowd == 1:
                 row["worker"] = _pair(o.cpu.worker / o.requests, next(workers))
@@ -194,7 +191,6 @@ class _Pauses:
     cycle: float
     latency: float
     loop: tuple[float, ...] = ()
-    engine: tuple[float, ...] = ()
     worker: tuple[float, ...] = ()
     client: tuple[float, ...] = ()
 
@@ -210,7 +206,6 @@ class _Pauses:
             cycle,
             latency,
             (between, batch),
-            (cycle - batch, batch),
             (cycle - batch,),
             (between, latency),
         )

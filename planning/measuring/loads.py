@@ -15,6 +15,7 @@ from ...loadtest.client.records import Records
 from ...loadtest.client.target import find
 from ...loadtest.setup import Setup
 from ...loadtest.texts import Texts
+from ...server.routing.policy import AUTO
 from ..errors import PlanError
 from .server import Counts, Cpu, MeasuredServer, place
 
@@ -72,12 +73,15 @@ class Loads:
         )
 
     def all(self, students: Sequence[str], rounds: int) -> Iterator[Observed]:
-        """Every student with every size, pauses of every length, and a crowd; round by round."""
+        """Every student with every size, pauses of every length, and crowds; round by round.
+
+        A crowd that asks for `auto` shows what a text's further stages cost the event loop.
+        """
         smallest = students[0]
         alone = [Load(student, size) for student in students for size in SIZES]
         alone += [Load(smallest, 1, period) for period in PERIODS]
         alone += [Load(students[-1], 1, period) for period in PERIODS[2:]]
-        crowds = [Load(smallest, 1, 0.0, crowd) for crowd in CROWDS]
+        crowds = [Load(model, 1, 0.0, crowd) for model in (smallest, AUTO) for crowd in CROWDS]
         for _ in range(rounds):
             with self.bench(1) as bench:
                 for load in alone:

@@ -20,16 +20,18 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU seconds so far: of the event loop's thread, of its process's others, of the worker."""
+    """CPU seconds so far: of the event loop's thread; of its process's others, which tokenise long
+    requests; of the worker.
+    """
 
     loop: float
-    engine: float
+    others: float
     worker: float
 
     def since(self, before: Cpu) -> Cpu:
         """What has been spent from then on."""
         return Cpu(
-            self.loop - before.loop, self.engine - before.engine, self.worker - before.worker
+            self.loop - before.loop, self.others - before.others, self.worker - before.worker
         )
 
 

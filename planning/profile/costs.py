@@ -52,7 +52,7 @@ class WorkerCosts:
 @dataclass(frozen=True)
 class LoopCosts:
     """CPU seconds of the event loop: for a request and each of its texts, from the first byte to
-    the last; and now and then, `tick`, for what `Service` watches.
+    the last; and now and then, `tick`, for what `Service` watches. cold: whatever it does next.
     """
 
     request: float
@@ -69,11 +69,10 @@ class LoopCosts:
 
 @dataclass(frozen=True)
 class EngineCosts:
-    """CPU seconds of the engine's thread: for a batch and each of its texts."""
+    """CPU seconds of the event loop for the engine: for a batch and each of its texts."""
 
     batch: float
     text: float
-    cold: float
 
     def half(self, texts: int) -> float:
         """Before a batch goes to the worker, and again after it."""

@@ -1,8 +1,8 @@
 """One server in simulated time.
 
 What decides is the server's own code: `WorkQueue`, `Admission`, `Brownout`, `Pace`, `decide`,
-`step`, `settle`. What is simulated is what takes time. The event loop and the engine's thread share
-an interpreter, so they take turns on one core; the worker, who computes, has another.
+`step`, `settle`. What is simulated is what takes time. Requests and the engine take turns on the
+event loop, which has one core; the worker, who computes, has another.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Replica:
         self._clock, self._manifest = clock, manifest
         self._costs, self._workload, self._noise = costs, workload, noise
         self._cascade, self._outcome = manifest.policy(model), outcome
-        self.interpreter = Core(clock, costs.wake)
+        self.serving = Core(clock, costs.wake)
         self.worker = Core(clock, costs.wake)
         self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
         self._brownout = Brownout(settings.target_delay_ms / 1e3)
@@ -71,7 +71,7 @@ class Replica:
         self.batches = self.batched = 0
         self.computed = 0.0
         self._age = self._lag = self._watched = 0.0
-        self._engine = _Engine(Idler(clock, costs.engine.cold, costs.cooling))
+        self._engine = _Engine()
         self._loop = Idler(clock, costs.loop.cold, costs.cooling)
         self._worker = Idler(clock, costs.worker.cold, costs.cooling)
         clock.after(WATCH_SECONDS, self._watch)
@@ -102,7 +102,7 @@ class Replica:
             self._queue.put([Ticket(each, job[0], arrived=now) for each in job[0].decisions])
             self._wake_engine()
 
-        self.interpreter.submit(begin, then)
+        self.serving.submit(begin, then)
 
     def _admit(self, number: int, rows: Sequence[int]) -> _Request:
         """As the beginning of `Service.answer`."""
@@ -123,29 +123,27 @@ class Replica:
         return request
 
     def _wake_engine(self) -> None:
-        """The engine's thread is to look into the queue, unless it runs, or will in any case."""
+        """The engine is to look into the queue, unless it has a batch, or will in any case."""
         if not self._engine.occupied:
             self._engine.occupied = True
-            self.interpreter.submit(self._turn, self._turned)
+            self.serving.submit(self._turn, self._turned)
 
     def _turn(self) -> float:
-        """The engine's thread has the interpreter: it settles one batch, and takes the next."""
-        engine, costs, seconds = self._engine, self._costs.engine, 0.0
-        if engine.batch:
-            seconds += costs.half(len(engine.batch))
+        """The engine has the event loop: it settles one batch, and takes the next."""
+        engine, costs = self._engine, self._costs.engine
+        settled = len(engine.batch)
         engine.done, escalated = settle(engine.batch, self._clock.now)
         if escalated:
             self._queue.put_back(escalated)
-        engine.batch, wait = self._queue.poll()
+        engine.batch, wait = self._queue.take()
         engine.again = self._clock.now + max(wait, RESOLUTION)
         if engine.alarm is not None:
             self._clock.call_off(engine.alarm)
             engine.alarm = None
-        if engine.batch:
-            seconds += costs.half(len(engine.batch))
-        if not seconds:
+        halves = [costs.half(texts) for texts in (settled, len(engine.batch)) if texts]
+        if not halves:
             return 0.0  # it has looked, and sleeps on
-        return seconds * self._noise.draw(self._costs.noise) + engine.idler.wake()
+        return sum(halves) * self._noise.draw(self._costs.noise) + self._loop.wake()
 
     def _alarm(self) -> None:
         self._engine.alarm = None
@@ -153,7 +151,8 @@ class Replica:
 
     def _turned(self) -> None:
         engine = self._engine
-        engine.idler.rest()
+        if engine.done or engine.batch:
+            self._loop.rest()
         for job in engine.done:
             assert isinstance(job, _Request)
             self._respond(job)
@@ -172,7 +171,7 @@ class Replica:
 
     def _ran(self) -> None:
         self._worker.rest()
-        self.interpreter.submit(self._turn, self._turned)
+        self.serving.submit(self._turn, self._turned)
 
     def _ask(self, batch: Sequence[Ticket]) -> float:
         """Step the batch's decisions; the seconds after which the engine learns of it."""
@@ -209,7 +208,7 @@ class Replica:
                 self._outcome.students[decision.answer.stage.student.name] += 1
             self.answered(request.number)
 
-        self.interpreter.submit(lambda: self._half(texts), then)
+        self.serving.submit(lambda: self._half(texts), then)
 
     def _half(self, texts: int) -> float:
         """Seconds that a request takes the event loop when it comes, and when it goes."""
@@ -230,18 +229,17 @@ class Replica:
             self._brownout.observe(self.delay, now)
             self._clock.after(WATCH_SECONDS, self._watch)
 
-        self.interpreter.submit(lambda: self._costs.loop.tick, then)
+        self.serving.submit(lambda: self._costs.loop.tick, then)
 
 
 class _Engine:
-    """What the engine's thread is about.
+    """What the engine is about.
 
     occupied: it has a batch, or will look for one. again: when it is to look again at the latest,
     and alarm what the clock knows of that.
     """
 
-    def __init__(self, idler: Idler) -> None:
-        self.idler = idler
+    def __init__(self) -> None:
         self.occupied = False
         self.batch: list[Ticket] = []
         self.done: list[Job] = []

@@ -45,7 +45,7 @@ class Found:
 
     in_time: share of the requests that were answered within the limit, by the cascade that they
     asked for. mean, p50, p99: seconds, of those answered. http, worker: share of the time in
-    which the process that serves computed (event loop and engine's thread), and the worker.
+    which the process that serves computed (the event loop), and the worker.
     students: share of the texts that each answered. seconds: until the last answer.
     """
 
@@ -100,7 +100,7 @@ def _found(outcome: Outcome, replica: Replica, seconds: float) -> Found:
         mean=float(answered.mean()) if len(answered) else inf,
         p50=float(p50),
         p99=float(p99),
-        http=replica.interpreter.busy / seconds,
+        http=replica.serving.busy / seconds,
         worker=replica.computed / seconds,
         texts_per_batch=replica.batched / max(1, replica.batches),
         refused=float(outcome.refused.mean()),

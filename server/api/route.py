@@ -70,7 +70,9 @@ class ProtocolRoute(APIRoute):
         except Exception as exception:
             error = _as_request_error(exception, self.path)
             response, status = error_response(request, error), error.status
-        self.ended(request, status, perf_counter() - started)
+        # Counted once the answer has gone.
+        seconds = perf_counter() - started
+        asyncio.get_running_loop().call_soon(self.ended, request, status, seconds)
         return response
 
     def ended(self, request: Request, status: int, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,19 +20,22 @@ class Backend(Protocol):
     """A loaded checkpoint that answers batches, one at a time.
 
     manifest: what it serves. device: where the weights lie, such as `cpu` or `cuda:0`. All methods
-    may raise BackendGoneError, MemoryError where a smaller batch may do, and what the computation
-    raises.
+    belong to the event loop. What can be awaited may raise BackendGoneError, MemoryError where a
+    smaller batch may do, and what the computation raises.
     """
 
     manifest: Manifest
     device: str
 
-    def ask(self, questions: Questions) -> Verdicts:
+    async def start(self) -> None:
+        """Be asked by the running event loop from now on."""
+
+    def ask(self, questions: Questions) -> Awaitable[Verdicts]:
         """What the students say, and the gate."""
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int
-    ) -> NDArray[np.float32]:
+    ) -> Awaitable[NDArray[np.float32]]:
         """The leading `dimensions` of each pooled hidden state, of length 1.
 
         Returns (sequences, dimensions).
@@ -42,8 +45,8 @@ class Backend(Protocol):
     def alive(self) -> bool:
         """Whether it can be asked."""
 
-    def restart(self) -> None:
+    async def restart(self) -> None:
         """Abandon what runs, if anything does, and begin anew."""
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Give everything back."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +15,11 @@ PART_TOKENS = 2048
 
 
 class Embedder:
-    """Has a backend embed texts. Belongs to the event loop; a thread waits for the backend."""
+    """Has a backend embed texts, one part of them at a time. Belongs to the event loop."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._thread = ThreadPoolExecutor(1, "embedder")
+        self._turn = asyncio.Lock()
 
     async def embed(
         self, sequences: list[list[int]], student: str, dimensions: int
@@ -29,16 +28,11 @@ class Embedder:
 
         Returns (sequences, dimensions). Raises what the backend raises.
         """
-        loop = asyncio.get_running_loop()
-        parts = [
-            await loop.run_in_executor(self._thread, self._backend.embed, part, student, dimensions)
-            for part in _parts(sequences)
-        ]
+        parts = []
+        for part in _parts(sequences):
+            async with self._turn:
+                parts.append(await self._backend.embed(part, student, dimensions))
         return np.concatenate(parts)
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._thread.shutdown()
 
 
 def _parts(sequences: list[list[int]]) -> Iterator[list[list[int]]]:

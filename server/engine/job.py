@@ -29,7 +29,7 @@ class Job:
         self.open = len(self.decisions)
 
     def deliver(self) -> None:
-        """Wake whoever waits. Only on the event loop."""
+        """Wake whoever waits."""
         if self.future.done():
             return
         if self.error:
@@ -38,11 +38,11 @@ class Job:
             self.future.set_result(self.decisions)
 
     def expire(self) -> None:
-        """The deadline has passed: answer by what there is. Only on the event loop."""
+        """The deadline has passed: answer by what there is."""
         if self.future.done():
             return
         self.closed = True
-        # The engine may be adding to them at this moment.
+        # The engine may have a batch under way that adds to them.
         taken = [replace(d, steps=list(d.steps)) for d in self.decisions]
         if without := sum(not decision.steps for decision in taken):
             self.future.set_exception(

@@ -1,8 +1,8 @@
-"""A backend in this process: what the worker runs, and who needs no worker."""
+"""All students of one checkpoint in this process: what the worker runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,20 +14,24 @@ from ...models.batch import PackedBatch
 from ...models.checkpoint import Checkpoint
 from ...models.step import Questions, Verdicts
 from .runners import Runner, TorchRunner
+from .runners.onnx_runner import OnnxRunner
 
 
-class LocalBackend:
+class LocalStudents:
     """The weights, and a runner for them; torch if none is given."""
 
     def __init__(self, checkpoint: Checkpoint, runner: Runner | None = None) -> None:
         self.manifest = checkpoint
         self.device = str(checkpoint.model.tokens.device)
         self._model = checkpoint.model
-        self._answerer = Answerer(runner or TorchRunner(checkpoint.model), checkpoint.students)
+        if isinstance(runner, OnnxRunner):
+            self._answer: Callable[[Questions], Verdicts] = runner.answer
+        else:
+            self._answer = Answerer(runner or TorchRunner(checkpoint.model), checkpoint.students)
 
     def ask(self, questions: Questions) -> Verdicts:
         try:
-            return self._answerer(questions)
+            return self._answer(questions)
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
 
@@ -39,13 +43,3 @@ class LocalBackend:
         pooled = self._model.pool(batch)[:, :dimensions].float().cpu()
         vectors: NDArray[np.float32] = F.normalize(pooled, dim=-1).numpy()
         return vectors
-
-    @property
-    def alive(self) -> bool:
-        return True
-
-    def restart(self) -> None:
-        """Nothing runs by itself."""
-
-    def stop(self) -> None:
-        """Nothing is held that does not end with this process."""

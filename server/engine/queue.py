@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from math import inf
-from threading import Condition
 from time import perf_counter
 
 from .job import Ticket
@@ -25,7 +24,7 @@ WINDOW = 4
 
 
 class WorkQueue:
-    """Texts that wait for a student, filled by the event loop, emptied by the engine's thread.
+    """Texts that wait for a student. Belongs to the event loop.
 
     max_tokens, max_texts: what one batch may hold. A text longer than max_tokens goes alone.
     fill_seconds: how old the oldest text must be before a batch that is not full leaves, while the
@@ -47,20 +46,19 @@ class WorkQueue:
         self._bulk: deque[Ticket] = deque()
         self._shadow: deque[Ticket] = deque()
         self._arrivals = 0
-        self._closed = False
+        self.closed = False
+        """Whether nothing more is accepted."""
         self._hungry = False
         """Whether the engine has asked and found nothing: it takes at once what comes."""
-        self._changed = Condition()
 
     def __len__(self) -> int:
         return len(self._escalated) + len(self._fresh) + len(self._bulk) + len(self._shadow)
 
     def age(self) -> float:
         """Seconds that the oldest text has waited, those of large requests and shadows apart."""
-        with self._changed:
-            heads = [ticket.arrived for _, ticket in self._escalated[:1]]
-            if self._fresh:
-                heads.append(self._fresh[0].arrived)
+        heads = [ticket.arrived for _, ticket in self._escalated[:1]]
+        if self._fresh:
+            heads.append(self._fresh[0].arrived)
         return self._clock() - min(heads) if heads else 0.0
 
     def is_large(self, texts: int) -> bool:
@@ -69,57 +67,40 @@ class WorkQueue:
 
     def put(self, tickets: Sequence[Ticket]) -> None:
         """The texts of one request. Raises RuntimeError once the queue is closed."""
-        with self._changed:
-            if self._closed:
-                raise RuntimeError("the queue is closed")
-            lane = self._bulk if self.is_large(len(tickets)) else self._fresh
-            if tickets[0].decision.shadow:
-                lane = self._shadow
-            for ticket in tickets:
-                ticket.number = self._arrivals
-                self._arrivals += 1
-                lane.append(ticket)
-            self._changed.notify()
+        if self.closed:
+            raise RuntimeError("the queue is closed")
+        lane = self._bulk if self.is_large(len(tickets)) else self._fresh
+        if tickets[0].decision.shadow:
+            lane = self._shadow
+        for ticket in tickets:
+            ticket.number = self._arrivals
+            self._arrivals += 1
+            lane.append(ticket)
 
     def put_back(self, tickets: Sequence[Ticket]) -> None:
         """Texts that a larger student is to answer. They keep the place of their arrival."""
-        with self._changed:
-            for ticket in tickets:
-                heapq.heappush(self._escalated, (ticket.number, ticket))
+        for ticket in tickets:
+            heapq.heappush(self._escalated, (ticket.number, ticket))
 
-    def take(self) -> list[Ticket]:
-        """The next batch; waits while there is none. Empty once the queue is closed and empty."""
-        with self._changed:
-            while True:
-                batch, seconds = self._offer()
-                if batch or self._closed:
-                    return batch
-                self._changed.wait(None if seconds == inf else seconds)
+    def take(self) -> tuple[list[Ticket], float]:
+        """The next batch; or none, and the seconds after which to ask again.
 
-    def poll(self) -> tuple[list[Ticket], float]:
-        """The next batch, without waiting; or none, and the seconds after which to ask again.
-
-        Infinite where nothing waits. Something new is a reason to ask again in any case.
+        Infinite where nothing waits. Something new is a reason to ask again in any case. A batch
+        leaves when it is full, its oldest text is old enough, the queue is closed, or the engine
+        has nothing to do.
         """
-        with self._changed:
-            return self._offer()
-
-    def close(self) -> None:
-        """Accept nothing more; what has been accepted can still be taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _offer(self) -> tuple[list[Ticket], float]:
-        """A batch leaves when it is full, its oldest text is old enough, or the engine is idle."""
         if not len(self):
             self._hungry = True
             return [], inf
-        if not (self._hungry or self._closed or self._full()) and (left := self._left()) > 0:
+        if not (self._hungry or self.closed or self._full()) and (left := self._left()) > 0:
             return [], left
         batch = self._pack()
         self._hungry = not batch
         return batch, inf
+
+    def close(self) -> None:
+        """Accept nothing more; what has been accepted can still be taken."""
+        self.closed = True
 
     def _left(self) -> float:
         """Seconds until the oldest text is old enough."""

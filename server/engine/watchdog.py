@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 from ...models.decision import Decision
@@ -49,15 +48,15 @@ class Watchdog:
         elif busy is None and not self._backend.alive:
             await self._restart("has died while idle", self._backend.restart)
 
-    def _replace(self) -> None:
-        self._engine.restart(self._warm_up())
+    async def _replace(self) -> None:
+        await self._engine.restart(self._warm_up())
 
-    async def _restart(self, why: str, again: Callable[[], None]) -> None:
+    async def _restart(self, why: str, again: Callable[[], Awaitable[None]]) -> None:
         log.error("the engine %s: starting another", why)
         self._metrics.runner_restarts.inc()
         self._restarting = True
         try:
-            await asyncio.to_thread(again)
+            await again()
             self._restarting = False
         except Exception:
             log.exception("the engine cannot be started again; trying once more")

@@ -10,10 +10,7 @@ DEVIATIONS = 4
 
 
 class Durations:
-    """Running estimates by student, from the batches that asked it.
-
-    Written by the engine's thread alone, read by anyone.
-    """
+    """Running estimates by student, from the batches that asked it."""
 
     def __init__(self) -> None:
         self._estimates: dict[str, tuple[float, float]] = {}

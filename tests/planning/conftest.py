@@ -40,7 +40,7 @@ def costs(seconds: float, noise: tuple[float, ...] = (1.0,), text: float = 0.0) 
     cost = StudentCost(seconds, text, 0.0, noise)
     return Costs(
         loop=LoopCosts(0.0, 0.0, 0.0, 0.0),
-        engine=EngineCosts(0.0, 0.0, 0.0),
+        engine=EngineCosts(0.0, 0.0),
         worker=WorkerCosts(0.0, dict.fromkeys(("tiny", "small", "ta"), cost), False),
         client=ClientCosts(0.0, 0.0),
         cooling=0.001,

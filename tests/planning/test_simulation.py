@@ -87,7 +87,7 @@ def test_a_client_beside_takes_time_from_the_worker(manifest: Manifest) -> None:
 def test_a_text_that_is_not_old_enough_while_the_engine_settles_is_not_forgotten(
     manifest: Manifest,
 ) -> None:
-    slow = replace(costs(0.0015), engine=EngineCosts(0.002, 0.0, 0.0))
+    slow = replace(costs(0.0015), engine=EngineCosts(0.002, 0.0))
     found = simulate(scene(manifest, slow, "all"), np.array([0.0, 0.0, 0.0012, 0.004]))
     assert found.requests == 4
     assert found.p99 < 0.05

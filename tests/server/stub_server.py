@@ -15,7 +15,8 @@ import torch
 from nestling.models import load_checkpoint
 from nestling.models.step import Questions, Verdicts
 from nestling.server.app import create_app
-from nestling.server.engine.local import LocalBackend
+from nestling.server.engine.local import LocalStudents
+from nestling.server.engine.thread import ThreadBackend
 from nestling.server.listeners import bind, url_of
 from nestling.server.run import run
 from nestling.server.settings import Settings
@@ -31,14 +32,14 @@ def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str 
         max_queued_requests=int(max_queued),
     )
 
-    class Patient(LocalBackend):
+    class Patient(LocalStudents):
         def ask(self, questions: Questions) -> Verdicts:
             while not Path(gate).exists():
                 time.sleep(0.005)
             return super().ask(questions)
 
-    def load(_: Path | None, __: object = None) -> Patient:
-        return Patient(load_checkpoint(checkpoint))
+    def load(_: Path | None, __: object = None) -> ThreadBackend:
+        return ThreadBackend(Patient(load_checkpoint(checkpoint)))
 
     with bind(settings) as listeners:
 

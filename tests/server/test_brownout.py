@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.server.app import create_app
-from nestling.server.engine.local import LocalBackend
+from nestling.server.engine.local import LocalStudents
 from nestling.server.engine.pace import SMOOTHED, TICKS, Pace
+from nestling.server.engine.thread import ThreadBackend
 from nestling.server.errors import Reason, RequestError
 from nestling.server.routing.brownout import (
     FALL_SECONDS,
@@ -152,8 +153,8 @@ def test_a_rate_of_answers_to_few_who_ask_is_no_limit() -> None:
 
 
 def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
-    def load(_: Path | None, __: object = None) -> LocalBackend:
-        return LocalBackend(load_checkpoint(calibrated_dir))
+    def load(_: Path | None, __: object = None) -> ThreadBackend:
+        return ThreadBackend(LocalStudents(load_checkpoint(calibrated_dir)))
 
     app = create_app(load(None), Settings(target_delay_ms=100), load)
     with TestClient(app) as client:

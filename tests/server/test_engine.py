@@ -11,7 +11,8 @@ import pytest
 
 from nestling.models import Checkpoint, Predictor
 from nestling.models.step import Questions, Verdicts
-from nestling.server.engine.local import LocalBackend
+from nestling.server.engine.local import LocalStudents
+from nestling.server.engine.thread import ThreadBackend
 from nestling.server.errors import Reason, RequestError
 from nestling.server.inputs import Inputs
 from nestling.server.routing.contract import Contract
@@ -23,7 +24,7 @@ POISON = "alarm"
 TINY = Contract("tiny")
 
 
-class Backend(LocalBackend):
+class Backend(LocalStudents):
     """The model behind a gate; it breaks on a batch that holds the poison."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -59,7 +60,7 @@ def run(
     async def main() -> Any:
         held = backend(checkpoint)
         metrics = Metrics(["/x"], checkpoint.students)
-        service = Service(held, Settings(**settings), metrics)  # type: ignore[arg-type]
+        service = Service(ThreadBackend(held), Settings(**settings), metrics)  # type: ignore[arg-type]
         assert not service.ready
         await service.start()
         service.show()
@@ -176,12 +177,14 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
 
 
 def test_a_backend_that_cannot_start_says_so(calibrated: Checkpoint) -> None:
-    class Broken(LocalBackend):
+    class Broken(LocalStudents):
         def ask(self, questions: Questions) -> Verdicts:
             raise RuntimeError("no kernel image")
 
     async def main() -> None:
-        service = Service(Broken(calibrated), Settings(), Metrics([], calibrated.students))
+        service = Service(
+            ThreadBackend(Broken(calibrated)), Settings(), Metrics([], calibrated.students)
+        )
         with pytest.raises(RuntimeError, match="no kernel image"):
             await service.start()
         assert not service.ready

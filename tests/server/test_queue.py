@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Thread
-from time import perf_counter
+from math import inf
 from typing import cast
 
 import pytest
@@ -37,7 +36,7 @@ def ticket(tokens: int, closed: bool = False, arrived: float = 0.0, shadow: bool
 
 def drain(queue: WorkQueue) -> list[list[Ticket]]:
     queue.close()
-    return list(iter(queue.take, []))
+    return list(iter(lambda: queue.take()[0], []))
 
 
 def lengths(batch: list[Ticket]) -> list[int]:
@@ -95,7 +94,7 @@ def test_a_large_request_and_small_ones_do_not_starve_each_other() -> None:
     small = [ticket(1) for _ in range(LARGE)]
     for one in small:
         queue.put([one])
-    first = queue.take()
+    first = queue.take()[0]
     assert len(first) == TEXTS
     assert sum(t in large for t in first) == TEXTS // 4
     assert first[0] is small[0]
@@ -110,7 +109,7 @@ def test_escalated_work_goes_first_by_its_arrival(
     queue = WorkQueue(BUDGET, TEXTS)
     for request in items:
         queue.put([ticket(n) for n, _ in request])
-    taken = [t for _ in range(data.draw(st.integers(0, 3))) if len(queue) for t in queue.take()]
+    taken = [t for _ in range(data.draw(st.integers(0, 3))) if len(queue) for t in queue.take()[0]]
     queue.put_back(data.draw(st.permutations(taken)) if taken else [])
     waiting = sorted(t.number for t in taken)
     for batch in drain(queue):
@@ -128,12 +127,12 @@ def test_a_batch_full_of_escalated_texts_leaves_large_requests_for_the_next() ->
     escalated = [ticket(1) for _ in range(TEXTS)]
     for one in escalated:
         queue.put([one])
-    assert queue.take() == escalated
+    assert queue.take()[0] == escalated
     large = [ticket(1) for _ in range(LARGE)]
     queue.put(large)
     queue.put_back(escalated)
-    assert queue.take() == escalated
-    assert queue.take() == large[:TEXTS]
+    assert queue.take()[0] == escalated
+    assert queue.take()[0] == large[:TEXTS]
 
 
 def test_age_is_that_of_the_oldest_that_a_person_waits_for() -> None:
@@ -165,36 +164,34 @@ def test_a_text_beyond_the_budget_goes_alone() -> None:
 
 
 def test_a_busy_engine_lets_a_batch_fill_until_its_oldest_text_is_old_enough() -> None:
-    queue = WorkQueue(BUDGET, TEXTS, fill_seconds=0.05)
-    queue.put([ticket(1, arrived=perf_counter())])
-    started = perf_counter()
-    assert len(queue.take()) == 1
-    assert perf_counter() - started >= 0.04
-    queue.put([ticket(1, arrived=perf_counter() - 1)])
-    queue.put([ticket(1, arrived=perf_counter())])
-    assert len(queue.take()) == 2  # the oldest has waited long enough
+    now = 0.0
+    queue = WorkQueue(BUDGET, TEXTS, fill_seconds=0.05, clock=lambda: now)
+    queue.put([ticket(1, arrived=now)])
+    assert queue.take() == ([], pytest.approx(0.05))
+    now = 0.03
+    queue.put([ticket(1, arrived=now)])
+    assert queue.take() == ([], pytest.approx(0.02))
+    now = 0.05
+    assert len(queue.take()[0]) == 2  # the oldest has waited long enough
     for _ in range(TEXTS):
-        queue.put([ticket(1, arrived=perf_counter() + 1000)])
-    assert len(queue.take()) == TEXTS  # full: it does not wait at all
+        queue.put([ticket(1, arrived=now)])
+    assert len(queue.take()[0]) == TEXTS  # full: it does not wait at all
 
 
-def test_take_waits_for_work_and_for_the_end() -> None:
-    queue = WorkQueue(BUDGET, TEXTS)
-    taken: list[list[Ticket]] = []
-
-    def work() -> None:
-        while batch := queue.take():
-            taken.append(batch)
-
-    thread = Thread(target=work)
-    thread.start()
+def test_an_idle_engine_takes_at_once_what_comes() -> None:
+    queue = WorkQueue(BUDGET, TEXTS, fill_seconds=0.05, clock=lambda: 0.0)
+    assert queue.take() == ([], inf)
     first = ticket(3)
     queue.put([first])
-    while not taken:
-        pass
+    assert queue.take() == ([first], inf)
+
+
+def test_a_closed_queue_gives_what_it_has_and_takes_nothing() -> None:
+    queue = WorkQueue(BUDGET, TEXTS, fill_seconds=0.05)
+    first = ticket(3)
+    queue.put([first])
     queue.close()
-    thread.join(timeout=30)
-    assert taken == [[first]]
-    assert not thread.is_alive()
     with pytest.raises(RuntimeError, match="closed"):
         queue.put([ticket(1)])
+    assert queue.take() == ([first], inf)
+    assert queue.take() == ([], inf)

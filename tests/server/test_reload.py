@@ -17,7 +17,7 @@ import pytest
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.step import Questions, Verdicts
 from nestling.server.engine.backend import BackendGoneError
-from nestling.server.engine.local import LocalBackend
+from nestling.server.engine.local import LocalStudents
 from nestling.server.errors import RequestError
 from nestling.server.keys import new_key
 from nestling.server.routing.contract import Contract
@@ -163,7 +163,7 @@ class Faulty(Backend):
         if aimed and self.deaths:
             self.deaths -= 1
             raise BackendGoneError
-        return LocalBackend.ask(self, questions)
+        return LocalStudents.ask(self, questions)
 
 
 @pytest.mark.parametrize("fault", ["hangs", "deaths"])

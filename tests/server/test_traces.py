@@ -21,7 +21,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from nestling.models import Checkpoint
 from nestling.models.errors import NestlingError
 from nestling.server.app import create_app
-from nestling.server.engine.local import LocalBackend
+from nestling.server.engine.local import LocalStudents
+from nestling.server.engine.thread import ThreadBackend
 from nestling.server.settings import Settings
 
 from .serving import Server, serve
@@ -189,9 +190,9 @@ def test_without_the_extra_the_error_names_it(
     monkeypatch.delitem(sys.modules, "nestling.server.telemetry.traces", raising=False)
     with pytest.raises(NestlingError, match=r"not installed; .* pip install 'nestling\[otel\]'"):
         create_app(
-            LocalBackend(calibrated),
+            ThreadBackend(LocalStudents(calibrated)),
             Settings(otlp_endpoint="http://127.0.0.1:4318"),
-            lambda _: LocalBackend(calibrated),
+            lambda _: ThreadBackend(LocalStudents(calibrated)),
         )
 
 

@@ -7,7 +7,9 @@ the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ....kernels.gate.host import decide
 from ....models.batch import PackedBatch
 from ....models.cascade import Student
 from ....models.checkpoint import Checkpoint
@@ -22,6 +25,8 @@ from ....models.errors import NestlingError
 from ....models.onnx import graph_of, require
 from ....models.onnx.extra import EXPORTER, RUNTIME
 from ....models.onnx.graph import INPUTS, OUTPUT, TOKENS
+from ....models.spec import StudentSpec
+from ....models.step import Questions, Verdicts
 
 CPU = "CPUExecutionProvider"
 
@@ -44,10 +49,11 @@ class OnnxRunner:
         require(*EXPORTER, *RUNTIME)
         _check(providers)
         self._labels = len(checkpoint.architecture.labels)
-        self._students = {student.spec: student for student in checkpoint.students.values()}
+        self._students = checkpoint.students
+        self._specs = {student.spec: student.spec for student in self._students.values()}
         self._sessions = {
-            spec: _session(checkpoint, student, precision, providers, threads)
-            for spec, student in self._students.items()
+            student.spec: _session(checkpoint, student, precision, providers, threads)
+            for student in self._students.values()
         }
 
     def __call__(self, batch: PackedBatch) -> Tensor:
@@ -55,23 +61,59 @@ class OnnxRunner:
 
         Raises NestlingError for a student of another checkpoint, whose weights are not here.
         """
-        tokens, lengths = batch.tokens.cpu().numpy(), np.array(batch.layout.lengths)
-        logits = np.empty((len(lengths), self._labels), np.float32)
-        row = first = 0
-        for spec, count in zip(batch.students, batch.layout.groups, strict=True):
-            known = self._students.get(spec)
-            if known is None or known.spec is not spec:  # equal widths say nothing of the weights
+        for spec in batch.students:
+            known = self._specs.get(spec)
+            if known is None or known is not spec:  # equal widths say nothing of the weights
                 raise NestlingError(
                     "runner: a student of another checkpoint; ONNX Runtime holds the weights of "
                     "the one it was made from"
                 )
+        runs = zip(batch.students, batch.layout.groups, strict=True)
+        lengths = np.array(batch.layout.lengths)
+        return torch.from_numpy(self._logits(batch.tokens.cpu().numpy(), lengths, runs))
+
+    def answer(self, questions: Questions) -> Verdicts:
+        """What `models.answerer` says, without torch: for one text it costs more than a student."""
+        started = perf_counter()
+        tokens = np.fromiter(chain.from_iterable(questions.sequences), np.int64)
+        lengths = np.array([len(ids) for ids in questions.sequences])
+        runs = [(self._students[name].spec, count) for name, count in questions.runs]
+        logits = self._logits(tokens, lengths, runs)
+        temperatures, thresholds = (
+            np.array(values, np.float32)
+            for values in (questions.temperatures, questions.thresholds)
+        )
+        labels, confidences, accepts = decide(logits, temperatures, thresholds)
+        return Verdicts(
+            labels.tolist(),
+            confidences.tolist(),
+            accepts.tolist(),
+            logits,
+            perf_counter() - started,
+        )
+
+    def _logits(
+        self,
+        tokens: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        runs: Iterable[tuple[StudentSpec, int]],
+    ) -> NDArray[np.float32]:
+        """tokens: (rows,), all sequences end to end. runs: a student, and how many it is asked.
+
+        Returns (sequences, labels). Raises ValueError for a sequence without tokens.
+        """
+        if not lengths.all():
+            raise ValueError(f"sequence {lengths.argmin()} has no tokens")
+        logits = np.empty((len(lengths), self._labels), np.float32)
+        row = first = 0
+        for spec, count in runs:
             if count:
                 part = lengths[first : first + count]
                 rows = int(part.sum())
                 inputs = _pad(tokens[row : row + rows], part)
                 (logits[first : first + count],) = self._sessions[spec].run([OUTPUT], inputs)
                 row, first = row + rows, first + count
-        return torch.from_numpy(logits)
+        return logits
 
 
 def _pad(tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:

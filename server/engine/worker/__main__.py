@@ -9,21 +9,21 @@ are the server's to handle, which drains first.
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import traceback
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from typing import Any
 
 import torch
 
 from ....models.checkpoint import load_checkpoint
 from ....models.errors import NestlingError
 from ...telemetry.requests import configure_logging
-from ..local import LocalBackend
+from ..local import LocalStudents
 from ..runners.choose import choose
+from .channel import Channel
 from .device import device_of
-from .messages import Answer, Embed, Failed, Open, Opened, Request, receive, send
+from .messages import Answer, Embed, Failed, Open, Opened, Request
 
 
 def main(descriptor: int) -> None:
@@ -31,32 +31,32 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     server_gone = (EOFError, BrokenPipeError, ConnectionResetError)
-    with Connection(descriptor) as server, suppress(*server_gone):
-        _serve(server)
+    with socket.socket(fileno=descriptor) as end, suppress(*server_gone):
+        _serve(Channel(end))
 
 
-def _serve(server: Connection[Any, Any]) -> None:
-    wanted = receive(server)
+def _serve(server: Channel) -> None:
+    wanted = server.receive()
     try:
-        backend, opened = _open(wanted)
+        students, opened = _open(wanted)
     except Exception as error:
-        send(server, _failed(error))
+        server.send(_failed(error))
         return
-    send(server, opened)
+    server.send(opened)
     while True:
-        send(server, _answer(backend, receive(server)))
+        server.send(_answer(students, server.receive()))
 
 
-def _open(wanted: Open) -> tuple[LocalBackend, Opened]:
+def _open(wanted: Open) -> tuple[LocalStudents, Opened]:
     settings = wanted.settings
     configure_logging(settings.log_format)
     torch.set_num_threads(settings.cpu_threads)
     device = device_of(settings.device)
     loaded = load_checkpoint(wanted.path, getattr(torch, settings.dtype), device)
     choice = choose(loaded, settings)
-    backend = LocalBackend(choice.checkpoint, choice.run)
+    students = LocalStudents(choice.checkpoint, choice.run)
     served = choice.checkpoint
-    return backend, Opened(
+    return students, Opened(
         served.students,
         served.cascades,
         served.default,
@@ -66,11 +66,11 @@ def _open(wanted: Open) -> tuple[LocalBackend, Opened]:
     )
 
 
-def _answer(backend: LocalBackend, request: Request) -> Answer:
+def _answer(students: LocalStudents, request: Request) -> Answer:
     try:
         if isinstance(request, Embed):
-            return backend.embed(request.sequences, request.student, request.dimensions)
-        return backend.ask(request)
+            return students.embed(request.sequences, request.student, request.dimensions)
+        return students.ask(request)
     except Exception as error:
         return _failed(error)
 

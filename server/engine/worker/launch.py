@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
+
+from .channel import Channel
 
 ENVIRONMENT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0"}
 """Unless the operator says otherwise. torch's CPU library keeps what it has made for each shape of
@@ -20,10 +20,10 @@ STOP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Launched:
-    """A process, and the connection to it."""
+    """A process, and the socket to it."""
 
     process: subprocess.Popen[bytes]
-    connection: Connection[Any, Any]
+    channel: Channel
 
     @classmethod
     def now(cls) -> Launched:
@@ -33,11 +33,11 @@ class Launched:
             descriptor = theirs.fileno()
             command = [sys.executable, "-m", "nestling.server.engine.worker", str(descriptor)]
             process = subprocess.Popen(command, pass_fds=[descriptor], env=ENVIRONMENT | os.environ)
-        return cls(process, Connection(ours.detach()))
+        return cls(process, Channel(ours))
 
     def stop(self) -> None:
-        """Close the connection, at which the process ends."""
-        self.connection.close()
+        """Close the socket, at which the process ends."""
+        self.channel.close()
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

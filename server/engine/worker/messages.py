@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....models.cascade import Cascade, Student
+from ....models.errors import NestlingError
 from ....models.step import Questions, Verdicts
 from ...settings import Settings
 
@@ -57,19 +55,14 @@ class Failed:
     kind: str
     message: str
 
+    def exception(self) -> Exception:
+        """What the server raises of it."""
+        if self.kind == "user":
+            return NestlingError(self.message)
+        if self.kind == "memory":
+            return MemoryError(self.message)
+        return RuntimeError(f"in the worker:\n{self.message}")
+
 
 Request = Questions | Embed
 Answer = Verdicts | NDArray[np.float32] | Failed
-
-
-def send(connection: Connection[Any, Any], message: object) -> None:
-    """Not by the connection's own `send`, which gathers what else it could pickle each time.
-
-    Raises OSError if the other end has gone.
-    """
-    connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-
-
-def receive(connection: Connection[Any, Any]) -> Any:
-    """The next message; waits for it. Raises EOFError or OSError if the other end has gone."""
-    return pickle.loads(connection.recv_bytes())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,17 @@ from ....models.step import Questions, Verdicts
 from ...settings import Settings
 from ..backend import BackendGoneError
 from .launch import Launched
-from .messages import Answer, Embed, Failed, Open, Opened, Request, receive, send
+from .link import Link
+from .messages import Embed, Failed, Open, Opened, Request
 
 
 class Worker:
     """A backend in a process of its own.
 
     So the interpreter that answers HTTP never waits for the one that computes, and a computation
-    that crashes or hangs is ended without the server. `ready` comes first. launched: a process that
-    waits for its first message; None starts one. One batch is under way at a time, whoever asks.
+    that crashes or hangs is ended without the server. `ready` comes first, then `start` on the
+    event loop that asks. launched: a process that waits for its first message; None starts one. It
+    computes one batch at a time, in the order in which it is asked.
     """
 
     manifest: Manifest
@@ -34,11 +36,11 @@ class Worker:
 
     def __init__(self, path: Path, settings: Settings, launched: Launched | None = None) -> None:
         self._open = Open(path, settings)
-        self._one = Lock()
-        self._gone = False
-        """Noticed on the connection, before the operating system says so of the process."""
+        self._link: Link | None = None
+        self._linked = asyncio.Event()
+        """Cleared while the process is replaced, which whoever asks waits for."""
         self._worker = launched or Launched.now()
-        send(self._worker.connection, self._open)
+        self._worker.channel.send(self._open)
 
     def ready(self) -> None:
         """Wait until the checkpoint is loaded here and there.
@@ -48,45 +50,58 @@ class Worker:
         try:
             self._loaded(read_manifest(self._open.path))
         except BaseException:
-            self.stop()
+            self._worker.stop()
             raise
 
-    def ask(self, questions: Questions) -> Verdicts:
-        return cast(Verdicts, self._send(questions))
+    async def start(self) -> None:
+        self._link = await Link.over(self._worker.channel.socket)
+        self._linked.set()
+
+    def ask(self, questions: Questions) -> Awaitable[Verdicts]:
+        return self._send(questions)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int
-    ) -> NDArray[np.float32]:
-        vectors = self._send(Embed(list(sequences), student, dimensions))
-        return cast(NDArray[np.float32], vectors)
+    ) -> Awaitable[NDArray[np.float32]]:
+        return self._send(Embed(list(sequences), student, dimensions))
 
     @property
     def alive(self) -> bool:
-        return not self._gone and self._worker.process.poll() is None
+        linked = self._link is not None and not self._link.gone
+        return linked and self._worker.process.poll() is None
 
-    def restart(self) -> None:
+    async def restart(self) -> None:
         """Kill the process, and have another one load the same weights."""
-        self._worker.process.kill()  # whoever waits for it gets BackendGoneError, and lets go
-        with self._one:
-            self._worker.stop()
-            self._worker = Launched.now()
-            send(self._worker.connection, self._open)
-            self._loaded(self.manifest)
-            self._gone = False
+        self._worker.process.kill()  # whoever waits for it gets BackendGoneError
+        self._unlink()
+        await asyncio.to_thread(self._again)
+        await self.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        self._unlink()
+        await asyncio.to_thread(self._worker.stop)
+
+    def _unlink(self) -> None:
+        self._linked.clear()
+        if self._link:
+            self._link.close()
+
+    def _again(self) -> None:
         self._worker.stop()
+        self._worker = Launched.now()
+        self._worker.channel.send(self._open)
+        self._loaded(self.manifest)
 
     def _loaded(self, described: Manifest) -> None:
         try:
-            opened: Opened | Failed = receive(self._worker.connection)
+            opened: Opened | Failed = self._worker.channel.receive()
         except (EOFError, OSError) as error:
             status = self._worker.process.wait()
             raise BackendGoneError(
                 f"the worker ended while loading, with status {status}"
             ) from error
         if isinstance(opened, Failed):
-            raise _exception(opened)
+            raise opened.exception()
         if opened.weights_sha256 != described.weights_sha256:
             raise NestlingError(f"{described.path}: its weights were replaced meanwhile")
         self.manifest = replace(
@@ -97,22 +112,12 @@ class Worker:
         )
         self.device, self.runner = opened.device, opened.runner
 
-    def _send(self, request: Request) -> Verdicts | NDArray[np.float32]:
-        with self._one:
-            try:
-                send(self._worker.connection, request)
-                answer: Answer = receive(self._worker.connection)
-            except (EOFError, OSError) as error:
-                self._gone = True
-                raise BackendGoneError("the worker has ended") from error
-        if isinstance(answer, Failed):
-            raise _exception(answer)
-        return answer
+    def _send(self, request: Request) -> Awaitable[Any]:
+        """At once, but while the process is replaced."""
+        if self._link and self._linked.is_set():
+            return self._link.ask(request)
+        return self._send_later(request)
 
-
-def _exception(failed: Failed) -> Exception:
-    if failed.kind == "user":
-        return NestlingError(failed.message)
-    if failed.kind == "memory":
-        return MemoryError(failed.message)
-    return RuntimeError(f"in the worker:\n{failed.message}")
+    async def _send_later(self, request: Request) -> Any:
+        await self._linked.wait()
+        return await self._send(request)
