@@ -1,12 +1,12 @@
 """MLPerf's scenarios, and arrivals as they were recorded elsewhere, against one server.
 
-    python docs/benchmarks/loads.py --data test.jsonl [--trace FILE=RATE,SPEED …] [--runner onnx-int8]
+    python docs/benchmarks/loads.py --data test.jsonl [--trace FILE=RATE,SPEED …]
 
-`nestling serve` with the shipped checkpoint, defaults but for the runner; `nestling loadtest` sends.
-SingleStream, Offline and Server run by MLPerf's own load generator, whose verdict stands; Server at
-`--rate`, of which 99 % are to be answered within `--objective-ms`. Each `--trace` is replayed from
-its beginning, at a mean of RATE requests per second, SPEED seconds of it in one. Prints one JSON
-line.
+`nestling serve` with the shipped checkpoint and defaults but for the runner; `nestling loadtest`
+sends. SingleStream, Offline and Server run by MLPerf's own load generator, whose verdict stands;
+Server at `--rate`, of which 99 % are to be answered within `--objective-ms`. Each `--trace` is
+replayed from its beginning, at a mean of RATE requests per second, SPEED seconds of it in one.
+Prints one JSON line.
 """
 
 from __future__ import annotations
