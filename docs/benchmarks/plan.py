@@ -2,12 +2,13 @@
 
     python docs/benchmarks/plan.py models/zoo/clinc150 --data test.jsonl [--seconds 10]
 
-Measures a profile as `nestling plan measure` does, then sends loads to the same server and
-simulates them: the same moments, Poisson arrivals or bursts, and another policy. Nothing is fitted
-to these loads. Server and client share two cores, as they did for the profile: the event loop has
-one, the worker the other, on which the client goes first (real-time scheduling, which needs root);
-the simulation has it so too. The loads take turns, `--repeats` times, each time by other arrivals;
-figures are medians. Prints a table, and one JSON line.
+Measures a profile as `nestling plan measure` does, sends loads to the same server, and simulates
+them: the same moments, Poisson arrivals or bursts, and another policy. Nothing is fitted to these
+loads. Server and client share two cores, as they did for the profile: the event loop has one, the
+worker the other, on which the client goes first (real-time scheduling, which needs root); the
+simulation has it so too. A round of the profile and all loads take turns, `--repeats` times, each
+time by other arrivals, since the speed of a shared machine changes by the minute; figures are
+medians. Prints a table, and one JSON line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -24,21 +25,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from serving import machine
 
 from nestling.loadtest.bench import Bench
 from nestling.loadtest.client.protocols import PROTOCOLS
 from nestling.loadtest.client.target import find
+from nestling.loadtest.results.environment import environment
 from nestling.loadtest.setup import Setup
-from nestling.loadtest.texts import read_texts
+from nestling.loadtest.texts import Texts, read_texts
 from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 from nestling.models.manifest import TA
 from nestling.planning.capacity import bound
-from nestling.planning.measuring.measure import measure
+from nestling.planning.measuring.fit import fit
+from nestling.planning.measuring.loads import Loads, Observed
+from nestling.planning.measuring.measure import tick_of, workload_of
+from nestling.planning.measuring.pauses import watch
 from nestling.planning.measuring.server import MeasuredServer, place
 from nestling.planning.simulation.run import Scene, simulate
 from nestling.server.cli.loading import read_for
+from nestling.server.service import WATCH_SECONDS
 from nestling.server.settings import Settings
 
 ALLOWED = 0.15
@@ -68,6 +75,18 @@ LOADS = (
 )
 
 
+@dataclass
+class Run:
+    """A load once. due: seconds at which its requests were sent."""
+
+    load: Load
+    repeat: int
+    rate: float
+    due: NDArray[np.float64]
+    measured: dict[str, float]
+    predicted: dict[str, float] = field(default_factory=dict)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
@@ -75,20 +94,32 @@ def main() -> None:
     parser.add_argument("--runner", default="onnx-int8")
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=1, help="of the profile's measurement")
     given = parser.parse_args()
-    profile = measure(
-        given.checkpoint, given.data, "here", given.runner, "cpu", given.rounds, 0, note
-    )
-    scene = Scene(
-        read_for(given.checkpoint, given.runner),
-        Settings(runner=given.runner),
-        profile.costs,
-        profile.workload,
-        beside=True,
-    )
-    runs = list(run(given, scene))
-    rows = [compared(load, [r for r in runs if r["load"] == load.name]) for load in LOADS]
+    manifest, texts = read_for(given.checkpoint, given.runner), read_texts(given.data)
+    workload = workload_of(given.checkpoint, manifest, given.runner, texts, 0)
+    lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
+    observed: list[Observed] = []
+    runs: list[Run] = []
+    with MeasuredServer(given.checkpoint, "--runner", given.runner) as server:
+        pauses = watch({*server.loop_core, *server.worker_cores})
+        tick = tick_of(server)
+
+        def scene() -> Scene:
+            costs, _ = fit(observed, lengths, tick, WATCH_SECONDS, pauses)
+            return Scene(manifest, Settings(runner=given.runner), costs, workload, beside=True)
+
+        rates: dict[str, float] = {}
+        for repeat in range(given.repeats):
+            note(f"profile, round {repeat + 1} of {given.repeats}")
+            observed += Loads(server, texts, repeat).all(list(manifest.students), 1)
+            rates = rates or {
+                model: bound(replace(scene(), model=model)).rate for model in ("auto", TA)
+            }
+            runs += loaded(server, texts, rates, given.seconds, repeat)
+    final = scene()
+    for run in runs:
+        run.predicted = predicted(replace(final, model=run.load.model), run.due, run.repeat)
+    rows = [compared(load, [run for run in runs if run.load == load]) for load in LOADS]
     show(rows)
     errors = [abs(row[name]["error"]) for row in rows for name in NAMES]
     print(
@@ -96,8 +127,8 @@ def main() -> None:
             {
                 "benchmark": "plan",
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "hardware": profile.hardware,
-                "versions": profile.versions,
+                "hardware": environment()["hardware"],
+                "versions": machine()["versions"],
                 "command": "python docs/benchmarks/plan.py models/zoo/clinc150 --data test.jsonl",
                 "runner": given.runner,
                 "seconds": given.seconds,
@@ -115,28 +146,21 @@ def note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def run(given: argparse.Namespace, scene: Scene) -> Iterator[dict[str, Any]]:
-    """Every load in turn, on the server and in simulated time."""
-    bounds = {model: bound(replace(scene, model=model)).rate for model in ("auto", TA)}
-    with MeasuredServer(given.checkpoint, "--runner", given.runner) as server:
-        setup = Setup(
-            find(server.url), read_texts(given.data), PROTOCOLS, {"native": 1.0},
-            processes=1, max_lag_ms=1e3,
-        )  # fmt: skip
-        with Bench(setup) as bench:
-            place(bench.pids[0], server.worker_cores, client=True)
-            for repeat in range(given.repeats):
-                for number, load in enumerate(LOADS):
-                    rate = load.share * bounds[load.model]
-                    note(f"{load.name}: {rate:.0f} per second")
-                    rng = np.random.default_rng([repeat, number])
-                    due = arrivals(steps([rate], given.seconds), load.spacing, rng)
-                    yield {
-                        "load": load.name,
-                        "rate": rate,
-                        "measured": measured(server, bench, due, rng, load.model),
-                        "predicted": predicted(replace(scene, model=load.model), due, repeat),
-                    }
+def loaded(
+    server: MeasuredServer, texts: Texts, rates: dict[str, float], seconds: float, repeat: int
+) -> Iterator[Run]:
+    """Every load in turn, on the server. rates: of each model at most."""
+    setup = Setup(
+        find(server.url), texts, PROTOCOLS, {"native": 1.0}, processes=1, max_lag_ms=1e3
+    )  # fmt: skip
+    with Bench(setup) as bench:
+        place(bench.pids[0], server.worker_cores, client=True)
+        for number, load in enumerate(LOADS):
+            rate = load.share * rates[load.model]
+            note(f"{load.name}: {rate:.0f} per second")
+            rng = np.random.default_rng([repeat, number])
+            due = arrivals(steps([rate], seconds), load.spacing, rng)
+            yield Run(load, repeat, rate, due, measured(server, bench, due, rng, load.model))
 
 
 def measured(
@@ -168,16 +192,16 @@ def predicted(scene: Scene, due: NDArray[np.float64], seed: int) -> dict[str, fl
     }
 
 
-def compared(load: Load, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def compared(load: Load, runs: list[Run]) -> dict[str, Any]:
     """Medians over the repeats, and by how much the prediction is off."""
     row: dict[str, Any] = {
         "load": load.name,
-        "rate": round(runs[0]["rate"], 1),
-        "client_lag_ms": round(median(r["measured"]["client_lag_ms"] for r in runs), 3),
+        "rate": round(runs[0].rate, 1),
+        "client_lag_ms": round(median(run.measured["client_lag_ms"] for run in runs), 3),
     }
     for name in NAMES:
-        was = [r["measured"][name] for r in runs]
-        said = [r["predicted"][name] for r in runs]
+        was = [run.measured[name] for run in runs]
+        said = [run.predicted[name] for run in runs]
         row[name] = {
             "measured": round(median(was), 4),
             "from_to": [round(min(was), 4), round(max(was), 4)],

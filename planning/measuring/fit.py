@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..profile.costs import ClientCosts, Costs, EngineCosts, LoopCosts, StudentCost, WorkerCosts
+from ..profile.costs import (
+    ClientCosts,
+    Costs,
+    EngineCosts,
+    LoopCosts,
+    Pauses,
+    StudentCost,
+    WorkerCosts,
+)
 from .loads import Observed
 
 COOLINGS: tuple[float, ...] = tuple(np.geomspace(3e-4, 3e-2, 21).tolist())
@@ -18,6 +26,8 @@ COOLINGS: tuple[float, ...] = tuple(np.geomspace(3e-4, 3e-2, 21).tolist())
 QUANTILES = 100
 CROWD = 8.0
 """Weight of a load that lets nobody rest: few of them show what a replica can do at most."""
+FACTORS = 4
+"""Of a student: fixed, text, token, cold."""
 WAKES = 4
 """Of a request that comes alone: loop, worker, loop again, client."""
 ROUNDS = 10
@@ -27,13 +37,17 @@ measurements leave cold (iteratively reweighted least squares; Holland and Welsc
 
 
 def fit(
-    observed: Sequence[Observed], lengths: Sequence[int], tick: float, watch: float
+    observed: Sequence[Observed],
+    lengths: Sequence[int],
+    tick: float,
+    watch: float,
+    pauses: Pauses,
 ) -> tuple[Costs, list[dict[str, Any]]]:
     """Costs, and for each load what they make of it beside what was measured.
 
     How fast caches cool, and whether the runner pads, is what explains most. lengths: tokens of
     each text of the data. tick: CPU seconds of the event loop each time that it
-    looks after itself, which is every `watch` seconds.
+    looks after itself, which is every `watch` seconds. pauses: of the machine.
     """
     tokens = np.array(lengths)
     candidates = [
@@ -42,7 +56,7 @@ def fit(
         for padded in (False, True)
     ]
     best = min(candidates, key=lambda each: each.error)
-    return best.costs(), best.table()
+    return best.costs(pauses), best.table()
 
 
 @dataclass(frozen=True)
@@ -93,10 +107,7 @@ class _Fit:
             weights,
         )
         self.worker = _solve(
-            [
-                [*np.mean([self._of(o, each) for each in o.rows], axis=0), cold(p.worker)]
-                for o, p in alone
-            ],
+            [np.mean([self._of(o, p, each) for each in o.rows], axis=0) for o, p in alone],
             [o.cpu.worker / o.requests for o, _ in alone],
         )
         self.error = sum(each.error for each in (self.loop, self.worker))
@@ -107,23 +118,22 @@ class _Fit:
     def _cold(self, pauses: tuple[float, ...]) -> float:
         return sum(1 - exp(-pause / self._cooling) for pause in pauses)
 
-    def _of(self, o: Observed, rows: NDArray[np.int32]) -> list[float]:
-        """Regressors of one batch: of its student 1, texts and tokens; 0 of the others."""
-        found = [0.0] * (3 * len(self._students))
-        lengths, place = self._lengths[rows], 3 * self._students.index(o.load.model)
+    def _of(self, o: Observed, p: _Pauses, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Regressors of one batch: of its student 1, texts, tokens and rest; 0 of the others."""
+        found = np.zeros((len(self._students), FACTORS))
+        lengths = self._lengths[rows]
         tokens = lengths.max() * len(lengths) if self._padded else lengths.sum()
-        found[place : place + 3] = [1.0, float(len(lengths)), float(tokens)]
-        return found
+        found[self._students.index(o.load.model)] = 1, len(lengths), tokens, self._cold(p.worker)
+        return found.ravel()
 
-    def costs(self) -> Costs:
+    def costs(self, pauses: Pauses) -> Costs:
         """What has been found."""
-        *of_students, cold = self.worker.factors
         students = {}
-        for name, (fixed, text, token) in zip(
-            self._students, np.reshape(of_students, (-1, 3)).tolist(), strict=True
+        for name, (fixed, text, token, cold) in zip(
+            self._students, np.reshape(self.worker.factors, (-1, FACTORS)).tolist(), strict=True
         ):
-            students[name] = StudentCost(fixed, text, token, self._noise(name))
-        worker = WorkerCosts(cold, students, self._padded)
+            students[name] = StudentCost(fixed, text, token, cold, self._noise(name))
+        worker = WorkerCosts(students, self._padded)
         request, of_text, client_cold = self.client.factors
         wake, noise = self._wake()
         of_request, loop_text, batch, batch_text, loop_cold = self.loop.factors
@@ -135,6 +145,7 @@ class _Fit:
             self._cooling,
             wake,
             noise,
+            pauses,
         )
 
     def _wake(self) -> tuple[float, tuple[float, ...]]:
@@ -158,8 +169,8 @@ class _Fit:
         for o, p in self._each():
             if o.load.crowd > 1 or o.load.model != student:
                 continue
-            rows = [[*self._of(o, each), self._cold(p.worker)] for each in o.rows]
-            expected = np.array(rows) @ np.array(self.worker.factors)
+            rows = np.array([self._of(o, p, each) for each in o.rows])
+            expected = rows @ np.array(self.worker.factors)
             ratio = o.device / expected
             ratios.append(ratio / np.median(ratio))
         return _quantiles(np.concatenate(ratios))
@@ -212,7 +223,7 @@ class _Pauses:
 
 
 def _solve(
-    rows: Sequence[Sequence[float]],
+    rows: Sequence[Sequence[float] | NDArray[np.float64]],
     values: Sequence[float],
     weights: Sequence[float] | None = None,
 ) -> _Solved:

@@ -80,7 +80,7 @@ class Loads:
         smallest = students[0]
         alone = [Load(student, size) for student in students for size in SIZES]
         alone += [Load(smallest, 1, period) for period in PERIODS]
-        alone += [Load(students[-1], 1, period) for period in PERIODS[2:]]
+        alone += [Load(student, 1, period) for student in students[1:] for period in PERIODS[2:]]
         crowds = [Load(model, 1, 0.0, crowd) for model in (smallest, AUTO) for crowd in CROWDS]
         for _ in range(rounds):
             with self.bench(1) as bench:

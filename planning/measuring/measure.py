@@ -22,6 +22,7 @@ from ..profile.profile import SCHEMA, Profile
 from ..profile.workload import Stated, Workload
 from .fit import fit
 from .loads import Loads
+from .pauses import watch
 from .server import MeasuredServer
 
 IDLE_SECONDS = 2.0
@@ -48,15 +49,17 @@ def measure(
     """
     manifest, texts = read_for(checkpoint, runner), read_texts(data)
     tell(f"asking every student about {min(TEXTS, len(texts))} texts")
-    workload = _workload(checkpoint, manifest, runner, texts, seed)
+    workload = workload_of(checkpoint, manifest, runner, texts, seed)
     flags = ("--runner", runner, "--device", device, "--target-delay-ms", "0")
     with MeasuredServer(checkpoint, *flags) as server:
+        tell("watching the machine stand still")
+        pauses = watch({*server.loop_core, *server.worker_cores})
         tell(f"measuring {server.url}")
-        tick = _tick(server)
+        tick = tick_of(server)
         lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
         observed = list(Loads(server, texts, seed).all(list(manifest.students), rounds))
         threads = max(1, len(server.worker_cores))
-    costs, table = fit(observed, lengths, tick, WATCH_SECONDS)
+    costs, table = fit(observed, lengths, tick, WATCH_SECONDS, pauses)
     return Profile(
         schema=SCHEMA,
         measured=True,
@@ -79,13 +82,14 @@ def measure(
     )
 
 
-def _tick(server: MeasuredServer) -> float:
+def tick_of(server: MeasuredServer) -> float:
+    """CPU seconds that its event loop takes each time that it looks after itself."""
     before = server.cpu()
     time.sleep(IDLE_SECONDS)
     return server.cpu().since(before).loop * WATCH_SECONDS / IDLE_SECONDS
 
 
-def _workload(
+def workload_of(
     checkpoint: Path, manifest: Manifest, runner: str, texts: Texts, seed: int
 ) -> Workload:
     """All students on some of the texts, at every temperature at which a policy asks them."""

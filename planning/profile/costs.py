@@ -15,13 +15,15 @@ from dataclasses import dataclass, replace
 class StudentCost:
     """Seconds of one student's part of a batch: fixed + text · texts + token · tokens.
 
-    tokens: with the padding to the longest where the runner pads. noise: quantiles, evenly spaced,
-    of single batches over the middle one of their kind.
+    tokens: with the padding to the longest where the runner pads. cold: where this student has not
+    been asked for a while, whomever else the worker was. noise: quantiles, evenly spaced, of single
+    batches over the middle one of their kind.
     """
 
     fixed: float
     text: float
     token: float
+    cold: float
     noise: tuple[float, ...]
 
 
@@ -34,7 +36,6 @@ class WorkerCosts:
     sum.
     """
 
-    cold: float
     students: Mapping[str, StudentCost]
     padded: bool
     grouped: bool = False
@@ -88,6 +89,16 @@ class ClientCosts:
 
 
 @dataclass(frozen=True)
+class Pauses:
+    """When a core stands still, whatever runs on it. per_second: of each core. seconds: of single
+    ones, ascending.
+    """
+
+    per_second: float
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Costs:
     """cooling: seconds. wake: until a process that slept runs. noise: quantiles, evenly spaced, of
     what a request takes outside of the worker over its median.
@@ -100,12 +111,16 @@ class Costs:
     cooling: float
     wake: float
     noise: tuple[float, ...]
+    pauses: Pauses
 
     def shared(self, replicas: int) -> Costs:
         """The same where so many replicas share the device: each has that part of its speed."""
         students = {
-            name: StudentCost(
-                replicas * cost.fixed, replicas * cost.text, replicas * cost.token, cost.noise
+            name: replace(
+                cost,
+                fixed=replicas * cost.fixed,
+                text=replicas * cost.text,
+                token=replicas * cost.token,
             )
             for name, cost in self.worker.students.items()
         }

@@ -7,7 +7,7 @@ event loop, which has one core; the worker, who computes, has another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 
 from ...models.decision import Decision
@@ -73,8 +73,14 @@ class Replica:
         self._age = self._lag = self._watched = 0.0
         self._engine = _Engine()
         self._loop = Idler(clock, costs.loop.cold, costs.cooling)
-        self._worker = Idler(clock, costs.worker.cold, costs.cooling)
+        self._students = {
+            name: Idler(clock, cost.cold, costs.cooling)
+            for name, cost in costs.worker.students.items()
+        }
         clock.after(WATCH_SECONDS, self._watch)
+        if costs.pauses.per_second:
+            for core in (self.serving, self.worker):
+                self._await_pause(core)
 
     @property
     def delay(self) -> float:
@@ -157,20 +163,22 @@ class Replica:
             assert isinstance(job, _Request)
             self._respond(job)
         if engine.batch:
+            asked = sorted({ticket.decision.stage.student.name for ticket in engine.batch})
             seconds = self._ask(engine.batch)
-            self.worker.submit(lambda: self._compute(seconds), self._ran)
+            self.worker.submit(lambda: self._compute(seconds, asked), lambda: self._ran(asked))
             return
         engine.occupied = False
         if engine.again < inf:
             engine.alarm = self._clock.at(engine.again, self._alarm)
 
-    def _compute(self, seconds: float) -> float:
-        seconds += self._worker.wake()
+    def _compute(self, seconds: float, asked: Collection[str]) -> float:
+        seconds += sum(self._students[name].wake() for name in asked)
         self.computed += seconds
         return seconds
 
-    def _ran(self) -> None:
-        self._worker.rest()
+    def _ran(self, asked: Collection[str]) -> None:
+        for name in asked:
+            self._students[name].rest()
         self.serving.submit(self._turn, self._turned)
 
     def _ask(self, batch: Sequence[Ticket]) -> float:
@@ -215,6 +223,22 @@ class Replica:
         return (
             self._costs.loop.half(texts) * self._noise.draw(self._costs.noise) + self._loop.wake()
         )
+
+    def _await_pause(self, core: Core) -> None:
+        """The core stands still at times; what runs there goes on afterwards."""
+
+        pauses = self._costs.pauses
+
+        def begin() -> float:
+            seconds = self._noise.draw(pauses.seconds)
+            core.busy -= seconds  # nobody computes
+            return seconds
+
+        def stand_still() -> None:
+            core.submit(begin, lambda: None, urgent=True)
+            self._await_pause(core)
+
+        self._clock.after(self._noise.gap(pauses.per_second), stand_still)
 
     def _watch(self) -> None:
         """As `Service._watch`: late where the event loop has its hands full."""

@@ -13,6 +13,7 @@ from nestling.planning.profile.costs import (
     Costs,
     EngineCosts,
     LoopCosts,
+    Pauses,
     StudentCost,
     WorkerCosts,
 )
@@ -37,15 +38,16 @@ def manifest(calibrated_dir: Path) -> Manifest:
 
 def costs(seconds: float, noise: tuple[float, ...] = (1.0,), text: float = 0.0) -> Costs:
     """Nothing takes time but a batch, which takes `seconds` and `text` for each of its texts."""
-    cost = StudentCost(seconds, text, 0.0, noise)
+    cost = StudentCost(seconds, text, 0.0, 0.0, noise)
     return Costs(
         loop=LoopCosts(0.0, 0.0, 0.0, 0.0),
         engine=EngineCosts(0.0, 0.0),
-        worker=WorkerCosts(0.0, dict.fromkeys(("tiny", "small", "ta"), cost), False),
+        worker=WorkerCosts(dict.fromkeys(("tiny", "small", "ta"), cost), False),
         client=ClientCosts(0.0, 0.0),
         cooling=0.001,
         wake=0.0,
         noise=(1.0,),
+        pauses=Pauses(0.0, ()),
     )
 
 

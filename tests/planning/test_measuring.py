@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from math import exp
 from pathlib import Path
 
@@ -12,13 +13,16 @@ from nestling.loadtest.texts import Texts
 from nestling.models.manifest import Manifest
 from nestling.planning.measuring.fit import fit
 from nestling.planning.measuring.loads import PERIODS, SIZES, Load, Loads, Observed
+from nestling.planning.measuring.pauses import LEAST, watch
 from nestling.planning.measuring.server import Counts, Cpu, MeasuredServer
+from nestling.planning.profile.costs import Pauses
 
 COOLING = 0.003
 REQUEST, TEXT, LOOP_COLD, TICK = 3e-4, 2e-5, 4e-4, 1e-4
 BATCH, STEP = 1e-4, 4e-5
 FIXED, TOKEN, WORKER_COLD = {"tiny": 5e-4, "ta": 2e-3}, {"tiny": 4e-6, "ta": 1e-4}, 1e-3
 LENGTHS = [5, 7, 8, 9, 11, 14]
+PAUSES = Pauses(2.0, (1e-3, 4e-3))
 
 
 def cold(pause: float) -> float:
@@ -63,16 +67,17 @@ def test_costs_are_found_again_in_what_they_cause() -> None:
     rng = np.random.default_rng(0)
     loads = [Load(student, size) for student in FIXED for size in SIZES]
     loads += [Load(student, 1, period) for student in FIXED for period in PERIODS]
-    costs, table = fit([observe(load, rng) for load in loads], LENGTHS, TICK, 0.05)
+    costs, table = fit([observe(load, rng) for load in loads], LENGTHS, TICK, 0.05, PAUSES)
     assert costs.worker.padded
+    assert costs.pauses == PAUSES
     assert costs.cooling == pytest.approx(COOLING, rel=0.35)
     # One request at a time does not tell a batch from a request.
     for texts in (1, 64):
         found = 2 * (costs.loop.half(texts) + costs.engine.half(texts))
         expected = REQUEST + BATCH + texts * (TEXT + STEP)
         assert found == pytest.approx(expected, rel=0.1)
-    assert costs.worker.cold == pytest.approx(WORKER_COLD, rel=0.2)
     for student in FIXED:
+        assert costs.worker.students[student].cold == pytest.approx(WORKER_COLD, rel=0.25)
         lengths = [9] * 32
         expected = FIXED[student] + TOKEN[student] * 9 * 32
         assert sum(costs.worker.seconds(student, lengths)) == pytest.approx(expected, rel=0.1)
@@ -96,3 +101,11 @@ def test_a_real_server_is_measured(
         assert 0 < spent < found.seconds
     assert (found.device > 0).all()
     assert (found.latency > found.device).all()
+
+
+def test_a_machine_is_watched() -> None:
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    found = watch(cores, 0.5)
+    assert len(found.seconds) == round(found.per_second * 0.5 * len(cores))
+    assert all(LEAST <= each < 10 for each in found.seconds)
+    assert list(found.seconds) == sorted(found.seconds)

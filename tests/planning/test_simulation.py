@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nestling.models.manifest import Manifest
-from nestling.planning.profile.costs import ClientCosts, EngineCosts, LoopCosts
+from nestling.planning.profile.costs import ClientCosts, EngineCosts, LoopCosts, Pauses
 from nestling.planning.profile.profile import Profile
 from nestling.planning.simulation.run import simulate
 from nestling.planning.traffic import steady
@@ -73,6 +73,16 @@ def test_who_has_rested_is_slower(manifest: Manifest) -> None:
     # the event loop pays when the request comes; its answer, 1 ms later, finds it rested again
     assert simulate(scene(manifest, cold), seldom).p50 == pytest.approx(0.003, rel=0.02)
     assert simulate(scene(manifest, warm), seldom).p50 == pytest.approx(0.001)
+
+
+def test_a_machine_that_stands_still_at_times_is_late_for_some(manifest: Manifest) -> None:
+    pauses = Pauses(1.0, (0.02, 0.04))
+    due = steady(60.0).moments(50, np.random.default_rng(0))
+    still = simulate(scene(manifest, replace(costs(0.001), pauses=pauses)), due)
+    assert still.p50 == pytest.approx(0.001, rel=0.1)
+    # Two cores, a pause of 0.03 s on each in every second: 6 % of the requests meet one.
+    assert still.p99 < 0.05
+    assert still.p99 > 4 * simulate(scene(manifest, costs(0.001)), due).p99
 
 
 def test_a_client_beside_takes_time_from_the_worker(manifest: Manifest) -> None:
