@@ -88,7 +88,9 @@ def title(plan: dict[str, Any]) -> str:
 def span(plan: dict[str, Any], model: str, value: Any) -> str:
     """A number, or a range over the guesses of an estimate."""
     values = [value(each) for each in plan["policies"] if each["model"] == model]
-    low, high = f"{min(values):,.4g}", f"{max(values):,.4g}"
+    low, high = (
+        f"{each:,.0f}" if each >= 1000 else f"{each:.4g}" for each in (min(values), max(values))
+    )
     return low if low == high else f"{low} to {high}"
 
 
