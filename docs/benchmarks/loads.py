@@ -24,7 +24,6 @@ from typing import Any
 from serving import machine, nestling
 
 SHIPPED = str(files("nestling.models") / "zoo" / "clinc150")
-SCENARIOS = ("single-stream", "offline", "server")
 RUN = (
     "offered_per_second",
     "throughput_per_second",
@@ -43,6 +42,7 @@ def main() -> None:
     parser.add_argument("--trace", action="append", default=[], metavar="FILE=RATE,SPEED")
     parser.add_argument("--runner", default="onnx-int8")
     parser.add_argument("--rate", default="1000")
+    parser.add_argument("--offline", default="6000", help="texts per second at most")
     parser.add_argument("--objective-ms", default="100")
     parser.add_argument("--seconds", default="60")
     given = parser.parse_args()
@@ -63,8 +63,10 @@ def main() -> None:
                 report: dict[str, Any] = json.loads((Path(out) / "report.json").read_bytes())
             return report
 
+        rates = {"single-stream": given.rate, "offline": given.offline, "server": given.rate}
         mlperf = {
-            name: loadtest("mlperf", "--scenario", name, "--rate", given.rate) for name in SCENARIOS
+            name: loadtest("mlperf", "--scenario", name, "--rate", rate)
+            for name, rate in rates.items()
         }
         traces = {}
         for entry in given.trace:
@@ -95,7 +97,9 @@ def shown(report: dict[str, Any]) -> dict[str, Any]:
     run = report["runs"][0]
     found = {name: run[name] for name in RUN if name in run}
     if "mlperf" in report:
-        found |= {name: report["mlperf"][name] for name in ("verdict", "failed_requests")}
+        found |= {
+            name: report["mlperf"][name] for name in ("verdict", "failed_requests", "results")
+        }
     return found
 
 
