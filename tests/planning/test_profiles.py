@@ -89,5 +89,5 @@ def test_a_profile_from_before_a_calibration_is_refused(
 
 
 def test_padding_counts() -> None:
-    assert WorkerCosts(0.0, {}, True).tokens([3, 5]) == 10
-    assert WorkerCosts(0.0, {}, False).tokens([3, 5]) == 8
+    assert WorkerCosts({}, True).tokens([3, 5]) == 10
+    assert WorkerCosts({}, False).tokens([3, 5]) == 8

@@ -62,8 +62,7 @@ class OnnxRunner:
         Raises NestlingError for a student of another checkpoint, whose weights are not here.
         """
         for spec in batch.students:
-            known = self._specs.get(spec)
-            if known is None or known is not spec:  # equal widths say nothing of the weights
+            if self._specs.get(spec) is not spec:  # equal widths say nothing of the weights
                 raise NestlingError(
                     "runner: a student of another checkpoint; ONNX Runtime holds the weights of "
                     "the one it was made from"
