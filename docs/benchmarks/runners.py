@@ -54,7 +54,7 @@ def main() -> None:
     drawn = random.Random(0).sample(range(len(truth)), min(given.texts, len(truth)))
     truth = truth[drawn]
     texts = checkpoint.tokenizer.encode([labelled.texts[i] for i in drawn])
-    runners: dict[str, Runner] = {"torch": TorchRunner(checkpoint.model)}
+    runners: dict[str, Runner] = {"torch": TorchRunner(checkpoint)}
     for name, precision in (("onnx", "float32"), ("onnx-int8", "int8")):
         runners[name] = OnnxRunner(checkpoint, precision, threads=1)
     students: dict[str, Any] = {}

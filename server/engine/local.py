@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from ...models.answerer import Answerer
 from ...models.batch import PackedBatch
 from ...models.checkpoint import Checkpoint
 from ...models.step import Questions, Verdicts
 from .runners import Runner, TorchRunner
-from .runners.onnx_runner import OnnxRunner
 
 
 class LocalStudents:
@@ -24,10 +22,7 @@ class LocalStudents:
         self.manifest = checkpoint
         self.device = str(checkpoint.model.tokens.device)
         self._model = checkpoint.model
-        if isinstance(runner, OnnxRunner):
-            self._answer: Callable[[Questions], Verdicts] = runner.answer
-        else:
-            self._answer = Answerer(runner or TorchRunner(checkpoint.model), checkpoint.students)
+        self._answer = (runner or TorchRunner(checkpoint)).answer
 
     def ask(self, questions: Questions) -> Verdicts:
         try:

@@ -131,7 +131,7 @@ def test_auto_takes_the_fastest_that_agrees(
 def test_the_probe_tells_onnx_in_float32_from_less(
     calibrated: Checkpoint, onnx: OnnxRunner
 ) -> None:
-    reference: Runner = TorchRunner(calibrated.model)
+    reference: Runner = TorchRunner(calibrated)
     assert probe(calibrated) == probe(calibrated)
     assert agree(reference, onnx, calibrated)
     assert not agree(reference, Altered(calibrated, factor=1.01), calibrated)

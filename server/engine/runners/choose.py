@@ -81,7 +81,7 @@ def _fastest(checkpoint: Checkpoint, settings: Settings) -> Choice:
     table = checkpoint.model.tokens
     if (table.dtype, table.device.type) != (torch.float32, "cpu"):
         return stay("ONNX Runtime is compared with float32 on the CPU alone")
-    torch_runner = TorchRunner(checkpoint.model)
+    torch_runner = TorchRunner(checkpoint)
     try:
         onnx = _onnx(checkpoint, settings)
     except NestlingError as error:

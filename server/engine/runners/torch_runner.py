@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ....models.answerer import Answerer
 from ....models.batch import PackedBatch
-from ....models.transformer import NestedTransformer
+from ....models.checkpoint import Checkpoint
 
 
 class TorchRunner:
     """Runs on the device where the weights lie; all students of a batch in one go."""
 
-    def __init__(self, model: NestedTransformer) -> None:
-        self._model = model
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._model = checkpoint.model
+        self.answer = Answerer(self, checkpoint.students)
 
     def __call__(self, batch: PackedBatch) -> Tensor:
         logits: Tensor = self._model(batch)
