@@ -137,7 +137,7 @@ def measure(
         str, typer.Option(help="Who computes: torch, or onnx-int8 with its own calibration.")
     ] = "torch",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
-    rounds: Annotated[int, typer.Option(help="Of all loads; more are steadier.", min=1)] = 2,
+    rounds: Annotated[int, typer.Option(help="Of all loads; more are steadier.", min=1)] = 4,
     seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0)] = 0,
 ) -> None:
     """Measure this machine: a real server under loads of many kinds, about a minute per round.

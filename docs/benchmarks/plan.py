@@ -1,6 +1,6 @@
 """The capacity plan's simulation against real runs of the server, on this machine.
 
-    python docs/benchmarks/plan.py models/zoo/clinc150 --data test.jsonl [--seconds 10]
+    python docs/benchmarks/plan.py models/zoo/clinc150 --data test.jsonl [--repeats 5]
 
 Measures a profile as `nestling plan measure` does, sends loads to the same server, and simulates
 them: the same moments, Poisson arrivals or bursts, and another policy. Nothing is fitted to these
@@ -41,7 +41,6 @@ from nestling.planning.capacity import bound
 from nestling.planning.measuring.fit import fit
 from nestling.planning.measuring.loads import Loads, Observed
 from nestling.planning.measuring.measure import tick_of, workload_of
-from nestling.planning.measuring.pauses import watch
 from nestling.planning.measuring.server import MeasuredServer, place
 from nestling.planning.simulation.run import Scene, simulate
 from nestling.server.cli.loading import read_for
@@ -92,8 +91,8 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runner", default="onnx-int8")
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     manifest, texts = read_for(given.checkpoint, given.runner), read_texts(given.data)
     workload = workload_of(given.checkpoint, manifest, given.runner, texts, 0)
@@ -101,11 +100,10 @@ def main() -> None:
     observed: list[Observed] = []
     runs: list[Run] = []
     with MeasuredServer(given.checkpoint, "--runner", given.runner) as server:
-        pauses = watch({*server.loop_core, *server.worker_cores})
         tick = tick_of(server)
 
         def scene() -> Scene:
-            costs, _ = fit(observed, lengths, tick, WATCH_SECONDS, pauses)
+            costs, _ = fit(observed, lengths, tick, WATCH_SECONDS)
             return Scene(manifest, Settings(runner=given.runner), costs, workload, beside=True)
 
         rates: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""torch against ONNX Runtime in float32 and int8: every student, one text and 32 texts at a time.
+"""torch in float32 and bfloat16 against ONNX Runtime in float32 and int8: every student, one text and 32 texts at a time.
 
     python docs/benchmarks/runners.py --data test.jsonl [--checkpoint DIR] [--texts 1000] \\
         [--batches 100]
@@ -54,7 +54,8 @@ def main() -> None:
     drawn = random.Random(0).sample(range(len(truth)), min(given.texts, len(truth)))
     truth = truth[drawn]
     texts = checkpoint.tokenizer.encode([labelled.texts[i] for i in drawn])
-    runners: dict[str, Runner] = {"torch": TorchRunner(checkpoint)}
+    half = load_checkpoint(given.checkpoint, torch.bfloat16)
+    runners: dict[str, Runner] = {"torch": TorchRunner(checkpoint), "bfloat16": TorchRunner(half)}
     for name, precision in (("onnx", "float32"), ("onnx-int8", "int8")):
         runners[name] = OnnxRunner(checkpoint, precision, threads=1)
     students: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from ..profile.costs import (
     Costs,
     EngineCosts,
     LoopCosts,
-    Pauses,
+    Speeds,
     StudentCost,
     WorkerCosts,
 )
@@ -23,9 +23,6 @@ from .loads import Observed
 
 COOLINGS: tuple[float, ...] = tuple(np.geomspace(3e-4, 3e-2, 21).tolist())
 """Seconds that are tried."""
-QUANTILES = 100
-CROWD = 8.0
-"""Weight of a load that lets nobody rest: few of them show what a replica can do at most."""
 FACTORS = 4
 """Of a student: fixed, text, token, cold."""
 WAKES = 4
@@ -41,13 +38,12 @@ def fit(
     lengths: Sequence[int],
     tick: float,
     watch: float,
-    pauses: Pauses,
 ) -> tuple[Costs, list[dict[str, Any]]]:
     """Costs, and for each load what they make of it beside what was measured.
 
     How fast caches cool, and whether the runner pads, is what explains most. lengths: tokens of
     each text of the data. tick: CPU seconds of the event loop each time that it
-    looks after itself, which is every `watch` seconds. pauses: of the machine.
+    looks after itself, which is every `watch` seconds.
     """
     tokens = np.array(lengths)
     candidates = [
@@ -56,7 +52,11 @@ def fit(
         for padded in (False, True)
     ]
     best = min(candidates, key=lambda each: each.error)
-    return best.costs(pauses), best.table()
+    return best.costs(), best.table()
+
+
+_Rests = Sequence[tuple[float, float]]
+"""How often per request, and for how many seconds each time."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,9 @@ class _Fit:
     ) -> None:
         self._observed, self._padded, self._tick = observed, padded, tick
         self._lengths, self._cooling = lengths, cooling
-        self._pauses = [_Pauses.of(o) for o in observed]
-        cold = self._cold
-        weights = [CROWD if o.load.crowd > 1 else 1.0 for o in observed]
-        alone = [(o, p) for o, p in self._each() if o.load.crowd == 1]
-        self._students = list(dict.fromkeys(o.load.model for o, _ in alone))
+        self._pauses = [_Pauses.of(o, watch) for o in observed]
+        self._students = list(dict.fromkeys(o.load.model for o in observed if o.load.alone))
+        simple = [(o, p) for o, p in self._each() if o.load.model in self._students]
         self.loop = _solve(
             [
                 [
@@ -94,29 +92,28 @@ class _Fit:
                     o.load.texts,
                     o.counts.batches / o.requests,
                     o.counts.texts / o.requests,
-                    cold(p.loop),
+                    p.sleeps,
+                    self._cold(p.loop),
                 ]
                 for o, p in self._each()
             ],
             [o.cpu.loop / o.requests - tick * p.cycle / watch for o, p in self._each()],
-            weights,
         )
         self.client = _solve(
-            [[1, o.load.texts, cold(p.client)] for o, p in self._each()],
+            [[1, o.load.texts, self._cold(p.client)] for o, p in self._each()],
             [o.client / o.requests for o, _ in self._each()],
-            weights,
         )
         self.worker = _solve(
-            [np.mean([self._of(o, p, each) for each in o.rows], axis=0) for o, p in alone],
-            [o.cpu.worker / o.requests for o, _ in alone],
+            [self._of_load(o, p) for o, p in simple],
+            [o.cpu.worker / o.requests for o, _ in simple],
         )
         self.error = sum(each.error for each in (self.loop, self.worker))
 
     def _each(self) -> list[tuple[Observed, _Pauses]]:
         return list(zip(self._observed, self._pauses, strict=True))
 
-    def _cold(self, pauses: tuple[float, ...]) -> float:
-        return sum(1 - exp(-pause / self._cooling) for pause in pauses)
+    def _cold(self, pauses: _Rests) -> float:
+        return sum(times * (1 - exp(-seconds / self._cooling)) for times, seconds in pauses)
 
     def _of(self, o: Observed, p: _Pauses, rows: NDArray[np.int32]) -> NDArray[np.float64]:
         """Regressors of one batch: of its student 1, texts, tokens and rest; 0 of the others."""
@@ -126,54 +123,67 @@ class _Fit:
         found[self._students.index(o.load.model)] = 1, len(lengths), tokens, self._cold(p.worker)
         return found.ravel()
 
-    def costs(self, pauses: Pauses) -> Costs:
+    def _of_load(self, o: Observed, p: _Pauses) -> NDArray[np.float64]:
+        """The same for a request, on the average. Whose batch a text was in where requests meet,
+        nobody knows: they are taken for equally large.
+        """
+        batches = np.array_split(o.rows.ravel(), round(o.counts.batches))
+        found: NDArray[np.float64] = np.sum([self._of(o, p, each) for each in batches], axis=0)
+        return found / o.requests
+
+    def costs(self) -> Costs:
         """What has been found."""
         students = {}
         for name, (fixed, text, token, cold) in zip(
             self._students, np.reshape(self.worker.factors, (-1, FACTORS)).tolist(), strict=True
         ):
-            students[name] = StudentCost(fixed, text, token, cold, self._noise(name))
+            students[name] = StudentCost(fixed, text, token, cold)
         worker = WorkerCosts(students, self._padded)
         request, of_text, client_cold = self.client.factors
-        wake, noise = self._wake()
-        of_request, loop_text, batch, batch_text, loop_cold = self.loop.factors
+        of_request, loop_text, batch, batch_text, waking, loop_cold = self.loop.factors
         return Costs(
-            LoopCosts(of_request, loop_text, loop_cold, self._tick),
+            LoopCosts(of_request, loop_text, waking, loop_cold, self._tick),
             EngineCosts(batch, batch_text),
             worker,
             ClientCosts(request + of_text, client_cold),
             self._cooling,
-            wake,
-            noise,
-            pauses,
+            self._wake(),
+            self._speeds(),
         )
 
-    def _wake(self) -> tuple[float, tuple[float, ...]]:
-        """What no CPU time explains of requests that come alone, and how their time varies."""
-        wakes, ratios = [], []
+    def _wake(self) -> float:
+        """What no CPU time explains of requests that come alone."""
+        wakes = []
         workers = iter(self.worker.fitted)
         for number, (o, p) in enumerate(self._each()):
-            worker = next(workers) if o.load.crowd == 1 else 0.0
-            if not o.load.period:
+            if o.load.model not in self._students:
+                continue
+            worker = next(workers)
+            if not o.load.alone or not o.load.period:
                 continue
             sending = self.client.fitted[number] / 2  # what reads the answer comes after it
             wakes.append((p.latency - self.loop.fitted[number] - worker - sending) / WAKES)
-            outside = o.latency - o.device
-            ratios.append(outside / np.median(outside))
-        wake = max(0.0, float(np.median(wakes)))
-        return wake, _quantiles(np.concatenate(ratios))
+        return max(0.0, float(np.median(wakes)))
 
-    def _noise(self, student: str) -> tuple[float, ...]:
-        """Of a student's single batches, against others with as many texts and tokens."""
-        ratios = []
-        for o, p in self._each():
-            if o.load.crowd > 1 or o.load.model != student:
-                continue
-            rows = np.array([self._of(o, p, each) for each in o.rows])
-            expected = rows @ np.array(self.worker.factors)
-            ratio = o.device / expected
-            ratios.append(ratio / np.median(ratio))
-        return _quantiles(np.concatenate(ratios))
+    def _speeds(self) -> Speeds:
+        """Of the worker's core, while it had one batch after the other.
+
+        What a batch was expected to take, by what it took: of each load, and so also of its
+        repeats, the middle one is taken for the usual speed.
+        """
+        alone = [(o, self._speed(o, p)) for o, p in self._each() if o.load.alone]
+        usual = {
+            load: np.median(np.concatenate([speed for o, speed in alone if o.load == load]))
+            for load in {o.load for o, _ in alone}
+        }
+        seconds = np.concatenate([o.device for o, _ in alone])
+        speed = np.concatenate([speed / usual[o.load] for o, speed in alone])
+        return Speeds(_short(seconds), _short(speed))
+
+    def _speed(self, o: Observed, p: _Pauses) -> NDArray[np.float64]:
+        rows = np.array([self._of(o, p, each) for each in o.rows])
+        found: NDArray[np.float64] = rows @ np.array(self.worker.factors) / o.device
+        return found
 
     def table(self) -> list[dict[str, Any]]:
         """Microseconds, measured and fitted, of each load."""
@@ -184,9 +194,10 @@ class _Fit:
                 "texts": o.load.texts,
                 "period": o.load.period,
                 "crowd": o.load.crowd,
+                "stream": o.load.stream,
                 "loop": _pair(o.cpu.loop / o.requests, self.loop.fitted[number]),
             }
-            if o.load.crowd == 1:
+            if o.load.model in self._students:
                 row["worker"] = _pair(o.cpu.worker / o.requests, next(workers))
             found.append(row)
         return found
@@ -194,60 +205,56 @@ class _Fit:
 
 @dataclass(frozen=True)
 class _Pauses:
-    """Seconds for which each has done nothing before it works for a request; none in a crowd.
+    """How long each has done nothing before it works for a request.
 
-    cycle: from one request to the next. latency: of a request.
+    cycle: seconds from one request to the next. latency: of a request. sleeps: of the event loop,
+    for a request.
     """
 
     cycle: float
     latency: float
-    loop: tuple[float, ...] = ()
-    worker: tuple[float, ...] = ()
-    client: tuple[float, ...] = ()
+    sleeps: float
+    loop: _Rests
+    client: _Rests
+    worker: _Rests
 
     @classmethod
-    def of(cls, o: Observed) -> _Pauses:
+    def of(cls, o: Observed, watch: float) -> _Pauses:
         cycle = o.seconds / o.requests
         latency = float(np.median(o.latency)) if o.load.period else cycle
-        if o.load.crowd > 1:
-            return cls(cycle, latency)
+        sleeps = max(0.0, o.cpu.sleeps / o.requests - cycle / watch)
+        # A client sleeps before it sends and before it reads; one who sends at once, only once.
+        wakes = 2 if o.load.period else 1
+        client = ((wakes, max(0.0, cycle - o.client / o.requests) / wakes),)
+        if not o.load.alone:  # known on the average only
+            idle = max(0.0, cycle - o.cpu.loop / o.requests)
+            loop = ((sleeps, idle / sleeps),) if sleeps else ()
+            rest = max(0.0, (o.seconds - o.cpu.worker) / o.counts.batches)
+            return cls(cycle, latency, sleeps, loop, client, ((1, rest),))
         batch = o.counts.seconds / o.counts.batches
         between = max(cycle - latency, o.client / o.requests)
-        return cls(
-            cycle,
-            latency,
-            (between, batch),
-            (cycle - batch,),
-            (between, latency),
-        )
+        both = ((1, between), (1, batch))
+        return cls(cycle, latency, sleeps, both, client, ((1, cycle - batch),))
 
 
 def _solve(
-    rows: Sequence[Sequence[float] | NDArray[np.float64]],
-    values: Sequence[float],
-    weights: Sequence[float] | None = None,
+    rows: Sequence[Sequence[float] | NDArray[np.float64]], values: Sequence[float]
 ) -> _Solved:
-    """Factors, none below 0, by which the regressors explain the values: relative errors count.
-
-    weights: of each; None for all the same.
-    """
+    """Factors, none below 0, by which the regressors explain the values: relative errors count."""
     from scipy.optimize import nnls  # heavy: only what calibrates or measures pays for it
 
     target = np.array(values)
     matrix = np.array(rows, np.float64) / target[:, None]
-    given = np.ones(len(values)) if weights is None else np.array(weights, np.float64)
-    scale = given
+    scale = np.ones(len(values))
     for _ in range(ROUNDS):
         factors, _ = nnls(matrix * scale[:, None], scale)
         errors = np.abs(matrix @ factors - 1)
-        scale = given / np.sqrt(np.maximum(errors, 1e-2))
-    error = float(np.average(errors, weights=given))
-    return _Solved(factors.tolist(), matrix @ factors * target, error)
+        scale = 1 / np.sqrt(np.maximum(errors, 1e-2))
+    return _Solved(factors.tolist(), matrix @ factors * target, float(errors.mean()))
 
 
-def _quantiles(ratios: NDArray[np.float64]) -> tuple[float, ...]:
-    found: list[float] = np.quantile(ratios, (np.arange(QUANTILES) + 0.5) / QUANTILES).tolist()
-    return tuple(float(f"{value:.4g}") for value in found)
+def _short(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(f"{value:.3g}") for value in values.tolist())
 
 
 def _pair(measured: float, fitted: float) -> list[float]:

@@ -25,22 +25,31 @@ PERIODS = (0.004, 0.008, 0.02, 0.05)
 """Seconds from one request to the next, of a server that sleeps between them."""
 SECONDS = 0.6
 """That a load lasts, about."""
-LEAST, MOST = 6, 400
-"""Requests of a load."""
-CROWDS = (16, 64)
-"""Connections that keep the event loop busy without a pause."""
+LEAST, MOST, MANY = 6, 400, 4000
+"""Requests of a load; at most so many where they come alone, and where they meet."""
+CROWDS = (4, 16, 64)
+"""Connections, by which the event loop has less and less time to sleep."""
+STREAMS = (0.15, 0.3, 0.45, 0.6)
+"""Rates at which requests come by chance, as shares of what the largest crowd was answered."""
 
 
 @dataclass(frozen=True)
 class Load:
     """model, texts: of each request. period: seconds from one to the next; 0: at once, when the
-    last one is answered. crowd: so many at a time.
+    last one is answered. crowd: so many at a time. stream: share of STREAMS; requests come by
+    chance (Poisson), each `period` seconds on the average.
     """
 
     model: str
     texts: int
     period: float = 0.0
     crowd: int = 1
+    stream: float = 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether no request meets another."""
+        return self.crowd == 1 and not self.stream
 
 
 @dataclass(frozen=True)
@@ -73,22 +82,28 @@ class Loads:
         )
 
     def all(self, students: Sequence[str], rounds: int) -> Iterator[Observed]:
-        """Every student with every size, pauses of every length, and crowds; round by round.
+        """Every student with every size, every period, crowds and streams; round by round.
 
-        A crowd that asks for `auto` shows what a text's further stages cost the event loop.
+        Where requests meet, a batch can be told from its requests, and sleeping from both; what
+        asks for `auto` shows what a text's further stages cost the event loop.
         """
-        smallest = students[0]
+        smallest, largest = students[0], students[-1]
         alone = [Load(student, size) for student in students for size in SIZES]
         alone += [Load(smallest, 1, period) for period in PERIODS]
         alone += [Load(student, 1, period) for student in students[1:] for period in PERIODS[2:]]
-        crowds = [Load(model, 1, 0.0, crowd) for model in (smallest, AUTO) for crowd in CROWDS]
         for _ in range(rounds):
             with self.bench(1) as bench:
                 for load in alone:
                     yield self.observe(bench, load)
-            for load in crowds:
-                with self.bench(load.crowd) as bench:
-                    yield self.observe(bench, load)
+            for model in (smallest, largest, AUTO):
+                for crowd in CROWDS:
+                    with self.bench(crowd) as bench:
+                        found = self.observe(bench, Load(model, 1, crowd=crowd))
+                        yield found
+                most = found.requests / found.seconds
+                with self.bench(self._setup.connections) as bench:
+                    for share in STREAMS:
+                        yield self.observe(bench, Load(model, 1, 1 / (share * most), stream=share))
 
     @contextmanager
     def bench(self, connections: int) -> Iterator[Bench]:
@@ -103,7 +118,8 @@ class Loads:
         self._send(bench, load, LEAST * load.crowd)  # warms up
         trial = self._send(bench, load, LEAST * load.crowd)
         each = float(trial.window) / len(trial)
-        count = round(min(max(SECONDS / max(each, load.period), LEAST), MOST) * load.crowd**0.5)
+        most = MOST if load.alone else MANY
+        count = round(min(max(SECONDS / max(each, load.period), LEAST), most))
         counts, cpu = self._server.counts(), self._server.cpu()
         records = self._send(bench, load, count)
         cpu = self._server.cpu().since(cpu)
@@ -124,5 +140,6 @@ class Loads:
         )
 
     def _send(self, bench: Bench, load: Load, count: int) -> Records:
-        due = np.linspace(0.0, (count - 1) * load.period, count)
+        gaps = self._rng.exponential(size=count) if load.stream else np.ones(count)
+        due: NDArray[np.float64] = load.period * (np.cumsum(gaps) - gaps[0])
         return bench.send(due, self._rng, load.model)[0]

@@ -22,7 +22,6 @@ from ..profile.profile import SCHEMA, Profile
 from ..profile.workload import Stated, Workload
 from .fit import fit
 from .loads import Loads
-from .pauses import watch
 from .server import MeasuredServer
 
 IDLE_SECONDS = 2.0
@@ -52,14 +51,12 @@ def measure(
     workload = workload_of(checkpoint, manifest, runner, texts, seed)
     flags = ("--runner", runner, "--device", device, "--target-delay-ms", "0")
     with MeasuredServer(checkpoint, *flags) as server:
-        tell("watching the machine stand still")
-        pauses = watch({*server.loop_core, *server.worker_cores})
         tell(f"measuring {server.url}")
         tick = tick_of(server)
         lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
         observed = list(Loads(server, texts, seed).all(list(manifest.students), rounds))
         threads = max(1, len(server.worker_cores))
-    costs, table = fit(observed, lengths, tick, WATCH_SECONDS, pauses)
+    costs, table = fit(observed, lengths, tick, WATCH_SECONDS)
     return Profile(
         schema=SCHEMA,
         measured=True,

@@ -21,17 +21,21 @@ PROC = Path("/proc")
 @dataclass(frozen=True)
 class Cpu:
     """CPU seconds so far: of the event loop's thread; of its process's others, which tokenise long
-    requests; of the worker.
+    requests; of the worker. sleeps: how often the event loop had nothing to do.
     """
 
     loop: float
     others: float
     worker: float
+    sleeps: int
 
     def since(self, before: Cpu) -> Cpu:
         """What has been spent from then on."""
         return Cpu(
-            self.loop - before.loop, self.others - before.others, self.worker - before.worker
+            self.loop - before.loop,
+            self.others - before.others,
+            self.worker - before.worker,
+            self.sleeps - before.sleeps,
         )
 
 
@@ -99,7 +103,8 @@ class MeasuredServer:
         """What its processes have spent."""
         threads = _cpu_seconds(self.pid)
         loop = threads.pop(self.pid)
-        return Cpu(loop, sum(threads.values()), sum(_cpu_seconds(self.worker).values()))
+        worker = sum(_cpu_seconds(self.worker).values())
+        return Cpu(loop, sum(threads.values()), worker, _sleeps(self.pid))
 
     def counts(self) -> Counts:
         """What its metrics say of batches. To ask costs the event loop some milliseconds."""
@@ -139,3 +144,11 @@ def _cpu_seconds(pid: int) -> dict[int, float]:
     for task in (PROC / str(pid) / "task").iterdir():
         found[int(task.name)] = int((task / "schedstat").read_text().split()[0]) / 1e9
     return found
+
+
+def _sleeps(pid: int) -> int:
+    """How often a process's first thread gave up its core, since it had to wait."""
+    status = (PROC / str(pid) / "task" / str(pid) / "status").read_text()
+    found = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)
+    assert found
+    return int(found[1])

@@ -16,15 +16,13 @@ class StudentCost:
     """Seconds of one student's part of a batch: fixed + text · texts + token · tokens.
 
     tokens: with the padding to the longest where the runner pads. cold: where this student has not
-    been asked for a while, whomever else the worker was. noise: quantiles, evenly spaced, of single
-    batches over the middle one of their kind.
+    been asked for a while, whomever else the worker was.
     """
 
     fixed: float
     text: float
     token: float
     cold: float
-    noise: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,13 @@ class WorkerCosts:
 @dataclass(frozen=True)
 class LoopCosts:
     """CPU seconds of the event loop: for a request and each of its texts, from the first byte to
-    the last; and now and then, `tick`, for what `Service` watches. cold: whatever it does next.
+    the last; and now and then, `tick`, for what `Service` watches. waking: each time that it has
+    slept at all. cold: whatever it does next.
     """
 
     request: float
     text: float
+    waking: float
     cold: float
     tick: float
 
@@ -89,19 +89,19 @@ class ClientCosts:
 
 
 @dataclass(frozen=True)
-class Pauses:
-    """When a core stands still, whatever runs on it. per_second: of each core. seconds: of single
-    ones, ascending.
+class Speeds:
+    """How fast a core was, one moment after the other, over how fast it mostly is: others use the
+    machine too. seconds: that each of these moments lasted. speed: 1 is the usual one.
     """
 
-    per_second: float
-    seconds: tuple[float, ...]
+    seconds: tuple[float, ...] = (1.0,)
+    speed: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True)
 class Costs:
-    """cooling: seconds. wake: until a process that slept runs. noise: quantiles, evenly spaced, of
-    what a request takes outside of the worker over its median.
+    """cooling: seconds. wake: until a process that slept runs. speeds: of each core, at moments of
+    its own.
     """
 
     loop: LoopCosts
@@ -110,8 +110,7 @@ class Costs:
     client: ClientCosts
     cooling: float
     wake: float
-    noise: tuple[float, ...]
-    pauses: Pauses
+    speeds: Speeds
 
     def shared(self, replicas: int) -> Costs:
         """The same where so many replicas share the device: each has that part of its speed."""

@@ -68,8 +68,8 @@ class Estimate:
         students = {}
         for name, student in manifest.students.items():
             fixed, text, token = (sharing * each for each in self._student(guess, student))
-            theirs = host.costs.worker.students[name]
-            students[name] = StudentCost(beside + fixed, text, token, theirs.cold, theirs.noise)
+            cold = host.costs.worker.students[name].cold
+            students[name] = StudentCost(beside + fixed, text, token, cold)
         worker = replace(host.costs.worker, students=students, padded=False, grouped=True)
         return replace(host.costs, worker=worker)
 

@@ -7,6 +7,7 @@ event loop, which has one core; the worker, who computes, has another.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Sequence
 from math import inf
 
@@ -27,8 +28,8 @@ from ..profile.workload import Workload
 from .clock import Clock
 from .core import Core
 from .idler import Idler
-from .noise import Noise
 from .outcome import Outcome
+from .speed import Speed
 
 RESOLUTION = 1e-6
 """Seconds that an alarm takes at least: in less, time might not move on at all."""
@@ -37,9 +38,9 @@ RESOLUTION = 1e-6
 class Replica:
     """Answers requests, at the costs of a profile.
 
-    model: what all requests ask for. answered: told the number of each request that has ended.
-    batches, batched: how many ran, and the texts in them. computed: seconds that the worker spent
-    on them.
+    model: what all requests ask for. seed: of the moments at which the cores' speeds begin.
+    answered: told the number of each request that has ended. batches, batched: how many ran, and
+    the texts in them.
     """
 
     def __init__(
@@ -51,13 +52,15 @@ class Replica:
         workload: Workload,
         model: str,
         outcome: Outcome,
-        noise: Noise,
+        seed: int,
     ) -> None:
         self._clock, self._manifest = clock, manifest
-        self._costs, self._workload, self._noise = costs, workload, noise
+        self._costs, self._workload = costs, workload
         self._cascade, self._outcome = manifest.policy(model), outcome
-        self.serving = Core(clock, costs.wake)
-        self.worker = Core(clock, costs.wake)
+        rng = random.Random(seed)
+        self.serving, self.worker = (
+            Core(clock, Speed(costs.speeds, rng.random()), costs.wake) for _ in range(2)
+        )
         self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
         self._brownout = Brownout(settings.target_delay_ms / 1e3)
         self._pace = Pace()
@@ -69,18 +72,14 @@ class Replica:
         )
         self.answered: Callable[[int], None] = lambda _: None
         self.batches = self.batched = 0
-        self.computed = 0.0
         self._age = self._lag = self._watched = 0.0
         self._engine = _Engine()
-        self._loop = Idler(clock, costs.loop.cold, costs.cooling)
+        self._loop = Idler(clock, costs.loop.cold, costs.cooling, costs.loop.waking)
         self._students = {
             name: Idler(clock, cost.cold, costs.cooling)
             for name, cost in costs.worker.students.items()
         }
         clock.after(WATCH_SECONDS, self._watch)
-        if costs.pauses.per_second:
-            for core in (self.serving, self.worker):
-                self._await_pause(core)
 
     @property
     def delay(self) -> float:
@@ -149,7 +148,7 @@ class Replica:
         halves = [costs.half(texts) for texts in (settled, len(engine.batch)) if texts]
         if not halves:
             return 0.0  # it has looked, and sleeps on
-        return sum(halves) * self._noise.draw(self._costs.noise) + self._loop.wake()
+        return sum(halves) + self._loop.wake()
 
     def _alarm(self) -> None:
         self._engine.alarm = None
@@ -172,9 +171,7 @@ class Replica:
             engine.alarm = self._clock.at(engine.again, self._alarm)
 
     def _compute(self, seconds: float, asked: Collection[str]) -> float:
-        seconds += sum(self._students[name].wake() for name in asked)
-        self.computed += seconds
-        return seconds
+        return seconds + sum(self._students[name].wake() for name in asked)
 
     def _ran(self, asked: Collection[str]) -> None:
         for name in asked:
@@ -192,10 +189,9 @@ class Replica:
             fixed = 0.0
             lengths = iter([len(sequence) for sequence in questions.sequences])
             for name, count in questions.runs:
-                noise = self._noise.draw(costs.students[name].noise)
                 part, rest = costs.seconds(name, [next(lengths) for _ in range(count)])
-                fixed = max(fixed, noise * part) if costs.grouped else fixed + noise * part
-                seconds += noise * rest
+                fixed = max(fixed, part) if costs.grouped else fixed + part
+                seconds += rest
             seconds += fixed
             return self._workload.verdicts(questions, seconds)
 
@@ -220,25 +216,7 @@ class Replica:
 
     def _half(self, texts: int) -> float:
         """Seconds that a request takes the event loop when it comes, and when it goes."""
-        return (
-            self._costs.loop.half(texts) * self._noise.draw(self._costs.noise) + self._loop.wake()
-        )
-
-    def _await_pause(self, core: Core) -> None:
-        """The core stands still at times; what runs there goes on afterwards."""
-
-        pauses = self._costs.pauses
-
-        def begin() -> float:
-            seconds = self._noise.draw(pauses.seconds)
-            core.busy -= seconds  # nobody computes
-            return seconds
-
-        def stand_still() -> None:
-            core.submit(begin, lambda: None, urgent=True)
-            self._await_pause(core)
-
-        self._clock.after(self._noise.gap(pauses.per_second), stand_still)
+        return self._costs.loop.half(texts) + self._loop.wake()
 
     def _watch(self) -> None:
         """As `Service._watch`: late where the event loop has its hands full."""

@@ -14,7 +14,6 @@ from ..profile.costs import Costs
 from ..profile.workload import Workload
 from .client import Client
 from .clock import Clock
-from .noise import Noise
 from .outcome import Outcome
 from .replica import Replica
 
@@ -80,7 +79,7 @@ def simulate(
     clock, outcome = Clock(), Outcome(due, limit)
     replica = Replica(
         clock, scene.manifest, scene.settings, scene.costs, scene.workload, scene.model, outcome,
-        Noise(seed),
+        seed,
     )  # fmt: skip
     rows = np.random.default_rng(seed).integers(0, len(scene.workload), len(due))
     Client(clock, replica, outcome, scene.costs, rows.tolist(), scene.beside)
@@ -101,7 +100,7 @@ def _found(outcome: Outcome, replica: Replica, seconds: float) -> Found:
         p50=float(p50),
         p99=float(p99),
         http=replica.serving.busy / seconds,
-        worker=replica.computed / seconds,
+        worker=replica.worker.busy / seconds,
         texts_per_batch=replica.batched / max(1, replica.batches),
         refused=float(outcome.refused.mean()),
         browned_out=float(outcome.browned_out.mean()),

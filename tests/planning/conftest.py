@@ -13,7 +13,7 @@ from nestling.planning.profile.costs import (
     Costs,
     EngineCosts,
     LoopCosts,
-    Pauses,
+    Speeds,
     StudentCost,
     WorkerCosts,
 )
@@ -27,7 +27,7 @@ from ..server.conftest import calibrated_dir, texts
 __all__ = ["calibrated_dir", "texts"]
 
 SURE = (0.999, 0.001)
-"""Of every student: of the first text, and of the second."""
+"""Of every student: of the first text, of the second, and so on in turns."""
 
 
 @pytest.fixture
@@ -36,27 +36,27 @@ def manifest(calibrated_dir: Path) -> Manifest:
     return read_manifest(calibrated_dir)
 
 
-def costs(seconds: float, noise: tuple[float, ...] = (1.0,), text: float = 0.0) -> Costs:
-    """Nothing takes time but a batch, which takes `seconds` and `text` for each of its texts."""
-    cost = StudentCost(seconds, text, 0.0, 0.0, noise)
+def costs(seconds: float, text: float = 0.0, token: float = 0.0) -> Costs:
+    """Nothing takes time but a batch: `seconds`, and for each of its texts and of their tokens."""
+    cost = StudentCost(seconds, text, token, 0.0)
     return Costs(
-        loop=LoopCosts(0.0, 0.0, 0.0, 0.0),
+        loop=LoopCosts(0.0, 0.0, 0.0, 0.0, 0.0),
         engine=EngineCosts(0.0, 0.0),
         worker=WorkerCosts(dict.fromkeys(("tiny", "small", "ta"), cost), False),
         client=ClientCosts(0.0, 0.0),
         cooling=0.001,
         wake=0.0,
-        noise=(1.0,),
-        pauses=Pauses(0.0, ()),
+        speeds=Speeds(),
     )
 
 
-def workload(manifest: Manifest) -> Workload:
-    """Two texts of five and nine tokens, of which one is easy."""
+def workload(manifest: Manifest, lengths: tuple[int, ...] = (5, 9)) -> Workload:
+    """Every other text is easy. lengths: their tokens."""
     stages = [stage.student for c in manifest.cascades.values() for stage in c.stages]
     asked = {(s.name, s.temperature) for s in (*stages, *manifest.students.values())}
-    stated = tuple(Stated(name, temperature, SURE) for name, temperature in sorted(asked))
-    return Workload("texts.jsonl", "0" * 64, 1e-5, (5, 9), stated)
+    sure = tuple(SURE[row % 2] for row in range(len(lengths)))
+    stated = tuple(Stated(name, temperature, sure) for name, temperature in sorted(asked))
+    return Workload("texts.jsonl", "0" * 64, 1e-5, lengths, stated)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def profile(manifest: Manifest) -> Profile:
         threads=1,
         checkpoint=manifest.path.name,
         weights_sha256=manifest.weights_sha256,
-        costs=replace(base, loop=LoopCosts(1e-3, 0.0, 0.0, 1e-5)),
+        costs=replace(base, loop=LoopCosts(1e-3, 0.0, 0.0, 0.0, 1e-5)),
         fit=[],
         workload=workload(manifest),
     )

@@ -38,7 +38,7 @@ def test_the_bound_names_the_busier_process(manifest: Manifest) -> None:
     slow_device = scene(manifest, costs(0.002), max_batch_requests=1)
     assert bound(slow_device).limit == "device"
     assert bound(slow_device).rate == pytest.approx(500, rel=0.02)
-    slow_loop = replace(costs(1e-5), loop=LoopCosts(0.002, 0.0, 0.0, 0.0))
+    slow_loop = replace(costs(1e-5), loop=LoopCosts(0.002, 0.0, 0.0, 0.0, 0.0))
     assert bound(scene(manifest, slow_loop)).limit == "http"
     assert bound(scene(manifest, slow_loop)).rate == pytest.approx(500, rel=0.02)
 

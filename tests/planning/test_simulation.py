@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nestling.models.manifest import Manifest
-from nestling.planning.profile.costs import ClientCosts, EngineCosts, LoopCosts, Pauses
+from nestling.planning.profile.costs import ClientCosts, EngineCosts, LoopCosts, Speeds
 from nestling.planning.profile.profile import Profile
 from nestling.planning.simulation.run import simulate
 from nestling.planning.traffic import steady
@@ -35,7 +35,7 @@ def test_the_queue_is_the_servers_own(manifest: Manifest, monkeypatch: pytest.Mo
 
 
 def test_the_same_seed_gives_the_same_numbers(manifest: Manifest, profile: Profile) -> None:
-    noisy = costs(0.002, (0.5, 1.0, 3.0))
+    noisy = replace(costs(0.002), speeds=Speeds((0.1, 0.2, 0.1), (0.5, 1.0, 1.5)))
     due = steady(5.0).moments(200, np.random.default_rng(0))
     first, again, other = (simulate(scene(manifest, noisy, "all"), due, seed) for seed in (0, 0, 1))
     assert first == again
@@ -68,21 +68,40 @@ def test_a_full_queue_turns_away(manifest: Manifest) -> None:
 
 def test_who_has_rested_is_slower(manifest: Manifest) -> None:
     warm = costs(0.001)
-    cold = replace(warm, loop=LoopCosts(0.0, 0.0, 0.001, 0.0), cooling=0.0001)
+    cold = replace(warm, loop=LoopCosts(0.0, 0.0, 0.0, 0.001, 0.0), cooling=0.0001)
     seldom = np.arange(50) * 0.1
     # the event loop pays when the request comes; its answer, 1 ms later, finds it rested again
     assert simulate(scene(manifest, cold), seldom).p50 == pytest.approx(0.003, rel=0.02)
     assert simulate(scene(manifest, warm), seldom).p50 == pytest.approx(0.001)
 
 
-def test_a_machine_that_stands_still_at_times_is_late_for_some(manifest: Manifest) -> None:
-    pauses = Pauses(1.0, (0.02, 0.04))
+def test_who_has_slept_pays_for_waking(manifest: Manifest) -> None:
+    woken = replace(costs(0.001), loop=LoopCosts(0.0, 0.0, 0.0005, 0.0, 0.0))
+    # for the request, and for its answer
+    assert simulate(scene(manifest, woken), np.arange(50) * 0.1).p50 == pytest.approx(0.002)
+
+
+def test_a_machine_that_is_slow_at_times_is_late_for_some(manifest: Manifest) -> None:
+    speeds = Speeds((0.97, 0.03), (1.0, 0.01))
     due = steady(60.0).moments(50, np.random.default_rng(0))
-    still = simulate(scene(manifest, replace(costs(0.001), pauses=pauses)), due)
-    assert still.p50 == pytest.approx(0.001, rel=0.1)
-    # Two cores, a pause of 0.03 s on each in every second: 6 % of the requests meet one.
-    assert still.p99 < 0.05
-    assert still.p99 > 4 * simulate(scene(manifest, costs(0.001)), due).p99
+    slow = simulate(scene(manifest, replace(costs(0.001), speeds=speeds)), due)
+    assert slow.p50 == pytest.approx(0.001, rel=0.1)
+    # The worker's core all but stands still for 0.03 s in every second, which 3 % of them meet.
+    assert 0.01 < slow.p99 < 0.05
+    assert simulate(scene(manifest, costs(0.001)), due).p99 < 0.005
+
+
+def test_a_queue_grows_while_a_machine_stays_slow(manifest: Manifest) -> None:
+    """Slow for one second, fast for the next, or in turns within milliseconds: work is the same."""
+    due = steady(60.0).moments(600, np.random.default_rng(0))
+    long, short = (
+        scene(manifest, replace(costs(0.001), speeds=Speeds((each, each), (0.5, 1.5))), fill_ms=0,
+              max_batch_requests=1, max_client_batch=1, target_delay_ms=0)
+        for each in (1.0, 0.001)
+    )  # fmt: skip
+    slow, mixed = simulate(long, due), simulate(short, due)
+    assert slow.p99 > 5 * mixed.p99
+    assert slow.worker == pytest.approx(mixed.worker, rel=0.25)
 
 
 def test_a_client_beside_takes_time_from_the_worker(manifest: Manifest) -> None:
