@@ -1,4 +1,5 @@
-"""torch in float32 and bfloat16 against ONNX Runtime in float32 and int8: every student, one text and 32 texts at a time.
+"""torch in float32 and bfloat16, ONNX Runtime in float32 and int8: every student, one text and 32
+texts at a time.
 
     python docs/benchmarks/runners.py --data test.jsonl [--checkpoint DIR] [--texts 1000] \\
         [--batches 100]
