@@ -14,10 +14,11 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/nestling
 ENV PATH=/opt/nestling/bin:$PATH
 WORKDIR /source
-COPY pyproject.toml constraints.txt ./
+COPY pyproject.toml setup.py constraints.txt ./
 # torch first and alone: its layer is large and changes rarely.
 RUN pip install --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
 COPY README.md LICENSE ./
+COPY cli cli
 COPY kernels kernels
 COPY loadtest loadtest
 COPY models models

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml constraints.txt $(shell git ls-files kernels loadtest models planning server 2>/dev/null)
+SOURCES := pyproject.toml setup.py constraints.txt $(shell git ls-files cli kernels loadtest models planning server 2>/dev/null)
 
 .PHONY: serve test lint check clean
 
@@ -15,7 +15,7 @@ test: $(VENV)/.dev  ## every test
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p nestling.kernels -p nestling.loadtest -p nestling.models -p nestling.planning -p nestling.server
+	$(BIN)/mypy -p nestling.cli -p nestling.kernels -p nestling.loadtest -p nestling.models -p nestling.planning -p nestling.server
 
 check: lint test
 

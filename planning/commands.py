@@ -92,10 +92,10 @@ def _run(
     models: list[str],
     seed: int,
 ) -> None:
+    from ..cli.console import wide_console
+    from ..cli.serve import locate
     from ..loadtest.traffic.traces import read_trace
-    from ..server.cli.console import wide_console
-    from ..server.cli.loading import read_for
-    from ..server.cli.serve import locate
+    from ..server.loading import read_for
     from ..server.settings import Settings
     from . import report
     from .plan import plan as find_plan

@@ -54,7 +54,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as out:
                 subprocess.run(
                     [
-                        *(sys.executable, "-m", "nestling.server.cli", "loadtest", command),
+                        *(sys.executable, "-m", "nestling.cli", "loadtest", command),
                         *(server.url, *common, "--out", out, *flags),
                     ],
                     check=True,

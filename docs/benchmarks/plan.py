@@ -43,7 +43,7 @@ from nestling.planning.measuring.loads import Loads, Observed
 from nestling.planning.measuring.measure import tick_of, workload_of
 from nestling.planning.measuring.server import MeasuredServer, place
 from nestling.planning.simulation.run import Scene, simulate
-from nestling.server.cli.loading import read_for
+from nestling.server.loading import read_for
 from nestling.server.service import WATCH_SECONDS
 from nestling.server.settings import Settings
 

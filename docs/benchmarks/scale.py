@@ -69,7 +69,7 @@ def main() -> None:
 def planned(hardware: str, replicas: int, trace: Path) -> dict[str, Any]:
     """The last line of `nestling plan`."""
     command = [
-        sys.executable, "-m", "nestling.server.cli", "plan", "--hardware", hardware,
+        sys.executable, "-m", "nestling.cli", "plan", "--hardware", hardware,
         "--rate", ",".join(f"{rate:g}" for rate in RATES), "--objective-ms", str(OBJECTIVE_MS),
         "--trace", str(trace), "--price-per-hour", str(PRICES[hardware]),
         "--per-machine", str(replicas),

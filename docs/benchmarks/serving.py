@@ -60,7 +60,7 @@ class Server:
 
 def nestling(checkpoint: str, *flags: str, python: str = sys.executable) -> Server:
     """`nestling serve` on a free port."""
-    command = ("-m", "nestling.server.cli", "serve", checkpoint, "--port", "0", *flags)
+    command = ("-m", "nestling.cli", "serve", checkpoint, "--port", "0", *flags)
     return Server(*command, python=python)
 
 

@@ -64,7 +64,7 @@ def main() -> None:
 
 def start(runner: str, cache: Path) -> tuple[float, float]:
     """Seconds until the server announces itself, and CPU seconds until it has ended."""
-    command = [sys.executable, "-m", "nestling.server.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "nestling.cli", "serve", "--port", "0"]
     before, started = _cpu(), time.perf_counter()
     with subprocess.Popen(
         [*command, "--runner", runner],

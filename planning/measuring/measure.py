@@ -15,7 +15,7 @@ from ...loadtest.results.environment import environment
 from ...loadtest.texts import Texts, read_texts
 from ...models.cascade import Student
 from ...models.manifest import Manifest
-from ...server.cli.loading import load_for, read_for
+from ...server.loading import load_for, read_for
 from ...server.service import WATCH_SECONDS
 from ...server.settings import RunnerName
 from ..profile.profile import SCHEMA, Profile

@@ -70,7 +70,7 @@ class MeasuredServer:
         if len(cores) < 2:
             raise PlanError("measure: needs two cores, one for the event loop, one to compute")
         self.loop_core, self.worker_cores = {cores[0]}, set(cores[1:])
-        command = [sys.executable, "-m", "nestling.server.cli", "serve", str(checkpoint)]
+        command = [sys.executable, "-m", "nestling.cli", "serve", str(checkpoint)]
         self._process = subprocess.Popen(
             [*command, "--port", "0", *flags], stdout=subprocess.PIPE, text=True
         )

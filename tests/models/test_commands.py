@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nestling.cli import main
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.batch import PackedBatch
 from nestling.models.calibration.calibrate import Target, calibrate
@@ -22,7 +23,6 @@ from nestling.models.evaluation import answer, macro_f1
 from nestling.models.integrity import read_hashed_json, sha256_of
 from nestling.models.manifest import INT8, calibrated_for
 from nestling.models.predictions import predict_all
-from nestling.server.cli import main
 from nestling.server.engine.runners.choose import choose
 from nestling.server.settings import Settings
 

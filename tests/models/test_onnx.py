@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from nestling.cli import main
 from nestling.models import Checkpoint, NestlingError, StudentSpec, load_checkpoint
 from nestling.models.batch import PackedBatch
 from nestling.models.onnx import export_onnx, extra, write_graph
 from nestling.models.onnx.student import PaddedStudent
 from nestling.models.tokenizer import TextTokenizer
-from nestling.server.cli import main
 
 from ..conftest import LABELS, tiny_architecture, tiny_model
 from .test_zoo import TEXTS, shipped

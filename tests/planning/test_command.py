@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from nestling.cli import app
 from nestling.models.errors import NestlingError
 from nestling.planning.profile.profile import Profile
-from nestling.server.cli import app
 
 
 @pytest.fixture

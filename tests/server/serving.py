@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-NESTLING = [sys.executable, "-m", "nestling.server.cli"]
+NESTLING = [sys.executable, "-m", "nestling.cli"]
 STUB = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nestling.cli import main
 from nestling.models import Checkpoint, Predictor
 from nestling.models.calibration.records import Asked, Record, previous
-from nestling.server.cli import main
 
 from .serving import serve
 from .test_shadow_log import records, wait_for

@@ -12,8 +12,8 @@ from typing import Annotated
 import pytest
 import typer
 
+from nestling.cli.flags import with_settings
 from nestling.models.errors import NestlingError
-from nestling.server.cli.flags import with_settings
 from nestling.server.option import options_of
 from nestling.server.settings import Settings
 
@@ -103,7 +103,7 @@ def test_a_wrong_flag_or_variable_is_said_in_one_line() -> None:
 
 def test_help_names_every_setting_and_waits_for_no_heavy_import() -> None:
     code = (
-        "import sys, nestling.server.cli as cli;"
+        "import sys, nestling.cli as cli;"
         "cli.app(['serve', '--help'], standalone_mode=False);"
         "assert not {'torch', 'numpy', 'fastapi', 'uvicorn'} & sys.modules.keys()"
     )
@@ -115,7 +115,7 @@ def test_help_names_every_setting_and_waits_for_no_heavy_import() -> None:
 
 def test_serving_imports_nothing_of_training() -> None:
     code = (
-        "import sys, nestling.server.cli.serve, nestling.server.app, nestling.server.run;"
+        "import sys, nestling.cli.serve, nestling.server.app, nestling.server.run;"
         f"print([name for name in {UNWANTED!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

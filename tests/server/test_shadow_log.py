@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from nestling.cli import main
 from nestling.models import Checkpoint, NestlingError, Predictor, load_checkpoint
 from nestling.models.calibration.records import Asked, Record, previous
 from nestling.models.integrity import read_hashed_json
-from nestling.server.cli import main
 from nestling.server.keys import new_key
 from nestling.server.routing.contract import Contract
 from nestling.server.service import Service

@@ -35,7 +35,7 @@ def arguments(workshop: Workshop, out: str, teacher: Path | None = None) -> list
 
 def nestling(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nestling.server.cli", *command],
+        [sys.executable, "-m", "nestling.cli", *command],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -60,7 +60,7 @@ def test_from_an_encoder_to_answers(workshop: Workshop) -> None:
 def test_killed_and_resumed_equals_unbroken(workshop: Workshop) -> None:
     unbroken = nestling(*arguments(workshop, "unbroken"))
     assert unbroken.returncode == 0, unbroken.stderr
-    command = [sys.executable, "-m", "nestling.server.cli", *arguments(workshop, "killed")]
+    command = [sys.executable, "-m", "nestling.cli", *arguments(workshop, "killed")]
     process = subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -81,7 +81,7 @@ def test_killed_and_resumed_equals_unbroken(workshop: Workshop) -> None:
 def test_two_processes_train_one_model(workshop: Workshop) -> None:
     # What `accelerate launch` starts for several GPUs, on CPUs.
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launcher += ["--nproc-per-node=2", "-m", "nestling.server.cli"]
+    launcher += ["--nproc-per-node=2", "-m", "nestling.cli"]
     result = subprocess.run(
         [*launcher, *arguments(workshop, "out")],
         env=ENVIRONMENT | {"ACCELERATE_USE_CPU": "true"},

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...models.errors import NestlingError
+from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..experiments.definition import Experiment
-    from ..experiments.judging import Judged
-    from ..experiments.statistics.mean import Interval
-    from ..experiments.statistics.report import VariantReport
+    from ..server.experiments.definition import Experiment
+    from ..server.experiments.judging import Judged
+    from ..server.experiments.statistics.mean import Interval
+    from ..server.experiments.statistics.report import VariantReport
 
 DEFAULT = "sqlite:///nestling.db"
 experiment = typer.Typer(help="What the record of an experiment says.", no_args_is_help=True)
@@ -38,11 +38,11 @@ def report(
 
     import orjson
 
-    from ..api.experiments import plain
-    from ..experiments.declaring import plan_of
-    from ..experiments.judging import judge_whole
-    from ..experiments.store.database import open_database, transaction
-    from ..experiments.store.plans import latest_plan, stopped
+    from ..server.api.experiments import plain
+    from ..server.experiments.declaring import plan_of
+    from ..server.experiments.judging import judge_whole
+    from ..server.experiments.store.database import open_database, transaction
+    from ..server.experiments.store.plans import latest_plan, stopped
     from .console import wide_console
 
     with transaction(open_database(store)) as connection:

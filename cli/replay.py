@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...models.errors import DataError, NestlingError
+from ..models.errors import DataError, NestlingError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ...models.calibration.records import Damaged, Record
-    from ...models.cascade import Cascade
-    from ...models.manifest import Manifest
-    from ...models.replay import Range, Replayed
+    from ..models.calibration.records import Damaged, Record
+    from ..models.cascade import Cascade
+    from ..models.manifest import Manifest
+    from ..models.replay import Range, Replayed
 
 SHOWN = 5
 """Lines at fault that the table names; `--json` has them all."""
@@ -47,10 +47,10 @@ def replay(
 
     Every number is a range where the log leaves a doubt. What no log can tell is said below.
     """
-    from ...models.pretrained import find
-    from ...models.replay import as_served
-    from ...models.replay import replay as follow
-    from .loading import read_for
+    from ..models.pretrained import find
+    from ..models.replay import as_served
+    from ..models.replay import replay as follow
+    from ..server.loading import read_for
 
     manifest = read_for(find(checkpoint), runner)
     policies = _policies(manifest, policy, thresholds)
@@ -84,9 +84,9 @@ class _Found:
 
 
 def _read(log: Path, manifest: Manifest, runner: str) -> _Found:
-    from ...models.calibration.recalibrate import FLOATS, INT8_RECORDS
-    from ...models.calibration.records import Damaged, read_lines
-    from ...models.manifest import INT8
+    from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS
+    from ..models.calibration.records import Damaged, read_lines
+    from ..models.manifest import INT8
 
     precisions = INT8_RECORDS if runner == INT8 else FLOATS
     found = _Found()
@@ -140,7 +140,7 @@ def _with_thresholds(policy: Cascade, thresholds: str) -> Cascade:
 def _report(
     manifest: Manifest, log: Path, found: _Found, results: Sequence[Replayed]
 ) -> dict[str, Any]:
-    from ...models.replay import CANNOT_BE_KNOWN, CONFIDENCE
+    from ..models.replay import CANNOT_BE_KNOWN, CONFIDENCE
 
     served, *policies = [asdict(result) for result in results]
     return {
@@ -164,7 +164,7 @@ def _by_cascade(records: Sequence[Record]) -> dict[str, int]:
 
 
 def _show(log: Path, found: _Found, results: Sequence[Replayed]) -> None:
-    from ...models.replay import CANNOT_BE_KNOWN
+    from ..models.replay import CANNOT_BE_KNOWN
     from .console import wide_console
 
     records = found.usable
@@ -191,7 +191,7 @@ def _show(log: Path, found: _Found, results: Sequence[Replayed]) -> None:
 def _table(results: Sequence[Replayed]) -> Table:
     from rich.table import Table
 
-    from ...models.replay import CONFIDENCE
+    from ..models.replay import CONFIDENCE
 
     table = Table(
         caption="A range, low to high, holds what the log leaves open. Known: texts whose label, "

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...models.errors import NestlingError
+from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
-    from ...models.evaluation import Result
+    from ..models.evaluation import Result
 
 
 def evaluate(
@@ -43,13 +43,13 @@ def evaluate(
     """
     import torch
 
-    from ...models.data import label_indices, read_labelled, read_texts
-    from ...models.evaluation import evaluate as run
-    from ...models.frontier import draw_png, write_page
-    from ...models.integrity import SCHEMA, write_hashed_json
-    from ...models.manifest import REPORT, file_of
-    from ...models.predictions import predict_all
-    from .loading import load_for
+    from ..models.data import label_indices, read_labelled, read_texts
+    from ..models.evaluation import evaluate as run
+    from ..models.frontier import draw_png, write_page
+    from ..models.integrity import SCHEMA, write_hashed_json
+    from ..models.manifest import REPORT, file_of
+    from ..models.predictions import predict_all
+    from ..server.loading import load_for
 
     if out.exists() and not out.is_dir():
         raise NestlingError(f"{out}: is not a folder")

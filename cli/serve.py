@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..settings import RunnerName, Settings
+from ..server.settings import RunnerName, Settings
 from .flags import with_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from ...models.manifest import Manifest
+    from ..models.manifest import Manifest
 
 log = logging.getLogger(__name__)
 SHIPPED = "clinc150"
@@ -43,9 +43,9 @@ def serve(
 
 def start(name: str | None, settings: Settings) -> None:
     """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
-    from ..engine.worker.launch import Launched
-    from ..listeners import bind, url_of
-    from ..telemetry.requests import configure_logging
+    from ..server.engine.worker.launch import Launched
+    from ..server.listeners import bind, url_of
+    from ..server.telemetry.requests import configure_logging
 
     configure_logging(settings.log_format)
     # To hand one text to another thread takes the tokenizer longer than to encode it.
@@ -54,9 +54,9 @@ def start(name: str | None, settings: Settings) -> None:
     with bind(settings) as listeners:
         path = locate(name)
         launched = Launched.now()
-        from ..app import create_app  # which takes as long as the worker's own imports
-        from ..engine.worker.process import Worker
-        from ..run import run
+        from ..server.app import create_app  # which takes as long as the worker's own imports
+        from ..server.engine.worker.process import Worker
+        from ..server.run import run
 
         worker = Worker(path, settings, launched)
         worker.ready()
@@ -84,10 +84,10 @@ def _record(settings: Settings, manifest: Manifest) -> Engine | None:
         return None
     from datetime import UTC, datetime
 
-    from ..experiments.declaration import read
-    from ..experiments.declaring import declare
-    from ..experiments.live import known_of
-    from ..experiments.store.database import open_database
+    from ..server.experiments.declaration import read
+    from ..server.experiments.declaring import declare
+    from ..server.experiments.live import known_of
+    from ..server.experiments.store.database import open_database
 
     engine = open_database(settings.database)
     if settings.experiments:
@@ -104,7 +104,7 @@ def locate(name: str | None) -> Path:
         return Path(str(files("nestling.models") / "zoo" / SHIPPED))
     if Path(name).is_dir():
         return Path(name)
-    from ...models.pretrained import find  # imports the Hub's client, which a directory never needs
+    from ..models.pretrained import find  # imports the Hub's client, which a directory never needs
 
     return find(name)
 

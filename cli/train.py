@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...models.errors import NestlingError
+from ..models.errors import NestlingError
 
 
 def train(
@@ -49,12 +49,12 @@ def train(
     """Train a TA and its students from a teacher, by the MatTA recipe.
 
     A run that was killed goes on from its last saved state when the same command is given again.
-    Several processes or GPUs: `accelerate launch -m nestling.server.cli train …`.
+    Several processes or GPUs: `accelerate launch -m nestling.cli train …`.
     """
     try:
-        from ...models.training.recipe import Recipe
-        from ...models.training.run import Options
-        from ...models.training.run import train as run
+        from ..models.training.recipe import Recipe
+        from ..models.training.run import Options
+        from ..models.training.run import train as run
     except ModuleNotFoundError as missing:
         raise NestlingError(
             f"{missing.name} is not installed; training needs `pip install nestling[train]`"

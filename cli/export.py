@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ...models.errors import NestlingError
+from ..models.errors import NestlingError
 
 
 def export(
@@ -22,14 +22,14 @@ def export(
     ] = False,
 ) -> None:
     """Write one student alone, in the form that `transformers` or ONNX Runtime loads by itself."""
-    from ...models.checkpoint import load_checkpoint
-    from ...models.export import export as run
+    from ..models.checkpoint import load_checkpoint
+    from ..models.export import export as run
 
     if int8 and not onnx:
         raise NestlingError("--int8: goes with --onnx; a Hugging Face directory is float32")
     loaded = load_checkpoint(checkpoint)
     if onnx:
-        from ...models.onnx import export_onnx
+        from ..models.onnx import export_onnx
 
         export_onnx(loaded, student, out, "int8" if int8 else "float32")
     else:

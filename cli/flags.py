@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..option import Option, options_of
-from ..settings import Settings
+from ..server.option import Option, options_of
+from ..server.settings import Settings
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ...models.errors import DataError, NestlingError
+from ..models.errors import DataError, NestlingError
 
 if TYPE_CHECKING:
-    from ...models.batch import Run
-    from ...models.calibration.choice import Target
-    from ...models.calibration.records import Record
-    from ...models.cascade import Cascade
-    from ...models.checkpoint import Checkpoint
+    from ..models.batch import Run
+    from ..models.calibration.choice import Target
+    from ..models.calibration.records import Record
+    from ..models.cascade import Cascade
+    from ..models.checkpoint import Checkpoint
 
 
 def recalibrate(
@@ -32,11 +32,11 @@ def recalibrate(
 
     alpha, confidence: None keeps each cascade's own. name: one cascade alone.
     """
-    from ...models.calibration.recalibrate import FLOATS, INT8_RECORDS
-    from ...models.calibration.recalibrate import recalibrate as find
-    from ...models.calibration.records import read_records
-    from ...models.checkpoint import write_calibration
-    from ...models.manifest import INT8
+    from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS
+    from ..models.calibration.recalibrate import recalibrate as find
+    from ..models.calibration.records import read_records
+    from ..models.checkpoint import write_calibration
+    from ..models.manifest import INT8
     from .calibrate import show
 
     cascades = _wanted(loaded, name)
@@ -64,7 +64,7 @@ def recalibrate(
 
 
 def _wanted(loaded: Checkpoint, name: str | None) -> list[Cascade]:
-    from ...models.manifest import TA
+    from ..models.manifest import TA
 
     if name is not None and name not in loaded.cascades:
         known = ", ".join(loaded.cascades) or "none"
@@ -78,7 +78,7 @@ def _wanted(loaded: Checkpoint, name: str | None) -> list[Cascade]:
 
 def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> Target:
     """A promise that its drop is at most α is kept by a disagreement of at most α."""
-    from ...models.calibration.choice import Target
+    from ..models.calibration.choice import Target
     from .calibrate import CONFIDENCE, MAX_DROP
 
     own = cascade.guarantee
@@ -91,7 +91,7 @@ def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> 
 
 def _seconds(loaded: Checkpoint, run: Run, records: Sequence[Record]) -> Mapping[str, float]:
     """Each student's time for a text, on texts as long as those recorded."""
-    from ...models.timing import measure, per_text
+    from ..models.timing import measure, per_text
     from .calibrate import SAMPLE
 
     rng = random.Random(0)

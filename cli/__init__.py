@@ -6,10 +6,10 @@ import sys
 
 import typer
 
-from ...loadtest.commands import loadtest
-from ...loadtest.errors import LoadtestError
-from ...models.errors import NestlingError
-from ...planning.commands import plan
+from ..loadtest.commands import loadtest
+from ..loadtest.errors import LoadtestError
+from ..models.errors import NestlingError
+from ..planning.commands import plan
 from .calibrate import calibrate
 from .evaluate import evaluate
 from .experiment import experiment

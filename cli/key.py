@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from ...models.errors import NestlingError
+from ..models.errors import NestlingError
 
 
 def key(
     name: Annotated[str, typer.Argument(help="Whose key it is; one word.")],
 ) -> None:
     """Print a new key, and the line of the key file that lets it in."""
-    from ..keys import new_key
+    from ..server.keys import new_key
 
     if not name or name.split() != [name] or "#" in name:
         raise NestlingError(f"name: {name!r} is not one word without `#`")

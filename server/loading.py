@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...models.errors import NestlingError
+from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
-    from ...models.batch import Run
-    from ...models.checkpoint import Checkpoint
-    from ...models.manifest import Manifest
+    from ..models.batch import Run
+    from ..models.checkpoint import Checkpoint
+    from ..models.manifest import Manifest
 
 FLOAT32 = "torch"
 """Whose logits are also those of `onnx`, within the gate's margin."""
@@ -23,9 +23,9 @@ def load_for(path: Path, runner: str) -> tuple[Checkpoint, Run]:
     """
     import torch
 
-    from ...models.checkpoint import load_checkpoint
-    from ...models.manifest import INT8, calibrated_for
-    from ..engine.runners.onnx_runner import OnnxRunner
+    from ..models.checkpoint import load_checkpoint
+    from ..models.manifest import INT8, calibrated_for
+    from .engine.runners.onnx_runner import OnnxRunner
 
     _check(runner)
     loaded = calibrated_for(load_checkpoint(path), runner)
@@ -39,14 +39,14 @@ def read_for(path: Path, runner: str) -> Manifest:
 
     Raises NestlingError for a runner that has no calibration.
     """
-    from ...models.manifest import calibrated_for, read_manifest
+    from ..models.manifest import calibrated_for, read_manifest
 
     _check(runner)
     return calibrated_for(read_manifest(path), runner)
 
 
 def _check(runner: str) -> None:
-    from ...models.manifest import INT8
+    from ..models.manifest import INT8
 
     if runner not in (FLOAT32, INT8):
         raise NestlingError(f"runner: {runner!r} is none of {FLOAT32}, {INT8}")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...models.errors import NestlingError
+from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
-    from ...models.batch import Run
-    from ...models.calibration.choice import Target
-    from ...models.cascade import Cascade
-    from ...models.checkpoint import Checkpoint
+    from ..models.batch import Run
+    from ..models.calibration.choice import Target
+    from ..models.cascade import Cascade
+    from ..models.checkpoint import Checkpoint
 
 MAX_DROP, CONFIDENCE = 0.005, 0.95
 SAMPLE = 512
@@ -71,8 +71,8 @@ def calibrate(
     Cascades are kept by name: calibrating again adds one, or replaces the one of the same name.
     The first becomes the default.
     """
-    from ...models.calibration.choice import Target
-    from .loading import load_for
+    from ..models.calibration.choice import Target
+    from ..server.loading import load_for
     from .recalibrate import recalibrate
 
     loaded, run = load_for(checkpoint, runner)
@@ -105,14 +105,14 @@ def _from_texts(
 ) -> None:
     import torch
 
-    from ...models.calibration.calibrate import calibrate as find
-    from ...models.cascade import check_name
-    from ...models.checkpoint import write_calibration
-    from ...models.data import label_indices, read_labelled, read_texts
-    from ...models.integrity import sha256_of
-    from ...models.manifest import TA
-    from ...models.predictions import predict_all
-    from ...models.timing import measure, per_text
+    from ..models.calibration.calibrate import calibrate as find
+    from ..models.cascade import check_name
+    from ..models.checkpoint import write_calibration
+    from ..models.data import label_indices, read_labelled, read_texts
+    from ..models.integrity import sha256_of
+    from ..models.manifest import TA
+    from ..models.predictions import predict_all
+    from ..models.timing import measure, per_text
 
     name = name or f"{target.loss}-{target.alpha:g}"
     try:

@@ -1,0 +1,5 @@
+"""`python -m nestling.cli`, for launchers that start modules."""
+
+from . import main
+
+main()
