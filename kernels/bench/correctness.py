@@ -34,7 +34,7 @@ def check(device: torch.device) -> dict[str, float]:
             if not error < tolerance:
                 raise AssertionError(f"{name}: {dtype}: relative error {error:.1e}")
             errors[f"{name} {dtype}".replace("torch.", "")] = error
-        _check_alone_equals_batched(device, dtype)
+        _check_alone_equals_batched(device, dtype, tolerance)
     _check_gate(device)
     if device.type == "cuda":
         _check_graph(device)
@@ -86,17 +86,23 @@ def _norm(device: torch.device, dtype: torch.dtype) -> float:
     return max(_error(y[r, :w], exact[r, :w]) for r, w in zip(groups, d, strict=True))
 
 
-def _check_alone_equals_batched(device: torch.device, dtype: torch.dtype) -> None:
-    """Whatever the tile, and however many rows are beside it."""
+def _check_alone_equals_batched(device: torch.device, dtype: torch.dtype, tolerance: float) -> None:
+    """Whatever the tile, and however many rows are beside it: the same bits, on a GPU.
+
+    In the interpreter a product is NumPy's, whose BLAS may sum a row in another order.
+    """
     n, k = 256, 512
     x, w, b = (_random(device, dtype, *shape) for shape in ((700, k), (n, k), (n,)))
     expected = sliced_linear(x, w, b, n, k, "gelu")
     for tile in CANDIDATES[architecture(device)][kind(dtype)]:
         for rows in (slice(0, 1), slice(0, 65), slice(0, 700)):
-            if not torch.equal(
-                sliced_linear(x[rows], w, b, n, k, "gelu", tile=tile), expected[rows]
-            ):
-                raise AssertionError(f"{dtype}: {tile} gives {rows} other bits than the batch")
+            y = sliced_linear(x[rows], w, b, n, k, "gelu", tile=tile)
+            if device.type == "cuda":
+                same = torch.equal(y, expected[rows])
+            else:
+                same = _error(y, expected[rows].double()) < tolerance
+            if not same:
+                raise AssertionError(f"{dtype}: {tile} gives {rows} something else than the batch")
 
 
 def _check_gate(device: torch.device) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_widths
-from ..prefix import prefix
+from ..prefix import prefix, rows_of
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda x: x,
@@ -39,9 +39,7 @@ def sliced_linear(
     """
     check_widths("n", (n,), weight.shape[0], 1, "the rows of weight")
     check_widths("k", (k,), min(weight.shape[1], x.shape[1]), 1, "the columns of weight and x")
-    y = ACTIVATIONS[activation](
-        F.linear(prefix(x, len(x), k), prefix(weight, n, k), prefix(bias, n))
-    )
+    y = ACTIVATIONS[activation](F.linear(rows_of(x, k), prefix(weight, n, k), prefix(bias, n)))
     if out is None:
         return y
     out[:, :n] = y

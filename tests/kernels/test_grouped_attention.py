@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nestling.kernels import Layout, grouped_attention
 
-from .buffers import poisoned, relative_error
+from .buffers import TOLERANCE, poisoned, relative_error
 
 HEAD_DIM = 5
 CASES = {
@@ -24,11 +24,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return torch.softmax(scores, dim=-1) @ v.double()
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("name", CASES)
-def test_equals_float64_per_sequence_and_head(name: str) -> None:
+def test_equals_float64_per_sequence_and_head(name: str, dtype: torch.dtype) -> None:
     layout, heads = CASES[name]
     rows = layout.starts[-1]
-    q, k, v = (poisoned(rows, 7 * HEAD_DIM, seed=s) for s in range(3))
+    q, k, v = (poisoned(rows, 7 * HEAD_DIM, s, dtype) for s in range(3))
     for x in (q, k, v):
         for r, h in zip(layout.rows, heads, strict=True):
             x[r, h * HEAD_DIM :] = float("nan")
@@ -39,7 +40,9 @@ def test_equals_float64_per_sequence_and_head(name: str) -> None:
             r = slice(layout.starts[sequence], layout.starts[sequence + 1])
             for head in range(h):
                 c = slice(head * HEAD_DIM, (head + 1) * HEAD_DIM)
-                assert relative_error(y[r, c], attend(q[r, c], k[r, c], v[r, c])) < 2e-6
+                # The weights of a head's few columns are rounded before they are summed.
+                exact = attend(q[r, c], k[r, c], v[r, c])
+                assert relative_error(y[r, c], exact) < 3 * TOLERANCE[dtype]
 
 
 def test_a_sequence_may_ask_from_its_first_row_alone() -> None:

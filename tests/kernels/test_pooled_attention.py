@@ -55,3 +55,15 @@ def test_writes_only_its_own_rows() -> None:
     assert (out[0] == 3).all()
     assert (out[1, 2 * HEAD_DIM :] == 3).all()
     assert (out[1, : 2 * HEAD_DIM] != 3).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("longest", [5, 64])
+def test_half_precision_reads_nothing_beyond_its_own(longest: int, dtype: torch.dtype) -> None:
+    """Some processors' matrix units read rows in blocks; what they find must not get in."""
+    layout, asking = Layout((longest,) * 16, (16,)), Layout((1,) * 16, (16,))
+    q, x = poisoned(16, 64, 0, dtype), poisoned(layout.starts[-1], 48, 1, dtype)
+    key, value, bias = (poisoned(n, 48, s, dtype) for s, n in ((10, 64), (11, 64), (12, 2)))
+    y = pooled_attention(q[:, :48], x[:, :33], key, value, bias.flatten()[:64], asking, layout,
+                         (3,), (33,), 16)  # fmt: skip
+    assert y.isfinite().all()

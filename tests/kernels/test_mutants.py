@@ -1,0 +1,97 @@
+"""The bounds of the kernels' tests are narrow enough: a kernel with one fault fails them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nestling.kernels import Groups
+from nestling.kernels.grouped_norm import reference
+
+from .buffers import TOLERANCE, poisoned, relative_error, same
+from .mutants import mutant
+
+LINEAR = {
+    "a step along k too few": (
+        "whole = k // DEPTH\n    for _ in range(whole)",
+        "whole = k // DEPTH\n    for _ in range(whole - 1)",
+    ),
+    "the sum starts anew at each step": (
+        "tl.dot(tl.load(x_tile), tl.load(w_tile), total,",
+        "tl.dot(tl.load(x_tile), tl.load(w_tile), tl.zeros_like(total),",
+    ),
+    "what lies beyond k is multiplied too": (
+        "x_part = tl.load(x_tile, mask=depth[None, :] < rest, other=0.0)",
+        "x_part = tl.load(x_tile, mask=depth[None, :] <= rest, other=0.0)",
+    ),
+    "the last row is its neighbour": ("row_end - 1).to", "row_end - 2).to"),
+    "the bias is its neighbour's": ("tl.load(b + columns, mask", "tl.load(b + columns + 1, mask"),
+    "a product is rounded before it is summed": (
+        "total += tl.load(b",
+        "total = total.to(tl.float16).to(tl.float32)\n    total += tl.load(b",
+    ),
+}
+ROWS, N, K = 70, 45, 150
+
+
+def both(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    x, weight = poisoned(ROWS, K, 0, dtype), poisoned(N, K, 1, dtype)
+    return x, weight, poisoned(1, N + 1, 2, dtype)[0, : N + 1]
+
+
+@pytest.mark.parametrize("fault", LINEAR)
+def test_a_faulty_linear_kernel_is_found(fault: str, tmp_path: Path) -> None:
+    faulty = mutant("sliced_linear.triton", *LINEAR[fault], tmp_path)
+    x, weight, bias = both(torch.float32)
+    weight = torch.cat([weight, weight[:1]])
+    y = faulty.sliced_linear(x, weight, bias, N, K)
+    exact = x.double() @ weight[:N].double().T + bias[:N].double()
+    assert not relative_error(y, exact) < TOLERANCE[torch.float32]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_path: Path) -> None:
+    """Half of one number of the row before, in each but a batch's first."""
+    faulty = mutant(
+        "sliced_linear.triton",
+        "    result = activate(total",
+        "    total += 0.5 * tl.load(x + tl.maximum(rows - 1, 0)[:, None] * x_stride).to(tl.float32)"
+        " * (rows > 0)[:, None]\n    result = activate(total",
+        tmp_path,
+    )
+    x, weight, bias = both(dtype)
+    weight = torch.cat([weight, weight[:1]])
+    together = faulty.sliced_linear(x, weight, bias, N, K)
+    alone = faulty.sliced_linear(x[5:6], weight, bias, N, K)
+    assert not same(alone[0], together[5])
+
+
+NORM = {
+    "the mean is that of the whole row": (
+        "tl.sum(values) / d, 0.0)",
+        "tl.sum(values) / (d + 1), 0.0)",
+    ),
+    "the residual is left out": (
+        "values += tl.load(residual + columns",
+        "values += 0 * tl.load(residual + columns",
+    ),
+    "a group's width is its neighbour's": (
+        "d = tl.where(inside, tl.load(ds + group), d)",
+        "d = tl.where(inside, tl.load(ds), d)",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", NORM)
+def test_a_faulty_norm_is_found(fault: str, tmp_path: Path) -> None:
+    faulty = mutant("grouped_norm.triton", *NORM[fault], tmp_path)
+    groups, d = Groups((0, 4, 23)), (63, 17)
+    given = (poisoned(23, 63), poisoned(23, 63, 1), torch.rand(63), torch.rand(63), groups, d, 1e-6)
+    y, exact = faulty.grouped_add_norm(*given), reference.grouped_add_norm(*given)
+    assert not all(
+        relative_error(y[r, :d_g], exact[r, :d_g]) < 1.5 * TOLERANCE[torch.float32]
+        for r, d_g in zip(groups, d, strict=True)
+    )
