@@ -1,23 +1,30 @@
-# Two commands for a newcomer: `make serve` and `make test`.
+# Two commands for a newcomer: `make serve` and `make test`. `make test-slow` holds the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py constraints.txt $(shell git ls-files cli kernels loadtest models planning server 2>/dev/null)
 
-.PHONY: serve test lint check clean
+.PHONY: serve test test-slow lint check clean
 
 serve: $(VENV)/.serve  ## serve the checkpoint that ships with the product
 	$(BIN)/nestling serve
 
-test: $(VENV)/.dev  ## every test
-	$(BIN)/python -m pytest
+# Whole files go to one of two processes: their tests share a server, or a trained model.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 30
+
+test: $(VENV)/.dev  ## what needs Python and git alone: every part, and the real server
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.dev  ## browsers, databases, images, long simulations, compilers
+	$(BIN)/python -m tests.programs
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p nestling.cli -p nestling.kernels -p nestling.loadtest -p nestling.models -p nestling.planning -p nestling.server
 
-check: lint test
+check: lint test test-slow
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -21,6 +21,13 @@ from nestling.models.architecture import Architecture
 from nestling.models.checkpoint import write_checkpoint
 from nestling.models.transformer import NestedTransformer
 
+from .tiers import (
+    pytest_collection_modifyitems,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+)
+
+__all__ = ["pytest_collection_modifyitems", "pytest_sessionfinish", "pytest_terminal_summary"]
 SENTENCES = (
     "how do i say goodbye in french what is the weather play some music transfer money to my "
     "savings account set an alarm for six turn off lights book a table"

@@ -133,8 +133,9 @@ class Process:
 
     def _stop(self) -> None:
         tree = self._tree()
-        if self._popen.poll() is None:
-            self._popen.terminate()
+        for process in tree:  # its children too: one that nobody tells would hold us up to the end
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
         _, alive = psutil.wait_procs(tree, timeout=STOP)
         for process in alive:
             with suppress(psutil.NoSuchProcess):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
 from .files import PROMETHEUS, load
@@ -19,14 +17,6 @@ from .files import PROMETHEUS, load
 INTERVAL = "1s"
 PATIENCE = 30.0
 """Seconds until something must have been scraped and evaluated."""
-
-
-def program(name: str) -> str:
-    """Where it is. Fails the test, with what to do, where it is not."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.fail(f"{name} is missing: apt-get install -y --no-install-recommends prometheus")
-    return path
 
 
 class Prometheus:
@@ -43,7 +33,7 @@ class Prometheus:
         path.write_text(yaml.safe_dump(config))
         self._log = folder / "log"
         command = [
-            program("prometheus"),
+            "prometheus",
             f"--config.file={path}",
             f"--storage.tsdb.path={folder / 'data'}",
             "--web.listen-address=127.0.0.1:0",

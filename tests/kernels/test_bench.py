@@ -43,6 +43,7 @@ def test_everything_but_the_gpu() -> None:
     assert len(table(measured)) == len(TARGETS) + 2
 
 
+@pytest.mark.slow
 def test_correctness_is_checked() -> None:
     errors = check(CPU)
     assert set(errors) == {

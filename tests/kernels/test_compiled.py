@@ -41,6 +41,7 @@ OTHERS: list[tuple[str, str, dict[str, Any]]] = [
         ),
     )
 ]
+pytestmark = pytest.mark.slow
 Key = tuple[Any, ...]
 
 

@@ -58,8 +58,9 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
     faulty = mutant(
         "sliced_linear.triton",
         "    result = activate(total",
-        "    total += 0.5 * tl.load(x + tl.maximum(rows - 1, 0)[:, None] * x_stride).to(tl.float32)"
-        " * (rows > 0)[:, None]\n    result = activate(total",
+        "    before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride\n"
+        "    total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]\n"
+        "    result = activate(total",
         tmp_path,
     )
     x, weight, bias = both(dtype)

@@ -75,7 +75,9 @@ def test_columns_beyond_the_slice_are_left_alone(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "tile", {t for kinds in CANDIDATES.values() for t in kinds["half"] + kinds["ieee"]}, ids=str
+    "tile",
+    dict.fromkeys(t for kinds in CANDIDATES.values() for t in kinds["half"] + kinds["ieee"]),
+    ids=str,
 )
 def test_every_tile_gives_the_same(tile: Tile) -> None:
     x, weight, bias = inputs(70, 45, 150, torch.float16)

@@ -19,6 +19,7 @@ def loadtest(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_server_from_run_to_comparison(checkpoint_dir: Path, tmp_path: Path) -> None:
     data = tmp_path / "test.jsonl"
     words = SENTENCES.split()
@@ -130,6 +131,7 @@ def test_the_key_is_sent_and_not_recorded(data: Path, tmp_path: Path) -> None:
         assert "very-secret" not in (tmp_path / "out" / name).read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_trace_is_replayed(data: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace.txt"
     trace.write_text("20 40 20 40\n")

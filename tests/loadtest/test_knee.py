@@ -82,6 +82,7 @@ def test_no_rate_holds_or_none_fails() -> None:
         Knee(Search(100), model(1e12), silent).find()
 
 
+@pytest.mark.slow
 def test_against_a_server_that_takes_its_time(setup: Callable[..., Setup]) -> None:
     """Four at a time, 40 ms each: 100 a second, and waits that end far above every noise."""
     with Stub(service=0.04, capacity=4, queue=200) as stub:

@@ -61,6 +61,7 @@ def risk_of(population: Evidence, vectors: NDArray[np.float64]) -> NDArray[np.fl
     return outcome(population, vectors).losses / population.texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("population", "n", "alpha"), [(synthetic, 900, 0.03), (digits, 700, 0.03)]
 )

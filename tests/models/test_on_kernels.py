@@ -26,6 +26,7 @@ def on_kernels(checkpoint: Checkpoint) -> NestedTransformer:
     return model.requires_grad_(False).eval()
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_mixed_students_answer_as_by_the_reference() -> None:
     checkpoint = shipped()

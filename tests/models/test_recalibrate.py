@@ -78,6 +78,7 @@ def true_risk(found: Cascade) -> float:
     return float(lost.mean())
 
 
+@pytest.mark.slow
 def test_the_promise_is_broken_in_at_most_delta_of_the_redraws() -> None:
     redraws, broken, costs = 120, 0, []
     for seed in range(redraws):

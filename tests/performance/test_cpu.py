@@ -30,6 +30,7 @@ from ..server.conftest import calibrated_dir, texts
 from ..server.serving import Server, serve
 
 __all__ = ["calibrated_dir", "texts"]
+pytestmark = pytest.mark.slow
 ROUNDS = 5
 SECONDS = 0.6
 CLIENTS = 8

@@ -59,6 +59,7 @@ def test_an_objective_below_the_time_of_a_request_is_refused(manifest: Manifest)
         capacity(scene(manifest, costs(0.002)), steady(2.0), 0.001)
 
 
+@pytest.mark.slow
 def test_replicas_machines_and_price(manifest: Manifest, profile: Profile) -> None:
     wish = Wish((1000.0, 100_000.0), 0.05, 0.25, 2, 3.6, 4)
     ta, cascade = planned(manifest, profile, profile, wish, models=("ta", "all"))
@@ -81,6 +82,7 @@ def test_a_peak_needs_more(manifest: Manifest, profile: Profile) -> None:
     assert b.fleets[0].replicas == pytest.approx(3 * a.fleets[0].replicas, rel=0.02)
 
 
+@pytest.mark.slow
 def test_an_estimate_is_a_range_and_a_shared_device_is_slower(
     manifest: Manifest, profile: Profile
 ) -> None:

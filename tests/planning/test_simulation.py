@@ -91,6 +91,7 @@ def test_a_machine_that_is_slow_at_times_is_late_for_some(manifest: Manifest) ->
     assert simulate(scene(manifest, costs(0.001)), due).p99 < 0.005
 
 
+@pytest.mark.slow
 def test_a_queue_grows_while_a_machine_stays_slow(manifest: Manifest) -> None:
     """Slow for one second, fast for the next, or in turns within milliseconds: work is the same."""
     due = steady(60.0).moments(600, np.random.default_rng(0))

@@ -139,6 +139,7 @@ def test_the_probe_tells_onnx_in_float32_from_less(
     assert seconds["onnx"] > 0
 
 
+@pytest.mark.slow
 def test_a_server_on_int8_offers_students_alone(calibrated_dir: Path, tmp_path: Path) -> None:
     with serve(calibrated_dir, tmp_path / "log", "--runner", "onnx-int8") as server:
         assert "onnx-int8" in server.greeting

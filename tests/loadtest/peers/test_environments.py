@@ -16,6 +16,7 @@ def declare(monkeypatch: pytest.MonkeyPatch, pins: str) -> None:
     monkeypatch.setattr(environments, "requirements", lambda _: pins)
 
 
+@pytest.mark.slow
 def test_a_failed_installation_names_its_log_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -27,6 +28,7 @@ def test_a_failed_installation_names_its_log_and_is_tried_again(
     assert (installed("some", tmp_path) / "python").exists()
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_anew_only_when_its_pins_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

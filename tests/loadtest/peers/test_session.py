@@ -41,6 +41,7 @@ def a_session(peers: list[Peer], checkpoint: Path, data: Path, effort: Effort = 
     return Session(peers, checkpoint, read_texts(data), cache, effort, lambda _: None)
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_does_not_stop_the_others(
     checkpoint: Path, data: Path, tmp_path: Path
 ) -> None:

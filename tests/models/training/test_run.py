@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -57,6 +58,7 @@ def test_from_an_encoder_to_answers(workshop: Workshop) -> None:
     assert decisions[0].relative_cost == 1.0
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_unbroken(workshop: Workshop) -> None:
     unbroken = nestling(*arguments(workshop, "unbroken"))
     assert unbroken.returncode == 0, unbroken.stderr
@@ -78,6 +80,7 @@ def test_killed_and_resumed_equals_unbroken(workshop: Workshop) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(workshop: Workshop) -> None:
     # What `accelerate launch` starts for several GPUs, on CPUs.
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -94,6 +97,7 @@ def test_two_processes_train_one_model(workshop: Workshop) -> None:
     assert checkpoint.provenance["processes"] == 2
 
 
+@pytest.mark.slow
 def test_csv_with_other_column_names(workshop: Workshop) -> None:
     for file in (workshop.data, workshop.validation):
         rows = [json.loads(line) for line in file.read_text().splitlines()]

@@ -235,6 +235,7 @@ def test_a_wrong_declaration_changes_nothing_and_names_every_problem(server: Ser
     assert put(server, [1]).json()["error"]["type"] == "wrong_type"
 
 
+@pytest.mark.slow
 def test_weights_change_in_a_new_phase_only_and_replicas_follow(
     calibrated_dir: Path, tmp_path: Path
 ) -> None:
@@ -258,6 +259,7 @@ def test_weights_change_in_a_new_phase_only_and_replicas_follow(
             assert ask(first, f"user-{number}")[0] == ask(second, f"user-{number}")[0]
 
 
+@pytest.mark.slow
 def test_what_was_declared_outlives_the_server(calibrated_dir: Path, tmp_path: Path) -> None:
     with start(calibrated_dir, tmp_path, declaration(running())) as server:
         before = [ask(server, f"user-{number}")[0] for number in range(10)]
@@ -294,6 +296,7 @@ def test_a_covariate_comes_in_a_header(calibrated_dir: Path, tmp_path: Path) -> 
             assert refused.json()["error"]["field"] == "x-nestling-covariate"
 
 
+@pytest.mark.slow
 def test_a_variant_may_pin_a_runner(calibrated_dir: Path, tmp_path: Path) -> None:
     variants = [
         {"name": "torch", "weight": 1, "runner": "torch"},
@@ -319,6 +322,7 @@ def test_thresholds_of_its_own(calibrated_dir: Path, tmp_path: Path) -> None:
                 assert decision["student"] == "ta"
 
 
+@pytest.mark.slow
 def test_a_file_or_a_database_that_cannot_be_used_stops_the_start(
     calibrated_dir: Path, tmp_path: Path
 ) -> None:
@@ -363,6 +367,7 @@ def test_answers_go_on_without_the_database(
         until(lambda: server.metrics()["nestling_store_up"] == 1)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_what_experiments_name_is_not_taken_up(
     calibrated_dir: Path, tmp_path: Path
 ) -> None:

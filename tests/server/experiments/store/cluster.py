@@ -11,8 +11,9 @@ from pathlib import Path
 
 import psycopg
 
+from ....programs import find
+
 PASSWORD = "sesame-87"
-DEBIAN = Path("/usr/lib/postgresql")
 
 
 class Cluster:
@@ -22,7 +23,9 @@ class Cluster:
     """
 
     def __init__(self) -> None:
-        self._programs = _programs()
+        initdb = find("initdb")
+        assert initdb  # or these tests would have been skipped
+        self._programs = initdb.parent
         self._folder = Path(tempfile.mkdtemp(prefix="nestling-pg-"))
         password = self._folder / "password"
         password.write_text(PASSWORD)
@@ -73,11 +76,3 @@ class Cluster:
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._programs / program), "-D", f"{self._folder}/data"]
         subprocess.run([*command, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-
-def _programs() -> Path:
-    if found := shutil.which("pg_ctl"):
-        return Path(found).resolve().parent
-    installed = sorted(DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
-    assert installed, "these tests want a PostgreSQL: apt-get install postgresql"
-    return installed[-1]

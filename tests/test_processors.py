@@ -1,0 +1,65 @@
+"""One machine stands for several: the numeric tests, as other processors would compute them.
+
+NumPy's OpenBLAS, torch and oneDNN choose their kernels by the processor, and sum in other orders on
+each. Their environment variables make them choose as an older one would have them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROCESSORS = {
+    "AMD, AVX2": {
+        "OPENBLAS_CORETYPE": "Zen",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+    "Intel, AVX2": {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2"},
+    "neither": {
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
+    "AVX-512": {"OPENBLAS_CORETYPE": "SkylakeX", "ATEN_CPU_CAPABILITY": "avx512"},
+}
+"""Environments, by what they stand for."""
+NUMERIC = (
+    "tests/kernels",
+    "tests/models/test_learn_then_test.py",
+    "tests/models/test_nested_equals_alone.py",
+    "tests/models/test_on_kernels.py",
+    "tests/models/test_onnx.py",
+    "tests/models/test_risk.py",
+    "tests/models/test_running.py",
+    "tests/models/test_zoo.py",
+)
+
+
+def here() -> list[str]:
+    """Those that this processor can stand for: it must have their instructions."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    needed = {"AMD, AVX2": "avx2", "Intel, AVX2": "avx2", "AVX-512": "avx512bw"}
+    return [name for name in PROCESSORS if needed.get(name, "") in flags]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", here())
+def test_numbers_hold_as_on_another_processor(name: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-m", "not slow", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *NUMERIC],
+        cwd=ROOT,
+        env=os.environ | PROCESSORS[name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]

@@ -1,0 +1,30 @@
+"""Without a program its tests are skipped and what brings it is said; in CI that is a failure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(("ci", "status"), [("false", 0), ("true", 1)])
+def test_an_absent_program(ci: str, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/deploy/test_rules.py"]
+        + ["-k", "test_rules_are_valid"],
+        cwd=ROOT,
+        env=os.environ | {"PATH": "/nowhere", "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    assert (
+        "promtool is not installed: 1 tests were skipped. "
+        "apt-get install --no-install-recommends prometheus"
+    ) in done.stdout

@@ -1,0 +1,59 @@
+"""Two tiers of tests: `make test` wants Python and git alone; `make test-slow` holds the rest.
+
+A test that starts another program is slow, too: it has the mark `needs`, or uses a fixture of
+`STARTS`. Where that program is absent the test is skipped, and the last lines say what was skipped
+for it and what brings it. With CI=true nothing may be skipped: then any skip fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+
+import pytest
+
+from . import programs
+
+STARTS = {"browser": "chromium", "cluster": "initdb", "prometheus": "prometheus"}
+"""Programs, by the fixture that starts them."""
+ABSENT = re.compile(r"(\S+) is not installed")
+
+
+def program_of(item: pytest.Item) -> str | None:
+    """The program of `programs.PACKAGES` that a test starts; None if it starts none."""
+    if mark := item.get_closest_marker("needs"):
+        program: str = mark.args[0]
+        return program
+    fixtures = getattr(item, "fixturenames", ())
+    return next((program for name, program in STARTS.items() if name in fixtures), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by these marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if (program := program_of(item)) is None:
+            continue
+        if program not in programs.PACKAGES:
+            raise pytest.UsageError(f"{item.nodeid}: tests/programs.py does not know {program!r}")
+        item.add_marker(pytest.mark.slow)
+        if programs.find(program) is None:
+            item.add_marker(pytest.mark.skip(reason=f"{program} is not installed"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    absent = Counter(found[1] for reason in reasons if (found := ABSENT.search(reason)))
+    for program, tests in absent.items():
+        terminalreporter.write_line(
+            f"{program} is not installed: {tests} tests were skipped. {programs.command([program])}"
+        )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and os.environ.get("CI") == "true":
+        reporter.write_line(f"CI=true, and {len(skipped)} tests were skipped")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
