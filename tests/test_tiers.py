@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 
 
 @pytest.mark.parametrize(("ci", "status"), [("false", 0), ("true", 1)])
 def test_an_absent_program(ci: str, status: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/deploy/test_rules.py"]
-        + ["-k", "test_rules_are_valid"],
+        [*PYTEST, "tests/deploy/test_rules.py", "-k", "test_rules_are_valid"],
         cwd=ROOT,
         env=os.environ | {"PATH": "/nowhere", "CI": ci},
         capture_output=True,
