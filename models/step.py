@@ -44,6 +44,16 @@ class Verdicts:
     logits: NDArray[np.float32]
     seconds: float
 
+    @property
+    def broken(self) -> list[int]:
+        """The sequences whose logits or confidence are not finite: no answer at all."""
+        # The sum of finite numbers nearly always is, and costs less than to look at each.
+        if np.isfinite(self.logits.sum()) and np.isfinite(sum(self.confidences)):
+            return []
+        finite = np.isfinite(self.logits).all(axis=-1) & np.isfinite(self.confidences)
+        found: list[int] = np.flatnonzero(~finite).tolist()
+        return found
+
 
 def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
     """A decision that has not been asked of any student yet."""
