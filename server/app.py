@@ -158,14 +158,22 @@ def _with_routes(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers={
-            404: _not_found,
-            405: _method_not_allowed,
-            Exception: _internal,
-        },
+        exception_handlers={Exception: _internal},
     )
+    routes = list(app.routes)  # FastAPI's own; later there are only those in their routers
     for router in routers:
         app.include_router(router)
+        routes += router.routes
+
+    async def not_found(request: Request, _: Exception) -> Response:
+        return error_response(request, no_such_path(request.scope["path"], routes))
+
+    async def method_not_allowed(request: Request, _: Exception) -> Response:
+        error = no_such_method(request.method, request.scope["path"], routes)
+        return error_response(request, error)
+
+    app.add_exception_handler(404, not_found)
+    app.add_exception_handler(405, method_not_allowed)
     return app
 
 
@@ -175,15 +183,6 @@ async def _reload(reloader: Reloader) -> None:
         await reloader.reload()
     except RequestError as error:
         log.error("reload by SIGHUP: %s", error)
-
-
-async def _not_found(request: Request, _: Exception) -> Response:
-    return error_response(request, no_such_path(request.scope["path"], request.app.routes))
-
-
-async def _method_not_allowed(request: Request, _: Exception) -> Response:
-    error = no_such_method(request.method, request.scope["path"], request.app.routes)
-    return error_response(request, error)
 
 
 async def _internal(request: Request, _: Exception) -> Response:

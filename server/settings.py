@@ -43,7 +43,7 @@ class Settings:
     max_client_batch: int = option(1024, "Texts of one request.", low=1)
     max_text_chars: int | None = option(
         None,
-        "Characters of one text; beyond, 422. Else 64 for each token that a text may have.",
+        "Characters of one text; beyond, 422. Else 128 for each token that a text may have.",
         low=1,
     )
     max_queued_requests: int = option(

@@ -19,9 +19,9 @@ SHORT = 512
 SLICE = 16_384
 """Characters of one request that are tokenised before another has its turn: some 10 ms of work. A
 text is never cut for it."""
-CHARACTERS_PER_TOKEN = 64
-"""By default a text may have so many characters for each token of the limit. An English text has
-about five, so what is refused by its characters would be refused by its tokens."""
+CHARACTERS_PER_TOKEN = 128
+"""By default a text may have so many characters for each token of the limit. English has about
+five, and the longest word that BERT's tokenizer makes one token of has 100."""
 
 
 class Tokenizing:

@@ -122,7 +122,7 @@ def _by(variants: Sequence[Variant], contract: Contract) -> Contract:
 
 def _covariate(request: Request) -> float | None:
     given = header(request, COVARIATE)
-    if not given:
+    if given is None:
         return None
     try:
         value = float(given)
