@@ -118,7 +118,7 @@ class Tokenizing:
                 of = f"the first {self.max_chars} characters of it" if cut else "it"
                 raise RequestError(
                     Reason.EMPTY,
-                    f"an empty text: nothing that the tokenizer knows is left of {of}",
+                    f"an empty text: the tokenizer leaves nothing of {of}",
                     inputs.field(index),
                 )
             self._check_tokens(ids, inputs.field(index))

@@ -120,7 +120,9 @@ def test_truncation_answers_by_the_beginning(server: Server, send: Send) -> None
         assert response.json() == short.json()
         assert response.headers["x-compute-tokens"] == "40"
     only_blanks = truncated(server, send, " " * MOST + "alarm")
-    assert f"nothing that the tokenizer knows is left of the first {MOST}" in message(only_blanks)
+    assert f"the tokenizer leaves nothing of the first {MOST} characters of it" in message(
+        only_blanks
+    )
 
 
 def test_truncation_leaves_a_text_that_fits_as_it_is(server: Server) -> None:
