@@ -44,6 +44,15 @@ class Verdicts:
     logits: NDArray[np.float32]
     seconds: float
 
+    @property
+    def broken(self) -> list[int]:
+        """The sequences whose logits or confidence are not finite: no answer at all."""
+        finite = np.isfinite(self.logits).all(axis=-1) & np.isfinite(self.confidences)
+        if finite.all():
+            return []
+        found: list[int] = np.flatnonzero(~finite).tolist()
+        return found
+
 
 def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
     """A decision that has not been asked of any student yet."""

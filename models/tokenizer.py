@@ -21,13 +21,37 @@ class TextTokenizer:
             raise ValueError(f"{path}: not a tokenizer.json ({error})") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._special = _special_ids(self._tokenizer)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text. Releases the interpreter lock while it works."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
-    def encode_truncated(self, text: str, limit: int) -> list[int]:
-        """Token ids of a text's beginning: at most `limit`, special tokens included."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        encoding.truncate(limit - self._tokenizer.num_special_tokens_to_add(False))
-        return list(self._tokenizer.post_process(encoding).ids)
+    def encode_truncated(self, texts: Sequence[str], limit: int) -> list[list[int]]:
+        """Token ids of each text's beginning: at most `limit`, special tokens included.
+
+        Each text is tokenised once. Where `limit` has no room beside the special tokens, these are
+        all there is. Releases the interpreter lock likewise.
+        """
+        room = max(0, limit - self._tokenizer.num_special_tokens_to_add(False))
+        found = []
+        for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
+            encoding.truncate(room)
+            found.append(self._tokenizer.post_process(encoding).ids)
+        return found
+
+    def is_empty(self, ids: Sequence[int]) -> bool:
+        """Whether these are special tokens only: nothing was left of the text.
+
+        The token for what is unknown stands for something in the text, so it does not count as one.
+        """
+        return self._special.issuperset(ids)
+
+
+def _special_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """Ids of what the model adds to every text, and of all that its tokenizer calls special."""
+    added = tokenizer.get_added_tokens_decoder().items()
+    special = {number for number, token in added if token.special}
+    special.update(tokenizer.encode("").ids)
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    return frozenset(special - {tokenizer.token_to_id(unknown) if unknown else None})

@@ -32,11 +32,12 @@ from .api import (
 )
 from .api.auth import Keyring
 from .api.front import Front
+from .api.lost import no_such_method, no_such_path
 from .api.route import MeasuredRoute, error_response
 from .console import routes as console
 from .console.feed import Feed
 from .engine.backend import Backend
-from .errors import Reason, RequestError, internal_error
+from .errors import RequestError, internal_error
 from .experiments.live import Experiments, known_of
 from .keys import Keys
 from .reload import Load, Reloader
@@ -157,14 +158,22 @@ def _with_routes(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers={
-            404: _not_found,
-            405: _method_not_allowed,
-            Exception: _internal,
-        },
+        exception_handlers={Exception: _internal},
     )
+    routes = list(app.routes)  # FastAPI's own; later there are only those in their routers
     for router in routers:
         app.include_router(router)
+        routes += router.routes
+
+    async def not_found(request: Request, _: Exception) -> Response:
+        return error_response(request, no_such_path(request.scope["path"], routes))
+
+    async def method_not_allowed(request: Request, _: Exception) -> Response:
+        error = no_such_method(request.method, request.scope["path"], routes)
+        return error_response(request, error)
+
+    app.add_exception_handler(404, not_found)
+    app.add_exception_handler(405, method_not_allowed)
     return app
 
 
@@ -174,31 +183,6 @@ async def _reload(reloader: Reloader) -> None:
         await reloader.reload()
     except RequestError as error:
         log.error("reload by SIGHUP: %s", error)
-
-
-async def _not_found(request: Request, _: Exception) -> Response:
-    known = sorted(request.app.openapi()["paths"])
-    return error_response(
-        request,
-        RequestError(
-            Reason.NOT_FOUND,
-            f"{request.url.path[:64]} is none of {', '.join(known)}; see /docs",
-            known=known,
-        ),
-    )
-
-
-async def _method_not_allowed(request: Request, error: Exception) -> Response:
-    headers = getattr(error, "headers", None) or {}
-    allowed = headers.get("Allow", "")
-    return error_response(
-        request,
-        RequestError(
-            Reason.METHOD_NOT_ALLOWED,
-            f"{request.url.path} does not take {request.method}; it takes {allowed}",
-            headers=headers,
-        ),
-    )
 
 
 async def _internal(request: Request, _: Exception) -> Response:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import uuid
 from enum import StrEnum
 from typing import Any
@@ -20,6 +21,7 @@ class Reason(StrEnum):
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"
     INVALID_TENSOR = "invalid_tensor"
+    AMBIGUOUS_HEADER = "ambiguous_header"
     WRONG_TYPE = "wrong_type"
     MISSING_FIELD = "missing_field"
     UNKNOWN_FIELD = "unknown_field"
@@ -51,6 +53,7 @@ STATUS = {
     Reason.INVALID_UTF8: 400,
     Reason.INVALID_JSON: 400,
     Reason.INVALID_TENSOR: 400,
+    Reason.AMBIGUOUS_HEADER: 400,
     Reason.WRONG_TYPE: 422,
     Reason.MISSING_FIELD: 422,
     Reason.UNKNOWN_FIELD: 422,
@@ -116,9 +119,12 @@ class RequestError(Exception):
 
 
 def internal_error(what: str) -> RequestError:
-    """Log the exception that is being handled; the client gets an id by which to find it."""
+    """Log the exception that is being handled, if any; the client gets an id by which to find it.
+
+    what: the beginning of what the log says: what failed.
+    """
     incident = uuid.uuid4().hex[:12]
-    log.exception("%s failed [%s]", what, incident)
+    log.error("%s failed [%s]", what, incident, exc_info=sys.exception() is not None)
     return RequestError(
         Reason.INTERNAL, f"internal error; the server's log has it as {incident}", id=incident
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from math import inf
@@ -25,7 +24,7 @@ from .engine.job import Job
 from .engine.pace import Pace
 from .engine.queue import WorkQueue
 from .engine.watchdog import Watchdog
-from .errors import Reason, RequestError
+from .errors import Reason, RequestError, internal_error
 from .inputs import Answers, Embeddings, Inputs
 from .routing.brownout import Brownout, browned_out
 from .routing.contract import Contract, check_meetable
@@ -34,11 +33,9 @@ from .routing.policy import AUTO, Policies
 from .settings import Settings
 from .shadowing import Shadowing
 from .telemetry.metrics import Metrics
+from .tokenizing import Tokenizing
 
 WARM_UP_LENGTHS = (4, 16, 64)
-TOKENIZER_THREADS = 2
-SHORT = 512
-"""Characters that are tokenised at once: to hand them to a thread takes longer."""
 WATCH_SECONDS = 0.05
 
 
@@ -62,8 +59,12 @@ class Service:
         self._limit = min(manifest.architecture.max_tokens, settings.max_batch_tokens)
         self._durations = Durations()
         self._brownout = Brownout(settings.target_delay_ms / 1e3)
-        self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
-        self._tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
+        self._admission = Admission(
+            settings.max_queued_requests, settings.max_queued_tokens, settings.max_body_bytes
+        )
+        self._tokenizing = Tokenizing(
+            manifest.tokenizer, self._limit, settings.max_text_chars, self._admission
+        )
         self._embedder = Embedder(backend)
         self._cache = AnswerCache(settings.answer_cache, metrics)
         queue = WorkQueue(
@@ -115,7 +116,7 @@ class Service:
             self._watching.cancel()
         await self._shadowing.stop()
         await self._engine.stop()
-        self._tokenizers.shutdown()
+        self._tokenizing.close()
         await self._backend.stop()
 
     @property
@@ -173,14 +174,16 @@ class Service:
     async def _compute(self, inputs: Inputs, contract: Contract) -> Answers:
         """The same, without a look at earlier answers."""
         started = perf_counter()
+        came = started if contract.arrived is None else contract.arrived
         asked = self.policies.of(contract.model, contract.thresholds)
         level = 0 if contract.shadow else self._brownout.level
         cascade = browned_out(asked, level)
+        self._tokenizing.check(inputs, contract.truncate)
         self._admission.texts(len(inputs))
         waits = 0 if self._queue.is_large(len(inputs)) else len(inputs)
         self._pace.enter(waits)
         try:
-            tokens = await self._tokenize(inputs, contract.truncate)
+            tokens = await self._tokenizing.tokens(inputs, contract.truncate, contract.deadline)
             tokenized = perf_counter()
             self.metrics.tokenize_duration.observe(tokenized - started)
             decisions = [self._decide(cascade, ids, contract) for ids in tokens]
@@ -188,7 +191,8 @@ class Service:
                 for decision in decisions:
                     decision.brownout = level
             for index, decision in enumerate(decisions):
-                check_meetable(decision, self._durations, tokenized, inputs.field(index))
+                field = inputs.field(index)
+                check_meetable(decision, self._durations, came, tokenized, field)
             total = sum(map(len, tokens))
             self._admission.tokens(total)
             try:
@@ -218,10 +222,13 @@ class Service:
                 f"{dimensions}; {student.name!r} has from 1 to {student.spec.dim}",
                 "dimensions",
             )
+        self._tokenizing.check(inputs, truncate=False)
         self._admission.texts(len(inputs))
         try:
-            tokens = await self._tokenize(inputs, False)
+            tokens = await self._tokenizing.tokens(inputs)
             vectors = await self._embed(tokens, student.name, dimensions or student.spec.dim)
+            if not np.isfinite(vectors).all():
+                raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
         finally:
             self._admission.leave(texts=len(inputs))
         return Embeddings(vectors, sum(map(len, tokens)))
@@ -276,24 +283,3 @@ class Service:
         decision.min_confidence = contract.min_confidence
         decision.shadow = contract.shadow
         return decision
-
-    async def _tokenize(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
-        if sum(map(len, inputs.texts)) <= SHORT:
-            return self._encode(inputs, truncate)
-        return await self._loop.run_in_executor(self._tokenizers, self._encode, inputs, truncate)
-
-    def _encode(self, inputs: Inputs, truncate: bool) -> list[list[int]]:
-        tokenizer = self.manifest.tokenizer
-        encoded = tokenizer.encode(inputs.texts) if inputs.tokens is None else inputs.tokens
-        for index, ids in enumerate(encoded):
-            if len(ids) > self._limit:
-                if not truncate or inputs.tokens is not None:
-                    raise RequestError(
-                        Reason.TOO_LONG,
-                        f"{len(ids)} tokens; the limit is {self._limit}",
-                        inputs.field(index),
-                        limit=self._limit,
-                        actual=len(ids),
-                    )
-                encoded[index] = tokenizer.encode_truncated(inputs.texts[index], self._limit)
-        return encoded

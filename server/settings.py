@@ -41,6 +41,11 @@ class Settings:
     max_batch_tokens: int = option(16384, "Tokens of one batch.", low=1)
     max_batch_requests: int = option(256, "Texts of one batch.", low=1)
     max_client_batch: int = option(1024, "Texts of one request.", low=1)
+    max_text_chars: int | None = option(
+        None,
+        "Characters of one text; beyond, 422. Else 128 for each token that a text may have.",
+        low=1,
+    )
     max_queued_requests: int = option(
         8192, "Texts accepted and not yet answered; beyond, 429.", low=1
     )

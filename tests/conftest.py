@@ -14,7 +14,7 @@ os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from nestling.models import Checkpoint, StudentSpec, load_checkpoint
 from nestling.models.architecture import Architecture
@@ -70,10 +70,11 @@ def tiny_model(seed: int = 0) -> NestedTransformer:
 
 
 def write_tokenizer(path: Path) -> Path:
-    """A word-level tokenizer.json with BERT's special tokens."""
+    """A word-level tokenizer.json with BERT's normaliser and special tokens."""
     tokenizer = Tokenizer(
         models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]")
     )
+    tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]

@@ -61,7 +61,9 @@ class Replica:
         self.serving, self.worker = (
             Core(clock, Speed(costs.speeds, rng.random()), costs.wake) for _ in range(2)
         )
-        self._admission = Admission(settings.max_queued_requests, settings.max_queued_tokens)
+        self._admission = Admission(
+            settings.max_queued_requests, settings.max_queued_tokens, settings.max_body_bytes
+        )
         self._brownout = Brownout(settings.target_delay_ms / 1e3)
         self._pace = Pace()
         self._queue = WorkQueue(

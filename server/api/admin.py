@@ -41,7 +41,7 @@ router = APIRouter(route_class=ControlRoute)
                 "application/json": {
                     "schema": {
                         "type": "object",
-                        "properties": {"checkpoint": {"type": "string"}},
+                        "properties": {"checkpoint": {"type": ["string", "null"]}},
                         "additionalProperties": False,
                     },
                     "example": {},

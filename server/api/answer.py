@@ -15,7 +15,9 @@ from ..experiments.definition import Source, Unit, Variant
 from ..experiments.exposing import Ended, Met, exposures, other_arm
 from ..experiments.live import Experiments
 from ..experiments.records import LARGEST, Exposure, is_unit
+from ..experiments.secrets import is_secret
 from ..inputs import Answers, Inputs
+from ..request_headers import header
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from ..service import Service
@@ -51,7 +53,9 @@ async def answer(
             case Source.USER:
                 found = user
             case Source.HEADER:
-                found = request.headers.get(unit.header or "")
+                # An earlier version let secret ones be declared; those are recorded no more.
+                named = unit.header if unit.header and not is_secret(unit.header) else None
+                found = header(request, named) if named else None
         return found if is_unit(found) else None
 
     assignments = experiments.assign(unit_of)
@@ -117,7 +121,7 @@ def _by(variants: Sequence[Variant], contract: Contract) -> Contract:
 
 
 def _covariate(request: Request) -> float | None:
-    given = request.headers.get(COVARIATE)
+    given = header(request, COVARIATE)
     if given is None:
         return None
     try:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from ..errors import Reason, RequestError
 from ..keys import Keys
+from ..request_headers import header
 
 OPEN = (
     "/health",
@@ -57,7 +58,7 @@ class Keyring:
 
 
 def _key(request: Request) -> str:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    scheme, _, value = (header(request, "Authorization") or "").partition(" ")
     if scheme.lower() == "bearer":
-        return value.strip()
-    return request.headers.get("x-api-key", "")
+        return value.lstrip()
+    return header(request, "X-API-Key") or ""

@@ -5,6 +5,7 @@ Bodies are JSON whatever their Content-Type says: `curl -d` sends a form's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
@@ -15,11 +16,15 @@ from starlette.requests import Request
 
 from ..errors import Reason, RequestError
 from ..inputs import Inputs
+from ..request_headers import header
 from ..routing.contract import Contract
 from .wire import wire_of
 
 EXAMPLE = '{"inputs": "…"}'
 LONGEST_DEADLINE_MS = 3_600_000
+INFINITE = "number is infinity when parsed as double"
+"""What the parser says of 1e999."""
+NOT_FINITE = re.compile(r"-?(NaN|Infinity|Inf)\b", re.IGNORECASE)
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
 
 
@@ -48,17 +53,16 @@ async def read_body(request: Request, limit: int) -> bytes | bytearray:
 
     A compressed one is refused: a small body could become any number of bytes.
     """
-    headers = dict(request.scope["headers"])
-    encoding = headers.get(b"content-encoding", b"identity")
-    if encoding.lower() != b"identity":
+    encoding = header(request, "content-encoding") or "identity"
+    if encoding.lower() != "identity":
         raise RequestError(
             Reason.UNSUPPORTED_ENCODING,
-            f"{encoding[:64].decode('latin-1')!r}; a body comes as it is, not compressed",
+            f"{encoding[:64]!r}; a body comes as it is, not compressed",
             "Content-Encoding",
             headers={"Accept-Encoding": "identity"},
         )
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > limit:
+    declared = header(request, "content-length") or ""
+    if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
     wire = wire_of(request.scope)
     if wire and (there := wire.take_body()) is not None:
@@ -138,6 +142,7 @@ def check_contract(
         inf if deadline is None else started + deadline / 1e3,
         inf if max_cost is None else max_cost,
         min_confidence or 0.0,
+        arrived=started,
     )
 
 
@@ -154,9 +159,9 @@ def check_flag(body: dict[str, Any], field: str, default: bool = False, within: 
 def check_number(
     body: dict[str, Any], field: str, low: float, high: float, within: str = ""
 ) -> float | None:
-    """An optional number above `low` and up to `high`; None where it is missing."""
+    """An optional number above `low` and up to `high`; None where it is missing or null."""
     value = body.get(field)
-    if field not in body:
+    if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type(within + field, value, "a number")
@@ -251,8 +256,16 @@ def _invalid(body: bytes | bytearray, error: orjson.JSONDecodeError, example: st
         )
     return RequestError(
         Reason.INVALID_JSON,
-        f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})",
+        f"{_what_is_wrong(body, error)} (line {error.lineno}, column {error.colno})",
         position=error.pos,
         line=error.lineno,
         column=error.colno,
     )
+
+
+def _what_is_wrong(body: bytes | bytearray, error: orjson.JSONDecodeError) -> str:
+    if error.msg == INFINITE:
+        return "a number in the body is beyond what a float64 holds"
+    if NOT_FINITE.match(body.decode(), error.pos):
+        return "the body is not JSON: NaN and Infinity are no numbers there"
+    return f"the body is not JSON: {error.msg}"

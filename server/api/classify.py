@@ -15,6 +15,7 @@ from ...models.decision import Decision
 from ...models.manifest import Manifest
 from ..errors import Reason, RequestError
 from ..experiments.records import LONGEST_NAME
+from ..request_headers import BLANKS
 from ..routing.contract import Contract
 from ..routing.policy import AUTO
 from .answer import answer
@@ -47,15 +48,16 @@ class ClassifyRequest(TypedDict):
 
     model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
     student that fits. max_cost: of all students asked, relative to the TA. min_confidence: raises
-    the cascade's thresholds. user: whose request it is, where experiments assign by user.
+    the cascade's thresholds. user: whose request it is, where experiments assign by user; blanks
+    around it are not part of it. null is as left out.
     """
 
     inputs: str | list[str]
-    model: NotRequired[str]
-    deadline_ms: NotRequired[float]
-    max_cost: NotRequired[float]
-    min_confidence: NotRequired[float]
-    user: NotRequired[str]
+    model: NotRequired[str | None]
+    deadline_ms: NotRequired[float | None]
+    max_cost: NotRequired[float | None]
+    min_confidence: NotRequired[float | None]
+    user: NotRequired[str | None]
 
 
 class PathStep(TypedDict):
@@ -188,7 +190,7 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
 
 
 def _contract(body: dict[str, Any], started: float) -> Contract:
-    model = body.get("model", AUTO)
+    model = AUTO if body.get("model") is None else body["model"]
     if not isinstance(model, str):
         raise wrong_type("model", model, "a string")
     return check_contract(body, model, started)
@@ -200,6 +202,7 @@ def _user(body: dict[str, Any]) -> str | None:
         return None
     if not isinstance(user, str):
         raise wrong_type("user", user, "a string")
+    user = user.strip(BLANKS)
     if not 0 < len(user) <= LONGEST_NAME:
         raise RequestError(
             Reason.OUT_OF_RANGE,

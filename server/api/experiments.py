@@ -17,6 +17,7 @@ from ..experiments.fields import DeclarationError
 from ..experiments.live import Experiments
 from ..experiments.store.database import StoreError
 from ..experiments.store.plans import PlanMovedError
+from ..nearest import in_words, listing
 from .answer import experiments_of
 from .body import read_json, wrong_type
 from .forms import NATIVE, READING
@@ -127,8 +128,9 @@ async def judged(request: Request) -> Response:
     experiments, name = required(request), request.path_params["name"]
     if name not in experiments.plan.by_name:
         known = sorted(experiments.plan.by_name)
+        of = in_words(name, known) or "none"
         raise RequestError(
-            Reason.NOT_FOUND, f"{name[:64]!r} is none of {', '.join(known) or 'none'}", known=known
+            Reason.NOT_FOUND, f"{name[:64]!r} is none of {of}", known=listing(name, known)
         )
     try:
         found = await experiments.report(name)

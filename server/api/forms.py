@@ -11,6 +11,7 @@ from ..errors import STATUS, Reason, RequestError
 READING = (
     Reason.INVALID_UTF8,
     Reason.INVALID_JSON,
+    Reason.AMBIGUOUS_HEADER,
     Reason.WRONG_TYPE,
     Reason.REQUEST_TIMEOUT,
     Reason.BODY_TOO_LARGE,

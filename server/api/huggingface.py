@@ -52,11 +52,11 @@ class Parameters(TypedDict):
 
 
 class TextClassificationRequest(TypedDict):
-    """options: what the Hub's clients send along; without effect here."""
+    """options: what the Hub's clients send along; without effect here. null is as left out."""
 
     inputs: str | list[str]
-    parameters: NotRequired[Parameters]
-    options: NotRequired[dict[str, Any]]
+    parameters: NotRequired[Parameters | None]
+    options: NotRequired[dict[str, Any] | None]
 
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {

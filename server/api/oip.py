@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from ...models.decision import Decision
 from ..errors import Reason, RequestError
+from ..request_headers import header
 from .answer import answer
 from .body import (
     check_contract,
@@ -90,7 +91,7 @@ async def infer(request: Request) -> Response:
     model = served_model(request)
     sections = Sections(
         await read_body(request, service.settings.max_body_bytes),
-        request.headers.get(LENGTH_HEADER),
+        header(request, LENGTH_HEADER),
     )
     body = check_fields(
         parse_json(sections.json, EXAMPLE),

@@ -103,8 +103,8 @@ def _tensor(item: Any, field: str, sections: Sections, limit: int) -> tuple[str,
     shape = _shape(item.get("shape"), name)
     check_count(shape[0], limit, name)
     parameters = check_object(item, "parameters", ("binary_data_size", "content_type"), f"{name}.")
-    if "binary_data_size" in parameters:
-        raw = sections.take(_size(parameters["binary_data_size"], name), name)
+    if (size := parameters.get("binary_data_size")) is not None:
+        raw = sections.take(_size(size, name), name)
         tensor: Tensor = strings(raw, shape[0], name) if name == "text" else integers(raw, name)
     else:
         values = _flat(item.get("data"), shape, name)

@@ -17,21 +17,22 @@ class InputTensor(TypedDict):
     name: Literal["text", "input_ids", "lengths"]
     datatype: Literal["BYTES", "INT64"]
     shape: Shape
-    data: NotRequired[Values]
-    parameters: NotRequired[dict[str, Any]]
+    data: NotRequired[Values | None]
+    parameters: NotRequired[dict[str, Any] | None]
 
 
 class RequestedOutput(TypedDict):
     """parameters: `binary_data` for the tensor behind the JSON."""
 
     name: Literal["label", "score", "probabilities", "student", "cost"]
-    parameters: NotRequired[dict[str, Any]]
+    parameters: NotRequired[dict[str, Any] | None]
 
 
 class InferRequest(TypedDict):
     """Either the input `text`, or `input_ids` and `lengths`.
 
-    parameters: `deadline_ms`, `max_cost`, `min_confidence`, `binary_data_output`.
+    parameters: `deadline_ms`, `max_cost`, `min_confidence`, `binary_data_output`. null is as left
+    out.
     """
 
     id: NotRequired[str | None]

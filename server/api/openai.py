@@ -41,14 +41,14 @@ class EmbeddingsRequest(TypedDict):
     """input: texts, or token ids of this checkpoint's tokenizer, special tokens included.
 
     dimensions: a prefix of the vector. encoding_format: `base64` for little-endian float32.
-    user: without effect.
+    user: without effect. null is as left out.
     """
 
     input: str | list[str] | list[int] | list[list[int]]
-    model: NotRequired[str]
-    encoding_format: NotRequired[Literal["float", "base64"]]
-    dimensions: NotRequired[int]
-    user: NotRequired[str]
+    model: NotRequired[str | None]
+    encoding_format: NotRequired[Literal["float", "base64"] | None]
+    dimensions: NotRequired[int | None]
+    user: NotRequired[str | None]
 
 
 class Embedding(TypedDict):

@@ -15,9 +15,11 @@ from typing_extensions import TypedDict
 
 from ..errors import Reason, RequestError
 from ..experiments.judging import deadlines
+from ..experiments.outcome_checks import check_rates
 from ..experiments.records import Outcome
 from ..experiments.store.database import StoreError
 from ..experiments.store.outcomes import record
+from ..request_headers import BLANKS
 from .body import check_count, check_known, read_json, wrong_type
 from .experiments import COMMON, required, unavailable
 from .forms import CHECKING, NATIVE, READING
@@ -37,16 +39,17 @@ EXAMPLE = {
 class OutcomeBody(TypedDict):
     """metric: `label` with the right answer, `reward`, or any other name with a number.
 
-    Either request_id, or experiment and unit. id: by which it counts once. at: ISO 8601 with zone.
+    Either request_id, or experiment and unit; blanks around an id or a unit are not part of it.
+    id: by which it counts once. at: ISO 8601 with zone. null is as left out.
     """
 
     metric: str
     value: float | str
-    id: NotRequired[str]
-    request_id: NotRequired[str]
-    experiment: NotRequired[str]
-    unit: NotRequired[str]
-    at: NotRequired[str]
+    id: NotRequired[str | None]
+    request_id: NotRequired[str | None]
+    experiment: NotRequired[str | None]
+    unit: NotRequired[str | None]
+    at: NotRequired[str | None]
 
 
 @router.post(
@@ -65,11 +68,16 @@ async def outcomes(request: Request) -> Response:
     body = await read_json(request, service_of(request).settings.max_body_bytes)
     listed = body if isinstance(body, list) else [body]
     check_count(len(listed), MOST, "the list", "outcome")
-    given = [_outcome(each, f"[{i}]." if body is listed else "") for i, each in enumerate(listed)]
+    places = [f"[{index}]." if body is listed else "" for index in range(len(listed))]
+    given = {place: _outcome(each, place) for place, each in zip(places, listed, strict=True)}
+    check_rates(given, experiments.plan)
     now = experiments.clock.now()
     late = deadlines(experiments.plan.by_name, now)
     try:
-        receipts = await asyncio.to_thread(record, experiments.engine, given, now, late)
+        await asyncio.to_thread(experiments.labels.check, given)
+        receipts = await asyncio.to_thread(
+            record, experiments.engine, list(given.values()), now, late
+        )
     except StoreError as error:
         raise unavailable(error) from error
     return json_response({"receipts": receipts, "counts": Counter(map(str, receipts))})
@@ -81,7 +89,12 @@ def _outcome(value: Any, within: str) -> Outcome:
         for name in ("metric", "value"):
             if name not in fields:
                 raise RequestError(Reason.MISSING_FIELD, "missing", name)
-        return Outcome(**{**fields, "at": _time(fields.get("at")), "id": fields.get("id", "")})
+        for name in ("request_id", "unit"):
+            if isinstance(fields.get(name), str):
+                fields[name] = fields[name].strip(BLANKS)
+        if fields.get("id") is None:
+            fields["id"] = ""
+        return Outcome(**{**fields, "at": _time(fields.get("at"))})
     except RequestError as error:
         if not within:
             raise

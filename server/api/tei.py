@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from ..errors import Reason, RequestError
 from ..inputs import Inputs
 from ..routing.contract import Contract
-from ..service import TOKENIZER_THREADS
+from ..tokenizing import TOKENIZER_THREADS
 from .answer import answer
 from .body import check_fields, check_flag, check_texts, read_json, shown, wrong_type
 from .forms import TEI
@@ -38,13 +38,13 @@ class PredictRequest(TypedDict):
     """A string or [string] is one text; [[string], …] is a batch.
 
     truncate: answer a too long text by its beginning. truncation_direction: which end is cut off,
-    always the right one. raw_scores: logits, not probabilities.
+    always the right one. raw_scores: logits, not probabilities. null is as left out.
     """
 
     inputs: str | list[str] | list[list[str]]
     truncate: NotRequired[bool | None]
-    truncation_direction: NotRequired[Literal["Right"]]
-    raw_scores: NotRequired[bool]
+    truncation_direction: NotRequired[Literal["Right"] | None]
+    raw_scores: NotRequired[bool | None]
 
 
 class Classifier(TypedDict):
@@ -113,7 +113,7 @@ async def predict(request: Request) -> Response:
         await read_json(request, service.settings.max_body_bytes),
         ("inputs", "truncate", "truncation_direction", "raw_scores"),
     )
-    _check_direction(body.get("truncation_direction", RIGHT))
+    _check_direction(body.get("truncation_direction"))
     truncate, raw = check_flag(body, "truncate"), check_flag(body, "raw_scores")
     inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
     answers = await answer(request, inputs, Contract(truncate=truncate))
@@ -159,7 +159,7 @@ async def info(request: Request) -> Response:
 
 
 def _check_direction(value: Any) -> None:
-    if value != RIGHT:
+    if value not in (None, RIGHT):
         raise RequestError(
             Reason.OUT_OF_RANGE,
             f"{shown(value)}; a text is cut at its end only, which is {RIGHT!r}",

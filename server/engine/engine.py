@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 from time import perf_counter
 
@@ -76,7 +76,7 @@ class Engine:
             ticket.retried = True
         failed = [ticket for ticket in held if ticket not in again]
         if failed:
-            self._finish(failed, internal_error("a batch, twice,"))
+            self._finish(failed, failed, internal_error("a batch, twice,"))
         self._queue.put_back(again)
         await self._backend.restart()
         await self.start(warm_up)
@@ -107,14 +107,14 @@ class Engine:
         while batch := await self._take():
             self._batch, self.busy_since = batch, perf_counter()
             try:
-                wrong = await self._process(batch)
+                failed, error = await self._process(batch)
             except BackendGoneError:
                 return  # the next task answers these texts, by the next backend
             seconds = perf_counter() - self.busy_since
             self._batch, self.busy_since = [], None
-            self._finish(batch, wrong)
-            if not wrong:  # counted once those who wait have their answers, whose turn is before
-                decisions = [ticket.decision for ticket in batch]
+            self._finish(batch, failed, error)
+            # Counted once those who wait have their answers, whose turn is before.
+            if decisions := [ticket.decision for ticket in batch if ticket not in failed]:
                 loop.call_soon(self._metrics.batch_finished, decisions, seconds)
 
     async def _take(self) -> list[Ticket]:
@@ -131,23 +131,34 @@ class Engine:
             if timer:
                 timer.cancel()
 
-    async def _process(self, batch: Sequence[Ticket]) -> Exception | None:
-        """Ask each text's next student. Returns what went wrong, for this batch alone."""
+    async def _process(
+        self, batch: Sequence[Ticket]
+    ) -> tuple[Collection[Ticket], Exception | None]:
+        """Ask each text's next student. Returns which failed, and of what, for this batch alone."""
         try:
             self._metrics.batch_started([ticket.decision for ticket in batch])
             now = perf_counter()
             for ticket in batch:
                 ticket.decision.waited += now - ticket.since
                 self._metrics.queue_duration.observe(now - ticket.since)
-            await self._ask([ticket.decision for ticket in batch])
+            broken = await self._ask([ticket.decision for ticket in batch])
         except BackendGoneError:
             raise
         except Exception:
-            return internal_error(f"a batch of {len(batch)} texts")
-        return None
+            return set(batch), internal_error(f"a batch of {len(batch)} texts")
+        if not broken:
+            return (), None
+        students = ", ".join(sorted({decision.answer.stage.student.name for decision in broken}))
+        failed = {ticket for ticket in batch if _is_one(ticket.decision, broken)}
+        return failed, internal_error(
+            f"{len(broken)} of {len(batch)} texts: what {students} said is not finite, and so they"
+        )
 
-    async def _ask(self, decisions: Sequence[Decision]) -> None:
-        """One step for each; in two halves if the device has no memory for all of them."""
+    async def _ask(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """One step for each; in two halves if the device has no memory for all of them.
+
+        Returns those whose student said what is no number.
+        """
         started = perf_counter()
         asked = Asked.of(decisions)
         try:
@@ -157,28 +168,34 @@ class Engine:
                 raise
             log.warning("no memory for a batch of %d texts: splitting it", len(decisions))
             half = len(decisions) // 2
-            await self._ask(decisions[:half])
-            await self._ask(decisions[half:])
-            return
+            return [*await self._ask(decisions[:half]), *await self._ask(decisions[half:])]
         escalated = asked.record(verdicts)
         now = perf_counter()
         self._durations.observe(asked.students, now - started)
         for decision in decisions:
             decision.ran += now - started
+        broken = [asked.decisions[index] for index in verdicts.broken]
         for decision in escalated:
-            decision.limited_by = limit(decision, self._durations, now)
+            if not _is_one(decision, broken):
+                decision.limited_by = limit(decision, self._durations, now)
+        return broken
 
-    def _finish(self, batch: Sequence[Ticket], error: Exception | None) -> None:
-        if error:
-            done = list(dict.fromkeys(ticket.job for ticket in batch))
-            for job in done:
-                job.error, job.closed = error, True
-        else:
-            done, escalated = settle(batch, perf_counter())
-            if escalated:
-                self._queue.put_back(escalated)
-        for job in done:
+    def _finish(
+        self, batch: Sequence[Ticket], failed: Collection[Ticket], error: Exception | None
+    ) -> None:
+        """failed: those of the batch that fail with `error`, and with each the rest of its job."""
+        for ticket in failed:
+            ticket.job.error, ticket.job.closed = error, True
+        done, escalated = settle([each for each in batch if each not in failed], perf_counter())
+        if escalated:
+            self._queue.put_back(escalated)
+        for job in (*dict.fromkeys(ticket.job for ticket in failed), *done):
             job.deliver()
+
+
+def _is_one(decision: Decision, of: Sequence[Decision]) -> bool:
+    """By identity: two requests may bring the same text, and NaN equals nothing."""
+    return any(decision is each for each in of)
 
 
 def settle(batch: Sequence[Ticket], now: float) -> tuple[list[Job], list[Ticket]]:

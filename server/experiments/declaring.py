@@ -45,7 +45,7 @@ def declare(
 
 def plan_of(stored: StoredPlan) -> Plan:
     """What was declared, as it was understood then."""
-    return parse(stored.declared, Known(stored.policies)) if stored.version else EMPTY
+    return parse(stored.declared, Known(stored.policies, headers=True)) if stored.version else EMPTY
 
 
 def _as_json(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from .clock import SteadyClock
 from .declaring import EMPTY, declare, plan_of
 from .definition import Experiment, Plan, Unit
 from .judging import Judged, breaches, judge, judge_whole
+from .outcome_checks import Labels
 from .parsing import Known, parse
 from .records import Exposure
 from .statistics.report import Report
@@ -52,7 +54,8 @@ SECOND_ARMS = 64
 def known_of(manifest: Manifest) -> Known:
     """What variants may name: what a checkpoint serves."""
     names = ["auto", *manifest.cascades, *manifest.students]
-    return Known({name: len(manifest.policy(name).stages) - 1 for name in names})
+    thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
+    return Known(thresholds, labels=manifest.architecture.labels)
 
 
 class Experiments:
@@ -80,6 +83,7 @@ class Experiments:
         self._gone: Collection[tuple[str, str]] = ()
         self._assigners = Assigners(EMPTY)
         self._writer = Writer(engine)
+        self.labels = Labels(engine, lambda: known().labels)
         self._tasks: list[asyncio.Task[None]] = []
         self._second: set[asyncio.Task[None]] = set()
         metrics.watch(self._writer)
@@ -105,7 +109,7 @@ class Experiments:
     def accept(self, known: Known) -> None:
         """Raises DeclarationError for a checkpoint that lacks what the experiments name."""
         if self.version:
-            parse(self.declared, known)
+            parse(self.declared, replace(known, headers=True))
 
     @property
     def declared(self) -> Any:
@@ -181,6 +185,7 @@ class Experiments:
         self._adopt(stored, plan)
 
     def _read(self) -> tuple[StoredPlan, Stops]:
+        self.labels.note()
         with transaction(self.engine) as connection:
             if latest_version(connection) == self._stored.version:
                 return self._stored, stopped(connection)

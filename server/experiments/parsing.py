@@ -21,6 +21,7 @@ from .definition import (
 )
 from .fields import DeclarationError, Fields, Problem, shown
 from .metrics import GUARDED, MEASURED, Better, GuardrailMetric, Kind, Metric
+from .secrets import is_secret
 from .statistics.summary import LARGEST
 
 MOST_EXPERIMENTS = 100
@@ -35,11 +36,14 @@ OUTCOME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 @dataclass(frozen=True)
 class Known:
     """What a variant may name. policies: by name, how many thresholds each has: one per stage but
-    the last. runners: those that can be pinned.
+    the last. runners: those that can be pinned. labels: that an answer may have. headers: whether
+    a unit may be any of them, as in declarations of earlier versions; else none that is secret.
     """
 
     policies: Mapping[str, int]
     runners: Collection[str] = ("torch", "onnx", INT8)
+    labels: Collection[str] = ()
+    headers: bool = False
 
 
 def parse(declared: object, known: Known) -> Plan:
@@ -102,7 +106,7 @@ def _experiment(fields: Fields, layers: Mapping[str, Layer], known: Known) -> Ex
     experiment = Experiment(
         name=name,
         salt=fields.name("salt", name),
-        unit=_unit(fields),
+        unit=_unit(fields, known),
         layer=_layer_of(fields, name, layers),
         owns=owns,
         enrolled=_enrolled(fields, owns),
@@ -124,11 +128,17 @@ def _experiment(fields: Fields, layers: Mapping[str, Layer], known: Known) -> Ex
     return experiment
 
 
-def _unit(fields: Fields) -> Unit:
+def _unit(fields: Fields, known: Known) -> Unit:
     value = fields.value("unit")
     if isinstance(value, Mapping):
         unit = Fields(value, fields.at("unit"), fields.problems)
         header = unit.name("header").lower()
+        if is_secret(header) and not known.headers:
+            unit.note(
+                "header",
+                f"{header!r} holds a secret, and the unit is recorded as it comes; take a header "
+                "that names the user and lets nobody in",
+            )
         unit.done()
         return Unit(Source.HEADER, header)
     if value in (Source.USER.value, Source.REQUEST.value):

@@ -134,7 +134,7 @@ class Outcome:
             _check_number("value", self.value, -LARGEST, LARGEST)
         if self.at is not None:
             _check_time("at", self.at)
-        if self.id:
+        if self.id != "":
             _check_text("id", self.id, LONGEST_NAME)
         else:
             object.__setattr__(self, "id", self._derived_id())
@@ -164,8 +164,11 @@ class Outcome:
 
 def is_unit(text: str | None) -> TypeGuard[str]:
     """Whether it can be what is assigned: neither too long nor beyond what a database stores."""
-    if not text or len(text) > LONGEST_NAME:
-        return False
+    return text is not None and 0 < len(text) <= LONGEST_NAME and is_storable(text)
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database that can keep the record takes it."""
     return _STORABLE.fullmatch(text) is not None
 
 
@@ -184,7 +187,7 @@ def _check_text(field: str, value: Any, limit: int) -> None:
             limit=limit,
             actual=len(value),
         )
-    if not _STORABLE.fullmatch(value):
+    if not is_storable(value):
         raise RequestError(Reason.OUT_OF_RANGE, "holds a NUL or half of a surrogate pair", field)
 
 

@@ -19,7 +19,8 @@ class Contract:
     is answered by then is answered by the largest student that fits. max_cost: over all stages,
     relative to the TA; never exceeded. min_confidence: raises the thresholds. truncate: answer a
     too long text by its beginning. thresholds: in place of the cascade's own, one per stage but the
-    last. shadow: nobody waits for the answer.
+    last. shadow: nobody waits for the answer. arrived: when the request came, on the deadline's
+    clock; None is when its texts are looked at.
     """
 
     model: str = AUTO
@@ -29,12 +30,17 @@ class Contract:
     truncate: bool = False
     thresholds: tuple[float, ...] | None = None
     shadow: bool = False
+    arrived: float | None = None
 
 
-def check_meetable(decision: Decision, durations: Durations, now: float, field: str) -> None:
-    """Before any work. Raises RequestError saying what cannot be met, and why.
+def check_meetable(
+    decision: Decision, durations: Durations, came: float, now: float, field: str
+) -> None:
+    """Before any student is asked. Raises RequestError saying what cannot be met, and why.
 
-    field: what errors call the text.
+    A deadline that was too near when the text came is the client's to mend; one that came too near
+    while the text waited is not. came, now: on `perf_counter`'s clock. field: what errors call the
+    text.
     """
     student = decision.stage.student.name
     if decision.next_cost > decision.max_cost:
@@ -46,14 +52,23 @@ def check_meetable(decision: Decision, durations: Durations, now: float, field: 
             actual=float(f"{decision.next_cost:.4g}"),
         )
     needed = durations.predict(student)
-    if now + needed > decision.deadline:
-        left = max(0.0, decision.deadline - now)
+    if now + needed <= decision.deadline:
+        return
+    given = decision.deadline - came
+    if given < needed:
         raise RequestError(
             Reason.UNMEETABLE,
-            f"{1e3 * left:.3g} ms are left; {student!r} is predicted to take {1e3 * needed:.3g} ms",
+            f"{1e3 * given:.3g} ms are given; {student!r} is predicted to take "
+            f"{1e3 * needed:.3g} ms",
             "deadline_ms",
             actual=float(f"{1e3 * needed:.4g}"),
         )
+    raise RequestError(
+        Reason.DEADLINE,
+        f"too near, after {1e3 * (now - came):.3g} ms of waiting, for {student!r}, which is "
+        f"predicted to take {1e3 * needed:.3g} ms",
+        "deadline_ms",
+    )
 
 
 def limit(decision: Decision, durations: Durations, now: float) -> Limit | None:

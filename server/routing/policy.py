@@ -8,6 +8,7 @@ from ...models.cascade import Cascade
 from ...models.errors import NestlingError
 from ...models.manifest import Manifest
 from ..errors import Reason, RequestError
+from ..nearest import in_words, listing
 
 AUTO = "auto"
 
@@ -20,7 +21,7 @@ class Policies:
         self.names = [AUTO, *checkpoint.cascades, *checkpoint.students]
 
     def of(self, model: str, thresholds: Sequence[float] | None = None) -> Cascade:
-        """Raises RequestError that lists the known names.
+        """Raises RequestError that lists known names, the most alike first.
 
         thresholds: in place of its own, one per stage but the last; such a cascade promises
         nothing.
@@ -30,8 +31,8 @@ class Policies:
         except NestlingError:
             raise RequestError(
                 Reason.UNKNOWN_MODEL,
-                f"{model[:64]!r} is none of {', '.join(self.names)}",
+                f"{model[:64]!r} is none of {in_words(model, self.names)}",
                 "model",
-                known=self.names,
+                known=listing(model, self.names),
             ) from None
         return cascade if thresholds is None else cascade.at(thresholds)

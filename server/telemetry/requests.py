@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from random import getrandbits
+
+from ..request_headers import values_of
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Of the request that is being handled, for whoever logs."""
@@ -17,18 +19,19 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 GIVEN = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
-def id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """The id of a request, given its headers as ASGI has them.
 
-    The trace id of a `traceparent`, else the client's `x-request-id`, else new.
+    The trace id of a `traceparent`, else the client's `x-request-id`, else new. One that came with
+    several values is as none.
     """
-    given = None
-    for name, value in headers:
-        if name == b"traceparent" and (traced := TRACEPARENT.fullmatch(value.decode("latin-1"))):
+    match values_of(headers, b"traceparent"):
+        case [trace] if traced := TRACEPARENT.fullmatch(trace):
             return traced[1]
-        if name == b"x-request-id" and GIVEN.fullmatch(text := value.decode("latin-1")):
-            given = text
-    return given or f"{getrandbits(128):032x}"
+    match values_of(headers, b"x-request-id"):
+        case [given] if GIVEN.fullmatch(given):
+            return given
+    return f"{getrandbits(128):032x}"
 
 
 class JsonFormatter(logging.Formatter):

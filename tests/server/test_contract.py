@@ -74,7 +74,6 @@ def test_min_confidence_raises_the_thresholds(server: Server, texts: list[str]) 
         ("min_confidence", 1.01, "out_of_range"),
         ("min_confidence", "high", "wrong_type"),
         ("max_cost", True, "wrong_type"),
-        ("deadline_ms", None, "wrong_type"),
     ],
 )
 def test_fields_out_of_range_are_refused(

@@ -18,6 +18,7 @@ from nestling.server.api.forms import (
     form_of,
 )
 from nestling.server.errors import Reason, RequestError
+from nestling.server.nearest import in_words, listing
 
 from .serving import Server
 
@@ -150,11 +151,59 @@ def test_a_large_body_is_refused_while_it_arrives(server: Server) -> None:
 def test_unknown_paths_and_methods(server: Server) -> None:
     lost = error(server.client.get("/nothing"), 404)
     assert lost["type"] == "not_found"
-    assert "/v1/classify" in lost["known"]
+    assert lost["message"] == "/nothing does not exist; /docs lists all paths"
     response = server.client.get("/v1/classify")
     assert error(response, 405)["message"] == "/v1/classify does not take GET; it takes POST"
     assert response.headers["Allow"] == "POST"
     assert error(server.client.post("/health"), 405)["type"] == "method_not_allowed"
+    both = server.client.delete("/v1/experiments")
+    assert {"GET", "PUT"} <= set(both.headers["Allow"].split(", "))
+    assert "it takes GET" in error(both, 405)["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/clasify", "/v1/classify"),
+        ("/v1/classify/", "/v1/classify"),
+        ("/V1/Classify", "/v1/classify"),
+        ("/health/", "/health"),
+        ("/metric", "/metrics"),
+        ("/openapi.jsn", "/openapi.json"),
+        ("/models", "/v1/models"),
+        ("/v1/modles/tiny", "/v1/models/tiny"),
+        ("/v2/models/tiny/inferr", "/v2/models/tiny/infer"),
+    ],
+)
+def test_a_path_that_is_none_has_the_nearest(server: Server, path: str, meant: str) -> None:
+    response = server.client.post(path, json={"inputs": "alarm"})
+    assert response.status_code == 404
+    found = f"{path} does not exist; did you mean {meant}? /docs lists all paths"
+    assert found in response.text
+    if form_of(path) is NATIVE:
+        assert error(response, 404)["nearest"] == meant
+
+
+@pytest.mark.parametrize("path", ["/a%0ab", "/%0d%0aLocation:x", "/%C3%A9%00", "/" + "x" * 9000])
+def test_a_lost_path_is_said_in_one_line(server: Server, path: str) -> None:
+    found: str = error(server.client.get(path), 404)["message"]
+    assert found.isprintable()
+    assert found.replace("…", "").isascii()
+    assert len(found) < 300
+
+
+def test_a_model_that_is_none_has_the_nearest_first(server: Server) -> None:
+    for name, nearest in (("smal", "small"), ("Tiny", "tiny"), (" auto", "auto")):
+        found = error(server.client.post("/v1/classify", json={"inputs": "a", "model": name}), 404)
+        assert found["known"][0] == nearest
+        assert found["message"].startswith(f"model: {name!r} is none of {nearest}, ")
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    known = [f"cascade-{number}" for number in range(30)]
+    assert listing("cascade-29", known)[0] == "cascade-29"
+    assert in_words("huge", known) == ", ".join(known[:10]) + " and 20 more"
+    assert in_words("huge", ["a", "b"]) == "a, b"
 
 
 @pytest.mark.parametrize(

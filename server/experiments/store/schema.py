@@ -96,6 +96,8 @@ stops = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+labels = Table("labels", metadata, Column("label", Text, primary_key=True))
+
 _PLAIN = [column.name for column in exposures.columns if column.name not in ("at", "path")]
 
 

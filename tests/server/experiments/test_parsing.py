@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf, nan
 from typing import Any
@@ -107,6 +108,32 @@ def test_weights(weight: Any) -> None:
 def test_each_field(field: str, value: Any) -> None:
     found = problems({"experiments": [experiment(**{field: value})]})
     assert list(found) == [f"experiments[0].{field}"]
+
+
+@pytest.mark.parametrize(
+    ("header", "secret"),
+    [
+        *((name, True) for name in (
+            "Authorization", "authorization", "Proxy-Authorization", "Cookie", "SET-COOKIE",
+            "X-API-Key", "api_key", "X-Auth-Token", "X-CSRF-Token", "X-Amz-Security-Token",
+            "Ocp-Apim-Subscription-Key", "X-Goog-Api-Key", "X-Client-Secret", "X-Apikey",
+        )),
+        *((name, False) for name in (
+            "X-User-Id", "X-Session-Id", "X-Tenant", "X-Author", "X-Partition-Key",
+        )),
+    ],
+)  # fmt: skip
+def test_no_secret_is_a_unit(header: str, secret: bool) -> None:
+    declared = {"experiments": [experiment(unit={"header": header})]}
+    if not secret:
+        parse(declared, KNOWN)
+        return
+    [(path, message)] = problems(declared).items()
+    assert path == "experiments[0].unit.header"
+    assert message.startswith(f"{header.lower()!r} holds a secret")
+    # What an earlier version has recorded can still be read.
+    [stored] = parse(declared, replace(KNOWN, headers=True)).experiments
+    assert stored.unit == Unit(Source.HEADER, header.lower())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .declared import experiment
 from .store.cluster import PASSWORD, Cluster
 
 TEXT = "play some music"
+RIGHT = {"request_id": "a", "metric": "label", "value": "music"}
 ADMIN, ADMIN_HASH = new_key()
 
 
@@ -189,6 +191,15 @@ def test_exposures_and_outcomes_become_a_report(calibrated_dir: Path, tmp_path: 
         ([{"request_id": "a", "metric": "cost", "value": 1}], "[0].metric", 422),
         ([{"request_id": "a", "metric": "reward", "value": 1, "at": "noon"}], "[0].at", 422),
         ([{"request_id": "a", "metric": "reward", "value": 1, "x": 1}], "[0].x", 422),
+        ({"request_id": "a", "metric": "label", "value": "no_such_label"}, "value", 422),
+        ([RIGHT, {"request_id": "a", "metric": "label", "value": "Music"}], "[1].value", 422),
+        ([RIGHT, {"request_id": "a", "metric": "label", "value": " music"}], "[1].value", 422),
+        ([{"request_id": "a", "metric": "label", "value": 3}], "[0].value", 422),
+        ([{"request_id": "a", "metric": "reward", "value": "music"}], "[0].value", 422),
+        ([{"request_id": "a", "metric": "reward", "value": None}], "[0].value", 422),
+        ([{"request_id": "a", "metric": "reward", "value": True}], "[0].value", 422),
+        ({"request_id": "a", "metric": "reward", "value": 1, "id": 0}, "id", 422),
+        ({"request_id": " ", "metric": "reward", "value": 1}, "request_id", 422),
         ([], "the list", 422),
         ([3], "[0]", 422),
     ],
@@ -199,6 +210,35 @@ def test_outcomes_that_cannot_be_are_named(
     response = server.client.post("/v1/outcomes", json=body)
     assert response.status_code == status, response.text
     assert response.json()["error"]["field"] == field
+
+
+def test_a_label_that_is_none_is_not_stored(server: Server) -> None:
+    _, response = ask(server, "grace")
+    outcome = {"request_id": response.headers["x-request-id"], "metric": "label"}
+    probes = ({**outcome, "metric": "seen", "value": 1, "id": f"probe-{n}"} for n in count())
+    until(lambda: receipts(server, next(probes)) == ["stored"])  # its exposure is written
+    wrong = server.client.post("/v1/outcomes", json={**outcome, "value": "no_such_label"})
+    assert "value: 'no_such_label' is none of the 5 labels, such as" in wrong.text
+    near = server.client.post("/v1/outcomes", json={**outcome, "value": "transalte"})
+    assert near.json()["error"]["known"][0] == "translate"
+    assert receipts(server, {**outcome, "value": "music", "id": None}) == ["stored"]
+    unit = {"experiment": "smaller", "unit": " grace ", "metric": "visits", "value": -3, "at": None}
+    assert receipts(server, unit) == ["stored"]
+
+
+def receipts(server: Server, outcome: dict[str, Any]) -> list[str]:
+    response = server.client.post("/v1/outcomes", json=outcome)
+    assert response.status_code == 200, response.text
+    found: list[str] = response.json()["receipts"]
+    return found
+
+
+@pytest.mark.parametrize("header", ["Authorization", "COOKIE", "X-API-Key", "X-Auth-Token"])
+def test_a_secret_is_no_unit(server: Server, header: str) -> None:
+    response = put(server, declaration(running(), running("other", unit={"header": header})))
+    assert response.status_code == 422
+    [problem] = response.json()["error"]["problems"]
+    assert problem.startswith(f"experiments[1].unit.header: {header.lower()!r} holds a secret")
 
 
 def test_outcomes_of_unknown_requests_are_kept_and_said_to_be_unknown(server: Server) -> None:

@@ -1,0 +1,66 @@
+"""Requests for which there is no route: what may have been meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
+
+from starlette.routing import BaseRoute, Route
+
+from ..errors import Reason, RequestError
+from ..nearest import COMPARED, nearest
+
+SHOWN = 64
+"""Characters of a path that its error repeats."""
+
+
+def no_such_path(path: str, routes: Sequence[BaseRoute]) -> RequestError:
+    """The error for a path that no route has, with the nearest that one has."""
+    head = path[:COMPARED]
+    close = nearest(head, {_alike(route.path, head) for route in _plain(routes)})
+    if not close:
+        return RequestError(
+            Reason.NOT_FOUND, f"{_shown(path)} does not exist; /docs lists all paths"
+        )
+    [meant] = close
+    return RequestError(
+        Reason.NOT_FOUND,
+        f"{_shown(path)} does not exist; did you mean {_shown(meant)}? /docs lists all paths",
+        nearest=meant,
+    )
+
+
+def no_such_method(method: str, path: str, routes: Sequence[BaseRoute]) -> RequestError:
+    """The error for a path that takes other methods."""
+    taken = {
+        each
+        for route in _plain(routes)
+        if route.path_regex.match(path)
+        for each in route.methods or ()
+    }
+    allowed = ", ".join(sorted(taken))
+    return RequestError(
+        Reason.METHOD_NOT_ALLOWED,
+        f"{_shown(path)} does not take {method[:SHOWN]}; it takes {allowed}",
+        headers={"Allow": allowed},
+    )
+
+
+def _plain(routes: Sequence[BaseRoute]) -> Iterable[Route]:
+    return (route for route in routes if isinstance(route, Route))
+
+
+def _alike(template: str, path: str) -> str:
+    """A route's path, with the names that another path has at the places of its parameters."""
+    parts, given = template.split("/"), path.split("/")
+    if len(parts) != len(given):
+        return template
+    return "/".join(
+        there if part.startswith("{") and there else part
+        for part, there in zip(parts, given, strict=True)
+    )
+
+
+def _shown(path: str) -> str:
+    """A path in a message: its beginning, and on one line whatever it holds."""
+    return quote(path[:SHOWN], safe="/{}:@!$&'()*+,;=~") + ("…" if len(path) > SHOWN else "")
