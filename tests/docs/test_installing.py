@@ -40,9 +40,11 @@ def test_a_command_names_the_extra_that_it_lacks(
 ) -> None:
     for module in ("datasets", "matplotlib", "matplotlib.pyplot", "scipy", "scipy.stats"):
         monkeypatch.setitem(sys.modules, module, None)
-    zoo, data = ROOT / "models" / "zoo" / "clinc150", ROOT / "examples" / "clinc150" / "test.jsonl"
-    command = ["evaluate", str(zoo), "--data", str(data), "--out", str(tmp_path / "out")]
-    monkeypatch.setattr(sys, "argv", ["nestling", *command])
+    zoo, data, out = ROOT / "models" / "zoo" / "clinc150", tmp_path / "few.jsonl", tmp_path / "out"
+    texts = read(ROOT / "examples" / "clinc150" / "test.jsonl").splitlines(keepends=True)
+    data.write_text("".join(texts[:40]), "utf-8")
+    command = ["nestling", "evaluate", str(zoo), "--data", str(data), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", [*command, "--sample", "32", "--repeats", "2"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
