@@ -15,7 +15,7 @@ from typing import Any
 
 from ..server.serving import Server
 from .blocks import ROOT, Block, Command, blocks, commands, page_name
-from .substitutions import SENDS_TEXTS, SUBSTITUTIONS, not_run
+from .substitutions import EVERY, SENDS_TEXTS, SUBSTITUTIONS, not_run
 
 HERE = r"(localhost|127\.0\.0\.1):8000"
 """Where pages have the server; it listens on a free port instead."""
@@ -30,9 +30,10 @@ class Reader:
     def __init__(self, folder: Path, teacher: Path) -> None:
         self.folder, self.teacher = folder, teacher
         self.server: Server | None = None
-        self.printed = ""
         for name in COPIED:
             shutil.copytree(ROOT / name, folder / name, copy_function=_copy)
+        for file in (folder / "examples").rglob("*.jsonl"):
+            file.write_text("".join(file.open(encoding="utf-8").readlines()[::EVERY]), "utf-8")
         self.state = folder / ".variables"
         self.state.touch()
         self.environment = {

@@ -75,17 +75,19 @@ SUBSTITUTIONS = (
     Substitution(r"\bSERVER\b", "{server}", "its process id"),
     Substitution(
         r"--rate 200 --seconds (30|60)",
-        "--rate 40 --seconds 3 --warmup 0 --max-lag-ms 10000",
+        "--rate 40 --seconds 3 --max-lag-ms 10000",
         "seconds of load, and no demand on the machine",
     ),
     Substitution(
         r"^nestling loadtest knee [\s\S]*",
-        r"\g<0> --rate 20 --seconds 1 --tolerance 1 --tries 1 --objective-ms 5000 "
-        r"--max-lag-ms 10000",
+        r"\g<0> --rate 300 --seconds 1 --tolerance 1 --tries 1 --max-lag-ms 10000",
         "a rough knee of a busy machine",
     ),
     Substitution(r"^nestling plan --rate 100000.*", r"\g<0> --seconds 4", "a shorter simulation"),
 )
+
+EVERY = 2
+"""Of the examples' texts each second one is there: all take the calibrations minutes."""
 
 SENDS_TEXTS = r"--from-shadow|^nestling replay"
 """Commands before which the texts of the examples have been sent, as traffic would have been."""
