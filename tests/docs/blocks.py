@@ -29,7 +29,7 @@ FENCE = re.compile(r"```(?P<language>\S*) ?(?P<name>\S*)")
 
 
 @dataclass(frozen=True)
-class Block:
+class PageBlock:
     """language: of the fence; "" for an indented block. name: of the file that it is."""
 
     line: int
@@ -59,7 +59,7 @@ def page_name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def blocks(page: Path) -> list[Block]:
+def blocks(page: Path) -> list[PageBlock]:
     """All blocks of a page, fenced and indented."""
     lines = page.read_text("utf-8").splitlines()
     found, number = [], 0
@@ -68,16 +68,16 @@ def blocks(page: Path) -> list[Block]:
         if fence := FENCE.fullmatch(lines[number]):
             number = lines.index("```", number + 1)
             text = "\n".join(lines[begin + 1 : number]) + "\n"
-            found.append(Block(begin + 1, fence["language"], fence["name"], text))
+            found.append(PageBlock(begin + 1, fence["language"], fence["name"], text))
         elif lines[number].startswith("    ") and not lines[number - 1]:
             while number < len(lines) and lines[number].startswith("    "):
                 number += 1
-            found.append(Block(begin + 1, "", "", "\n".join(lines[begin:number]) + "\n"))
+            found.append(PageBlock(begin + 1, "", "", "\n".join(lines[begin:number]) + "\n"))
         number += 1
     return found
 
 
-def commands(page: Path, block: Block) -> Iterator[Command]:
+def commands(page: Path, block: PageBlock) -> Iterator[Command]:
     """Of a block of the shell. A line whose quotes are open, or with a backslash, goes on."""
     pending, begin = "", 0
     for number, line in enumerate(block.text.splitlines(), start=block.line + 1):

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from ..server.serving import Server
-from .blocks import ROOT, Block, Command, blocks, commands, page_name
+from .blocks import ROOT, PageBlock, Command, blocks, commands, page_name
 from .substitutions import EVERY, SENDS_TEXTS, SUBSTITUTIONS, not_run
 
 HERE = r"(localhost|127\.0\.0\.1):8000"
@@ -58,7 +58,7 @@ class Reader:
             elif block.language == "python":
                 self._python(block, f"{page_name(page)}:{block.line}")
 
-    def _check(self, command: Command, following: Block | None) -> None:
+    def _check(self, command: Command, following: PageBlock | None) -> None:
         """Run a command; what it prints is as the next block shows, or at least no error."""
         if not_run(command):
             return
@@ -93,7 +93,7 @@ class Reader:
             script += f"declare -p {variable[1]} >> {self.state}\n"
         done = subprocess.run(
             ["bash", "-c", script],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300,
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, f"{where}\nran as: {text}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, f"{where}\n{done.stderr}"
@@ -105,7 +105,7 @@ class Reader:
         start = f"cd {self.folder} && exec {text.partition('#')[0]}"
         self.server = Server(["bash", "-c", start], self.folder / "server.log", self.environment)
 
-    def _python(self, block: Block, where: str) -> None:
+    def _python(self, block: PageBlock, where: str) -> None:
         program = self.folder / "program.py"
         program.write_text(self._moved(block.text), "utf-8")
         self._shell(f"python {program}", where)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ..models.training.conftest import write_pretrained
-from .blocks import PAGES, PROGRAMS, ROOT, RUN, SHOWN, Block, all_commands, blocks, page_name
+from .blocks import PAGES, PROGRAMS, ROOT, RUN, SHOWN, PageBlock, all_commands, blocks, page_name
 from .reader import Reader, agree
 from .substitutions import NOT_RUN, SENDS_TEXTS, SUBSTITUTIONS, not_run
 
@@ -43,7 +43,7 @@ def test_a_page_can_be_followed(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=lambda each: getattr(each, "line", None))
-def test_a_block_says_what_it_is(page: Path, block: Block) -> None:
+def test_a_block_says_what_it_is(page: Path, block: PageBlock) -> None:
     if block.language:
         assert block.language in RUN + SHOWN
     else:
@@ -65,7 +65,7 @@ def test_what_is_shown_was_printed_by_a_command() -> None:
 
 
 @pytest.mark.parametrize(("page", "block"), [each for each in BLOCKS if each[1].name])
-def test_a_file_of_a_page_is_read_by_its_commands(page: Path, block: Block) -> None:
+def test_a_file_of_a_page_is_read_by_its_commands(page: Path, block: PageBlock) -> None:
     later = [each for each in blocks(page) if each.language == "sh" and each.line > block.line]
     assert any(block.name in each.text for each in later)
 
