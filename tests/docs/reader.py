@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from ..server.serving import Server
-from .blocks import ROOT, PageBlock, Command, blocks, commands, page_name
+from .blocks import ROOT, Command, PageBlock, blocks, commands, page_name
 from .substitutions import EVERY, SENDS_TEXTS, SUBSTITUTIONS, not_run
 
 HERE = r"(localhost|127\.0\.0\.1):8000"
