@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py constraints.txt $(shell git ls-files cli kernels loadtest models planning server 2>/dev/null)
 
-.PHONY: serve test test-slow lint check clean
+.PHONY: serve test test-slow lint clean
 
 serve: $(VENV)/.serve  ## serve the checkpoint that ships with the product
 	$(BIN)/nestling serve
@@ -24,7 +24,6 @@ lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p nestling.cli -p nestling.kernels -p nestling.loadtest -p nestling.models -p nestling.planning -p nestling.server
 
-check: lint test test-slow
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

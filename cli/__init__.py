@@ -14,6 +14,7 @@ from .calibrate import calibrate
 from .evaluate import evaluate
 from .experiment import experiment
 from .export import export
+from .extras import extra_with
 from .info import info
 from .key import key
 from .replay import replay
@@ -40,4 +41,14 @@ def main() -> None:
         app()
     except (NestlingError, LoadtestError) as error:
         print(f"nestling: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        extra = extra_with(error.name or "")
+        if extra is None:
+            raise
+        print(
+            f"nestling: {error.name}: not installed; this command needs the extra `{extra}`: "
+            f"pip install '.[{extra}]' in Nestling's source tree",
+            file=sys.stderr,
+        )
         sys.exit(2)

@@ -57,7 +57,8 @@ def train(
         from ..models.training.run import train as run
     except ModuleNotFoundError as missing:
         raise NestlingError(
-            f"{missing.name} is not installed; training needs `pip install nestling[train]`"
+            f"{missing.name} is not installed; training needs the extra `train`: "
+            "pip install '.[train]' in Nestling's source tree"
         ) from missing
 
     recipe = Recipe(seed=seed)

@@ -22,6 +22,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from tables import replaced
 
 DOCS = Path(__file__).parents[1]
 RATES = (1e3, 1e4, 1e5, 1e6)
@@ -145,13 +146,6 @@ def validation_table(found: dict[str, Any]) -> list[str]:
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", f"{found['within']} of {found['of']} figures are within {found['allowed']:.0%}."]
     return lines
-
-
-def replaced(text: str, name: str, lines: list[str]) -> str:
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    return before + begin + "\n" + "\n".join(lines) + "\n" + end + after
 
 
 def draw_cost(plans: list[dict[str, Any]], path: Path) -> None:

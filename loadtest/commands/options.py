@@ -98,7 +98,9 @@ def build(
     from ..traffic.mix import parse_mix
 
     if find_spec("matplotlib") is None:
-        raise LoadtestError("loadtest: draws with matplotlib: pip install 'nestling[loadtest]'")
+        raise LoadtestError(
+            "loadtest: draws with matplotlib: pip install '.[loadtest]' in Nestling's source tree"
+        )
     known = PROTOCOLS | (declared(_read(protocols), str(protocols)) if protocols else {})
     shares = parse_mix("protocol", protocol)
     key = _read(key_file).decode().strip() if key_file else None

@@ -15,5 +15,5 @@ def require(*packages: str) -> None:
     if missing := [package for package in packages if find_spec(package) is None]:
         raise NestlingError(
             f"{', '.join(missing)}: not installed; ONNX needs the extra `onnx`: "
-            "pip install 'nestling[onnx]'"
+            "pip install '.[onnx]' in Nestling's source tree"
         )

@@ -29,10 +29,10 @@ EXAMPLE = {
         {
             "name": "smaller-cascade",
             "unit": "user",
-            "start": "2026-12-01T09:00:00Z",
+            "start": "2026-01-01T00:00:00Z",
             "variants": [
                 {"name": "control", "weight": 1, "policy": "auto"},
-                {"name": "small", "weight": 1, "policy": "tiny"},
+                {"name": "tiny", "weight": 1, "policy": "tiny"},
             ],
             "primary": {"metric": "accuracy", "smallest_effect": 0.005},
         }

@@ -31,7 +31,8 @@ try:
     from opentelemetry.util.types import AttributeValue
 except ModuleNotFoundError as missing:
     raise NestlingError(
-        f"{missing.name}: not installed; traces need the extra `otel`: pip install 'nestling[otel]'"
+        f"{missing.name}: not installed; traces need the extra `otel`: pip install '.[otel]' in "
+        "Nestling's source tree"
     ) from missing
 
 UNTRACED = (

@@ -21,11 +21,14 @@ STUB = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 class Server:
     """Starts a command that announces its URL, and stops it with SIGTERM."""
 
-    def __init__(self, command: list[str], log: Path) -> None:
+    def __init__(
+        self, command: list[str], log: Path, environment: dict[str, str] | None = None
+    ) -> None:
+        """environment: of the process; by default this one's."""
         self._log = log
         with log.open("w") as stderr:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=stderr, text=True
+                command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
             )
         self.greeting, self.url = self._next_url()
         self.client = httpx.Client(base_url=self.url, timeout=60)

@@ -85,7 +85,7 @@ def test_without_onnx_runtime_auto_is_torch_and_onnx_an_error(
     assert (choice.run, choice.name) == (None, "torch")
     assert "runner: torch (onnx, onnxscript, onnxruntime: not installed" in caplog.text
     for name in ("onnx", "onnx-int8"):
-        with pytest.raises(NestlingError, match=re.escape("pip install 'nestling[onnx]'")):
+        with pytest.raises(NestlingError, match=re.escape("pip install '.[onnx]' in")):
             choose.choose(calibrated, Settings(runner=name))
 
 

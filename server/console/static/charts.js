@@ -42,4 +42,4 @@ export function draw(plotly, node, label, traces, { xaxis = {}, yaxis = {}, ...l
 
 /** What stands in a chart's place where there is no library. */
 export const missing = () =>
-  el("p", { class: "soft" }, "Charts need an extra of the server: ", el("code", {}, "pip install 'nestling[console]'"));
+  el("p", { class: "soft" }, "Charts need an extra of the server: ", el("code", {}, "pip install '.[console]'"), " in Nestling's source tree");

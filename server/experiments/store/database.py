@@ -102,7 +102,10 @@ def _engine(url: URL) -> Engine:
             },
         )
     except ModuleNotFoundError:
-        raise StoreError("store: PostgreSQL needs pip install 'nestling[postgres]'") from None
+        raise StoreError(
+            "store: PostgreSQL needs the extra `postgres`: pip install '.[postgres]' in Nestling's "
+            "source tree"
+        ) from None
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:

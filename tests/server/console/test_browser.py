@@ -156,7 +156,7 @@ def test_without_the_library_it_says_what_to_install(shipped: Server, look: Look
         ),
     )
     page.reload()
-    expect(page.locator("#traffic")).to_contain_text("pip install 'nestling[console]'")
+    expect(page.locator("#traffic")).to_contain_text("pip install '.[console]'")
     expect(page.locator("#frontier-table tbody tr").first).to_be_visible()
 
 
