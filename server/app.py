@@ -35,6 +35,8 @@ from .api.front import Front
 from .api.route import MeasuredRoute, error_response
 from .console import routes as console
 from .console.feed import Feed
+from .docs import routes as docs
+from .docs.security import describe_keys
 from .engine.backend import Backend
 from .errors import Reason, RequestError, internal_error
 from .experiments.live import Experiments, known_of
@@ -77,9 +79,8 @@ def create_app(
         admin.router,
         health.router,
         console.router,
+        health.metrics if settings.metrics_port is None else health.elsewhere,
     ]
-    if settings.metrics_port is None:
-        routers.append(health.metrics)
     routes = [route for router in routers for route in router.routes]
     measured = [route for route in routes if isinstance(route, MeasuredRoute)]
     metrics = Metrics(
@@ -128,14 +129,19 @@ def create_app(
             if traces:
                 await asyncio.to_thread(traces.close)
 
+    keyring = Keyring(
+        Keys.read(settings.api_keys),
+        Keys.read(settings.admin_keys),
+        metrics_elsewhere=settings.metrics_port is not None,
+    )
     app = _with_routes(routers, lifespan)
+    describe_keys(app, keyring)
     app.state.reloader = reloader
     app.state.draining = False
     app.state.experiments = running
     app.state.feed = Feed(
         reloader, {route.path for route in measured if route.sheds}, running is not None
     )
-    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     return Front(app, measured, keyring, settings.log_requests, traces)
 
 
@@ -155,6 +161,7 @@ def _with_routes(
         summary="The smallest student that is sure answers.",
         version=version("nestling"),
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers={
@@ -163,7 +170,7 @@ def _with_routes(
             Exception: _internal,
         },
     )
-    for router in routers:
+    for router in (*routers, docs.router):
         app.include_router(router)
     return app
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from .route import json_response, json_shown, service_of
 
 router = APIRouter()
 metrics = APIRouter()
+elsewhere = APIRouter()
+"""Of the main port, where metrics have one of their own."""
 _OPEN_INFERENCE = "Open Inference Protocol"
 
 
@@ -66,3 +68,18 @@ async def ready(request: Request) -> Response:
 async def exposition(request: Request) -> Response:
     """All series, in Prometheus' text format."""
     return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+@elsewhere.get(
+    "/metrics",
+    summary="Where the Prometheus metrics are",
+    response_class=RedirectResponse,
+    status_code=307,
+    responses={307: {"description": "To the same host's port for metrics and health."}},
+)
+async def moved(request: Request) -> Response:
+    """[They have a port of their own](metrics), which needs no key."""
+    host = request.url.hostname or "127.0.0.1"
+    host = f"[{host}]" if ":" in host else host
+    port = service_of(request).settings.metrics_port
+    return RedirectResponse(f"http://{host}:{port}/metrics", 307)

@@ -8,7 +8,7 @@ from typing import cast
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from ..api.route import ProtocolRoute
 from ..errors import Reason, RequestError
@@ -40,6 +40,12 @@ HEADERS = {
 }
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 """The page asks for the library with its version."""
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def root(_: Request) -> Response:
+    """Whoever opens the server's address in a browser sees the console."""
+    return RedirectResponse("console", 307)
 
 
 @router.get("/console")
