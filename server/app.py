@@ -58,6 +58,8 @@ PROTOCOLS = (
     tei.about,
 )
 """Those of their routes that answer texts are measured."""
+ELSEWHERE = "`/metrics` is on [a port of its own](console/metrics)."
+"""What the documentation of the main port says where that is so."""
 
 
 def create_app(
@@ -79,8 +81,9 @@ def create_app(
         admin.router,
         health.router,
         console.router,
-        health.metrics if settings.metrics_port is None else health.elsewhere,
     ]
+    if settings.metrics_port is None:
+        routers.append(health.metrics)
     routes = [route for router in routers for route in router.routes]
     measured = [route for route in routes if isinstance(route, MeasuredRoute)]
     metrics = Metrics(
@@ -129,12 +132,8 @@ def create_app(
             if traces:
                 await asyncio.to_thread(traces.close)
 
-    keyring = Keyring(
-        Keys.read(settings.api_keys),
-        Keys.read(settings.admin_keys),
-        metrics_elsewhere=settings.metrics_port is not None,
-    )
-    app = _with_routes(routers, lifespan)
+    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
+    app = _with_routes(routers, lifespan, ELSEWHERE if settings.metrics_port is not None else "")
     describe_keys(app, keyring)
     app.state.reloader = reloader
     app.state.draining = False
@@ -155,10 +154,12 @@ def create_operations(front: Front) -> Front:
 def _with_routes(
     routers: Iterable[APIRouter],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    description: str = "",
 ) -> FastAPI:
     app = FastAPI(
         title="Nestling",
         summary="The smallest student that is sure answers.",
+        description=description,
         version=version("nestling"),
         lifespan=lifespan,
         docs_url=None,

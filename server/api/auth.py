@@ -16,14 +16,14 @@ OPEN = (
     "/docs",
     "/openapi.json",
     "/console",
+    "/console/metrics",
 )
-"""What probes read; the documentation and the console's page, which are the same everywhere. Not
-metrics: they tell whoever reads them how much is asked, of what, and what it costs."""
+"""What probes read; the documentation; the console's page, and where its link to the metrics leads.
+Not metrics: they tell whoever reads them how much is asked, of what, and what it costs."""
 OPEN_BELOW = ("/console/static/", "/docs/static/")
 """What those pages are made of; the numbers that the console shows are not."""
 ROOT, READING = "/", ("GET", "HEAD")
 """Whoever reads the root is led to the console; a text may be sent there, too."""
-METRICS = "/metrics"
 ADMIN = "/admin/"
 DECLARE = "/v1/experiments"
 """Read by users, written by administrators."""
@@ -42,19 +42,17 @@ class Keyring:
     """Without user keys everyone may ask; without admin keys nobody administers.
 
     The key comes as `Authorization: Bearer KEY` or as `X-API-Key: KEY`. An admin's key opens what
-    a user's does. metrics_elsewhere: whether they have a port of their own, so that this one only
-    says which.
+    a user's does.
     """
 
-    def __init__(self, users: Keys, admins: Keys, metrics_elsewhere: bool = False) -> None:
+    def __init__(self, users: Keys, admins: Keys) -> None:
         self._users, self._admins = users, admins
-        self._open = {*OPEN, METRICS} if metrics_elsewhere else set(OPEN)
 
     def wants(self, path: str, method: str) -> Wanted:
         """What a request for a path needs."""
         if path.startswith(ADMIN) or (path == DECLARE and method == "PUT"):
             return Wanted.ADMIN if self._admins else Wanted.OFF
-        is_open = path in self._open or path.startswith(OPEN_BELOW)
+        is_open = path in OPEN or path.startswith(OPEN_BELOW)
         if is_open or (path == ROOT and method in READING) or not self._users:
             return Wanted.NOTHING
         return Wanted.USER

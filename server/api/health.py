@@ -5,14 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from .route import json_response, json_shown, service_of
 
 router = APIRouter()
 metrics = APIRouter()
-elsewhere = APIRouter()
-"""Of the main port, where metrics have one of their own."""
 _OPEN_INFERENCE = "Open Inference Protocol"
 
 
@@ -70,16 +68,10 @@ async def exposition(request: Request) -> Response:
     return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-@elsewhere.get(
-    "/metrics",
-    summary="Where the Prometheus metrics are",
-    response_class=RedirectResponse,
-    status_code=307,
-    responses={307: {"description": "To the same host's port for metrics and health."}},
-)
-async def moved(request: Request) -> Response:
-    """[They have a port of their own](metrics), which needs no key."""
-    host = request.url.hostname or "127.0.0.1"
-    host = f"[{host}]" if ":" in host else host
+def metrics_url(request: Request) -> str:
+    """Where the metrics are, for who has reached this server by a host and asked for a page."""
     port = service_of(request).settings.metrics_port
-    return RedirectResponse(f"http://{host}:{port}/metrics", 307)
+    if port is None:
+        return "../metrics"
+    host = request.url.hostname or "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"

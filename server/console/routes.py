@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
+from ..api.health import metrics_url
 from ..api.route import ProtocolRoute
 from ..errors import Reason, RequestError
 from . import library
@@ -52,6 +53,12 @@ async def root(_: Request) -> Response:
 async def page(_: Request) -> Response:
     """The page: public, as it is the same everywhere."""
     return FileResponse(STATIC / PAGE, headers=HEADERS, media_type="text/html; charset=utf-8")
+
+
+@router.get("/console/metrics")
+async def to_metrics(request: Request) -> Response:
+    """The page's link: to this port, or to the one that metrics have to themselves."""
+    return RedirectResponse(metrics_url(request), 307)
 
 
 @router.get("/console/static/{name}")

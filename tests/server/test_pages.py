@@ -15,8 +15,7 @@ from nestling.server.keys import new_key
 
 from .serving import Server, serve
 
-USER, USER_DIGEST = new_key()
-ADMIN, ADMIN_DIGEST = new_key()
+USER_DIGEST, ADMIN_DIGEST = new_key()[1], new_key()[1]
 ASSETS = ("docs.js", "swagger-ui-bundle.js", "swagger-ui.css")
 LOADS = re.compile(
     r"""(?:(?:src|href)=["']?|url\(["']?|from ["'])(?:https?:)?//|@import""",
@@ -123,15 +122,22 @@ def test_what_the_description_says_is_so(guarded: Server) -> None:
 
 def test_the_metrics_are_found_from_the_other_port(guarded: Server) -> None:
     """With them on a port of their own, the console's link and the documentation lead there."""
-    assert 'href="metrics"' in guarded.client.get("/console").text
-    response = guarded.client.get("/metrics")
+    assert 'href="console/metrics"' in guarded.client.get("/console").text
+    response = guarded.client.get("/console/metrics")
     assert response.status_code == 307
     assert response.headers["Location"] == f"{guarded.metrics_url}/metrics"
+    assert "(console/metrics)" in schema_of(guarded)["info"]["description"]
+    assert "/metrics" not in schema_of(guarded)["paths"]
     assert "nestling_tokens_total" in httpx.get(response.headers["Location"]).text
-    assert "/metrics" in schema_of(guarded)["paths"]
-    named = guarded.client.get("/metrics", headers={"Host": "models.example:8000"})
+    named = guarded.client.get("/console/metrics", headers={"Host": "models.example:8000"})
     port = guarded.metrics_url.rpartition(":")[2]
     assert named.headers["Location"] == f"http://models.example:{port}/metrics"
+
+
+def test_the_metrics_are_found_on_the_same_port(server: Server) -> None:
+    response = server.client.get("/console/metrics", follow_redirects=True)
+    assert response.url == f"{server.url}/metrics"
+    assert "nestling_tokens_total" in response.text
 
 
 def test_the_other_port_has_its_own_documentation(guarded: Server) -> None:
