@@ -21,7 +21,10 @@ def export(
         bool, typer.Option("--int8", help="With --onnx: products with weights in int8.")
     ] = False,
 ) -> None:
-    """Write one student alone, in the form that `transformers` or ONNX Runtime loads by itself."""
+    """Write one student alone, in the form that `transformers` or ONNX Runtime loads by itself.
+
+    The directory's README.md says how to run it, and which temperature its weights hold.
+    """
     from ..models.checkpoint import load_checkpoint
     from ..models.export import export as run
 

@@ -52,6 +52,7 @@ def start(name: str | None, settings: Settings) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     title = Path(name or SHIPPED).resolve().name
     with bind(settings) as listeners:
+        settings = listeners.taken(settings)
         path = locate(name)
         launched = Launched.now()
         from ..server.app import create_app  # which takes as long as the worker's own imports

@@ -22,6 +22,17 @@ def check_name(name: str, kind: str) -> None:
         raise ValueError(f"{kind} {name[:64]!r}: its name is not of the form {NAME.pattern}")
 
 
+TEMPERATURES = (0.01, 100.0)
+"""From the least that may be to the greatest. Calibration finds none below 0.05 or above 20."""
+
+
+def number_between(low: float, high: float, value: Any, what: str) -> float:
+    """A number that came from a file. Raises ValueError that says `what` it is, and the limits."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{what}: {str(value)[:32]} is not between {low:g} and {high:g}")
+    return float(value)
+
+
 @dataclass(frozen=True)
 class Student:
     """A named student of one TA.
@@ -145,8 +156,8 @@ class Cascade:
 
     @classmethod
     def from_json(cls, name: str, data: dict[str, Any], students: Mapping[str, Student]) -> Cascade:
-        """Raises ValueError for an unusable name, an unknown student, or a last stage that might
-        not answer."""
+        """Raises ValueError for an unusable name, an unknown student, a number out of range, or a
+        last stage that might not answer."""
         check_name(name, "cascade")
         stages = []
         for stage in data["stages"]:
@@ -155,10 +166,14 @@ class Cascade:
                     f"cascade {name!r}: student {stage['student']!r} is none of "
                     + ", ".join(students)
                 )
-            student = replace(students[stage["student"]], temperature=float(stage["temperature"]))
-            stages.append(Stage(student, float(stage["threshold"])))
+            known, where = students[stage["student"]], f"cascade {name!r}: {stage['student']}: "
+            temperature = number_between(*TEMPERATURES, stage["temperature"], where + "temperature")
+            threshold = number_between(0, 1, stage["threshold"], where + "threshold")
+            stages.append(Stage(replace(known, temperature=temperature), threshold))
         if not stages or stages[-1].threshold > 0:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
         guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
+        for field in ("alpha", "confidence", "observed_risk") if guarantee else ():
+            number_between(0, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
         forecast = Forecast(**data["forecast"]) if data["forecast"] else None
         return cls(name, tuple(stages), guarantee, forecast)

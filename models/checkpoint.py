@@ -31,6 +31,7 @@ from ..kernels import operations_for
 from .architecture import Architecture
 from .cascade import Cascade
 from .errors import CheckpointError, NestlingError
+from .finite import check_logits, in_dtype
 from .integrity import SCHEMA, flush, sha256_of, write_hashed_json
 from .manifest import CALIBRATION, CONFIG, TOKENIZER, WEIGHTS, Manifest, file_of, read_manifest
 from .spec import StudentSpec
@@ -50,10 +51,11 @@ def load_checkpoint(
     """Load and verify a checkpoint directory.
 
     Raises CheckpointError that names the file which is missing, altered, unsafe or of another
-    version.
+    version, the weight that is not finite, or the student whose answers are not.
     """
     manifest = read_manifest(path)
     model = _load_model(manifest.path / WEIGHTS, manifest.architecture, dtype, device)
+    check_logits(manifest, model, dtype)
     parts = {field.name: getattr(manifest, field.name) for field in fields(manifest)}
     return Checkpoint(**parts, model=model)
 
@@ -149,6 +151,6 @@ def _load_model(
             )
     if unknown := sorted(weights.keys() - expected.keys()):
         raise CheckpointError(path, f"{unknown[0]}: no such weight in this architecture")
-    state = {name: weights[name].to(device, dtype) for name in expected}
+    state = {name: in_dtype(weights[name], dtype, device, path, name) for name in expected}
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -28,12 +29,15 @@ def write_hashed_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def read_hashed_json(path: Path) -> dict[str, Any]:
-    """Read what `write_hashed_json` wrote. Raises CheckpointError if it was altered."""
+    """Read what `write_hashed_json` wrote.
+
+    Raises CheckpointError if it was altered, or holds a number that is not finite.
+    """
     try:
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise CheckpointError(path, "missing") from None
-    except ValueError as error:  # also bytes that are no UTF-8
+    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
         raise CheckpointError(path, f"not JSON ({error}); truncated or altered") from None
     if not isinstance(data, dict) or "schema" not in data:
         raise CheckpointError(path, "not part of a Nestling checkpoint (no schema version)")
@@ -43,7 +47,20 @@ def read_hashed_json(path: Path) -> dict[str, Any]:
         )
     if data.pop("sha256", None) != _digest(data):
         raise CheckpointError(path, "its content does not match its sha256; altered")
+    for field, number in _numbers(data):
+        if not isfinite(number):
+            raise CheckpointError(path, f"{field}: {number} is not finite")
     return data
+
+
+def _numbers(value: Any, field: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers with a fraction in what JSON holds, and where each stands."""
+    if isinstance(value, float):
+        yield field, value
+    elif isinstance(value, dict | list):
+        named = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, inner in named:
+            yield from _numbers(inner, f"{field}.{name}" if field else str(name))
 
 
 def sha256_of(path: Path) -> str:

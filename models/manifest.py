@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .architecture import Architecture
-from .cascade import Cascade, Student
+from .cascade import TEMPERATURES, Cascade, Student, number_between
 from .errors import CheckpointError, NestlingError
 from .integrity import read_hashed_json, refuse_pickles, verify
 from .spec import StudentSpec
@@ -129,18 +129,27 @@ def _read_calibration(path: Path, weights_sha256: str) -> dict[str, Any]:
     if not path.exists():
         return {"temperatures": {}, "cascades": {}, "default": TA}
     calibration = read_hashed_json(path)
+    for field in ("weights_sha256", "temperatures", "cascades", "default"):
+        if field not in calibration:
+            raise CheckpointError(path, f"{field}: missing")
     if calibration["weights_sha256"] != weights_sha256:
         raise CheckpointError(path, "calibrated on other weights; run `nestling calibrate` again")
+    for name, value in calibration["temperatures"].items():
+        parse(path, lambda n=name, v=value: number_between(*TEMPERATURES, v, f"temperatures.{n}"))
     return calibration
 
 
 def _cascades(
     calibration: Mapping[str, Any], students: Mapping[str, Student]
 ) -> dict[str, Cascade]:
-    return {
+    cascades = {
         name: Cascade.from_json(name, data, students)
         for name, data in calibration["cascades"].items()
     }
+    if calibration["default"] not in (*cascades, *students):
+        known = ", ".join([*cascades, *students])
+        raise ValueError(f"default: {calibration['default']!r} is none of {known}")
+    return cascades
 
 
 def _students(
@@ -157,7 +166,10 @@ def _students(
 
 
 def parse(file: Path, read: Any) -> Any:
+    """What `read` makes of a file's content. Raises CheckpointError for what it cannot be."""
     try:
         return read()
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise CheckpointError(file, f"{error.args[0]}: missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(file, str(error)) from error

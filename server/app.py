@@ -36,6 +36,8 @@ from .api.lost import no_such_method, no_such_path
 from .api.route import MeasuredRoute, error_response
 from .console import routes as console
 from .console.feed import Feed
+from .docs import routes as docs
+from .docs.security import describe_keys
 from .engine.backend import Backend
 from .errors import RequestError, internal_error
 from .experiments.live import Experiments, known_of
@@ -57,6 +59,8 @@ PROTOCOLS = (
     tei.about,
 )
 """Those of their routes that answer texts are measured."""
+ELSEWHERE = "`/metrics` is on [a port of its own](console/metrics)."
+"""What the documentation of the main port says where that is so."""
 
 
 def create_app(
@@ -129,14 +133,15 @@ def create_app(
             if traces:
                 await asyncio.to_thread(traces.close)
 
-    app = _with_routes(routers, lifespan)
+    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
+    app = _with_routes(routers, lifespan, ELSEWHERE if settings.metrics_port is not None else "")
+    describe_keys(app, keyring)
     app.state.reloader = reloader
     app.state.draining = False
     app.state.experiments = running
     app.state.feed = Feed(
         reloader, {route.path for route in measured if route.sheds}, running is not None
     )
-    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     return Front(app, measured, keyring, settings.log_requests, traces)
 
 
@@ -150,18 +155,21 @@ def create_operations(front: Front) -> Front:
 def _with_routes(
     routers: Iterable[APIRouter],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    description: str = "",
 ) -> FastAPI:
     app = FastAPI(
         title="Nestling",
         summary="The smallest student that is sure answers.",
+        description=description,
         version=version("nestling"),
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers={Exception: _internal},
     )
     routes = list(app.routes)  # FastAPI's own; later there are only those in their routers
-    for router in routers:
+    for router in (*routers, docs.router):
         app.include_router(router)
         routes += router.routes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..models.errors import NestlingError
 from .settings import Settings
@@ -17,6 +17,11 @@ class Listeners:
 
     main: socket.socket
     metrics: socket.socket | None
+
+    def taken(self, settings: Settings) -> Settings:
+        """With the ports that the operating system chose where settings left it to."""
+        metrics = self.metrics.getsockname()[1] if self.metrics else None
+        return replace(settings, port=self.main.getsockname()[1], metrics_port=metrics)
 
 
 @contextmanager

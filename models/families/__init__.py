@@ -1,7 +1,6 @@
 """Model families: how a Hugging Face checkpoint becomes the TA's weights, and back.
 
-A family is one module with `architecture`, `import_weights` and `export`. To add one, write
-that module and name it here.
+A family is one module with what `Family` lists. To add one, write that module and name it here.
 """
 
 from __future__ import annotations
@@ -18,13 +17,21 @@ Weights = dict[str, Tensor]
 
 
 class Family(Protocol):
-    """What a family module offers."""
+    """What a family module offers.
+
+    TOKEN_TYPES: whether its models take `token_type_ids` beside the tokens.
+    """
+
+    TOKEN_TYPES: bool
 
     def architecture(self, config: dict[str, Any], labels: tuple[str, ...]) -> Architecture:
         """The TA at full size, from a Hugging Face config. Raises ValueError if it cannot be."""
 
     def import_weights(self, weights: Weights, architecture: Architecture) -> Weights:
         """Our names from Hugging Face's. A missing classifier is left out."""
+
+    def config(self, spec: StudentSpec, architecture: Architecture) -> dict[str, Any]:
+        """Hugging Face's config of a student alone."""
 
     def export(
         self, weights: Weights, spec: StudentSpec, architecture: Architecture

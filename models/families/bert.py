@@ -9,6 +9,7 @@ from torch import Tensor
 from ..architecture import Architecture
 from ..spec import StudentSpec
 from .encoder import (
+    check_uniform,
     export_config,
     export_encoder,
     export_head,
@@ -18,6 +19,7 @@ from .encoder import (
 )
 
 HEAD = {"pooler": "bert.pooler.dense", "classifier": "classifier"}
+TOKEN_TYPES = True
 
 
 def architecture(config: dict[str, Any], labels: tuple[str, ...]) -> Architecture:
@@ -33,15 +35,21 @@ def import_weights(weights: dict[str, Tensor], architecture: Architecture) -> di
     return imported | import_head(weights, HEAD)
 
 
-def export(
-    weights: dict[str, Tensor], spec: StudentSpec, architecture: Architecture
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """To `BertForSequenceClassification`."""
-    config = export_config(spec, architecture, position_offset=0) | {
+def config(spec: StudentSpec, architecture: Architecture) -> dict[str, Any]:
+    """Of `BertForSequenceClassification`."""
+    return export_config(spec, architecture, position_offset=0) | {
         "model_type": "bert",
         "architectures": ["BertForSequenceClassification"],
         "pad_token_id": 0,
     }
+
+
+def export(
+    weights: dict[str, Tensor], spec: StudentSpec, architecture: Architecture
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """To `BertForSequenceClassification`."""
+    check_uniform(spec, architecture)
     encoder = export_encoder(weights, spec, architecture, position_offset=0)
     exported = {"bert." + name: tensor for name, tensor in encoder.items()}
-    return config, exported | export_head(weights, HEAD, spec.dim)
+    head = export_head(weights, HEAD, spec.dim)
+    return config(spec, architecture), exported | head

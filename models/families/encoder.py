@@ -96,13 +96,12 @@ def export_head(weights: dict[str, Tensor], names: dict[str, str], d: int) -> di
     }
 
 
-def export_config(spec: StudentSpec, a: Architecture, position_offset: int) -> dict[str, Any]:
-    """The config of a student alone.
+def check_uniform(spec: StudentSpec, a: Architecture) -> None:
+    """Raises ValueError for a student that a BERT model of `transformers` cannot be.
 
     A BERT config has one head count, tied to the model dimension, and one FFN width. Missing
     heads and neurons become zeros, which changes nothing; a narrower model dimension cannot be
     padded, because the norms would average over the padding.
-    Raises ValueError where the student does not fit.
     """
     if spec.dim % a.head_dim:
         raise ValueError(
@@ -114,12 +113,20 @@ def export_config(spec: StudentSpec, a: Architecture, position_offset: int) -> d
             f"heads: {max(spec.heads)} heads of {a.head_dim} are wider than the model dimension "
             f"{spec.dim}, which a Hugging Face config cannot say"
         )
+
+
+def export_config(spec: StudentSpec, a: Architecture, position_offset: int) -> dict[str, Any]:
+    """The config of a student alone.
+
+    Of one that `check_uniform` refuses, the head count is only near the truth: what runs a graph
+    reads labels and inputs from a config, and builds no layers.
+    """
     theirs = {ours: name for name, ours in ACTIVATIONS.items() if name != "gelu_pytorch_tanh"}
     return {
         "vocab_size": a.vocabulary,
         "hidden_size": spec.dim,
         "num_hidden_layers": len(spec.layers),
-        "num_attention_heads": spec.dim // a.head_dim,
+        "num_attention_heads": max(1, spec.dim // a.head_dim),
         "intermediate_size": max(spec.ffn),
         "hidden_act": theirs[a.activation],
         "max_position_embeddings": a.max_tokens + position_offset,
@@ -127,6 +134,7 @@ def export_config(spec: StudentSpec, a: Architecture, position_offset: int) -> d
         "layer_norm_eps": a.norm_eps,
         "id2label": {str(i): label for i, label in enumerate(a.labels)},
         "label2id": {label: i for i, label in enumerate(a.labels)},
+        "problem_type": "single_label_classification",
         "torch_dtype": "float32",
     }
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..architecture import Architecture
 from ..spec import StudentSpec
 from .encoder import (
+    check_uniform,
     export_config,
     export_encoder,
     export_head,
@@ -18,6 +19,7 @@ from .encoder import (
 )
 
 HEAD = {"pooler": "classifier.dense", "classifier": "classifier.out_proj"}
+TOKEN_TYPES = False
 POSITION_OFFSET = 2
 """padding_idx + 1: the position of the first token."""
 
@@ -33,17 +35,23 @@ def import_weights(weights: dict[str, Tensor], architecture: Architecture) -> di
     return imported | import_head(weights, HEAD)
 
 
-def export(
-    weights: dict[str, Tensor], spec: StudentSpec, architecture: Architecture
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """To `RobertaForSequenceClassification`."""
-    config = export_config(spec, architecture, POSITION_OFFSET) | {
+def config(spec: StudentSpec, architecture: Architecture) -> dict[str, Any]:
+    """Of `RobertaForSequenceClassification`."""
+    return export_config(spec, architecture, POSITION_OFFSET) | {
         "model_type": "roberta",
         "architectures": ["RobertaForSequenceClassification"],
         "pad_token_id": 1,
         "bos_token_id": 0,
         "eos_token_id": 2,
     }
+
+
+def export(
+    weights: dict[str, Tensor], spec: StudentSpec, architecture: Architecture
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """To `RobertaForSequenceClassification`."""
+    check_uniform(spec, architecture)
     encoder = export_encoder(weights, spec, architecture, POSITION_OFFSET)
     exported = {"roberta." + name: tensor for name, tensor in encoder.items()}
-    return config, exported | export_head(weights, HEAD, spec.dim)
+    head = export_head(weights, HEAD, spec.dim)
+    return config(spec, architecture), exported | head

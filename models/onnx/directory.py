@@ -1,39 +1,71 @@
-"""A student alone as a directory that plain ONNX Runtime serves."""
+"""A student alone as a Hugging Face directory that plain ONNX Runtime serves."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+from ..card import model_card
 from ..checkpoint import Checkpoint
-from ..export import chosen_student, provenance, write_json
+from ..export import README, chosen_student, config_of, write_json, write_tokenizer
+from ..families import named
 from ..integrity import new_directory
-from ..manifest import TOKENIZER
-from .graph import write_graph
+from ..manifest import CONFIG, INT8, calibrated_for
+from .graph import INPUTS, TYPED_INPUTS, write_graph
 
-MODEL, CONFIG = "model.onnx", "config.json"
+MODEL = "model.onnx"
+RUN = """\
+import json, sys
+import numpy as np, onnxruntime, tokenizers
+
+labels = json.load(open("config.json", encoding="utf-8"))["id2label"]
+tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
+tokenizer.enable_truncation({max_tokens})
+tokenizer.enable_padding()
+texts = sys.argv[1:] or ["how do i say goodbye in french"]
+encoded = tokenizer.encode_batch(texts)
+inputs = {{
+{inputs}
+}}
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+(logits,) = session.run(["logits"], inputs)
+odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+for text, row in zip(texts, odds / odds.sum(axis=1, keepdims=True)):
+    print(f"{{row.max():.6f}}  {{labels[str(row.argmax())]}}  {{text}}")
+"""
+"""A program for the export's README; it has nothing but ONNX Runtime and the tokenizer."""
+ENCODED = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+"""What an encoding of `tokenizers` calls each input."""
 
 
 def export_onnx(
     checkpoint: Checkpoint, student: str, path: str | Path, precision: str = "float32"
 ) -> None:
-    """Write `model.onnx`, `tokenizer.json` and `config.json` under another name, then rename.
+    """Write graph, config, tokenizer and README under another name, then rename.
 
-    config.json: the labels in the order of the logits, the longest input, the precision, and whose
-    student it is with the temperature that its logits are divided by before the softmax.
+    The directory is as `export` writes it, with `model.onnx` in place of the weights. The graph has
+    the inputs that the family's models take elsewhere. Its logits are divided by the temperature of
+    the runner that serves this precision.
     Raises NestlingError for an unknown student or precision, for a path that exists, and if the
-    extra `onnx` is not installed.
+    extra `onnx` is not installed; CheckpointError if the calibration for int8 is damaged.
     """
     path = Path(path)
-    chosen = chosen_student(checkpoint, student)
+    runner = INT8 if precision == "int8" else "onnx"
+    served = calibrated_for(checkpoint, runner)
+    chosen = chosen_student(served, student)
+    architecture = served.architecture
+    typed = named(architecture.family).TOKEN_TYPES
+    inputs = TYPED_INPUTS if typed else INPUTS
     with new_directory(path) as temporary:
-        write_graph(checkpoint.model, chosen.spec, temporary / MODEL, precision)
-        shutil.copyfile(checkpoint.path / TOKENIZER, temporary / TOKENIZER)
-        config = {
-            "task": "text-classification",
-            "labels": list(checkpoint.architecture.labels),
-            "max_tokens": checkpoint.architecture.max_tokens,
-            "precision": precision,
-            "nestling": provenance(checkpoint, chosen),
-        }
+        file = temporary / MODEL
+        write_graph(served.model, chosen.spec, file, precision, chosen.temperature, typed)
+        config = config_of(served, chosen)
+        config["nestling"]["precision"] = precision
         write_json(temporary / CONFIG, config)
+        write_tokenizer(served, config, inputs, temporary)
+        feed = "\n".join(
+            f'    "{name}": np.array([each.{ENCODED[name]} for each in encoded]),'
+            for name in inputs
+        )
+        program = RUN.format(max_tokens=architecture.max_tokens, inputs=feed)
+        card = model_card(served, chosen, runner, "onnx", "onnxruntime tokenizers", program)
+        (temporary / README).write_text(card, "utf-8")

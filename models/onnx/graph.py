@@ -20,38 +20,49 @@ PRECISIONS = ("float32", "int8")
 OPSET = 20
 """The first with GELU as one operation."""
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
+TYPED_INPUTS = (*INPUTS, "token_type_ids")
 TOKENS = "tokens"
 """What the table of token embeddings is called inside a graph."""
 
 
 def write_graph(
-    model: NestedTransformer, spec: StudentSpec, path: Path, precision: str = "float32"
+    model: NestedTransformer,
+    spec: StudentSpec,
+    path: Path,
+    precision: str = "float32",
+    temperature: float = 1.0,
+    typed: bool = False,
 ) -> None:
     """Write a student's graph. float32 weights beyond 2 GB go into a second file beside it.
 
     Inputs `input_ids` and `attention_mask`: (batch, length) int64, both axes of any size, length
     up to the TA's longest input. Output `logits`: (batch, labels) float32.
     precision: `float32`, or `int8`: products with weights in 8-bit integers (`quantize`).
+    temperature: by which the logits are divided. typed: with a third input `token_type_ids`, as
+    the others, all 0.
     Raises NestlingError if a package is missing or the precision unknown.
     """
     require(*EXPORTER)
     if precision not in PRECISIONS:
         raise NestlingError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
-    student = PaddedStudent(model, spec).eval()
+    student = PaddedStudent(model, spec, temperature, typed).eval()
+    inputs = TYPED_INPUTS if typed else INPUTS
     axes = {
         0: torch.export.Dim("batch"),
         1: torch.export.Dim("length", max=model.architecture.max_tokens),
     }
-    example = torch.ones(2, min(3, model.architecture.max_tokens), dtype=torch.int64)
-    examples = (example, example.clone())  # one tensor given twice would be one input
+    shape = (2, min(3, model.architecture.max_tokens))
+    examples = [torch.ones(shape, dtype=torch.int64) for _ in INPUTS]
+    if typed:
+        examples.append(torch.zeros(shape, dtype=torch.int64))
     with _quiet():
         program = torch.onnx.export(
             student,
-            examples,
+            tuple(examples),
             dynamo=True,
-            input_names=INPUTS,
+            input_names=inputs,
             output_names=(OUTPUT,),
-            dynamic_shapes=(axes, axes),
+            dynamic_shapes=tuple(axes for _ in inputs),
             opset_version=OPSET,
             verbose=False,
         )

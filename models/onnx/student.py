@@ -163,31 +163,50 @@ class Block(nn.Module):
 
 
 class PaddedStudent(nn.Module):
-    """A student's logits of padded sequences, in float32, on the CPU."""
+    """A student's logits of padded sequences, in float32, on the CPU.
 
-    def __init__(self, model: NestedTransformer, spec: StudentSpec) -> None:
+    temperature: by which the classifier's weights are divided, and so the logits. typed: whether it
+    is told each token's segment, as BERT is elsewhere; there is one segment to be told.
+    """
+
+    def __init__(
+        self,
+        model: NestedTransformer,
+        spec: StudentSpec,
+        temperature: float = 1.0,
+        typed: bool = False,
+    ) -> None:
         super().__init__()
         a, d = model.architecture, spec.dim
+        positions, segment = model.positions[:, :d].float(), model.segment[:d].float()
         self.tokens = nn.Buffer(_own(model.tokens[:, :d]))
-        # Every token is of the one segment: the sum is made here, once.
-        self.positions = nn.Buffer(_own(model.positions[:, :d].float() + model.segment[:d].float()))
+        if typed:
+            self.segments = nn.Buffer(_own(segment[None]))
+        else:
+            positions = positions + segment  # made here, once
+        self.positions = nn.Buffer(_own(positions))
         self.embedding_norm = LayerNorm(model.embedding_norm, d)
         self.blocks = nn.ModuleList(
             Block(cast(Layer, model.layers[layer]), spec, i, a.activation)
             for i, layer in enumerate(spec.layers)
         )
         self.pooler = Linear.of(model.pooler, d, d)
-        self.classifier = Linear.of(model.classifier, len(a.labels), d)
+        self.classifier = Linear.of(model.classifier, len(a.labels), d, 1 / temperature)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
         """Logits: (batch, labels) float32.
 
-        input_ids, attention_mask: (batch, length) int64; the mask is 1 on tokens and 0 on padding,
-        whose ids may be any in the vocabulary.
+        All inputs: (batch, length) int64. The mask is 1 on tokens and 0 on padding, whose ids may
+        be any in the vocabulary. token_type_ids: 0 on all tokens; given if, and only if, `typed`.
         """
         packing = Packing.of(attention_mask)
         ids = input_ids.flatten().index_select(0, packing.rows)
         x = F.embedding(ids, self.tokens) + F.embedding(packing.columns, self.positions)
+        if token_type_ids is not None:
+            types = token_type_ids.flatten().index_select(0, packing.rows)
+            x = x + F.embedding(types, self.segments)
         x = self.embedding_norm(x)
         for block in self.blocks:
             x = block(x, packing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from starlette.requests import Request
 
 from ..errors import Reason, RequestError
@@ -15,14 +17,26 @@ OPEN = (
     "/docs",
     "/openapi.json",
     "/console",
+    "/console/metrics",
 )
-"""What probes read; the documentation and the console's page, which are the same everywhere. Not
-metrics: they tell whoever reads them how much is asked, of what, and what it costs."""
-OPEN_BELOW = "/console/static/"
-"""What the console's page is made of; the numbers that it shows are not."""
+"""What probes read; the documentation; the console's page, and where its link to the metrics leads.
+Not metrics: they tell whoever reads them how much is asked, of what, and what it costs."""
+OPEN_BELOW = ("/console/static/", "/docs/static/")
+"""What those pages are made of; the numbers that the console shows are not."""
+ROOT, READING = "/", ("GET", "HEAD")
+"""Whoever reads the root is led to the console; a text may be sent there, too."""
 ADMIN = "/admin/"
 DECLARE = "/v1/experiments"
 """Read by users, written by administrators."""
+
+
+class Wanted(Enum):
+    """Whose key a request needs. OFF: nobody's opens it."""
+
+    NOTHING = auto()
+    USER = auto()
+    ADMIN = auto()
+    OFF = auto()
 
 
 class Keyring:
@@ -35,21 +49,29 @@ class Keyring:
     def __init__(self, users: Keys, admins: Keys) -> None:
         self._users, self._admins = users, admins
 
+    def wants(self, path: str, method: str) -> Wanted:
+        """What a request for a path needs."""
+        if path.startswith(ADMIN) or (path == DECLARE and method == "PUT"):
+            return Wanted.ADMIN if self._admins else Wanted.OFF
+        is_open = path in OPEN or path.startswith(OPEN_BELOW)
+        if is_open or (path == ROOT and method in READING) or not self._users:
+            return Wanted.NOTHING
+        return Wanted.USER
+
     def check(self, request: Request) -> None:
         """Raises RequestError for a request without the key that it needs."""
         path = request.scope["path"]
-        administers = path.startswith(ADMIN) or (path == DECLARE and request.method == "PUT")
-        is_open = path in OPEN or path.startswith(OPEN_BELOW)
-        if is_open or not (administers or self._users):
+        wanted = self.wants(path, request.method)
+        if wanted is Wanted.NOTHING:
             return
-        if administers and not self._admins:
+        if wanted is Wanted.OFF:
             raise RequestError(
                 Reason.FORBIDDEN, f"{path}: administration is off; start with --admin-keys FILE"
             )
         key = _key(request)
-        if self._admins.owner(key) or (not administers and self._users.owner(key)):
+        if self._admins.owner(key) or (wanted is Wanted.USER and self._users.owner(key)):
             return
-        kind = "an admin's key" if administers else "an API key"
+        kind = "an admin's key" if wanted is Wanted.ADMIN else "an API key"
         raise RequestError(
             Reason.UNAUTHORISED,
             f"{path} wants {kind}, as `Authorization: Bearer KEY`",

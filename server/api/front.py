@@ -89,11 +89,13 @@ class Front:
         scope["service"] = self.app.state.reloader.service  # one and the same from here to the end
         request = Request(scope, receive)
         route, parameters = self._find(scope["path"])
+        if route is not None and scope["method"] not in (route.methods or ()):
+            route = None
         scope["route"] = route
         refused = self._refused(request, route)
         if refused is not None:
             return refused
-        if route is not None and scope["method"] in (route.methods or ()):
+        if route is not None:
             scope["path_params"] = parameters
             return await route.handle_request(request)
         return None

@@ -66,3 +66,12 @@ async def ready(request: Request) -> Response:
 async def exposition(request: Request) -> Response:
     """All series, in Prometheus' text format."""
     return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+def metrics_url(request: Request) -> str:
+    """Where the metrics are, for who has reached this server by a host and asked for a page."""
+    port = service_of(request).settings.metrics_port
+    if port is None:
+        return "../metrics"
+    host = request.url.hostname or "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"

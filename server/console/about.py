@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 from ...models.errors import CheckpointError
 from ...models.integrity import read_hashed_json
-from ...models.manifest import REPORT, Manifest, file_of
+from ...models.manifest import REPORT, Manifest, file_of, parse
 from ..service import Service
 from .library import charts_version
 
@@ -51,10 +51,15 @@ def _frontier(manifest: Manifest, runner: str) -> dict[str, Any]:
     path = manifest.path / file_of(REPORT, runner)
     try:
         report = read_hashed_json(path)
+        return cast(dict[str, Any], parse(path, lambda: _measured(report, manifest)))
     except CheckpointError as error:
         return {"missing": path.name + str(error).removeprefix(str(path))}
+
+
+def _measured(report: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """Raises ValueError for a report of other weights, KeyError for one that lacks a field."""
     if report["weights_sha256"] != manifest.weights_sha256:
-        return {"missing": f"{path.name}: measured on other weights"}
+        raise ValueError("measured on other weights")
     return {
         "date": report["date"],
         "data": report["data"],

@@ -8,8 +8,9 @@ from typing import cast
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
+from ..api.health import metrics_url
 from ..api.route import ProtocolRoute
 from ..errors import Reason, RequestError
 from . import library
@@ -42,10 +43,22 @@ FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 """The page asks for the library with its version."""
 
 
+@router.api_route("/", methods=["GET", "HEAD"])
+async def root(_: Request) -> Response:
+    """Whoever opens the server's address in a browser sees the console."""
+    return RedirectResponse("console", 307)
+
+
 @router.get("/console")
 async def page(_: Request) -> Response:
     """The page: public, as it is the same everywhere."""
     return FileResponse(STATIC / PAGE, headers=HEADERS, media_type="text/html; charset=utf-8")
+
+
+@router.get("/console/metrics")
+async def to_metrics(request: Request) -> Response:
+    """The page's link: to this port, or to the one that metrics have to themselves."""
+    return RedirectResponse(metrics_url(request), 307)
 
 
 @router.get("/console/static/{name}")

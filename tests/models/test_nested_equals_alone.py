@@ -160,7 +160,7 @@ def test_transformers_loads_an_export(
     checkpoint, out = exportable_checkpoint, tmp_path / "out"
     export(checkpoint, student, out)
     assert sorted(f.name for f in out.iterdir()) == [
-        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(out).eval()

@@ -17,6 +17,7 @@ from torch import Tensor
 from nestling.cli import main
 from nestling.models import Checkpoint, NestlingError, StudentSpec, load_checkpoint
 from nestling.models.batch import PackedBatch
+from nestling.models.manifest import INT8, calibrated_for
 from nestling.models.onnx import export_onnx, extra, write_graph
 from nestling.models.onnx.student import PaddedStudent
 from nestling.models.tokenizer import TextTokenizer
@@ -126,14 +127,18 @@ def test_an_exported_student_is_served_by_onnx_runtime_alone(
     assert nestling(monkeypatch, *command, tmp_path / "out8", "--int8") == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out8"]
     config = json.loads((out / "config.json").read_text("utf-8"))
-    assert config["labels"] == list(checkpoint.architecture.labels)
-    assert config["precision"] == "float32"
-    assert config["nestling"]["temperature"] == checkpoint.students["tiny"].temperature
+    assert list(config["id2label"].values()) == list(checkpoint.architecture.labels)
+    assert config["nestling"]["precision"] == "float32"
+    temperature = checkpoint.students["tiny"].temperature
+    assert config["nestling"]["temperature_folded_in"] == temperature
     sequences = TextTokenizer(out / "tokenizer.json").encode(MORE_TEXTS)
     spec = checkpoint.students["tiny"].spec
-    expected = checkpoint.model(PackedBatch.of(sequences, spec))
-    assert error(run(out, sequences), expected) < 1e-5
+    logits = checkpoint.model(PackedBatch.of(sequences, spec))
+    assert error(run(out, sequences), logits / temperature) < 1e-5
     rounded = run(tmp_path / "out8", sequences)
+    own = calibrated_for(checkpoint, INT8).students["tiny"].temperature
+    assert own != temperature
+    expected = logits / own
     assert error(rounded, expected) > 1e-5
     assert (rounded.argmax(1) == expected.argmax(1)).float().mean() >= 0.9
     assert size(tmp_path / "out8") < size(out)
@@ -144,7 +149,9 @@ def test_an_exported_student_is_served_by_onnx_runtime_alone(
 
 def run(directory: Path, sequences: list[list[int]]) -> Tensor:
     session = onnxruntime.InferenceSession(directory / "model.onnx")
-    return torch.from_numpy(session.run(["logits"], pad(sequences))[0])
+    inputs = pad(sequences)
+    inputs["token_type_ids"] = np.zeros_like(inputs["input_ids"])
+    return torch.from_numpy(session.run(["logits"], inputs)[0])
 
 
 def size(directory: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import signal
 import time
@@ -125,6 +126,14 @@ def test_a_bad_checkpoint_leaves_the_old_one_serving(running: Server, directory:
     assert error["type"] == "bad_checkpoint"
     assert "model.safetensors" in error["message"]
     assert "the old checkpoint goes on serving" in error["message"]
+    for change, word in ((math.nan, "tokens: nan and the like"), (1e38, "not finite when it")):
+        model = tiny_model()
+        (model.tokens if math.isnan(change) else model.layers[3].up.weight)[:] = change
+        astray = write_changed(directory, model)
+        refused = running.client.post("/admin/reload", json={"checkpoint": str(astray)})
+        assert refused.status_code == 422
+        assert word in refused.json()["error"]["message"]
+        shutil.rmtree(astray)
     missing = running.client.post("/admin/reload", json={"checkpoint": "/nowhere"})
     assert "/nowhere: no such directory" in missing.json()["error"]["message"]
     assert running.classify("book")["decision"]["weights"] == before

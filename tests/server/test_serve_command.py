@@ -17,6 +17,7 @@ from nestling.models.errors import NestlingError
 from nestling.server.option import options_of
 from nestling.server.settings import Settings
 
+from ..conftest import tiny_model, write_changed
 from .serving import NESTLING, serve
 
 UNWANTED = ("transformers", "datasets", "matplotlib", "scipy", "sklearn", "pandas", "accelerate")
@@ -44,6 +45,25 @@ def test_an_altered_checkpoint_is_not_served(checkpoint_dir: Path) -> None:
     weights.write_bytes(content)
     line = fail(str(checkpoint_dir), "--port", "0")
     assert line.startswith(f"nestling: {weights}: its sha256 is ")
+
+
+def test_weights_that_are_not_finite_are_not_served(checkpoint_dir: Path) -> None:
+    model = tiny_model()
+    model.layers[0].up.bias[5] = float("nan")
+    path = write_changed(checkpoint_dir, model)
+    assert fail(str(path), "--port", "0") == (
+        f"nestling: {path / 'model.safetensors'}: layers.0.up.bias: nan and the like in 1 of 64 "
+        "places; a weight must be finite"
+    )
+
+
+def test_answers_that_are_not_finite_are_not_served(checkpoint_dir: Path) -> None:
+    model = tiny_model()
+    model.layers[3].up.weight *= 2e4
+    path = write_changed(checkpoint_dir, model)
+    line = fail(str(path), "--port", "0", "--dtype", "float16")
+    assert line.startswith(f"nestling: {path / 'model.safetensors'}: student '")
+    assert "not finite when it computes in float16; bfloat16 and float32 hold greater" in line
 
 
 def test_a_taken_port_is_said_in_one_line(checkpoint_dir: Path) -> None:

@@ -22,6 +22,7 @@ from ....models.batch import PackedBatch
 from ....models.cascade import Student
 from ....models.checkpoint import Checkpoint
 from ....models.errors import NestlingError
+from ....models.finite import check_logits
 from ....models.onnx import graph_of, require
 from ....models.onnx.extra import EXPORTER, RUNTIME
 from ....models.onnx.graph import INPUTS, OUTPUT, TOKENS
@@ -36,7 +37,8 @@ class OnnxRunner:
 
     precision: `float32` or `int8`.
     providers: ONNX Runtime's execution providers, the preferred first. threads: of one operation.
-    Raises NestlingError if the extra `onnx` is not installed, or a provider not in this build.
+    Raises NestlingError if the extra `onnx` is not installed, or a provider not in this build;
+    CheckpointError if a student answers with numbers that are not finite.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class OnnxRunner:
             student.spec: _session(checkpoint, student, precision, providers, threads)
             for student in self._students.values()
         }
+        check_logits(checkpoint, self, torch.float32)
 
     def __call__(self, batch: PackedBatch) -> Tensor:
         """Logits of each sequence by its group's student: (sequences, labels) float32, on the CPU.
