@@ -189,8 +189,9 @@ async def _not_found(request: Request, _: Exception) -> Response:
 
 
 async def _method_not_allowed(request: Request, error: Exception) -> Response:
-    headers = getattr(error, "headers", None) or {}
-    allowed = headers.get("Allow", "")
+    headers = dict(getattr(error, "headers", None) or {})
+    allowed = headers.get("Allow", "").replace("GET", "GET, HEAD")
+    headers["Allow"] = allowed
     return error_response(
         request,
         RequestError(
