@@ -90,9 +90,11 @@ class Front:
         """What is answered, in the form of its protocol, to a request that reaches no route."""
         scope = {"type": "http", "app": self.app, "path": path, "headers": []}
         response = error_response(Request(scope), error)
-        response.headers["x-request-id"] = REQUEST_ID.get() or id_of(())
+        request_id = response.headers["x-request-id"] = id_of(())
         if self._log_requests:
+            token = REQUEST_ID.set(request_id)
             log.info("%s refused: %d %s", path, response.status_code, error)
+            REQUEST_ID.reset(token)
         return response
 
     def count(self, refusal: Refusal) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections.abc import Callable
 from contextlib import suppress
+
+AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Outlet:
@@ -63,4 +67,8 @@ class Outlet:
     def _cut(self) -> None:
         self._timer = None
         self._overdue()
+        # Else the system would keep what has been sent, and offer it to the client for minutes.
+        self._transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE
+        )
         self._transport.abort()
