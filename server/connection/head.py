@@ -19,6 +19,7 @@ END = b"\r\n\r\n"
 LINE = re.compile(rb"\S+ \S+ HTTP/(\d\.\d)\r?\n")
 LINE_ENDS = (b"\r", b"\n")
 TLS_HANDSHAKE = b"\x16\x03"
+IN_LINE = (httptools.HttpParserInvalidMethodError, httptools.HttpParserInvalidURLError)
 SPOKEN = ("1.0", "1.1")
 
 
@@ -48,6 +49,8 @@ class HeadReader:
     def __init__(self) -> None:
         self._seen = _Seen()
         self._parser = httptools.HttpRequestParser(self._seen)
+        # What it would refuse of these it would only call malformed; see `length`.
+        self._parser.set_dangerous_leniencies(lenient_transfer_encoding=True)
         self._fed = 0
         self._blank = 0
 
@@ -104,8 +107,7 @@ class HeadReader:
         except httptools.HttpParserError as error:
             if isinstance(error.__context__, RefusalError):
                 raise error.__context__ from None
-            self._seen.check_coding()
-            raise _malformed(buffer, str(error)) from None
+            raise _malformed(buffer, str(error), isinstance(error, IN_LINE)) from None
 
     def _head(self) -> Head:
         seen, version = self._seen, self._parser.get_http_version()
@@ -168,20 +170,17 @@ class _Seen:
         """All of a header that means something to the connection."""
         return self._special.get(name, [])
 
-    def check_coding(self) -> None:
-        """Raises RefusalError if a body has been coded otherwise than in chunks."""
-        coding = b", ".join(self.values(b"transfer-encoding"))
-        if b"transfer-encoding" in self._special and coding.lower() != b"chunked":
-            raise RefusalError(
-                Refusal.TRANSFER_CODING,
-                f"Transfer-Encoding: {coding[:64].decode('latin-1')!r}; only chunked is known here",
-            )
-
     def length(self, version: str) -> int | None:
         """Of the body; None if it comes in chunks. Raises RefusalError if that is unclear."""
         lengths = self.values(b"content-length")
-        self.check_coding()
         if b"transfer-encoding" in self._special:
+            coding = b", ".join(self.values(b"transfer-encoding"))
+            if coding.lower() != b"chunked":
+                raise RefusalError(
+                    Refusal.TRANSFER_CODING,
+                    f"Transfer-Encoding: {coding[:64].decode('latin-1')!r}; only chunked is known "
+                    "here",
+                )
             if lengths:
                 raise RefusalError(
                     Refusal.HEADER, "Content-Length and Transfer-Encoding contradict each other"
@@ -225,8 +224,8 @@ def _bare_line_ends(buffer: bytearray, end: int) -> bool:
     return buffer.count(b"\n", 0, end) != buffer.count(b"\r\n", 0, end)
 
 
-def _malformed(buffer: bytearray, what: str) -> RefusalError:
-    line = LINE.match(buffer)
+def _malformed(buffer: bytearray, what: str, in_line: bool = False) -> RefusalError:
+    line = None if in_line else LINE.match(buffer)
     if line is None:
         if buffer.startswith(TLS_HANDSHAKE):
             what = "it begins as TLS does, and this port speaks plain HTTP"
