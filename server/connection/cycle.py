@@ -53,8 +53,8 @@ class Line(Protocol):
 class RequestCycle:
     """From a request's head to the end of its answer.
 
-    more_body: not all of the body has come. complete: all of the answer is written. gone: there is
-    nobody to read it.
+    more_body: not all of the body has come. started, complete: some, and all, of the answer is
+    written. gone: there is nobody to read it.
     """
 
     def __init__(self, line: Line, scope: Scope, keep_alive: bool, awaited: bool) -> None:
@@ -63,7 +63,7 @@ class RequestCycle:
         self.more_body = True
         self.complete = self.gone = False
         self._line, self._out, self._method = line, line.out, scope["method"]
-        self._started = self._chunked = False
+        self.started = self._chunked = False
         self._left: int | None = None
         self._failure: RefusalError | None = None
         self._leave: Callable[[], None] | None = None
@@ -80,7 +80,7 @@ class RequestCycle:
             self._out.abort()
             raise
         except Exception as error:
-            if self._started or self.gone:
+            if self.started or self.gone:
                 log.exception("%s failed, though not before its answer had begun", path)
                 if not self.complete:
                     self._out.abort()
@@ -160,17 +160,17 @@ class RequestCycle:
             await self._out.drained()
         if self.gone:
             return
-        self._started = True
+        self.started = True
         head = self._head(status, headers)
-        self._out.write(head if self._method == "HEAD" else head + body)
+        self._out.begin(head if self._method == "HEAD" else head + body)
         self._end()
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        if self._started:
+        if self.started:
             raise RuntimeError("an answer began twice")
         if any(UNSENDABLE.search(part) for header in headers for part in header):
             raise RuntimeError("a header of an answer has a line end in it")
-        self._started = True
+        self.started = True
         named = {name.lower(): value for name, value in headers}
         if b"content-length" in named:
             self._left = int(named[b"content-length"])
@@ -179,12 +179,12 @@ class RequestCycle:
             headers.append((b"transfer-encoding", b"chunked"))
         elif status not in BODILESS:
             self.keep_alive = False  # its end is the end of the connection
-        self._out.write(self._head(status, headers))
+        self._out.begin(self._head(status, headers))
         if self._method == "HEAD":
             self._end()
 
     def _continue(self, body: bytes, more: bool) -> None:
-        if not self._started:
+        if not self.started:
             raise RuntimeError("an answer has no beginning")
         if self._left is not None:
             self._left -= len(body)

@@ -9,6 +9,8 @@ from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections.abc import Callable
 from contextlib import suppress
 
+BEGINNING = b"HTTP/1.1 "
+"""Of every answer, whatever follows."""
 AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -25,8 +27,33 @@ class Outlet:
         self._loop: AbstractEventLoop = asyncio.get_running_loop()
         self._timer: TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._begun = 0
+        self._listening: TimerHandle | None = None
         self.write = transport.write
         self.abort = transport.abort
+
+    def begin(self, head: bytes) -> None:
+        """Send the beginning of an answer, less what has been sent of it."""
+        self._forget_listening()
+        self.write(head[self._begun :])
+        self._begun = 0
+
+    def ask_if_there(self) -> None:
+        """Find out whether somebody waits for an answer who has ended his side of the connection.
+
+        Who has gone altogether looks the same until he is sent something: then his system says so,
+        and the next thing sent fails. An answer's beginning is known before the answer is; it goes
+        out byte by byte, at longer and longer intervals.
+        """
+        self.write(BEGINNING[self._begun : self._begun + 1])
+        self._begun += 1
+        if self._begun < len(BEGINNING):
+            self._listening = self._loop.call_later(0.01 * 4**self._begun, self.ask_if_there)
+
+    def lose(self) -> None:
+        """Nobody is there any more."""
+        self._forget_listening()
+        self.drain()
 
     def fill(self) -> None:
         """Much waits: from now on its reader has a limited time."""
@@ -34,7 +61,7 @@ class Outlet:
         self._limit()
 
     def drain(self) -> None:
-        """Little waits, or nobody is there to read it."""
+        """Little waits."""
         self.full = False
         if self._timer:
             self._timer.cancel()
@@ -44,7 +71,7 @@ class Outlet:
             self._drained = None
 
     async def drained(self) -> None:
-        """Wait for that."""
+        """Wait until little waits, or nobody is there to read it."""
         if self.full:
             self._drained = self._drained or self._loop.create_future()
             await asyncio.shield(self._drained)
@@ -59,6 +86,11 @@ class Outlet:
         self._transport.close()
         if self._transport.get_write_buffer_size():
             self._limit()
+
+    def _forget_listening(self) -> None:
+        if self._listening:
+            self._listening.cancel()
+            self._listening = None
 
     def _limit(self) -> None:
         if self._timer is None:

@@ -79,7 +79,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
         self._deadline.end()
-        self.out.drain()
+        self.out.lose()
         if self._cycle:
             self._cycle.lose()
         self._cycle = self._head = None
@@ -104,6 +104,8 @@ class HttpConnection(asyncio.Protocol):
                 self._close()
         elif self._cycle.more_body:
             self._fail(_incomplete())
+        elif not self._cycle.started:
+            self.out.ask_if_there()
         return True
 
     def pause_writing(self) -> None:
@@ -254,7 +256,7 @@ class HttpConnection(asyncio.Protocol):
         response = self.render(path, refused)
         self._front.count(refused.refusal)
         head = render_head(response.status_code, [*self.stamp(), *response.raw_headers])
-        self.out.write(head + bytes(response.body))
+        self.out.begin(head + bytes(response.body))
         self._end(clean=self._eof)
 
     def _fail(self, refused: RefusalError) -> None:
