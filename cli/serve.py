@@ -45,7 +45,7 @@ def start(name: str | None, settings: Settings) -> None:
     """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
     from ..server.engine.worker.launch import Launched
     from ..server.listeners import bind, url_of
-    from ..server.telemetry.requests import configure_logging
+    from ..server.telemetry.logs import configure_logging
 
     configure_logging(settings.log_format)
     # To hand one text to another thread takes the tokenizer longer than to encode it.

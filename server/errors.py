@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 class Reason(StrEnum):
     """The `type` of an error, and its label in the metrics."""
 
+    MALFORMED_REQUEST = "malformed_request"
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"
     INVALID_TENSOR = "invalid_tensor"
@@ -34,6 +35,11 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
+    URL_TOO_LONG = "url_too_long"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    EXPECTATION_FAILED = "expectation_failed"
+    UNSUPPORTED_TRANSFER_CODING = "unsupported_transfer_coding"
+    UNSUPPORTED_VERSION = "unsupported_version"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     OVERLOADED = "overloaded"
@@ -50,6 +56,7 @@ class Reason(StrEnum):
 
 
 STATUS = {
+    Reason.MALFORMED_REQUEST: 400,
     Reason.INVALID_UTF8: 400,
     Reason.INVALID_JSON: 400,
     Reason.INVALID_TENSOR: 400,
@@ -66,6 +73,11 @@ STATUS = {
     Reason.NOT_FOUND: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.REQUEST_TIMEOUT: 408,
+    Reason.URL_TOO_LONG: 414,
+    Reason.HEADERS_TOO_LARGE: 431,
+    Reason.EXPECTATION_FAILED: 417,
+    Reason.UNSUPPORTED_TRANSFER_CODING: 501,
+    Reason.UNSUPPORTED_VERSION: 505,
     Reason.BODY_TOO_LARGE: 413,
     Reason.UNSUPPORTED_ENCODING: 415,
     Reason.OVERLOADED: 429,

@@ -12,7 +12,7 @@ import uvicorn
 
 from .api.front import Front
 from .app import create_operations
-from .connection import Config
+from .connection.config import Config
 from .listeners import Listeners
 from .settings import Settings
 

@@ -64,6 +64,9 @@ class Settings:
         10, "Seconds until a request's headers are complete; beyond, 408.", low=1
     )
     body_timeout: int = option(30, "Seconds until its body is complete; beyond, 408.", low=1)
+    write_timeout: int = option(
+        30, "Seconds that a client may take to read its answer; beyond, it is cut off.", low=1
+    )
     idle_timeout: int = option(75, "Seconds that a connection may wait between requests.", low=1)
     shutdown_timeout: int = option(
         30, "Seconds that a stopping server waits for its last answers.", low=0

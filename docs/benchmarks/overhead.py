@@ -57,7 +57,7 @@ PARTS = {
     r"|(answer|_pad) \(.*onnx_runner",
     MODEL: r"models/transformer\.py|kernels/|engine/runners/|models/onnx/",
     "event loop and sockets": r"uvicorn/(server|main)\.py|server/run\.py|asyncio/",
-    "http": r"server/connection\.py|uvicorn/",
+    "http": r"server/connection/|uvicorn/",
     "front, keys, ids": r"api/(front|auth)\.py|server/keys\.py|telemetry/requests\.py",
     "answer to json and headers": r"(classification|json_response|_significant|\w*headers\w*) \("
     r"|responses\.py",

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from ..connection.refusal import Refusal
 from ..errors import RequestError
 from ..telemetry.requests import REQUEST_ID, id_of
 from .auth import Keyring
@@ -52,7 +53,9 @@ class Front:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = perf_counter(), 0
+        started, status, method = perf_counter(), 0, scope["method"]
+        if method == "HEAD":  # is answered as GET is, and its connection leaves the body out
+            scope["method"] = "GET"
         request_id = id_of(scope["headers"])
         named = (b"x-request-id", request_id.encode())
         token = REQUEST_ID.set(request_id)
@@ -70,11 +73,11 @@ class Front:
                 await self.app(scope, receive, send_with_id)
             elif wire := wire_of(scope):
                 status = response.status_code
-                body = b"" if scope["method"] == "HEAD" else bytes(response.body)
-                await wire.reply(status, [*response.raw_headers, named], body)
+                await wire.reply(status, [*response.raw_headers, named], bytes(response.body))
             else:
                 await response(scope, receive, send_with_id)
         finally:
+            scope["method"] = method
             scope.pop(WIRE, None)  # which knows the scope: the two would hold each other in memory
             if self._traces:
                 self._traces.request(scope, status, perf_counter() - started)
@@ -82,6 +85,21 @@ class Front:
                 milliseconds = 1e3 * (perf_counter() - started)
                 log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, milliseconds)
             REQUEST_ID.reset(token)
+
+    def refuse(self, path: str, error: RequestError) -> Response:
+        """What is answered, in the form of its protocol, to a request that reaches no route."""
+        scope = {"type": "http", "app": self.app, "path": path, "headers": []}
+        response = error_response(Request(scope), error)
+        request_id = response.headers["x-request-id"] = id_of(())
+        if self._log_requests:
+            token = REQUEST_ID.set(request_id)
+            log.info("%s refused: %d %s", path, response.status_code, error)
+            REQUEST_ID.reset(token)
+        return response
+
+    def count(self, refusal: Refusal) -> None:
+        """A connection has refused a request, or cut it off."""
+        self.app.state.reloader.service.metrics.refused(refusal)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         """What is answered without FastAPI; None if it is FastAPI's."""

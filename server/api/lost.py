@@ -38,6 +38,8 @@ def no_such_method(method: str, path: str, routes: Sequence[BaseRoute]) -> Reque
         if route.path_regex.match(path)
         for each in route.methods or ()
     }
+    if "GET" in taken:
+        taken.add("HEAD")
     allowed = ", ".join(sorted(taken))
     return RequestError(
         Reason.METHOD_NOT_ALLOWED,

@@ -16,14 +16,17 @@ WIRE = "nestling.wire"
 class Wire(Protocol):
     """One request on its connection."""
 
-    def take_body(self) -> bytes | None:
+    def take_body(self) -> bytes | bytearray | None:
         """The body if all of it has come, as with most requests; None if it has to be awaited."""
 
     def when_gone(self, leave: Callable[[], None] | None) -> None:
         """Call once if the client goes away before it is answered; None: not any more."""
 
     async def reply(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send the whole answer, in one piece. headers: checked already, names in lower case."""
+        """Send the whole answer, in one piece; that to HEAD without its body.
+
+        headers: checked already, names in lower case.
+        """
 
 
 def wire_of(scope: Scope) -> Wire | None:

@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from ...models.decision import Decision
+from ..connection.refusal import Refusal
 from ..errors import STATUS, Reason
 from .guarantee import GuaranteeMetrics
 
@@ -65,6 +66,13 @@ class Metrics:
             registry=registry,
         )
         self._errors = {reason: errors.labels(reason.value) for reason in Reason}
+        refusals = Counter(
+            "nestling_connection_refusals_total",
+            "Requests that the connection refused or cut off, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        self._refusals = {refusal: refusals.labels(refusal.value) for refusal in Refusal}
         self.queue_duration = Histogram(
             "nestling_queue_duration_seconds",
             "Time that a text waits for a stage, observed at each stage.",
@@ -230,6 +238,10 @@ class Metrics:
     def error(self, reason: Reason) -> None:
         """A request ended without an answer."""
         self._errors[reason].inc()
+
+    def refused(self, refusal: Refusal) -> None:
+        """A connection refused a request, or cut it off."""
+        self._refusals[refusal].inc()
 
     def batch_started(self, decisions: Sequence[Decision]) -> None:
         """A batch is about to run."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 from collections.abc import Sequence
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from random import getrandbits
 
 from ..request_headers import values_of
@@ -32,29 +29,3 @@ def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
         case [given] if GIVEN.fullmatch(given):
             return given
     return f"{getrandbits(128):032x}"
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, logger, message, request id, and what was raised."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if request_id := REQUEST_ID.get():
-            entry["request_id"] = request_id
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
-
-
-def configure_logging(form: str) -> None:
-    """Log to stderr, as `text` or `json`."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # below, it talks of itself
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    if form == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +18,8 @@ from nestling.server.api.wire import WIRE
 from nestling.server.keys import Keys
 
 from .serving import Server, serve
-
-BODY = b'{"inputs": "book a table"}'
-
-
-def head(path: str, length: int = len(BODY)) -> bytes:
-    return f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n".encode()
+from .sockets import BODY, Client, head, refusals
+from .test_shutdown import until
 
 
 @pytest.fixture(scope="module")
@@ -32,39 +27,12 @@ def strict(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """One second for everything."""
     flags = [
         *("--header-timeout", "1", "--body-timeout", "1", "--idle-timeout", "1"),
+        *("--write-timeout", "1"),
         *("--metrics-port", "0"),
     ]
     with serve(calibrated_dir, tmp_path_factory.mktemp("strict") / "log", *flags) as running:
         yield running
         assert running.log == ""
-
-
-class Client:
-    """A connection to the server's main port, or to its other."""
-
-    def __init__(self, url: str) -> None:
-        host, port = url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=30)
-        self._file = self.socket.makefile("rb")
-
-    def send(self, data: bytes) -> Client:
-        self.socket.sendall(data)
-        return self
-
-    def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and body of the next answer."""
-        status = int(self._file.readline().split()[1])
-        lines = iter(self._file.readline, b"\r\n")
-        headers = dict(line.decode().lower().strip().split(": ", 1) for line in lines)
-        return status, headers, json.loads(self._file.read(int(headers["content-length"])))
-
-    def rest(self) -> bytes:
-        """What comes until the server ends the connection."""
-        return self._file.read()
-
-    def closed(self) -> bool:
-        """Whether the server ends the connection without another byte."""
-        return self.rest() == b""
 
 
 def timeouts(server: Server) -> float:
@@ -89,7 +57,10 @@ def timeouts(server: Server) -> float:
 def test_who_is_late_is_told_in_the_form_of_the_protocol(
     strict: Server, sent: bytes, part: str, message: list[str]
 ) -> None:
-    before = timeouts(strict)
+    before, counted = (
+        timeouts(strict),
+        refusals(strict, strict.metrics_url)[f"{part.removesuffix('s')}_timeout"],
+    )
     slow = Client(strict.url).send(sent)
     assert strict.classify("play some music")["label"]  # a healthy client beside it
     status, headers, body = slow.answer()
@@ -99,6 +70,7 @@ def test_who_is_late_is_told_in_the_form_of_the_protocol(
     assert body == f"the request's {part} took longer than 1 s"
     assert slow.closed()
     assert timeouts(strict) == before + 1
+    assert refusals(strict, strict.metrics_url)[f"{part.removesuffix('s')}_timeout"] == counted + 1
 
 
 def test_a_body_that_drips_is_late_though_it_never_stops(strict: Server) -> None:
@@ -147,6 +119,25 @@ def test_a_request_in_pieces_is_answered(strict: Server) -> None:
     for at in range(0, len(request), 16):
         client.send(request[at : at + 16])
     assert client.answer()[0] == 200
+
+
+def test_who_does_not_read_an_answer_is_cut_off(strict: Server) -> None:
+    before = refusals(strict, strict.metrics_url)["write_timeout"]
+    slow = Client(strict.url, receive_bytes=4096)
+    for _ in range(100):
+        slow.send(b"GET /openapi.json HTTP/1.1\r\nHost: here\r\n\r\n")
+    until(lambda: refusals(strict, strict.metrics_url)["write_timeout"] == before + 1)
+    with pytest.raises(ConnectionResetError):
+        slow.rest()
+
+
+def test_who_reads_nothing_of_the_last_answer_is_cut_off(strict: Server) -> None:
+    before = refusals(strict, strict.metrics_url)["write_timeout"]
+    slow = Client(strict.url, receive_bytes=4096)
+    slow.send(b"GET /openapi.json HTTP/1.1\r\nHost: here\r\n\r\n" * 99)
+    slow.send(b"GET /openapi.json HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    slow.socket.shutdown(socket.SHUT_WR)
+    until(lambda: refusals(strict, strict.metrics_url)["write_timeout"] == before + 1)
 
 
 def test_the_other_port_has_the_same_times(strict: Server) -> None:

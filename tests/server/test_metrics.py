@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nestling.server.connection.refusal import Refusal
 from nestling.server.errors import STATUS, Reason
 
 from .serving import Server, serve
@@ -71,6 +72,7 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_stage_answers_total": len(STUDENTS) * 3,
         "nestling_device_seconds_total": len(STUDENTS),
         "nestling_errors_total": len(Reason),
+        "nestling_connection_refusals_total": len(Refusal),
         "nestling_flops_total": 1,
         "nestling_ta_flops_total": 1,
         "nestling_tokens_total": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from .serving import STUB, Server
+from .sockets import BODY, Client, head
 
 
 @pytest.fixture
@@ -70,6 +72,31 @@ def test_a_client_that_goes_takes_its_work_along(stub: Server, gate: Path) -> No
     series = stub.metrics()
     assert series["nestling_tokens_total"] == 5  # of the one text that was wanted
     assert series["nestling_errors_total{reason=client_gone}"] == 1
+
+
+def test_a_client_that_has_but_ended_its_side_waits_for_its_answer(
+    stub: Server, gate: Path
+) -> None:
+    gate.unlink()
+    client = Client(stub.url).send((head("/v1/classify") + BODY) * 2)
+    client.socket.shutdown(socket.SHUT_WR)
+    until(lambda: waiting(stub) == 1)
+    time.sleep(0.3)  # in which it is found that somebody is there
+    gate.touch()
+    first, second = client.rest().split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert b"close" not in first
+    assert b"connection: close" in second
+    assert stub.metrics()["nestling_errors_total{reason=client_gone}"] == 0
+
+
+def test_one_connection_has_one_request_in_the_house(stub: Server, gate: Path) -> None:
+    gate.unlink()
+    client = Client(stub.url).send((head("/v1/classify") + BODY) * 5)
+    until(lambda: waiting(stub) == 1)
+    for _ in range(20):  # the others have come as well
+        assert waiting(stub) == 1
+    gate.touch()
+    assert [client.answer()[0] for _ in range(5)] == [200] * 5
 
 
 def test_beyond_the_limit_come_back_later(stub: Server, gate: Path, texts: list[str]) -> None:

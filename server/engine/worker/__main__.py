@@ -18,7 +18,7 @@ import torch
 
 from ....models.checkpoint import load_checkpoint
 from ....models.errors import NestlingError
-from ...telemetry.requests import configure_logging
+from ...telemetry.logs import configure_logging
 from ..local import LocalStudents
 from ..runners.choose import choose
 from .channel import Channel
