@@ -19,7 +19,8 @@ from nestling.server.settings import Settings
 
 from .serving import NESTLING, serve
 
-UNWANTED = ("transformers", "datasets", "matplotlib", "scipy", "sklearn", "pandas", "accelerate")
+UNWANTED = ("transformers", "datasets", "matplotlib", "scipy", "sklearn", "pandas", "pyarrow",
+            "accelerate")  # fmt: skip
 
 
 def fail(*arguments: str, **environment: str) -> str:
