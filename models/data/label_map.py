@@ -20,12 +20,12 @@ def read_label_map(path: Path) -> dict[str, str]:
     Raises NestlingError that names the file and the entry at fault.
     """
     try:
-        pairs = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=lambda pairs: pairs)
+        pairs = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=tuple)
     except OSError as error:
         raise NestlingError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise NestlingError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+    if not isinstance(pairs, tuple):  # which stands for an object
         raise NestlingError(f"{path}: is not an object, as {EXAMPLE}")
     if not pairs:
         raise NestlingError(f"{path}: has no entries, as {EXAMPLE}")
