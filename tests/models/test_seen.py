@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from nestling.models import Checkpoint, DataError, load_checkpoint
+from nestling.cli import main
+from nestling.models import Cascade, Checkpoint, DataError, Stage, load_checkpoint
+from nestling.models.cascade import Guarantee
 from nestling.models.checkpoint import write_checkpoint
 from nestling.models.data.fingerprints import KEPT, TextSample
 from nestling.models.seen import doubts_about_evaluation, refuse_training_texts
@@ -86,3 +90,44 @@ def test_the_sample_is_a_part_of_the_checkpoint(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(Exception, match=r"training-texts\.json: missing"):
         load_checkpoint(checkpoint.path)
+
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *command: object
+) -> list[str]:
+    """What a command that ends with status 2 says, line by line."""
+    monkeypatch.setattr(sys, "argv", ["nestling", *map(str, command)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    return capsys.readouterr().err.splitlines()
+
+
+def test_the_commands_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, data = trained_on(tmp_path, TRAINED), tmp_path / "data.csv"
+    data.write_text("\n".join(["text,label", *(f"{text},music" for text in TRAINED)]))
+    for more in ([], ["--loss", "disagreement"]):
+        lines = said(monkeypatch, capsys, "calibrate", checkpoint.path, "--data", data, *more)
+        assert len(lines) == 1
+        assert "100 of 100 texts are among those that" in lines[0]
+        assert not (checkpoint.path / "calibration.json").exists()
+    with data.open("a") as file:
+        file.write(f"\n{'play ' * 50},music\n")  # after the warning, nothing is measured
+    out = tmp_path / "out"
+    lines = said(monkeypatch, capsys, "evaluate", checkpoint.path, "--data", data, "--out", out)
+    assert lines[0].startswith(f"warning: {data}: 100 of 101 texts are among those that")
+    assert "the limit is 40" in lines[1]
+
+
+def test_the_file_of_a_calibration(checkpoint: Checkpoint) -> None:
+    ta, guarantee = (
+        checkpoint.ta,
+        Guarantee("test", "drop", 0.1, 0.9, 100, 50, 0.05, "cd" * 32, "ef" * 32),
+    )
+    cascade = Cascade("c", (Stage(ta, 0.0),), guarantee)
+    calibrated = replace(checkpoint, cascades={"c": cascade})
+    (doubt,) = doubts_about_evaluation(calibrated, NEW, "cd" * 32, Path("a.csv"))
+    assert doubt.startswith("a.csv: is the file on which c was calibrated")
+    assert doubts_about_evaluation(calibrated, NEW, "ab" * 32, Path("a.csv")) == []

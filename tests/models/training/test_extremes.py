@@ -102,3 +102,29 @@ def test_one_label_teaches_nothing(workshop: Workshop, train: Train) -> None:
         "one label only; there is nothing to tell apart"
         in train(teacher=workshop.encoder).complaint
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "is not an object {name: {layers, dim, heads, ffn}}"),
+        ('{"a": 1}', "is not an object {name: {layers, dim, heads, ffn}}"),
+        ('{"a": {"layers": 3, "dim": 1, "heads": 1, "ffn": 1}}', "layers, heads, ffn: expected"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_students_that_are_none(
+    workshop: Workshop, train: Train, content: str, message: str
+) -> None:
+    file = workshop.path / "students.json"
+    file.write_text(content)
+    assert train(f"--students={file}").complaint.startswith(f"nestling: {file}: {message}")
+    assert "cannot be read: No such file" in train("--students=none.json").complaint
+
+
+def test_no_students_but_the_ta(workshop: Workshop, train: Train) -> None:
+    file = workshop.path / "students.json"
+    file.write_text("{}")
+    done = train(f"--students={file}")
+    assert done.status == 0, done.said
+    assert list(load_checkpoint(workshop.path / "out").students) == ["ta"]
