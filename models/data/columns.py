@@ -15,6 +15,7 @@ READERS: dict[str, Callable[[bytes, Sequence[str], Path], Columns]] = {
     ".csv": comma_separated.read,
     ".parquet": parquet.read,
 }
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> tuple[bytes, Columns]:
@@ -22,8 +23,8 @@ def read_columns(path: Path, columns: Sequence[str]) -> tuple[bytes, Columns]:
 
     Raises DataError that names the file and what is wrong with it.
     """
-    reader = _reader(path)
     try:
+        reader = _reader(path)
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
@@ -42,5 +43,7 @@ def _reader(path: Path) -> Callable[[bytes, Sequence[str], Path], Columns]:
         raise DataError(f"{path}: no such file")
     suffix = path.suffix.lower()
     if suffix not in READERS:
-        raise DataError(f"{path}: {suffix or 'no suffix'} is none of {', '.join(READERS)}")
+        packed = "; unpack it" if suffix in PACKED else ""
+        known = ", ".join(READERS)
+        raise DataError(f"{path}: {suffix or 'no suffix'} is none of {known}{packed}")
     return READERS[suffix]

@@ -169,7 +169,7 @@ LINE = '{"text": "a", "label": "b"}\n'
         ("a.jsonl", "", "no rows: the file is empty"),
         ("a.parquet", "", "no rows: the file is empty"),
         ("a.parquet", "text,label\na,b\n", "is not Parquet that can be read: "),
-        ("a.jsonl.gz", "x", ".gz is none of .jsonl, .json, .csv, .parquet"),
+        ("a.jsonl.gz", "x", ".gz is none of .jsonl, .json, .csv, .parquet; unpack it"),
         ("a", "x", "no suffix is none of .jsonl, .json, .csv, .parquet"),
     ],
 )  # fmt: skip
