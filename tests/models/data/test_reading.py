@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,7 +82,7 @@ def test_whole_numbers_are_labels_by_their_digits(tmp_path: Path) -> None:
     assert read_labelled(path).labels == ("0", "7")
 
 
-def classified(path: Path, labels: list[int | None], feature: object) -> Path:
+def classified(path: Path, labels: Sequence[int | None], feature: object) -> Path:
     """As `datasets` writes it: whole numbers, and their names in the schema."""
     table = pa.table({"text": [f"text {i}" for i in range(len(labels))], "label": labels})
     features = {"text": {"dtype": "string", "_type": "Value"}, "label": feature}

@@ -157,7 +157,7 @@ def test_small_numbers_as_json_writes_them(tmp_path: Path, name: str) -> None:
         ('{"a": 1,\n "a": 2}', "line 2: 'a' is there twice"),
         ('{"a": "x\\" {",\n "b": [{"a": 1},\n {"c": 1, "\\u0063": 2}]}',
          "line 3: 'c' is there twice"),
-        ('{"a": 1,}', "line 1, column 9: is not JSON: "),
+        ('{"a" 1}', "line 1, column 6: is not JSON: "),
         ("a: 1", "line 1, column 1: is not JSON"),
         ('{"a": NaN}', "NaN is no number of JSON"),
         ('{"a": -Infinity}', "-Infinity is no number of JSON"),
