@@ -112,6 +112,7 @@ def _from_texts(
     from ..models.integrity import sha256_of
     from ..models.manifest import TA
     from ..models.predictions import predict_all
+    from ..models.seen import refuse_training_texts
     from ..models.timing import measure, per_text
 
     name = name or f"{target.loss}-{target.alpha:g}"
@@ -128,10 +129,13 @@ def _from_texts(
         truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, data))
     else:
         texts = read_texts(data, text_column)
+    data_sha256 = sha256_of(data)
+    for doubt in refuse_training_texts(loaded, texts, data_sha256, data):
+        typer.echo(f"warning: {doubt}", err=True)
     predictions = predict_all(loaded, texts, data, run)
     alone = [loaded.policy(student) for student in loaded.students]
     seconds = per_text(measure(loaded, alone, predictions.sequences[:SAMPLE], run=run))
-    result = find(loaded, predictions, truth, seconds, target, name, sha256_of(data))
+    result = find(loaded, predictions, truth, seconds, target, name, data_sha256)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.loss == "drop":  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures

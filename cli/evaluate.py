@@ -49,6 +49,7 @@ def evaluate(
     from ..models.integrity import SCHEMA, write_hashed_json
     from ..models.manifest import REPORT, file_of
     from ..models.predictions import predict_all
+    from ..models.seen import doubts_about_evaluation
     from ..server.loading import load_for
 
     if out.exists() and not out.is_dir():
@@ -56,6 +57,8 @@ def evaluate(
     loaded, backend = load_for(checkpoint, runner)
     labelled = read_labelled(data, text_column, label_column)
     truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, data))
+    for doubt in doubts_about_evaluation(loaded, labelled.texts, labelled.sha256, data):
+        typer.echo(f"warning: {doubt}", err=True)
     predictions = predict_all(loaded, labelled.texts, data, backend)
     unknown = None
     if out_of_scope is not None:

@@ -24,6 +24,13 @@ def train(
     out: Annotated[Path, typer.Option(help="The checkpoint to write; must not exist.")],
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    label_map: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file {label of the data: label of the teacher}, where they are spelled "
+            "otherwise. The checkpoint has the data's."
+        ),
+    ] = None,
     students: Annotated[
         Path | None,
         typer.Option(help="JSON file {name: {layers, dim, heads, ffn}}; else three sizes."),
@@ -32,9 +39,12 @@ def train(
     batch_size: Annotated[
         int | None, typer.Option(help="Labelled texts per step of joint training.", min=1)
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of joint training.", min=0)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of joint training; above 0.", min=0)
+    ] = None,
     pool: Annotated[
-        int | None, typer.Option(help="Recombined texts per training text; 0 for none.", min=0)
+        int | None,
+        typer.Option(help="Recombined texts per training text; 0 for none.", min=0, max=1000),
     ] = None,
     finetune_epochs: Annotated[
         int | None, typer.Option(help="Epochs of fine-tuning an encoder.", min=1)
@@ -44,7 +54,9 @@ def train(
     ] = None,
     longest: Annotated[int, typer.Option(help="Longest training text in tokens.", min=3)] = 128,
     save_every: Annotated[int, typer.Option(help="Steps between saved states.", min=1)] = 500,
-    seed: Annotated[int, typer.Option(help="Same seed and machine: same model.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Same seed and machine: same model.", min=0, max=2**32 - 1)
+    ] = 0,
 ) -> None:
     """Train a TA and its students from a teacher, by the MatTA recipe.
 
@@ -52,8 +64,8 @@ def train(
     Several processes or GPUs: `accelerate launch -m nestling.cli train …`.
     """
     try:
+        from ..models.training.material import Options
         from ..models.training.recipe import Recipe
-        from ..models.training.run import Options
         from ..models.training.run import train as run
     except ModuleNotFoundError as missing:
         raise NestlingError(
@@ -83,6 +95,7 @@ def train(
         out=out,
         text_column=text_column,
         label_column=label_column,
+        label_map=label_map,
         students=students,
         longest=longest,
         save_every=save_every,

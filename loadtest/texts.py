@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import orjson
 
 from .errors import LoadtestError
+
+SHOWN = 64
+"""Characters of a wrong value that its message repeats."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Texts:
 
 
 def read_texts(path: Path) -> Texts:
-    """From JSON Lines of `text` and `label`.
+    """From JSON Lines of `text` and `label`; a label that is a whole number counts as its digits.
 
     Raises LoadtestError that names file, line and field.
     """
@@ -34,25 +38,30 @@ def read_texts(path: Path) -> Texts:
     except OSError as error:
         raise LoadtestError(f"{path}: cannot be read: {error.strerror}") from error
     texts, labels = [], []
-    for number, line in enumerate(data.splitlines(), 1):
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         if line.strip():
-            row = _row(line, f"{path}, line {number}")
-            texts.append(row["text"])
-            labels.append(row["label"])
+            text, label = _row(line, f"{path}, line {number}")
+            texts.append(text)
+            labels.append(label)
     if not texts:
         raise LoadtestError(f"{path}: has no texts")
     return Texts(tuple(texts), tuple(labels), path.name, hashlib.sha256(data).hexdigest())
 
 
-def _row(line: bytes, where: str) -> dict[str, str]:
+def _row(line: bytes, where: str) -> tuple[str, str]:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise LoadtestError(f"{where}: is not JSON: {error}") from error
     if not isinstance(row, dict):
         raise LoadtestError(f"{where}: is no object of `text` and `label`")
+    if type(row.get("label")) is int:
+        row["label"] = str(row["label"])
     for field in ("text", "label"):
-        if not isinstance(row.get(field), str):
-            kind = "missing" if field not in row else type(row[field]).__name__
+        value = row.get(field)
+        if not isinstance(value, str):
+            kind = "missing" if field not in row else orjson.dumps(value).decode()[:SHOWN]
             raise LoadtestError(f"{where}: `{field}` must be a string, and is {kind}")
-    return row
+        if not value.strip():
+            raise LoadtestError(f"{where}: `{field}` is empty")
+    return row["text"], row["label"]

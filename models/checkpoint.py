@@ -3,13 +3,14 @@
     config.json        architecture, named students, provenance; the other files' sha256 and its own
     model.safetensors  the TA's weights, once
     tokenizer.json
+    training-texts.json  a sample of the training texts, as fingerprints of 64 bits
     calibration.json   temperatures and cascades (optional; written by `nestling calibrate`)
     report.json        what `nestling evaluate` measured (optional)
 
 A runner whose logits are not those of float32 has its own calibration and report beside these, as
 `calibration.onnx-int8.json` and `report.onnx-int8.json`.
 
-The three files that training writes appear together, by one rename of a directory. Those that
+The files that training writes appear together, by one rename of a directory. Those that
 come later are each replaced by one rename of a file, and carry their own hash.
 """
 
@@ -30,10 +31,20 @@ from torch import Tensor
 from ..kernels import operations_for
 from .architecture import Architecture
 from .cascade import Cascade
-from .errors import CheckpointError, NestlingError
+from .data.fingerprints import TextSample
+from .errors import CheckpointError, NestlingError, NotFiniteError
 from .finite import check_logits, in_dtype
 from .integrity import SCHEMA, flush, sha256_of, write_hashed_json
-from .manifest import CALIBRATION, CONFIG, TOKENIZER, WEIGHTS, Manifest, file_of, read_manifest
+from .manifest import (
+    CALIBRATION,
+    CONFIG,
+    TOKENIZER,
+    TRAINING_TEXTS,
+    WEIGHTS,
+    Manifest,
+    file_of,
+    read_manifest,
+)
 from .spec import StudentSpec
 from .transformer import NestedTransformer
 
@@ -68,29 +79,40 @@ def write_checkpoint(
     tokenizer: Path,
     provenance: Mapping[str, Any],
     dtype: torch.dtype = torch.bfloat16,
+    trained_on: TextSample | None = None,
 ) -> None:
     """Write a new checkpoint under a temporary name, then rename it.
 
     students: without the TA, which every checkpoint has. tokenizer: a tokenizer.json to copy.
-    Raises NestlingError if `path` exists: a checkpoint is never written over.
+    trained_on: a sample of the training texts, so that `nestling calibrate` knows them again.
+    Raises NestlingError if `path` exists: a checkpoint is never written over. Raises
+    NotFiniteError for weights that are not finite in `dtype`.
     """
     path = Path(path)
     if path.exists():
         raise NestlingError(f"{path}: exists already; a checkpoint is never written over")
     path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().to("cpu", dtype) for name, tensor in weights.items()}
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise NotFiniteError(f"{path}: {name}: weights that are not finite")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.mkdir()
     try:
-        tensors = {name: tensor.detach().to("cpu", dtype) for name, tensor in weights.items()}
         write_weights(tensors, temporary / WEIGHTS)
         shutil.copyfile(tokenizer, temporary / TOKENIZER)
+        files = [WEIGHTS, TOKENIZER]
+        if trained_on:
+            sample = {"schema": SCHEMA, **trained_on.to_json()}
+            write_hashed_json(temporary / TRAINING_TEXTS, sample)
+            files.append(TRAINING_TEXTS)
         config = {
             "schema": SCHEMA,
             "task": "text-classification",
             "architecture": architecture.to_json(),
             "students": {name: spec.to_json() for name, spec in students.items()},
             "provenance": dict(provenance),
-            "files": {name: sha256_of(temporary / name) for name in (WEIGHTS, TOKENIZER)},
+            "files": {name: sha256_of(temporary / name) for name in files},
         }
         write_hashed_json(temporary / CONFIG, config)
         for file in (WEIGHTS, TOKENIZER):

@@ -19,3 +19,7 @@ class CheckpointError(NestlingError):
 
 class DataError(NestlingError):
     """A data set that cannot be read as texts and labels."""
+
+
+class NotFiniteError(NestlingError):
+    """Numbers of a training that have become infinite or NaN: no further step can mend them."""

@@ -16,6 +16,7 @@ from .tokenizer import TextTokenizer
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CALIBRATION, REPORT = "calibration.json", "report.json"
+TRAINING_TEXTS = "training-texts.json"
 INT8 = "onnx-int8"
 """The runner that computes other logits than float32: it has files of its own."""
 TA = "ta"

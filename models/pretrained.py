@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -45,23 +46,49 @@ class Pretrained:
         for name in ("config.json", "tokenizer.json"):
             if not (path / name).is_file():
                 raise CheckpointError(path / name, "missing")
-        return cls(path, json.loads((path / "config.json").read_text("utf-8")))
+        try:
+            config = json.loads((path / "config.json").read_text("utf-8"))
+        except ValueError as error:
+            raise CheckpointError(path / "config.json", f"not JSON ({error})") from error
+        if not isinstance(config, dict):
+            raise CheckpointError(path / "config.json", "not an object of fields and values")
+        return cls(path, config)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names in the order of the logits; empty for an encoder without a classifier."""
+        """Class names in the order of the logits; empty for an encoder without a classifier.
+
+        Raises CheckpointError for names that do not count from 0, or of which two are the same.
+        """
         if not any("SequenceClassification" in a for a in self.config.get("architectures") or ()):
             return ()
         names = self.config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
-        return tuple(names[key] for key in sorted(names, key=int))
+        ids = [str(index) for index in range(len(names))]
+        if not isinstance(names, dict) or sorted(names) != sorted(ids):
+            raise CheckpointError(
+                self.path / "config.json",
+                f"id2label: does not name the classes 0 to {len(ids) - 1}",
+            )
+        labels = tuple(str(names[index]) for index in ids)
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise CheckpointError(
+                self.path / "config.json", f"id2label: {twice[0]!r} is the name of two classes"
+            )
+        return labels
 
     @property
     def tokenizer(self) -> Path:
         return self.path / "tokenizer.json"
 
     def weights(self) -> dict[str, Tensor]:
-        """All tensors, of one file or of several. Raises CheckpointError if there is none."""
+        """All tensors, of one file or of several. Raises CheckpointError without a whole one."""
         files = sorted(self.path.glob("*.safetensors"))
         if not files:
             raise CheckpointError(self.path / "model.safetensors", "missing")
-        return {name: tensor for file in files for name, tensor in load_file(file).items()}
+        weights: dict[str, Tensor] = {}
+        for file in files:
+            try:
+                weights |= load_file(file)
+            except SafetensorError as error:
+                raise CheckpointError(file, f"not safetensors ({error})") from error
+        return weights

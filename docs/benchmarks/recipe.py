@@ -32,9 +32,10 @@ from nestling.models.data import label_indices, read_labelled
 from nestling.models.predictions import Predictions, predict_all
 from nestling.models.spec import StudentSpec
 from nestling.models.training.examples import Examples, accuracy
+from nestling.models.training.material import Options
 from nestling.models.training.progress import Progress
 from nestling.models.training.recipe import Recipe
-from nestling.models.training.run import Options, TrainingRun, train
+from nestling.models.training.run import TrainingRun, train
 
 TEACHERS: dict[str, dict[str, Any]] = {
     "teacher": {},
@@ -112,13 +113,13 @@ def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
     if name == "teacher":
         for file in KEPT:
             shutil.copyfile(run.work / file, given.work / file)
-    full = StudentSpec.full(run.architecture)
+    full = StudentSpec.full(run.material.architecture)
     measured = {}
     for kind, path in (("validation", given.validation), ("test", given.test)):
         labelled = read_labelled(path)
-        labels = label_indices(labelled, run.labels, path)
-        examples = Examples.of(labelled.texts, labels, run.tokenizer, options.longest)
-        measured[kind] = percent(accuracy(judge, full, examples))
+        labels = label_indices(labelled, run.material.labels, path)
+        examples = Examples.of(labelled.texts, labels, run.material.tokenizer, options.longest)
+        measured[kind] = percent(accuracy(judge, full, examples, "teacher"))
     return {"accuracy": measured}
 
 

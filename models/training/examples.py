@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..batch import PackedBatch
+from ..errors import NotFiniteError
 from ..spec import StudentSpec
 from ..tokenizer import TextTokenizer
 
@@ -61,11 +62,14 @@ def pack(sequences: Sequence[list[int]], indices: np.ndarray, student: StudentSp
 
 @torch.inference_mode()
 def logits_of(
-    model: Callable[[PackedBatch], Tensor], student: StudentSpec, sequences: Sequence[list[int]]
+    model: Callable[[PackedBatch], Tensor],
+    student: StudentSpec,
+    sequences: Sequence[list[int]],
+    name: str,
 ) -> Tensor:
-    """A student's logits on many texts, by length: (texts, labels) float32 on the CPU.
+    """A student's logits on texts, one at least: (texts, labels) float32 on the CPU.
 
-    model: packed batch in, logits out.
+    model: packed batch in, logits out. name: whose they are. Raises NotFiniteError.
     """
     order = np.argsort([len(ids) for ids in sequences], kind="stable")
     parts = [
@@ -73,12 +77,14 @@ def logits_of(
         for start in range(0, len(order), EVALUATION_BATCH)
     ]
     result = torch.cat(parts)
+    if wrong := int((~result.isfinite().all(-1)).sum()):
+        raise NotFiniteError(f"{name}: logits of {wrong:,} of {len(result):,} texts are not finite")
     return torch.empty_like(result).index_copy(0, torch.from_numpy(order), result)
 
 
 def accuracy(
-    model: Callable[[PackedBatch], Tensor], student: StudentSpec, examples: Examples
+    model: Callable[[PackedBatch], Tensor], student: StudentSpec, examples: Examples, name: str
 ) -> float:
-    """Share of examples whose label is the student's first choice."""
-    predicted = logits_of(model, student, examples.sequences).argmax(-1)
+    """Share of examples whose label is the student's first choice. Raises NotFiniteError."""
+    predicted = logits_of(model, student, examples.sequences, name).argmax(-1)
     return (predicted == examples.labels).float().mean().item()

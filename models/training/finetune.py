@@ -41,6 +41,7 @@ class FineTuning:
     """The objective: cross-entropy with the labels."""
 
     name = "teacher"
+    advice = "look at the data, or take another encoder"
 
     def __init__(
         self, teacher: MeanTeacher, train: Examples, validation: Examples, recipe: Recipe
@@ -58,7 +59,7 @@ class FineTuning:
         return pack(self._train.sequences, chosen, self._full), self._train.labels[chosen]
 
     def evaluate(self) -> dict[str, float]:
-        return {"teacher": accuracy(self._teacher, self._full, self._validation)}
+        return {"teacher": accuracy(self._teacher, self._full, self._validation, "teacher")}
 
 
 class _LabelLoss(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..batch import PackedBatch
+from ..errors import NotFiniteError
 from ..permutation import Order
 from ..transformer import NestedTransformer
 from .losses import label_loss
@@ -28,6 +29,7 @@ def importance_order(
 
     teacher: logits by these weights; the model itself, or a classifier on top of it.
     batches: packed texts for the full TA, and their labels (sequences,) int64.
+    Raises NotFiniteError where scores say nothing.
     """
     a = model.architecture
     dim, pooled = torch.zeros(a.dim), torch.zeros(a.dim)
@@ -50,6 +52,9 @@ def importance_order(
             heads[layer] += columns.view(a.heads, a.head_dim).sum(1).abs()
             ffn[layer] += effect[f"layers.{layer}.down.weight"].sum(0).abs()
     model.zero_grad()
+    for scores in (dim, pooled, *heads, *ffn):
+        if not scores.isfinite().all():
+            raise NotFiniteError("importance: the teacher's gradients are not finite")
     return Order(
         _descending(dim),
         _descending(pooled),

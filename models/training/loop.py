@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..errors import NotFiniteError
 from .progress import Progress
 from .recipe import Phase
 
@@ -30,6 +31,10 @@ class Objective(Protocol):
     @property
     def name(self) -> str:
         """Of the phase, in messages and in the working directory."""
+
+    @property
+    def advice(self) -> str:
+        """What to change where a loss is not finite."""
 
     @property
     def module(self) -> nn.Module:
@@ -61,6 +66,7 @@ def optimise(
     """Run a phase from its last saved state, or from the start, to its end.
 
     directory: where states are kept; the one before is removed once a new one is whole.
+    Raises NotFiniteError at the first step whose losses or gradient are not finite.
     """
     optimizer = torch.optim.AdamW(
         _parameter_groups(objective, phase.weight_decay), lr=phase.learning_rate, fused=True
@@ -77,8 +83,12 @@ def optimise(
         inputs = objective.inputs(step, accelerator.process_index, accelerator.num_processes)
         with _attention(accelerator.device):
             losses: dict[str, Tensor] = module(*inputs)
+        where = f"{objective.name}: step {step + 1} of {steps}"
+        _check_losses(accelerator, losses, where, objective.advice)
         accelerator.backward(sum(losses.values()))
-        accelerator.clip_grad_norm_(module.parameters(), CLIP)
+        norm = accelerator.clip_grad_norm_(module.parameters(), CLIP)
+        if not norm.isfinite():  # the same in all processes, which share the gradient
+            raise NotFiniteError(f"{where}: the gradient is not finite; {objective.advice}")
         optimizer.step()
         optimizer.zero_grad()
         progress.step(objective.name, step + 1, steps, losses)
@@ -88,6 +98,18 @@ def optimise(
         if not last and (step + 1) % save_every == 0:
             _save(accelerator, directory, step + 1)
     accelerator.free_memory(module, optimizer)
+
+
+def _check_losses(
+    accelerator: Accelerator, losses: Mapping[str, Tensor], where: str, advice: str
+) -> None:
+    """All processes stop together: one that went on would wait for the others for ever."""
+    finite = torch.stack([loss.detach().isfinite() for loss in losses.values()])
+    everywhere = accelerator.reduce(finite.float(), "mean").tolist()
+    wrong = [name for name, share in zip(losses, everywhere, strict=True) if share < 1]
+    if wrong:
+        said = ", ".join(f"of {name} {losses[name].item():g}" for name in wrong)
+        raise NotFiniteError(f"{where}: the loss is not finite: {said}; {advice}")
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:

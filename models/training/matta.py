@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 import torch
@@ -68,6 +69,9 @@ class JointTraining:
         recipe: Recipe,
     ) -> None:
         self.module = _JointLoss(model, students, recipe)
+        self.advice = f"lower --learning-rate, which is {recipe.joint.learning_rate:g}"
+        if recipe.relation_weight:
+            self.advice += f", or --relation-weight, {recipe.relation_weight:g}"
         self.relative_rates = _of_the_ta_alone(model, students, recipe.ta_rate)
         self._model, self._students = model, dict(students)
         self._full = StudentSpec.full(model.architecture)
@@ -100,7 +104,7 @@ class JointTraining:
 
     def evaluate(self) -> dict[str, float]:
         everyone = self._students | {"ta": self._full}
-        return {n: accuracy(self._model, s, self._validation) for n, s in everyone.items()}
+        return {n: accuracy(self._model, s, self._validation, n) for n, s in everyone.items()}
 
 
 def sandwich(students: Sequence[str], step: int, seed: int) -> tuple[str, ...]:
@@ -157,13 +161,12 @@ class _JointLoss(nn.Module):
         part = self.model.layers[layer]
         inner = spec.heads[-1] * self.model.architecture.head_dim
         full = self.model.architecture.heads * self.model.architecture.head_dim
+        heads = gcd(inner, full, self.recipe.relation_heads)
         for name in ("query", "key", "value"):
             linear = getattr(part, name)
             theirs = linear(ta, layout, (full,), (ta.shape[1],)).detach()
             ours = linear(student, layout, (inner,), (spec.dim,))
-            total = total + relation_loss(
-                _pad(ours, layout), _pad(theirs, layout), mask, self.recipe.relation_heads
-            )
+            total = total + relation_loss(_pad(ours, layout), _pad(theirs, layout), mask, heads)
         return total / 3
 
     def _inputs(self, batch: PackedBatch, embedded: Tensor, layer: int) -> Tensor:

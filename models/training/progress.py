@@ -44,7 +44,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def step(self, phase: str, done: int, total: int, losses: Mapping[str, Tensor]) -> None:
         """A step is done."""

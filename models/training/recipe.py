@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
+
+from ..errors import NestlingError
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,20 @@ class Phase:
     warmup: float = 0.1
     weight_decay: float = 0.01
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Raises NestlingError for a learning rate that is none."""
+        if not 0 < self.learning_rate < inf:
+            raise NestlingError(
+                f"learning-rate: {self.learning_rate:g} is not a finite number above 0"
+            )
+
+    def check_processes(self, examples: int, processes: int) -> None:
+        """Raises NestlingError where a step has no text for some process."""
+        if (batch := min(self.batch_size, examples)) < processes:
+            raise NestlingError(
+                f"batch-size: a step of {batch} texts cannot be shared by {processes} processes"
+            )
 
     def steps(self, examples: int) -> int:
         """Steps of the whole phase."""
@@ -46,7 +63,8 @@ class Recipe:
     ta_rate: learning rate of the layers that no student has, relative to the others'.
     temperature: of all soft targets. label_weight: of the labels, beside soft targets at 1.
     ramp: share of the steps over which the TA's soft targets set in.
-    relation_weight: of MiniLMv2's relation loss; 0 leaves it out.
+    relation_weight: of MiniLMv2's relation loss; 0 leaves it out. relation_heads: of that loss, at
+    most; as many as divide the student's width and the TA's.
     importance_batches: how many batches the importance order is taken from.
     """
 
@@ -65,3 +83,10 @@ class Recipe:
     relation_heads: int = 12
     importance_batches: int = 64
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises NestlingError for a weight that is none."""
+        if not 0 <= self.relation_weight < inf:
+            raise NestlingError(
+                f"relation-weight: {self.relation_weight:g} is not a finite number from 0"
+            )

@@ -17,7 +17,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,61 +27,51 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..architecture import Architecture
 from ..batch import PackedBatch
 from ..checkpoint import write_checkpoint
-from ..data import Labelled, label_indices, read_labelled
-from ..errors import DataError, NestlingError
-from ..families import family_of
+from ..data.fingerprints import TextSample
+from ..errors import NestlingError, NotFiniteError
 from ..permutation import permute
-from ..pretrained import Pretrained, find
 from ..spec import StudentSpec
-from ..tokenizer import TextTokenizer
 from ..transformer import NestedTransformer
 from .augment import recombine
-from .examples import Examples, logits_of, pack, tokenise, turn
+from .examples import logits_of, pack, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
 from .importance import importance_order
 from .loop import optimise
+from .material import Options, gather_material
 from .matta import JointTraining, Pool
 from .progress import Progress
 from .recipe import Recipe
-from .students import default_students, read_students
 
 Weights = dict[str, Tensor]
 Teacher = Callable[[PackedBatch], Tensor]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the user asks for. teacher: a directory or Hub id. students: a JSON file, or none."""
-
-    teacher: str
-    data: Path
-    validation: Path
-    out: Path
-    text_column: str = "text"
-    label_column: str = "label"
-    students: Path | None = None
-    longest: int = 128
-    save_every: int = 500
-    evaluations: int = 10
-
-
 def train(options: Options, recipe: Recipe) -> Path:
-    """Train and write the checkpoint. Raises NestlingError or DataError for what cannot be used."""
+    """Train and write the checkpoint.
+
+    Raises NestlingError for what cannot be used, and where numbers are no longer finite: then
+    what was kept of the run goes, because going on from there would end there again.
+    """
     if options.out.exists():
         raise NestlingError(f"{options.out}: exists already; a checkpoint is never written over")
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     with Progress(accelerator.is_main_process) as progress:
-        return TrainingRun(options, recipe, accelerator, progress).train()
+        run = TrainingRun(options, recipe, accelerator, progress)
+        try:
+            return run.train()
+        except NotFiniteError as error:
+            if accelerator.is_main_process:
+                shutil.rmtree(run.work)
+            raise NotFiniteError(f"{error}. No checkpoint is written, no state kept") from error
 
 
 class TrainingRun:
     """One run and its steps, each of which finds what an earlier, killed run has left.
 
-    work: `<out>.training/`, where it keeps that. Raises NestlingError or DataError for files that
-    cannot be used, and for a `work` that a run with other settings has left.
+    work: `<out>.training/`, where it keeps that. Raises NestlingError for files that cannot be
+    used, and for a `work` that a run with other settings has left.
     """
 
     def __init__(
@@ -89,25 +79,13 @@ class TrainingRun:
     ) -> None:
         self.options, self.recipe = options, recipe
         self.accelerator, self.progress = accelerator, progress
-        self.pretrained = Pretrained.at(find(options.teacher))
-        self.data = read_labelled(options.data, options.text_column, options.label_column)
-        held_out = read_labelled(options.validation, options.text_column, options.label_column)
-        self.labels = self.pretrained.labels or tuple(sorted(set(self.data.labels)))
-        if len(self.labels) < 2:
-            raise DataError(f"{options.data}: one label only; there is nothing to tell apart")
-        self.architecture: Architecture = family_of(self.pretrained.config).architecture(
-            self.pretrained.config, self.labels
-        )
-        self.students = (
-            read_students(options.students, self.architecture)
-            if options.students
-            else default_students(self.architecture)
-        )
-        self.tokenizer = TextTokenizer(self.pretrained.tokenizer)
-        self.train_set = self._examples(self.data, options.data)
-        self.validation_set = self._examples(held_out, options.validation)
+        self.material = gather_material(options)
+        for phase in (recipe.joint, recipe.finetune):
+            phase.check_processes(len(self.material.train), accelerator.num_processes)
         self.work = options.out.with_name(options.out.name + ".training")
         self._claim()
+        for doubt in self.material.doubts:
+            progress.note(f"warning: {doubt}")
 
     def train(self) -> Path:
         """All steps, and the checkpoint."""
@@ -116,18 +94,25 @@ class TrainingRun:
         pool, targets = self.soft_targets(teacher)
         self._permute(model, teacher)
         joint = JointTraining(
-            model, self.students, self.train_set, targets, pool, self.validation_set, self.recipe
+            model,
+            self.material.students,
+            self.material.train,
+            targets,
+            pool,
+            self.material.validation,
+            self.recipe,
         )
         self._optimise(joint, self.recipe.joint)
         if self.accelerator.is_main_process:
             provenance = self._provenance(time.monotonic() - started)
             write_checkpoint(
                 self.options.out,
-                self.architecture,
-                self.students,
+                self.material.architecture,
+                self.material.students,
                 model.state_dict(),
-                self.pretrained.tokenizer,
+                self.material.pretrained.tokenizer,
                 provenance,
+                trained_on=TextSample.of(self.material.data.texts),
             )
             shutil.rmtree(self.work)
         self.accelerator.wait_for_everyone()
@@ -138,18 +123,18 @@ class TrainingRun:
 
         Fine-tunes it first if it has no classifier.
         """
-        family = family_of(self.pretrained.config)
         torch.manual_seed(self.recipe.seed)
-        model = NestedTransformer(self.architecture)
-        imported = family.import_weights(self.pretrained.weights(), self.architecture)
-        model.load_state_dict(model.state_dict() | imported)
+        model = NestedTransformer(self.material.architecture)
+        model.load_state_dict(model.state_dict() | self.material.imported)
         model.to(self.accelerator.device)
-        if self.pretrained.labels:
+        if self.material.pretrained.labels:
             return model, model
         teacher = MeanTeacher(model).to(self.accelerator.device)
 
         def finetune() -> Weights:
-            objective = FineTuning(teacher, self.train_set, self.validation_set, self.recipe)
+            objective = FineTuning(
+                teacher, self.material.train, self.material.validation, self.recipe
+            )
             self._optimise(objective, self.recipe.finetune)
             return dict(teacher.state_dict())
 
@@ -160,43 +145,51 @@ class TrainingRun:
 
     def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
         """The teacher's logits on the training texts and on recombined ones."""
-        count = self.recipe.pool * len(self.train_set)
-        texts = recombine(self.data.texts, self.train_set.labels.tolist(), count, self.recipe.seed)
-        sequences = tokenise(texts, self.tokenizer, self._longest)
-        full = StudentSpec.full(self.architecture)
+        count = self.recipe.pool * len(self.material.train)
+        train, seed = self.material.train, self.recipe.seed
+        texts = recombine(self.material.data.texts, train.labels.tolist(), count, seed)
+        sequences = tokenise(texts, self.material.tokenizer, self.material.longest)
+        full = StudentSpec.full(self.material.architecture)
 
         def judge() -> Weights:
             self.progress.note(f"teacher: soft targets of {len(sequences)} recombined texts")
             with self.accelerator.autocast():
-                return {
-                    "train": logits_of(teacher, full, self.train_set.sequences),
-                    "pool": logits_of(teacher, full, sequences),
-                }
+                targets = logits_of(teacher, full, train.sequences, "teacher")
+                judged = targets[:0]
+                if sequences:
+                    judged = logits_of(teacher, full, sequences, "teacher")
+                return {"train": targets, "pool": judged}
 
         kept = self._kept("targets", judge)
         return Pool(sequences, kept["pool"]), kept["train"]
 
     def _permute(self, model: NestedTransformer, teacher: Teacher) -> None:
         """Put the TA's most important parts first."""
-        full = StudentSpec.full(self.architecture)
+        full = StudentSpec.full(self.material.architecture)
 
         def reorder() -> Weights:
             chosen = [
-                turn(step, self.recipe.finetune.batch_size, len(self.train_set), self.recipe.seed)
+                turn(
+                    step,
+                    self.recipe.finetune.batch_size,
+                    len(self.material.train),
+                    self.recipe.seed,
+                )
                 for step in range(self.recipe.importance_batches)
             ]
             batches = (
-                (pack(self.train_set.sequences, i, full), self.train_set.labels[i]) for i in chosen
+                (pack(self.material.train.sequences, i, full), self.material.train.labels[i])
+                for i in chosen
             )
             with self.accelerator.autocast():
                 order = importance_order(model, teacher, batches)
             weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
-            return permute(weights, order, self.architecture)
+            return permute(weights, order, self.material.architecture)
 
         model.load_state_dict(self._kept("initial", reorder))
 
     def _optimise(self, objective: FineTuning | JointTraining, phase: Any) -> None:
-        steps = phase.steps(len(self.train_set))
+        steps = phase.steps(len(self.material.train))
         optimise(
             objective,
             phase,
@@ -243,10 +236,10 @@ class TrainingRun:
         """What decides the result: equal settings may resume each other."""
         return {
             "recipe": asdict(self.recipe),
-            "architecture": self.architecture.to_json(),
-            "students": {name: spec.to_json() for name, spec in self.students.items()},
-            "data_sha256": self.data.sha256,
-            "longest": self._longest,
+            "architecture": self.material.architecture.to_json(),
+            "students": {name: spec.to_json() for name, spec in self.material.students.items()},
+            "data_sha256": self.material.data.sha256,
+            "longest": self.material.longest,
             "processes": self.accelerator.num_processes,
         }
 
@@ -254,22 +247,15 @@ class TrainingRun:
         return {
             "teacher": Path(self.options.teacher).name,
             "data": self.options.data.name,
-            "data_sha256": self.data.sha256,
-            "examples": len(self.train_set),
+            "data_sha256": self.material.data.sha256,
+            "validation_sha256": self.material.held_out.sha256,
+            "examples": len(self.material.train),
             "recipe": asdict(self.recipe),
             "seconds": round(seconds),
             "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
             "processes": self.accelerator.num_processes,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         }
-
-    @property
-    def _longest(self) -> int:
-        return min(self.options.longest, self.architecture.max_tokens)
-
-    def _examples(self, data: Labelled, path: Path) -> Examples:
-        labels = label_indices(data, self.labels, path)
-        return Examples.of(data.texts, labels, self.tokenizer, self._longest)
 
 
 def _has_bf16() -> bool:

@@ -37,11 +37,15 @@ def read_students(path: Path, architecture: Architecture) -> dict[str, StudentSp
     Raises NestlingError that names the file, the student, the field and the limit.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_text("utf-8-sig"))
+        if not isinstance(data, dict) or not all(isinstance(e, dict) for e in data.values()):
+            raise ValueError("is not an object {name: {layers, dim, heads, ffn}}")
         specs = {name: StudentSpec.from_json(entry) for name, entry in data.items()}
         if TA in specs:
             raise ValueError(f"student {TA!r}: the name of the whole TA")
         students = [Student.of(name, spec, architecture) for name, spec in specs.items()]
-    except (OSError, ValueError, AttributeError) as error:
+    except OSError as error:
+        raise NestlingError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise NestlingError(f"{path}: {error}") from error
     return {s.name: s.spec for s in sorted(students, key=lambda s: s.flops.of(16))}

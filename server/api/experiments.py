@@ -14,12 +14,13 @@ from starlette.responses import Response
 from ..errors import Reason, RequestError
 from ..experiments.definition import BUCKETS, Experiment
 from ..experiments.fields import DeclarationError
+from ..experiments.json_text import key_twice
 from ..experiments.live import Experiments
 from ..experiments.store.database import StoreError
 from ..experiments.store.plans import PlanMovedError
 from ..nearest import in_words, listing
 from .answer import experiments_of
-from .body import read_json, wrong_type
+from .body import parse_json, read_body, wrong_type
 from .forms import NATIVE, READING
 from .route import ControlRoute, json_response, json_shown, path_parameters, service_of
 
@@ -91,7 +92,11 @@ async def listed(request: Request) -> Response:
 async def declare(request: Request) -> Response:
     """The whole declaration, as the file has it; taken whole or not at all. For administrators."""
     experiments = required(request)
-    body = await read_json(request, service_of(request).settings.max_body_bytes)
+    content = await read_body(request, service_of(request).settings.max_body_bytes)
+    body = parse_json(content, '{"experiments": []}')
+    if twice := key_twice(content.decode()):
+        problem = f"line {twice[1]}: {twice[0]!r} is there twice"
+        raise RequestError(Reason.INVALID_DECLARATION, problem, problems=[problem])
     if not isinstance(body, dict):
         raise wrong_type("the declaration", body, "an object")
     try:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -27,8 +26,7 @@ def declare(
     with transaction(engine) as connection:
         before = latest_plan(connection)
     old, plan = plan_of(before), parse(declared, known)
-    content = _as_json(declared)
-    if content == before.declared:
+    if declared == before.declared:
         return before, ()
     phases = {name: [Phase(*each) for each in listed] for name, listed in before.phases.items()}
     steps = changes(old, plan, now, phases)
@@ -38,7 +36,7 @@ def declare(
             earlier = old.by_name.get(step.name)
             kept = begun.get(step.name, ()) if earlier and earlier.started(now) else ()
             begun[step.name] = [*kept, (step.phase.name, step.phase.since)]
-    stored = StoredPlan(before.version + 1, content, known.policies, begun)
+    stored = StoredPlan(before.version + 1, declared, known.policies, begun)
     save_plan(engine, stored, now)
     return stored, steps
 
@@ -46,15 +44,3 @@ def declare(
 def plan_of(stored: StoredPlan) -> Plan:
     """What was declared, as it was understood then."""
     return parse(stored.declared, Known(stored.policies, headers=True)) if stored.version else EMPTY
-
-
-def _as_json(value: Any) -> Any:
-    """YAML has times and dates, JSON their text."""
-    match value:
-        case Mapping():
-            return {str(key): _as_json(each) for key, each in value.items()}
-        case list():
-            return [_as_json(each) for each in value]
-        case date():  # a datetime is one too
-            return value.isoformat()
-    return value

@@ -20,6 +20,13 @@ from nestling.loadtest.traffic.mix import draw, parse_mix, parse_shares
         ("{", "line 1: is not JSON"),
         ("[]", "line 1: is no object"),
         ("\n", "has no texts"),
+        ('{"text": "a", "label": 0.5}', "line 1: `label` must be a string, and is 0.5"),
+        ('{"text": "a", "label": true}', "line 1: `label` must be a string, and is true"),
+        ('{"text": null, "label": "b"}', "line 1: `text` must be a string, and is null"),
+        ('{"text": ["a"], "label": "b"}', r'`text` must be a string, and is \["a"\]'),
+        ('{"text": " ", "label": "b"}', "line 1: `text` is empty"),
+        ('{"text": "a", "label": ""}', "line 1: `label` is empty"),
+        ('{"text": "a", "label": NaN}', "line 1: is not JSON"),
     ],
 )
 def test_a_file_without_labels_or_texts(tmp_path: Path, content: str, why: str) -> None:
@@ -27,6 +34,15 @@ def test_a_file_without_labels_or_texts(tmp_path: Path, content: str, why: str) 
     path.write_text(content)
     with pytest.raises(LoadtestError, match=why):
         read_texts(path)
+
+
+def test_texts_are_what_people_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    lines = ['{"text": "null", "label": "01"}', "", '{"text": " \u2028 a", "label": 7}']
+    path.write_text("\ufeff" + "\r\n".join(lines), "utf-8")
+    read = read_texts(path)
+    assert read.texts == ("null", " \u2028 a")
+    assert read.labels == ("01", "7")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -299,7 +299,10 @@ def test_unknown_label_and_long_text(
     out = ["--out", tmp_path / "out"] if command == "evaluate" else []
     data.write_text('{"text": "play", "label": "music"}\n{"text": "book", "label": "poetry"}\n')
     said = nestling(command, checkpoint.path, "--data", data, *out).complaint
-    assert said == f"nestling: {data}: row 2: label 'poetry' is none of the 5 known labels"
+    assert said == (
+        f"nestling: {data}: row 2: label 'poetry' is none of the 5 known labels, "
+        "alarm, money, music, translate, weather"
+    )
     data.write_text(json.dumps({"text": "play " * 50, "label": "music"}) + "\n")
     said = nestling(command, checkpoint.path, "--data", data, *out).complaint
     assert said == f"nestling: {data}: row 1: 52 tokens; the limit is 40"

@@ -20,7 +20,8 @@ from nestling.server.settings import Settings
 from ..conftest import tiny_model, write_changed
 from .serving import NESTLING, serve
 
-UNWANTED = ("transformers", "datasets", "matplotlib", "scipy", "sklearn", "pandas", "accelerate")
+UNWANTED = ("transformers", "datasets", "matplotlib", "scipy", "sklearn", "pandas", "pyarrow",
+            "accelerate")  # fmt: skip
 
 
 def fail(*arguments: str, **environment: str) -> str:

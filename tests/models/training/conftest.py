@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
 
+from nestling.cli import main
 from nestling.models import StudentSpec
 from nestling.models.families import bert
 
@@ -72,3 +75,52 @@ def workshop(tmp_path: Path) -> Workshop:
         write_data(tmp_path / "train.jsonl", 200, seed=0),
         write_data(tmp_path / "validation.jsonl", 50, seed=1),
     )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How `nestling train` ended, and what it said."""
+
+    status: int
+    said: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line of a run that was refused."""
+        assert self.status == 2, self.said
+        assert "Traceback" not in self.said
+        return self.said.strip().splitlines()[-1]
+
+
+Train = Callable[..., Trained]
+
+
+@pytest.fixture
+def train(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Train:
+    """The command in this process: one epoch on 20 texts, with further options."""
+    write_data(workshop.data, 20, seed=0)
+    write_data(workshop.validation, 10, seed=1)
+
+    def run(*options: str, teacher: Path | None = None) -> Trained:
+        given = [
+            f"--teacher={teacher or workshop.teacher}",
+            f"--data={workshop.data}",
+            f"--validation={workshop.validation}",
+            f"--out={workshop.path / 'out'}",
+            "--epochs=1",
+            "--finetune-epochs=1",
+            "--pool=1",
+        ]
+        monkeypatch.setattr(sys, "argv", ["nestling", "train", *given, *options])
+        monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as exit_:
+            status = int(exit_.code or 0)
+        return Trained(status, capsys.readouterr().err)
+
+    return run

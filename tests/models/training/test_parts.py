@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nestling.models import StudentSpec
 from nestling.models.batch import PackedBatch
+from nestling.models.errors import NestlingError
 from nestling.models.permutation import permute
 from nestling.models.training.augment import recombine
 from nestling.models.training.examples import turn
 from nestling.models.training.importance import importance_order
 from nestling.models.training.matta import sandwich
+from nestling.models.training.progress import Progress
 from nestling.models.training.recipe import Phase
 from nestling.models.training.students import default_students
 
@@ -76,6 +79,19 @@ def test_learning_rate_rises_then_falls() -> None:
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.02
+
+
+def test_a_batch_is_shared_by_all_processes() -> None:
+    phase = Phase(epochs=1, batch_size=4, learning_rate=1.0)
+    phase.check_processes(examples=100, processes=4)
+    with pytest.raises(NestlingError, match="a step of 3 texts cannot be shared by 4 processes"):
+        phase.check_processes(examples=3, processes=4)
+
+
+def test_what_is_said_of_the_data_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "a.csv: '[/red] [bold]' is 'a' " + "and so on " * 20
+    Progress().note(said)
+    assert capsys.readouterr().err == said + "\n"
 
 
 def test_importance_puts_used_neurons_first_and_keeps_the_output() -> None:

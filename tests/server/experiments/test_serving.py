@@ -273,6 +273,14 @@ def test_a_wrong_declaration_changes_nothing_and_names_every_problem(server: Ser
     }
     assert server.client.get("/v1/experiments").json() == before
     assert put(server, [1]).json()["error"]["type"] == "wrong_type"
+    twice = json.dumps(declaration(running()), indent=1)[:-1] + ',\n "experiments": []}'
+    headers = {"X-API-Key": ADMIN}
+    response = server.client.put("/v1/experiments", content=twice, headers=headers)
+    assert response.status_code == 422
+    assert response.json()["error"]["type"] == "invalid_declaration"
+    assert response.json()["error"]["problems"] == [
+        f"line {len(twice.splitlines())}: 'experiments' is there twice"
+    ]
 
 
 @pytest.mark.slow

@@ -1,0 +1,185 @@
+"""What a training run starts from, read and held against each other before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..architecture import Architecture
+from ..data import Labelled, label_indices, read_labelled
+from ..data.doubts import doubts_about_labels, doubts_about_sharing, refuse_look_alikes
+from ..data.label_map import read_label_map, refuse_strangers, served_labels
+from ..data.naming import listed
+from ..errors import CheckpointError, DataError, NestlingError
+from ..families import family_of
+from ..pretrained import Pretrained, find
+from ..spec import StudentSpec
+from ..tokenizer import TextTokenizer
+from ..transformer import NestedTransformer
+from .examples import Examples
+from .students import default_students, read_students
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asks for. teacher: a directory or Hub id. students: a JSON file, or none.
+
+    label_map: a JSON file {label of the data: label of the teacher}, or none.
+    """
+
+    teacher: str
+    data: Path
+    validation: Path
+    out: Path
+    text_column: str = "text"
+    label_column: str = "label"
+    label_map: Path | None = None
+    students: Path | None = None
+    longest: int = 128
+    save_every: int = 500
+    evaluations: int = 10
+
+
+@dataclass(frozen=True)
+class Material:
+    """pretrained: the teacher, or the encoder that becomes it. imported: its weights by our names.
+
+    labels: in the order of the logits, as the data call them. longest: of a text, in tokens.
+    doubts: what about the data was probably not meant, a sentence each.
+    """
+
+    pretrained: Pretrained
+    imported: Weights
+    architecture: Architecture
+    students: dict[str, StudentSpec]
+    tokenizer: TextTokenizer
+    data: Labelled
+    held_out: Labelled
+    train: Examples
+    validation: Examples
+    longest: int
+    doubts: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.architecture.labels
+
+
+def gather_material(options: Options) -> Material:
+    """Raises NestlingError, of which DataError is a kind, for files that cannot be used."""
+    pretrained = Pretrained.at(find(options.teacher))
+    data, held_out = (
+        read_labelled(path, options.text_column, options.label_column)
+        for path in (options.data, options.validation)
+    )
+    refuse_look_alikes(data, options.data)
+    labels = _labels(options, pretrained, data, held_out)
+    architecture = _architecture(pretrained, labels)
+    students = (
+        read_students(options.students, architecture)
+        if options.students
+        else default_students(architecture)
+    )
+    tokenizer = _tokenizer(pretrained)
+    longest = min(options.longest, architecture.max_tokens)
+    train, validation = (
+        Examples.of(each.texts, label_indices(each, labels, path), tokenizer, longest)
+        for each, path in ((data, options.data), (held_out, options.validation))
+    )
+    return Material(
+        pretrained,
+        _import(pretrained, architecture),
+        architecture,
+        students,
+        tokenizer,
+        data,
+        held_out,
+        train,
+        validation,
+        longest,
+        (
+            *doubts_about_labels(data, options.data),
+            *_untaught(labels, data, options.data),
+            *doubts_about_sharing(data, held_out, options.validation),
+        ),
+    )
+
+
+def _labels(
+    options: Options, pretrained: Pretrained, data: Labelled, held_out: Labelled
+) -> tuple[str, ...]:
+    teacher = pretrained.labels
+    if not teacher:
+        if options.label_map:
+            raise NestlingError(
+                f"label-map: {options.teacher} is an encoder without labels; the data's are learnt"
+            )
+        teacher = tuple(sorted(set(data.labels)))
+        if len(teacher) < 2:
+            raise DataError(f"{options.data}: one label only; there is nothing to tell apart")
+        return teacher
+    if len(teacher) < 2:
+        raise CheckpointError(pretrained.path, "one label only; there is nothing to tell apart")
+    labels = teacher
+    if options.label_map:
+        mapped = read_label_map(options.label_map)
+        labels = served_labels(teacher, [*data.labels, *held_out.labels], mapped, options.label_map)
+    for each, path in ((data, options.data), (held_out, options.validation)):
+        refuse_strangers(each, labels, teacher, path)
+    return labels
+
+
+def _architecture(pretrained: Pretrained, labels: tuple[str, ...]) -> Architecture:
+    config = pretrained.path / "config.json"
+    try:
+        return family_of(pretrained.config).architecture(pretrained.config, labels)
+    except KeyError as error:
+        raise CheckpointError(config, f"{error.args[0]}: missing") from error
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise CheckpointError(config, str(error)) from error
+
+
+def _tokenizer(pretrained: Pretrained) -> TextTokenizer:
+    try:
+        return TextTokenizer(pretrained.tokenizer)
+    except ValueError as error:
+        raise CheckpointError(pretrained.tokenizer, "is no tokenizer.json") from error
+
+
+def _import(pretrained: Pretrained, architecture: Architecture) -> Weights:
+    """Weights by our names, of the right shapes, all finite."""
+    try:
+        imported = family_of(pretrained.config).import_weights(pretrained.weights(), architecture)
+    except KeyError as error:
+        raise CheckpointError(pretrained.path, f"weight {error.args[0]}: missing") from error
+    expected = _shapes(architecture)
+    for name, weight in imported.items():
+        if tuple(weight.shape) != expected[name]:
+            raise CheckpointError(
+                pretrained.path,
+                f"weight {name}: shape {list(weight.shape)}, but config.json asks for "
+                f"{list(expected[name])}",
+            )
+        if not weight.isfinite().all():
+            raise CheckpointError(
+                pretrained.path, f"weight {name}: is not finite; nothing can be learnt from it"
+            )
+    return imported
+
+
+def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        model = NestedTransformer(architecture)
+    return {name: tuple(p.shape) for name, p in model.named_parameters()}
+
+
+def _untaught(labels: Sequence[str], data: Labelled, path: Path) -> list[str]:
+    missing = sorted(set(labels) - set(data.labels))
+    return [f"{path}: no text of the teacher's {listed(missing)}"] if missing else []
