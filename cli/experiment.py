@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..models.errors import NestlingError
+from .root import Command, Group
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..server.experiments.statistics.report import VariantReport
 
 DEFAULT = "sqlite:///nestling.db"
-experiment = typer.Typer(help="What the record of an experiment says.", no_args_is_help=True)
+experiment = typer.Typer(cls=Group, help="What the record of an experiment says.")
 
 
 @experiment.callback()
@@ -25,13 +26,15 @@ def _group() -> None:
     """So that `report` is named even while it is the only one."""
 
 
-@experiment.command()
+@experiment.command(cls=Command)
 def report(
     name: Annotated[str, typer.Argument(help="Of the experiment.")],
     store: Annotated[
         str, typer.Option(help="Database of experiments.", envvar="NESTLING_STORE")
     ] = DEFAULT,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead.", show_default="off")
+    ] = False,
 ) -> None:
     """The numbers of an experiment's present phase, and a verdict in plain words."""
     from dataclasses import asdict

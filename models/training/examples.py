@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..batch import PackedBatch
+from ..progress import SILENT, Progress
 from ..spec import StudentSpec
 from ..tokenizer import TextTokenizer
 
@@ -61,17 +62,22 @@ def pack(sequences: Sequence[list[int]], indices: np.ndarray, student: StudentSp
 
 @torch.inference_mode()
 def logits_of(
-    model: Callable[[PackedBatch], Tensor], student: StudentSpec, sequences: Sequence[list[int]]
+    model: Callable[[PackedBatch], Tensor],
+    student: StudentSpec,
+    sequences: Sequence[list[int]],
+    progress: Progress = SILENT,
+    phase: str = "",
 ) -> Tensor:
     """A student's logits on many texts, by length: (texts, labels) float32 on the CPU.
 
-    model: packed batch in, logits out.
+    model: packed batch in, logits out. phase: what the progress calls it.
     """
     order = np.argsort([len(ids) for ids in sequences], kind="stable")
-    parts = [
-        model(pack(sequences, order[start : start + EVALUATION_BATCH], student)).float().cpu()
-        for start in range(0, len(order), EVALUATION_BATCH)
-    ]
+    parts = []
+    for start in range(0, len(order), EVALUATION_BATCH):
+        progress.step(phase, start, len(order))
+        chosen = order[start : start + EVALUATION_BATCH]
+        parts.append(model(pack(sequences, chosen, student)).float().cpu())
     result = torch.cat(parts)
     return torch.empty_like(result).index_copy(0, torch.from_numpy(order), result)
 

@@ -16,7 +16,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +35,7 @@ from ..errors import DataError, NestlingError
 from ..families import family_of
 from ..permutation import permute
 from ..pretrained import Pretrained, find
+from ..progress import SILENT, Progress
 from ..spec import StudentSpec
 from ..tokenizer import TextTokenizer
 from ..transformer import NestedTransformer
@@ -44,7 +45,6 @@ from .finetune import FineTuning, MeanTeacher
 from .importance import importance_order
 from .loop import optimise
 from .matta import JointTraining, Pool
-from .progress import Progress
 from .recipe import Recipe
 from .students import default_students, read_students
 
@@ -68,13 +68,13 @@ class Options:
     evaluations: int = 10
 
 
-def train(options: Options, recipe: Recipe) -> Path:
+def train(options: Options, recipe: Recipe, progress: Progress = SILENT) -> Path:
     """Train and write the checkpoint. Raises NestlingError or DataError for what cannot be used."""
     if options.out.exists():
         raise NestlingError(f"{options.out}: exists already; a checkpoint is never written over")
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
-    with Progress(accelerator.is_main_process) as progress:
-        return TrainingRun(options, recipe, accelerator, progress).train()
+    shown = progress if accelerator.is_main_process else SILENT
+    return TrainingRun(options, recipe, accelerator, shown).train()
 
 
 class TrainingRun:
@@ -89,7 +89,9 @@ class TrainingRun:
     ) -> None:
         self.options, self.recipe = options, recipe
         self.accelerator, self.progress = accelerator, progress
+        progress.step("looking for the teacher")
         self.pretrained = Pretrained.at(find(options.teacher))
+        progress.step("reading texts")
         self.data = read_labelled(options.data, options.text_column, options.label_column)
         held_out = read_labelled(options.validation, options.text_column, options.label_column)
         self.labels = self.pretrained.labels or tuple(sorted(set(self.data.labels)))
@@ -120,6 +122,7 @@ class TrainingRun:
         )
         self._optimise(joint, self.recipe.joint)
         if self.accelerator.is_main_process:
+            self.progress.step("writing the checkpoint")
             provenance = self._provenance(time.monotonic() - started)
             write_checkpoint(
                 self.options.out,
@@ -161,16 +164,20 @@ class TrainingRun:
     def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
         """The teacher's logits on the training texts and on recombined ones."""
         count = self.recipe.pool * len(self.train_set)
+        self.progress.step("recombining texts")
         texts = recombine(self.data.texts, self.train_set.labels.tolist(), count, self.recipe.seed)
         sequences = tokenise(texts, self.tokenizer, self._longest)
         full = StudentSpec.full(self.architecture)
 
         def judge() -> Weights:
+            def targets(of: str, texts: Sequence[list[int]]) -> Tensor:
+                return logits_of(teacher, full, texts, self.progress, f"soft targets of the {of}")
+
             self.progress.note(f"teacher: soft targets of {len(sequences)} recombined texts")
             with self.accelerator.autocast():
                 return {
-                    "train": logits_of(teacher, full, self.train_set.sequences),
-                    "pool": logits_of(teacher, full, sequences),
+                    "train": targets("training texts", self.train_set.sequences),
+                    "pool": targets("recombined texts", sequences),
                 }
 
         kept = self._kept("targets", judge)
@@ -185,11 +192,14 @@ class TrainingRun:
                 turn(step, self.recipe.finetune.batch_size, len(self.train_set), self.recipe.seed)
                 for step in range(self.recipe.importance_batches)
             ]
-            batches = (
-                (pack(self.train_set.sequences, i, full), self.train_set.labels[i]) for i in chosen
-            )
+
+            def batches() -> Iterator[tuple[PackedBatch, Tensor]]:
+                for done, i in enumerate(chosen):
+                    self.progress.step("importance of the TA's parts", done, len(chosen))
+                    yield pack(self.train_set.sequences, i, full), self.train_set.labels[i]
+
             with self.accelerator.autocast():
-                order = importance_order(model, teacher, batches)
+                order = importance_order(model, teacher, batches())
             weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
             return permute(weights, order, self.architecture)
 

@@ -77,7 +77,7 @@ def test_the_page_of_a_run_without_an_answer(setup: Make) -> None:
 def test_the_page_of_a_knee(setup: Make) -> None:
     with Stub(service=0.02, capacity=4) as stub:
         search = Search(200, seconds=0.5, tolerance=1.5, tries=1, samples=100)
-        report = find_knee(setup(stub.url), search, 0, "auto", lambda _: None)
+        report = find_knee(setup(stub.url), search, 0, "auto")
     text = page(report)
     assert "The highest rate at which 99 %" in text
     assert "knee, requests /s" in text

@@ -25,6 +25,7 @@ from ....models.errors import NestlingError
 from ....models.onnx import graph_of, require
 from ....models.onnx.extra import EXPORTER, RUNTIME
 from ....models.onnx.graph import INPUTS, OUTPUT, TOKENS
+from ....models.progress import SILENT, Progress
 from ....models.spec import StudentSpec
 from ....models.step import Questions, Verdicts
 
@@ -45,16 +46,18 @@ class OnnxRunner:
         precision: str = "float32",
         providers: Sequence[str] = (CPU,),
         threads: int = 1,
+        progress: Progress = SILENT,
     ) -> None:
         require(*EXPORTER, *RUNTIME)
         _check(providers)
         self._labels = len(checkpoint.architecture.labels)
         self._students = checkpoint.students
         self._specs = {student.spec: student.spec for student in self._students.values()}
-        self._sessions = {
-            student.spec: _session(checkpoint, student, precision, providers, threads)
-            for student in self._students.values()
-        }
+        self._sessions = {}
+        for done, student in enumerate(self._students.values()):
+            progress.step("loading ONNX graphs, made first if need be", done, len(self._students))
+            session = _session(checkpoint, student, precision, providers, threads)
+            self._sessions[student.spec] = session
 
     def __call__(self, batch: PackedBatch) -> Tensor:
         """Logits of each sequence by its group's student: (sequences, labels) float32, on the CPU.
