@@ -44,15 +44,18 @@ def report(
     from ..server.api.experiments import plain
     from ..server.experiments.declaring import plan_of
     from ..server.experiments.judging import judge_whole
-    from ..server.experiments.store.database import open_database, transaction
+    from ..server.experiments.store.database import read_database, transaction
     from ..server.experiments.store.plans import latest_plan, stopped
     from .console import wide_console
 
-    with transaction(open_database(store)) as connection:
+    with transaction(read_database(store)) as connection:
         plan = plan_of(latest_plan(connection))
         if name not in plan.by_name:
-            known = ", ".join(sorted(plan.by_name)) or "nothing is declared"
-            raise NestlingError(f"name: {name!r} is none of {known}")
+            known = ", ".join(sorted(plan.by_name))
+            raise NestlingError(
+                f"name: {name!r} is none of {known}" if known else
+                f"name: {name!r}: no experiment is declared in this database"
+            )  # fmt: skip
         chosen = plan[name]
         why = stopped(connection).get((chosen.name, chosen.phase), {})
         judged = judge_whole(connection, chosen, why)
