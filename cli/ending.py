@@ -73,11 +73,12 @@ def _end(run: Callable[[], int]) -> int:
     except (NestlingError, LoadtestError) as error:
         return _say(str(error), MENDABLE)
     except ModuleNotFoundError as missing:
-        if missing.name not in EXTRAS:
+        package = (missing.name or "").partition(".")[0]
+        if package not in EXTRAS:
             raise
         return _say(
-            f"{missing.name} is not installed; this command needs the extra "
-            f"`{EXTRAS[missing.name]}`: pip install '.[{EXTRAS[missing.name]}]' in the clone",
+            f"{package} is not installed; this command needs the extra `{EXTRAS[package]}`: "
+            f"pip install '.[{EXTRAS[package]}]' in Nestling's source tree",
             MENDABLE,
         )
     except BrokenPipeError:  # `| head` has seen enough, which is no failure
