@@ -196,7 +196,10 @@ def test_interrupted_while_starting(checkpoint_dir: Path, later: float) -> None:
     else:
         assert server.returncode in (130, -signal.SIGINT)  # both are 130 to a shell
         assert without_progress(err) == "nestling: interrupted\n"
-    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+    end = time.monotonic() + 30  # one that was hardly there ends by itself, alone at its socket
+    while left := [pid for pid in workers if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
 
 
 def children(pid: int) -> list[int]:
