@@ -1,54 +1,34 @@
-"""The `nestling` command. One file per subcommand; heavy imports wait until one runs."""
+"""The `nestling` command: one file per subcommand; heavy imports wait until one runs.
+
+`app` is the whole command line, `main` what the installed script calls.
+"""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
-import typer
+if TYPE_CHECKING:
+    from .commands import app
 
-from ..loadtest.commands import loadtest
-from ..loadtest.errors import LoadtestError
-from ..models.errors import NestlingError
-from ..planning.commands import plan
-from .calibrate import calibrate
-from .evaluate import evaluate
-from .experiment import experiment
-from .export import export
-from .extras import extra_with
-from .info import info
-from .key import key
-from .replay import replay
-from .serve import serve
-from .train import train
-
-app = typer.Typer(
-    name="nestling",
-    help="One checkpoint, every size: the smallest student that is sure answers.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for command in (serve, train, calibrate, evaluate, replay, export, info, key):
-    app.command()(command)
-app.add_typer(experiment, name="experiment")
-app.add_typer(loadtest, name="loadtest")
-app.add_typer(plan, name="plan")
+__all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line; what the user can mend ends in one line and exit status 2."""
+    """Run the command line and exit: with status 2 and one line for what the user can mend."""
     try:
+        from .commands import app
+
         app()
-    except (NestlingError, LoadtestError) as error:
-        print(f"nestling: {error}", file=sys.stderr)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        extra = extra_with(error.name or "")
-        if extra is None:
-            raise
-        print(
-            f"nestling: {error.name}: not installed; this command needs the extra `{extra}`: "
-            f"pip install '.[{extra}]' in Nestling's source tree",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+    except KeyboardInterrupt:  # before the command line itself is there, which says the same
+        print("nestling: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def __getattr__(name: str) -> Any:
+    """`app` on first use, so that `main` is there before what takes time."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .commands import app
+
+    return app

@@ -10,10 +10,12 @@ import typer
 from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
-    from ..models.batch import Run
+    from ..models.calibration.calibrate import Calibrated
     from ..models.calibration.choice import Target
     from ..models.cascade import Cascade
     from ..models.checkpoint import Checkpoint
+    from ..models.manifest import Manifest
+    from ..models.progress import Progress
 
 MAX_DROP, CONFIDENCE = 0.005, 0.95
 SAMPLE = 512
@@ -23,41 +25,58 @@ SAMPLE = 512
 def calibrate(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint directory.")],
     data: Annotated[
-        Path | None, typer.Option(help="Texts that were not trained on: .jsonl, .csv, …")
+        Path | None,
+        typer.Option(
+            help="Texts that were not trained on: .jsonl, .csv, …",
+            show_default="none; this or --from-shadow is needed",
+        ),
     ] = None,
     from_shadow: Annotated[
         Path | None,
-        typer.Option(help="Instead of texts: what `nestling serve --shadow-log` has written."),
+        typer.Option(
+            help="Instead of texts: what `nestling serve --shadow-log` has written.",
+            show_default="none",
+        ),
     ] = None,
     max_drop: Annotated[
         float | None,
         typer.Option(
-            help="The risk that is kept, α: 0.005, the default, is half a point of accuracy. "
-            "With --from-shadow the default is each cascade's own."
+            help="The risk that is kept, α: 0.005 is half a point of accuracy.",
+            min=1e-5,
+            max=0.99999,
+            show_default=f"{MAX_DROP}; with --from-shadow each cascade's own",
         ),
     ] = None,
     confidence: Annotated[
         float | None,
         typer.Option(
-            help="Probability with which the risk is kept, 1 − δ: 0.95, or each cascade's own."
+            help="Probability with which the risk is kept, 1 − δ.",
+            min=1e-5,
+            max=0.99999,
+            show_default=f"{CONFIDENCE}; with --from-shadow each cascade's own",
         ),
     ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
-            help="drop: accuracy lost against the TA, the default. disagreement: no labels, as "
-            "always with --from-shadow."
+            help="drop: accuracy lost against the TA. disagreement: no labels, as always with "
+            "--from-shadow.",
+            show_default="drop",
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Option(
-            help="The cascade's name; else from loss and risk: drop-0.005. With --from-shadow: "
-            "this cascade alone, else all that were recorded."
+            help="The cascade's name. With --from-shadow: this cascade alone.",
+            show_default="from loss and risk: drop-0.005; with --from-shadow all that were "
+            "recorded",
         ),
     ] = None,
     default: Annotated[
-        bool, typer.Option("--default", help="Let this cascade answer `auto` from now on.")
+        bool,
+        typer.Option(
+            "--default", help="Let this cascade answer `auto` from now on.", show_default="off"
+        ),
     ] = False,
     runner: Annotated[
         str,
@@ -72,29 +91,37 @@ def calibrate(
     The first becomes the default.
     """
     from ..models.calibration.choice import Target
-    from ..server.loading import load_for
+    from ..models.manifest import CALIBRATION, file_of
+    from ..server.loading import read_for
+    from .outputs import check_file
+    from .progress import Progress
     from .recalibrate import recalibrate
 
-    loaded, run = load_for(checkpoint, runner)
+    manifest = read_for(checkpoint, runner)
+    check_file(checkpoint / file_of(CALIBRATION, runner), "calibrate")
     if data is not None and from_shadow is None:
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
         target = Target(drop, CONFIDENCE if confidence is None else confidence, loss)
-        _from_texts(loaded, run, runner, data, target, name, default, text_column, label_column)
+        with Progress() as progress:
+            loaded, result, chosen = _from_texts(
+                manifest, runner, data, target, name, default, text_column, label_column, progress
+            )
+        show(loaded, result.cascade, result.losses, result.allowed)
+        typer.echo(f"`auto` is answered by {chosen}.")
     elif from_shadow is not None and data is None:
         if default or loss not in (None, "disagreement"):
             raise NestlingError(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
                 "the default as it is"
             )
-        recalibrate(loaded, run, runner, from_shadow, max_drop, confidence, name)
+        recalibrate(manifest, runner, from_shadow, max_drop, confidence, name)
     else:
         raise NestlingError("calibrate: takes one of --data and --from-shadow")
 
 
 def _from_texts(
-    loaded: Checkpoint,
-    run: Run,
+    manifest: Manifest,
     runner: str,
     data: Path,
     target: Target,
@@ -102,48 +129,63 @@ def _from_texts(
     default: bool,
     text_column: str,
     label_column: str,
-) -> None:
-    import torch
-
-    from ..models.calibration.calibrate import calibrate as find
+    progress: Progress,
+) -> tuple[Checkpoint, Calibrated, str]:
+    """Whatever can be known without the model is known before it runs, how few texts are too few
+    among it. Returns the checkpoint, what was found, and the name that answers `auto`.
+    """
+    from ..models.calibration.choice import divide
     from ..models.cascade import check_name
-    from ..models.checkpoint import write_calibration
     from ..models.data import label_indices, read_labelled, read_texts
     from ..models.integrity import sha256_of
     from ..models.manifest import TA
-    from ..models.predictions import predict_all
+    from ..models.predictions import encode_all, predict_all
     from ..models.seen import refuse_training_texts
-    from ..models.timing import measure, per_text
+    from ..server.loading import load_for
 
     name = name or f"{target.loss}-{target.alpha:g}"
     try:
         check_name(name, "cascade")
     except ValueError as error:
         raise NestlingError(f"name: {error}") from None
-    if name == "auto" or name in loaded.students:
+    if name == "auto" or name in manifest.students:
         raise NestlingError(f"name: {name!r} already names a policy of this checkpoint")
-    truth = None
+    progress.step("reading texts")
+    indices = None
     if target.loss == "drop":
         labelled = read_labelled(data, text_column, label_column)
         texts = labelled.texts
-        truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, data))
+        indices = label_indices(labelled, manifest.architecture.labels, data)
     else:
         texts = read_texts(data, text_column)
-    data_sha256 = sha256_of(data)
-    for doubt in refuse_training_texts(loaded, texts, data_sha256, data):
-        typer.echo(f"warning: {doubt}", err=True)
-    predictions = predict_all(loaded, texts, data, run)
+    sha256 = sha256_of(data)
+    for doubt in refuse_training_texts(manifest, texts, sha256, data):
+        progress.note(f"warning: {doubt}")
+    encode_all(manifest, texts, data)
+    divide(len(texts), target, sha256)
+
+    progress.step("loading the checkpoint")
+    import torch
+
+    from ..models.calibration.calibrate import calibrate as find
+    from ..models.checkpoint import write_calibration
+    from ..models.timing import measure, per_text
+
+    loaded, run = load_for(manifest.path, runner, progress)
+    truth = None if indices is None else torch.tensor(indices)
+    predictions = predict_all(loaded, texts, data, run, progress)
     alone = [loaded.policy(student) for student in loaded.students]
-    seconds = per_text(measure(loaded, alone, predictions.sequences[:SAMPLE], run=run))
-    result = find(loaded, predictions, truth, seconds, target, name, data_sha256)
+    sample = predictions.sequences[:SAMPLE]
+    seconds = per_text(measure(loaded, alone, sample, run=run, progress=progress))
+    progress.step("looking for the thresholds")
+    result = find(loaded, predictions, truth, seconds, target, name, sha256)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.loss == "drop":  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures
     cascades = {**loaded.cascades, name: result.cascade}
     chosen = name if default or loaded.default == TA else loaded.default
     write_calibration(loaded, temperatures, cascades, chosen, runner)
-    show(loaded, result.cascade, result.losses, result.allowed)
-    typer.echo(f"`auto` is answered by {chosen}.")
+    return loaded, result, chosen
 
 
 def show(checkpoint: Checkpoint, cascade: Cascade, losses: int, allowed: int) -> None:

@@ -14,81 +14,192 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..models.errors import NestlingError
-
 if TYPE_CHECKING:
+    from ..models.data import Labelled
     from ..models.evaluation import Result
+
+MAX_SPREAD = 0.2
+"""Of a time, between its quartiles and over its median: beyond, the machine was not at rest."""
+NOT_KEPT = 1
+"""Exit status where all was measured, but too unsteadily to be kept."""
 
 
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint directory.")],
     data: Annotated[Path, typer.Option(help="Texts that nothing was fitted on: .jsonl, .csv, …")],
-    out: Annotated[Path, typer.Option(help="Folder for report.json, frontier.png and .html.")],
-    out_of_scope: Annotated[
-        Path | None, typer.Option(help="Texts of no known label: how many reach the TA?")
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for report.json, frontier.png and frontier.html.",
+            show_default="no files",
+        ),
     ] = None,
-    sample: Annotated[int, typer.Option(help="Texts whose time is measured.", min=32)] = 1024,
-    repeats: Annotated[int, typer.Option(help="Repeats of each measurement.", min=2)] = 9,
+    out_of_scope: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts of no known label: how many reach the TA?", show_default="not asked"
+        ),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(help="Texts whose time is measured.", min=32, max=1_000_000)
+    ] = 1024,
+    repeats: Annotated[
+        int, typer.Option(help="Repeats of each measurement, all policies in turn.", min=2, max=999)
+    ] = 9,
     runner: Annotated[
         str, typer.Option(help="Who computes: torch, or onnx-int8 with its own calibration.")
     ] = "torch",
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep the report in the checkpoint, where the console reads it; refused where a "
+            f"time varied by more than {MAX_SPREAD:.0%}.",
+            show_default="off",
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the report as JSON instead.", show_default="off"),
+    ] = False,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
 ) -> None:
     """Measure every student and cascade: accuracy, cost, what is broken and what is mended.
 
     Times are of the device alone, batches of 32 texts, all policies side by side in one run.
-    The numbers are also kept in the checkpoint, as report.json; those of onnx-int8 as
-    report.onnx-int8.json.
+    The checkpoint is left as it is; --keep writes the numbers into it, as report.json, those of
+    onnx-int8 as report.onnx-int8.json.
     """
+    from ..models.data import label_indices, read_labelled, read_texts
+    from ..models.integrity import write_hashed_json
+    from ..models.manifest import REPORT, file_of
+    from ..models.predictions import encode_all
+    from ..models.seen import doubts_about_evaluation
+    from ..server.loading import read_for
+    from .outputs import check_file, check_folder
+    from .progress import Progress
+
+    with Progress() as progress:
+        if out is not None:
+            check_folder(out)
+            _check_drawing()
+        manifest = read_for(checkpoint, runner)
+        kept = manifest.path / file_of(REPORT, runner)
+        if keep:
+            check_file(kept, "--keep")
+        progress.step("reading texts")
+        labelled = read_labelled(data, text_column, label_column)
+        indices = label_indices(labelled, manifest.architecture.labels, data)
+        for doubt in doubts_about_evaluation(manifest, labelled.texts, labelled.sha256, data):
+            progress.note(f"warning: {doubt}")
+        strangers = read_texts(out_of_scope, text_column) if out_of_scope is not None else None
+        encode_all(manifest, labelled.texts, data)
+        encode_all(manifest, strangers or (), out_of_scope or data)
+        timing = {"batch": 32, "texts": min(sample, len(indices)), "repeats": repeats}
+        results = _measure(
+            checkpoint, runner, labelled.texts, indices, data, strangers, out_of_scope, timing,
+            progress,
+        )  # fmt: skip
+        widest = max(result.seconds.spread for result in results)
+        report = _report(runner, labelled, data, manifest.weights_sha256, timing, widest, results)
+        title = (
+            f"Accuracy against cost: {manifest.path.name}, {len(indices):,} texts of {data.name}"
+        )
+        if out is not None:
+            progress.step("drawing")
+            _write(out, report, results, title)
+        if keep and widest <= MAX_SPREAD:
+            write_hashed_json(kept, report)
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        _show(results, f"{checkpoint} on {data.name}", repeats)
+        if out is not None:
+            typer.echo(f"{out}: report.json, frontier.png, frontier.html")
+        if keep and widest <= MAX_SPREAD:
+            typer.echo(f"{kept}: written")
+    if keep and widest > MAX_SPREAD:
+        typer.echo(
+            f"nestling: --keep: nothing is kept: a time varied by {widest:.0%} between its "
+            f"quartiles, the limit is {MAX_SPREAD:.0%}; let the machine do nothing else, or raise "
+            "--repeats or --sample",
+            err=True,
+        )
+        raise typer.Exit(NOT_KEPT)
+
+
+def _measure(
+    checkpoint: Path,
+    runner: str,
+    texts: Sequence[str],
+    indices: Sequence[int],
+    data: Path,
+    strangers: Sequence[str] | None,
+    out_of_scope: Path | None,
+    timing: dict[str, int],
+    progress: Any,
+) -> list[Result]:
+    """All files are read and their labels known: from here on it takes long."""
     import torch
 
-    from ..models.data import label_indices, read_labelled, read_texts
     from ..models.evaluation import evaluate as run
-    from ..models.frontier import draw_png, write_page
-    from ..models.integrity import SCHEMA, write_hashed_json
-    from ..models.manifest import REPORT, file_of
     from ..models.predictions import predict_all
-    from ..models.seen import doubts_about_evaluation
     from ..server.loading import load_for
 
-    if out.exists() and not out.is_dir():
-        raise NestlingError(f"{out}: is not a folder")
-    loaded, backend = load_for(checkpoint, runner)
-    labelled = read_labelled(data, text_column, label_column)
-    truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, data))
-    for doubt in doubts_about_evaluation(loaded, labelled.texts, labelled.sha256, data):
-        typer.echo(f"warning: {doubt}", err=True)
-    predictions = predict_all(loaded, labelled.texts, data, backend)
+    progress.step("loading the checkpoint")
+    loaded, backend = load_for(checkpoint, runner, progress)
+    truth = torch.tensor(indices)
+    predictions = predict_all(loaded, texts, data, backend, progress)
     unknown = None
-    if out_of_scope is not None:
-        texts = read_texts(out_of_scope, text_column)
-        unknown = predict_all(loaded, texts, out_of_scope, backend)
-    order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(0))[:sample]
-    sequences = [predictions.sequences[row] for row in order.tolist()]
-    results = run(loaded, predictions, truth, sequences, unknown, repeats, backend)
-    report: dict[str, Any] = {
+    if strangers is not None and out_of_scope is not None:
+        unknown = predict_all(loaded, strangers, out_of_scope, backend, progress)
+    order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(0))
+    sequences = [predictions.sequences[row] for row in order[: timing["texts"]].tolist()]
+    return run(loaded, predictions, truth, sequences, unknown, timing["repeats"], backend, progress)
+
+
+def _check_drawing() -> None:
+    """Raises ModuleNotFoundError for what the pictures need, before they are due."""
+    import matplotlib as mpl
+    import plotly.graph_objects as go
+
+    del mpl, go
+
+
+def _report(
+    runner: str,
+    labelled: Labelled,
+    data: Path,
+    weights_sha256: str,
+    timing: dict[str, int],
+    widest: float,
+    results: Sequence[Result],
+) -> dict[str, Any]:
+    from ..models.integrity import SCHEMA
+
+    return {
         "schema": SCHEMA,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["nestling", *sys.argv[1:]]),
         "hardware": _hardware(),
         "versions": {name: version(name) for name in ("nestling", "torch", "tokenizers")}
         | {"python": platform.python_version()},
-        "data": {"file": data.name, "examples": len(truth), "sha256": labelled.sha256},
-        "weights_sha256": loaded.weights_sha256,
+        "data": {"file": data.name, "examples": len(labelled.texts), "sha256": labelled.sha256},
+        "weights_sha256": weights_sha256,
         "runner": runner,
-        "timing": {"batch": 32, "texts": len(sequences), "repeats": repeats},
+        "timing": timing | {"widest_spread": round(widest, 4)},
         "policies": [result.to_json() for result in results],
     }
-    out.mkdir(parents=True, exist_ok=True)
+
+
+def _write(out: Path, report: dict[str, Any], results: Sequence[Result], title: str) -> None:
+    from ..models.frontier import draw_png, write_page
+
+    out.mkdir(exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    title = f"Accuracy against cost: {loaded.path.name}, {len(truth):,} texts of {data.name}"
     draw_png(results, out / "frontier.png", title)
     write_page(results, out / "frontier.html", title)
-    write_hashed_json(loaded.path / file_of(REPORT, runner), report)
-    _show(results, f"{checkpoint} on {data.name}")
-    typer.echo(f"{out}: report.json, frontier.png, frontier.html")
-    typer.echo(json.dumps({"benchmark": "evaluate", **_summary(results)}))
 
 
 def _hardware() -> dict[str, Any]:
@@ -109,30 +220,21 @@ def _hardware() -> dict[str, Any]:
     }
 
 
-def _summary(results: Sequence[Result]) -> dict[str, dict[str, float]]:
-    """What a script reads off the last line."""
-    return {
-        r.name: {
-            "accuracy": round(r.accuracy, 5),
-            "relative_flops": round(r.relative_flops, 5),
-            "relative_seconds": round(r.relative_seconds, 5),
-        }
-        for r in results
-    }
-
-
-def _show(results: Sequence[Result], title: str) -> None:
+def _show(results: Sequence[Result], title: str, repeats: int) -> None:
     from rich.table import Table
 
     from .console import wide_console
 
-    table = Table(title=title)
-    columns = ("policy", "accuracy", "macro F1", "ECE", "MFLOPs", "of TA", "ms/text", "of TA",
-               "breakage", "recovery")  # fmt: skip
+    table = Table(
+        title=title,
+        caption=f"ms/text: median of {repeats} repeats, all policies in turn; spread: what lies "
+        "between the quartiles, as a share of it.",
+    )
+    columns = ("policy", "accuracy", "macro F1", "ECE", "MFLOPs", "of TA", "ms/text", "spread",
+               "of TA", "breakage", "recovery")  # fmt: skip
     for column in columns:
         table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=True)
     for r in results:
-        spread = (r.seconds.high - r.seconds.low) / 2 * 1e3
         table.add_row(
             r.name,
             f"{r.accuracy:.2%}",
@@ -140,7 +242,8 @@ def _show(results: Sequence[Result], title: str) -> None:
             f"{r.calibration_error:.2%}",
             f"{r.flops / 1e6:.2f}",
             f"{r.relative_flops:.1%}",
-            f"{r.seconds.median * 1e3:.3f} ±{spread:.3f}",
+            f"{r.seconds.median * 1e3:.3f}",
+            f"{r.seconds.spread:.0%}",
             f"{r.relative_seconds:.1%}",
             f"{r.breakage:.2%}",
             f"{r.recovery:.2%}",
@@ -151,6 +254,13 @@ def _show(results: Sequence[Result], title: str) -> None:
     for r in results:
         if r.kind == "cascade":
             console.print(_sentence(r), highlight=False)
+    if noisy := [r for r in results if r.seconds.spread > MAX_SPREAD]:
+        named = ", ".join(f"{r.name} by {r.seconds.spread:.0%}" for r in noisy)
+        console.print(
+            f"The machine was not at rest: times varied, {named}. They say little; accuracy and "
+            "FLOPs do not depend on it.",
+            highlight=False,
+        )
 
 
 def _sentence(r: Result) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..models.errors import NestlingError
+from .root import Command, Group
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..server.experiments.statistics.report import VariantReport
 
 DEFAULT = "sqlite:///nestling.db"
-experiment = typer.Typer(help="What the record of an experiment says.", no_args_is_help=True)
+experiment = typer.Typer(cls=Group, help="What the record of an experiment says.")
 
 
 @experiment.callback()
@@ -25,13 +26,15 @@ def _group() -> None:
     """So that `report` is named even while it is the only one."""
 
 
-@experiment.command()
+@experiment.command(cls=Command)
 def report(
     name: Annotated[str, typer.Argument(help="Of the experiment.")],
     store: Annotated[
         str, typer.Option(help="Database of experiments.", envvar="NESTLING_STORE")
     ] = DEFAULT,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead.", show_default="off")
+    ] = False,
 ) -> None:
     """The numbers of an experiment's present phase, and a verdict in plain words."""
     from dataclasses import asdict
@@ -41,15 +44,18 @@ def report(
     from ..server.api.experiments import plain
     from ..server.experiments.declaring import plan_of
     from ..server.experiments.judging import judge_whole
-    from ..server.experiments.store.database import open_database, transaction
+    from ..server.experiments.store.database import read_database, transaction
     from ..server.experiments.store.plans import latest_plan, stopped
     from .console import wide_console
 
-    with transaction(open_database(store)) as connection:
+    with transaction(read_database(store)) as connection:
         plan = plan_of(latest_plan(connection))
         if name not in plan.by_name:
-            known = ", ".join(sorted(plan.by_name)) or "nothing is declared"
-            raise NestlingError(f"name: {name!r} is none of {known}")
+            known = ", ".join(sorted(plan.by_name))
+            raise NestlingError(
+                f"name: {name!r} is none of {known}" if known else
+                f"name: {name!r}: no experiment is declared in this database"
+            )  # fmt: skip
         chosen = plan[name]
         why = stopped(connection).get((chosen.name, chosen.phase), {})
         judged = judge_whole(connection, chosen, why)

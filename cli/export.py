@@ -15,26 +15,41 @@ def export(
     student: Annotated[str, typer.Option(help="The student's name; `ta` is the whole TA.")],
     out: Annotated[Path, typer.Option(help="The directory to write; must not exist.")],
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="An ONNX graph instead of a Hugging Face directory.")
+        bool,
+        typer.Option(
+            "--onnx",
+            help="An ONNX graph instead of a Hugging Face directory.",
+            show_default="off",
+        ),
     ] = False,
     int8: Annotated[
-        bool, typer.Option("--int8", help="With --onnx: products with weights in int8.")
+        bool,
+        typer.Option(
+            "--int8", help="With --onnx: products with weights in int8.", show_default="off"
+        ),
     ] = False,
 ) -> None:
     """Write one student alone, in the form that `transformers` or ONNX Runtime loads by itself.
 
     The directory's README.md says how to run it, and which temperature its weights hold.
     """
-    from ..models.checkpoint import load_checkpoint
-    from ..models.export import export as run
+    from .outputs import check_new
+    from .progress import Progress
 
     if int8 and not onnx:
         raise NestlingError("--int8: goes with --onnx; a Hugging Face directory is float32")
-    loaded = load_checkpoint(checkpoint)
-    if onnx:
-        from ..models.onnx import export_onnx
+    check_new(out)
+    with Progress() as progress:
+        progress.step("loading the checkpoint")
+        from ..models.checkpoint import load_checkpoint
+        from ..models.export import export as run
 
-        export_onnx(loaded, student, out, "int8" if int8 else "float32")
-    else:
-        run(loaded, student, out)
+        loaded = load_checkpoint(checkpoint)
+        progress.step(f"writing {student}")
+        if onnx:
+            from ..models.onnx import export_onnx
+
+            export_onnx(loaded, student, out, "int8" if int8 else "float32")
+        else:
+            run(loaded, student, out)
     typer.echo(f"{out}: written")

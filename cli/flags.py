@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
+from math import isfinite
 from typing import Annotated, Any
 
 import typer
@@ -34,13 +35,15 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _flag(option: Option) -> inspect.Parameter:
     declared = typer.Option(
         option.flag,  # a boolean would get a second one, that denies it
-        help=option.meaning,
+        help=option.help,  # choices stand beside the flag
         envvar=option.variable,
+        min=option.low if isfinite(option.low) else None,
+        max=option.high if isfinite(option.high) else None,
+        show_default={None: "none", False: "off"}.get(option.default, True),
     )
-    kind = str if option.choices else option.kind  # Settings says itself what is no choice
     return inspect.Parameter(
         option.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=option.default,
-        annotation=Annotated[kind, declared],
+        annotation=Annotated[option.kind, declared],
     )

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from ..models.calibration.records import Record
     from ..models.cascade import Cascade
     from ..models.checkpoint import Checkpoint
+    from ..models.manifest import Manifest
+    from ..models.progress import Progress
 
 
 def recalibrate(
-    loaded: Checkpoint,
-    run: Run,
+    manifest: Manifest,
     runner: str,
     file: Path,
     alpha: float | None,
@@ -32,27 +33,36 @@ def recalibrate(
 
     alpha, confidence: None keeps each cascade's own. name: one cascade alone.
     """
-    from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS
+    from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS, check_enough
     from ..models.calibration.recalibrate import recalibrate as find
     from ..models.calibration.records import read_records
     from ..models.checkpoint import write_calibration
     from ..models.manifest import INT8
+    from ..server.loading import load_for
     from .calibrate import show
+    from .progress import Progress
 
-    cascades = _wanted(loaded, name)
+    cascades = _wanted(manifest, name)
     precisions = INT8_RECORDS if runner == INT8 else FLOATS
-    found = read_records(file, loaded.weights_sha256, cascades, precisions)
+    found = read_records(file, manifest.weights_sha256, cascades, precisions)
     refused = "".join(f"; {count:,} {why}" for why, count in sorted(found.refused.items()))
     if not found.usable:
         raise DataError(f"{file}: no record that can be used{refused}")
     typer.echo(
         f"{file}: {sum(map(len, found.usable.values())):,} records that can be used{refused}"
     )
-    seconds = _seconds(loaded, run, [r for records in found.usable.values() for r in records])
-    results = []
+    targets = {each: _target(manifest.cascades[each], alpha, confidence) for each in found.usable}
     for each, records in found.usable.items():
-        cascade = loaded.cascades[each]
-        results.append(find(cascade, records, seconds, _target(cascade, alpha, confidence)))
+        check_enough(manifest.cascades[each], records, targets[each])
+    results = []
+    with Progress() as progress:
+        progress.step("loading the checkpoint")
+        loaded, run = load_for(manifest.path, runner, progress)
+        everything = [record for records in found.usable.values() for record in records]
+        seconds = _seconds(loaded, run, everything, progress)
+        for done, (each, records) in enumerate(found.usable.items()):
+            progress.step("looking for the thresholds", done, len(found.usable))
+            results.append(find(loaded.cascades[each], records, seconds, targets[each]))
     fresh = {result.cascade.name: result.cascade for result in results}
     temperatures = {student.name: student.temperature for student in loaded.students.values()}
     write_calibration(loaded, temperatures, {**loaded.cascades, **fresh}, loaded.default, runner)
@@ -63,7 +73,7 @@ def recalibrate(
     typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
 
 
-def _wanted(loaded: Checkpoint, name: str | None) -> list[Cascade]:
+def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
     from ..models.manifest import TA
 
     if name is not None and name not in loaded.cascades:
@@ -89,7 +99,9 @@ def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> 
     return Target(alpha, confidence, "disagreement")
 
 
-def _seconds(loaded: Checkpoint, run: Run, records: Sequence[Record]) -> Mapping[str, float]:
+def _seconds(
+    loaded: Checkpoint, run: Run, records: Sequence[Record], progress: Progress
+) -> Mapping[str, float]:
     """Each student's time for a text, on texts as long as those recorded."""
     from ..models.timing import measure, per_text
     from .calibrate import SAMPLE
@@ -99,4 +111,4 @@ def _seconds(loaded: Checkpoint, run: Run, records: Sequence[Record]) -> Mapping
     vocabulary = loaded.architecture.vocabulary
     sequences = [[rng.randrange(vocabulary) for _ in range(record.tokens)] for record in drawn]
     alone = [loaded.policy(student) for student in loaded.students]
-    return per_text(measure(loaded, alone, sequences, run=run))
+    return per_text(measure(loaded, alone, sequences, run=run, progress=progress))

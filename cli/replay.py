@@ -31,17 +31,22 @@ def replay(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A cascade, a student or auto; may be given several times. By default all."
+            help="A cascade, a student or auto; may be given several times.", show_default="all"
         ),
     ] = None,
     thresholds: Annotated[
         str | None,
-        typer.Option(help="In place of the policy's own: 0.9,0.8, one per stage but the last."),
+        typer.Option(
+            help="In place of the policy's own: 0.9,0.8, one per stage but the last.",
+            show_default="the policy's own",
+        ),
     ] = None,
     runner: Annotated[
         str, typer.Option(help="Whose records: torch, which is also onnx's, or onnx-int8.")
     ] = "torch",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, and nothing else.", show_default="off")
+    ] = False,
 ) -> None:
     """Answer recorded traffic by other policies, without asking any student again.
 
@@ -51,15 +56,20 @@ def replay(
     from ..models.replay import as_served
     from ..models.replay import replay as follow
     from ..server.loading import read_for
+    from .progress import Progress
 
     manifest = read_for(find(checkpoint), runner)
     policies = _policies(manifest, policy, thresholds)
-    found = _read(log, manifest, runner)
-    if not found.usable:
-        raise DataError(f"{log}: no record that can be used{found.complaint}")
-    labels = len(manifest.architecture.labels)
-    results = [as_served(found.usable, manifest.students)]
-    results += [follow(each, found.usable, manifest.students, labels) for each in policies]
+    with Progress() as progress:
+        progress.step(f"reading {log}")
+        found = _read(log, manifest, runner)
+        if not found.usable:
+            raise DataError(f"{log}: no record that can be used{found.complaint}")
+        labels = len(manifest.architecture.labels)
+        results = [as_served(found.usable, manifest.students)]
+        for done, each in enumerate(policies):
+            progress.step("replaying policies", done, len(policies))
+            results.append(follow(each, found.usable, manifest.students, labels))
     if as_json:
         typer.echo(json.dumps(_report(manifest, log, found, results), indent=1))
     else:

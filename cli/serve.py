@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +16,7 @@ import typer
 
 from ..server.settings import RunnerName, Settings
 from .flags import with_settings
+from .progress import Progress
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -48,23 +52,32 @@ def start(name: str | None, settings: Settings) -> None:
     from ..server.telemetry.logs import configure_logging
 
     configure_logging(settings.log_format)
+    signal.signal(signal.SIGTERM, _stop_starting)
     # To hand one text to another thread takes the tokenizer longer than to encode it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     title = Path(name or SHIPPED).resolve().name
-    with bind(settings) as listeners:
+    with ExitStack() as stack:
+        listeners = stack.enter_context(bind(settings))
         settings = listeners.taken(settings)
+        starting = stack.enter_context(ExitStack())
+        progress = starting.enter_context(_progress(settings))
+        progress.step("looking for the checkpoint")
         path = locate(name)
         launched = Launched.now()
+        stack.callback(launched.kill)  # whatever happens, it does not outlive the server
+        progress.step("loading code")
+        _check_files(settings)
         from ..server.app import create_app  # which takes as long as the worker's own imports
         from ..server.engine.worker.process import Worker
         from ..server.run import run
 
         worker = Worker(path, settings, launched)
-        worker.ready()
+        worker.ready(progress)
         engine = _record(settings, worker.manifest)
         where = worker.device if worker.runner == "torch" else f"{worker.device}, {worker.runner}"
 
         def announce() -> None:
+            starting.close()
             url = url_of(listeners.main)
             print(_greeting(title, worker.manifest, url, where), flush=True)
             if listeners.metrics:
@@ -76,7 +89,31 @@ def start(name: str | None, settings: Settings) -> None:
             fresh.ready()
             return fresh
 
-        run(create_app(worker, settings, load, engine), settings, listeners, announce)
+        app = create_app(worker, settings, load, engine)
+        progress.step("asking every student once")
+        run(app, settings, listeners, announce)
+
+
+def _progress(settings: Settings) -> Progress:
+    """A bar where somebody looks on; lines of the log elsewhere, in its form."""
+    watched = sys.stderr.isatty() and settings.log_format == "text"
+    return Progress(None if watched else log.info, "starting: ")
+
+
+def _stop_starting(number: int, _: object) -> None:
+    """So that the worker is ended, too, and a container's first process does not ignore it."""
+    sys.exit(128 + number)
+
+
+def _check_files(settings: Settings) -> None:
+    """Raises NestlingError for a file of keys or experiments that will not do, before the wait."""
+    from ..server.experiments.declaration import read
+    from ..server.keys import Keys
+
+    for file in (settings.api_keys, settings.admin_keys):
+        Keys.read(file)
+    if settings.experiments:
+        read(settings.experiments)
 
 
 def _record(settings: Settings, manifest: Manifest) -> Engine | None:

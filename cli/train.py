@@ -8,7 +8,12 @@ from typing import Annotated
 
 import typer
 
-from ..models.errors import NestlingError
+from ..models.training.recipe import Recipe
+
+RECIPE = Recipe()
+"""What is used where nothing is said."""
+SEEDS = 2**31 - 1
+"""The greatest seed that every generator of random numbers takes."""
 
 
 def train(
@@ -33,72 +38,72 @@ def train(
     ] = None,
     students: Annotated[
         Path | None,
-        typer.Option(help="JSON file {name: {layers, dim, heads, ffn}}; else three sizes."),
+        typer.Option(
+            help="JSON file {name: {layers, dim, heads, ffn}}.", show_default="three sizes"
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of joint training.", min=1)] = None,
+    epochs: Annotated[
+        int, typer.Option(help="Epochs of joint training.", min=1, max=10_000)
+    ] = RECIPE.joint.epochs,
     batch_size: Annotated[
-        int | None, typer.Option(help="Labelled texts per step of joint training.", min=1)
-    ] = None,
+        int, typer.Option(help="Labelled texts per step of joint training.", min=1, max=65_536)
+    ] = RECIPE.joint.batch_size,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of joint training; above 0.", min=0)
-    ] = None,
+        float, typer.Option(help="Of joint training; above 0.", min=0, max=1e10)
+    ] = RECIPE.joint.learning_rate,
     pool: Annotated[
-        int | None,
-        typer.Option(help="Recombined texts per training text; 0 for none.", min=0, max=1000),
-    ] = None,
+        int, typer.Option(help="Recombined texts per training text; 0 for none.", min=0, max=1000)
+    ] = RECIPE.pool,
     finetune_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of fine-tuning an encoder.", min=1)
-    ] = None,
+        int, typer.Option(help="Epochs of fine-tuning an encoder.", min=1, max=10_000)
+    ] = RECIPE.finetune.epochs,
     relation_weight: Annotated[
-        float | None, typer.Option(help="Weight of MiniLMv2's relation loss.", min=0)
-    ] = None,
-    longest: Annotated[int, typer.Option(help="Longest training text in tokens.", min=3)] = 128,
-    save_every: Annotated[int, typer.Option(help="Steps between saved states.", min=1)] = 500,
+        float, typer.Option(help="Weight of MiniLMv2's relation loss.", min=0, max=1e6)
+    ] = RECIPE.relation_weight,
+    longest: Annotated[
+        int, typer.Option(help="Longest training text in tokens.", min=3, max=1_000_000)
+    ] = 128,
+    save_every: Annotated[
+        int, typer.Option(help="Steps between saved states.", min=1, max=1_000_000_000)
+    ] = 500,
     seed: Annotated[
-        int, typer.Option(help="Same seed and machine: same model.", min=0, max=2**32 - 1)
-    ] = 0,
+        int, typer.Option(help="Same seed and machine: same model.", min=0, max=SEEDS)
+    ] = RECIPE.seed,
 ) -> None:
     """Train a TA and its students from a teacher, by the MatTA recipe.
 
     A run that was killed goes on from its last saved state when the same command is given again.
     Several processes or GPUs: `accelerate launch -m nestling.cli train …`.
     """
-    try:
-        from ..models.training.material import Options
-        from ..models.training.recipe import Recipe
-        from ..models.training.run import train as run
-    except ModuleNotFoundError as missing:
-        raise NestlingError(
-            f"{missing.name} is not installed; training needs the extra `train`: "
-            "pip install '.[train]' in Nestling's source tree"
-        ) from missing
+    from .outputs import check_new
+    from .progress import Progress
 
-    recipe = Recipe(seed=seed)
-    joint = recipe.joint
-    if epochs is not None:
-        joint = replace(joint, epochs=epochs)
-    if batch_size is not None:
-        joint = replace(joint, batch_size=batch_size)
-    if learning_rate is not None:
-        joint = replace(joint, learning_rate=learning_rate)
-    recipe = replace(recipe, joint=joint)
-    if finetune_epochs is not None:
-        recipe = replace(recipe, finetune=replace(recipe.finetune, epochs=finetune_epochs))
-    if pool is not None:
-        recipe = replace(recipe, pool=pool)
-    if relation_weight is not None:
-        recipe = replace(recipe, relation_weight=relation_weight)
-    options = Options(
-        teacher=teacher,
-        data=data,
-        validation=validation,
-        out=out,
-        text_column=text_column,
-        label_column=label_column,
-        label_map=label_map,
-        students=students,
-        longest=longest,
-        save_every=save_every,
+    check_new(out)
+    joint = replace(RECIPE.joint, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    recipe = replace(
+        RECIPE,
+        finetune=replace(RECIPE.finetune, epochs=finetune_epochs),
+        joint=joint,
+        pool=pool,
+        relation_weight=relation_weight,
+        seed=seed,
     )
-    written = run(options, recipe)
+    with Progress() as progress:
+        progress.step("starting")
+        from ..models.training.material import Options
+        from ..models.training.run import train as run
+
+        options = Options(
+            teacher=teacher,
+            data=data,
+            validation=validation,
+            out=out,
+            text_column=text_column,
+            label_column=label_column,
+            label_map=label_map,
+            students=students,
+            longest=longest,
+            save_every=save_every,
+        )
+        written = run(options, recipe, progress)
     typer.echo(f"{written}: written. Next: nestling calibrate {written} --data {validation}")

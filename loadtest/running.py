@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.progress import SILENT, Progress
 from .bench import Bench
 from .client.records import Records
 from .errors import LoadtestError, check_above, check_at_least
@@ -109,26 +110,32 @@ def run(
     traffic: Traffic,
     models: Sequence[str],
     repeats: int,
-    tell: Callable[[str], None],
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Every model in turn, as often as told, so that a change of the machine meets all alike."""
     check_at_least("repeats", repeats, 1)
     report = _report("run", setup, traffic.described())
+    progress.step("asking the server")
     reference, runs = Reference(setup), []
     with Bench(setup) as bench:
         for repeat in range(repeats):
             for model in models:
+                progress.step(
+                    f"loading {model} for {traffic.warmup + traffic.seconds:g} s, repeat "
+                    f"{repeat + 1} of {repeats}"
+                )
                 rng = np.random.default_rng([setup.seed, repeat])
                 due, first = traffic.due(rng)
                 records, joules = bench.send(due, rng, model, first, traffic.warmup)
+                progress.step("comparing the answers")
                 summary = _summary(setup, reference, records, traffic.seconds, joules)
                 runs.append({"model": model, "repeat": repeat, **summary})
-                tell(_line(runs[-1]))
+                progress.note(_line(runs[-1]))
     return report | {"reference": reference.described(), "runs": runs}
 
 
 def find_knee(
-    setup: Setup, search: Search, warmup: float, model: str, tell: Callable[[str], None]
+    setup: Setup, search: Search, warmup: float, model: str, progress: Progress = SILENT
 ) -> dict[str, Any]:
     """The knee, its probes, and the probes of the knee's rate as the report's runs."""
     check_at_least("warmup", warmup, 0)
@@ -141,17 +148,18 @@ def find_knee(
 
         def probe(rate: float, seconds: float) -> dict[str, Any]:
             rng = np.random.default_rng([setup.seed, next(numbers)])
+            progress.step(f"probing {rate:,.1f} requests per second for {warmup + seconds:.3g} s")
             due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
             records, joules = bench.send(due, rng, model, rate, warmup)
             return {"model": model, **_summary(setup, reference, records, seconds, joules)}
 
-        found = Knee(search, probe, tell).find()
+        found = Knee(search, probe, progress.note).find()
     best = [p for p in found["probes"] if p["rate"] == found["rate_per_second"]]
     runs = [{"repeat": repeat, **p} for repeat, p in enumerate(best)]
     keep = ("rate", "holds", "offered_per_second", "throughput_per_second", "latency_ms",
             "within_objective_share", "accuracy", "cost")  # fmt: skip
     found["probes"] = [{name: p[name] for name in keep} for p in found["probes"]]
-    tell(
+    progress.note(
         f"The knee is at {found['rate_per_second']:,.1f} requests per second: {SHARE:.0%} in "
         f"{setup.objective_ms:g} ms. At {found['fails_at_per_second']:,.1f} it is the "
         f"{found['limited_by']} that does not keep up."
@@ -159,7 +167,9 @@ def find_knee(
     return report | {"reference": reference.described(), "runs": runs, "knee": found}
 
 
-def run_mlperf(setup: Setup, rules: Rules, model: str, logs: Path) -> dict[str, Any]:
+def run_mlperf(
+    setup: Setup, rules: Rules, model: str, logs: Path, progress: Progress = SILENT
+) -> dict[str, Any]:
     """A scenario of MLPerf: the generator's verdict, and the same numbers as of every run.
 
     Raises LoadtestError for a mix of protocols or batch sizes, which the generator does not know.
@@ -172,6 +182,7 @@ def run_mlperf(setup: Setup, rules: Rules, model: str, logs: Path) -> dict[str, 
     patient = setup
     if rules.scenario is Scenario.OFFLINE:  # where all are due at once, the last has to wait
         patient = replace(setup, timeout=max(setup.timeout, OFFLINE_PATIENCE * rules.seconds))
+    progress.step(f"{rules.scenario.value}, at least {rules.seconds:g} s")
     with Messenger(patient, model) as messenger:
         found = generate(setup, rules, messenger, int(next(iter(setup.batches))), logs)
     records = messenger.records()

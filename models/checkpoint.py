@@ -5,7 +5,7 @@
     tokenizer.json
     training-texts.json  a sample of the training texts, as fingerprints of 64 bits
     calibration.json   temperatures and cascades (optional; written by `nestling calibrate`)
-    report.json        what `nestling evaluate` measured (optional)
+    report.json        what `nestling evaluate --keep` measured (optional)
 
 A runner whose logits are not those of float32 has its own calibration and report beside these, as
 `calibration.onnx-int8.json` and `report.onnx-int8.json`.

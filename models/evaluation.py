@@ -16,6 +16,7 @@ from .cascade import Cascade
 from .checkpoint import Checkpoint
 from .manifest import TA
 from .predictions import Predictions
+from .progress import SILENT, Progress
 from .timing import Seconds, measure
 
 
@@ -102,6 +103,7 @@ def evaluate(
     out_of_scope: Predictions | None = None,
     repeats: int = 9,
     run: Run | None = None,
+    progress: Progress = SILENT,
 ) -> list[Result]:
     """Every student, cheapest first, then every cascade.
 
@@ -110,7 +112,7 @@ def evaluate(
     """
     students = [Cascade.alone(student) for student in checkpoint.students.values()]
     policies = [*students, *checkpoint.cascades.values()]
-    seconds = measure(checkpoint, policies, sample, repeats, run)
+    seconds = measure(checkpoint, policies, sample, repeats, run, progress)
     ta = answer(predictions, Cascade.alone(checkpoint.ta))
     results = []
     for policy in policies:

@@ -119,6 +119,8 @@ def calibrated_for(served: _Served, runner: str) -> _Served:
 def _read_config(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise CheckpointError(path, "no such directory")
+    if not (path / CONFIG).exists():
+        raise CheckpointError(path, f"is no Nestling checkpoint: it has no {CONFIG}")
     config = read_hashed_json(path / CONFIG)
     for field in ("architecture", "students", "files", "provenance"):
         if field not in config:

@@ -15,6 +15,8 @@ from .batch import PackedBatch, Run
 from .cascade import Student
 from .checkpoint import Checkpoint
 from .errors import DataError
+from .manifest import Manifest
+from .progress import SILENT, Progress
 
 MAX_BATCH_TOKENS = 4096
 
@@ -58,27 +60,40 @@ class Predictions:
 
 @torch.inference_mode()
 def predict_all(
-    checkpoint: Checkpoint, texts: Sequence[str], source: str | Path, run: Run | None = None
+    checkpoint: Checkpoint,
+    texts: Sequence[str],
+    source: str | Path,
+    run: Run | None = None,
+    progress: Progress = SILENT,
 ) -> Predictions:
     """Ask every student for every text. Raises DataError naming a row that is too long.
 
     run: the backend; by default the checkpoint's model.
     """
     run = run or checkpoint.model
-    sequences = checkpoint.tokenizer.encode(texts)
-    limit = checkpoint.architecture.max_tokens
-    for row, sequence in enumerate(sequences, start=1):
-        if len(sequence) > limit:
-            raise DataError(f"{source}: row {row}: {len(sequence)} tokens; the limit is {limit}")
+    sequences = encode_all(checkpoint, texts, source)
     students = tuple(checkpoint.students.values())
     labels = len(checkpoint.architecture.labels)
     dtype = checkpoint.model.tokens.dtype
     logits = {s.name: torch.empty(len(texts), labels, dtype=dtype) for s in students}
+    done = 0
     for rows in _batches(sequences):
+        progress.step(f"asking every student about {source}", done, len(texts))
+        done += len(rows)
         packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
         for student in students:
             logits[student.name][rows] = run(packed.for_student(student.spec)).cpu()
     return Predictions(students, tuple(map(tuple, sequences)), logits)
+
+
+def encode_all(manifest: Manifest, texts: Sequence[str], source: str | Path) -> list[list[int]]:
+    """Token ids of each text. Raises DataError naming a row that is too long."""
+    sequences = manifest.tokenizer.encode(texts)
+    limit = manifest.architecture.max_tokens
+    for row, sequence in enumerate(sequences, start=1):
+        if len(sequence) > limit:
+            raise DataError(f"{source}: row {row}: {len(sequence)} tokens; the limit is {limit}")
+    return sequences
 
 
 def _batches(sequences: Sequence[Sequence[int]]) -> Iterator[list[int]]:

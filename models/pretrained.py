@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import CheckpointError, NestlingError
 
+HUB_ID = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?")
+"""What may be looked for on the Hub: NAME or OWNER/NAME; anything else can only be a path."""
 FILES = ["*.json", "*.safetensors", "*.txt"]
 """What a checkpoint needs; other formats of the same weights are left on the Hub."""
 
@@ -21,16 +29,30 @@ FILES = ["*.json", "*.safetensors", "*.txt"]
 def find(name: str | Path) -> Path:
     """A directory as it is, or a Hub id downloaded to the local cache.
 
-    Raises NestlingError if it is neither.
+    Raises NestlingError if it is neither; the Hub is asked only for what may be an id.
     """
-    if Path(name).is_dir():
-        return Path(name)
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise NestlingError(f"{name}: is a file, not a directory")
+    if not HUB_ID.fullmatch(str(name)):
+        raise NestlingError(f"{name}: no such directory")
     try:
         return Path(snapshot_download(str(name), allow_patterns=FILES))
     except Exception as error:  # many kinds: no such id, no network, no access
-        raise NestlingError(
-            f"{name}: neither a directory nor to be had from the Hugging Face Hub ({error})"
-        ) from error
+        raise NestlingError(f"{name}: no such directory, and {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """What the Hub said, in a few words."""
+    if isinstance(error, GatedRepoError):
+        return "the Hugging Face Hub gives it only to those whom its owner has let in"
+    if isinstance(error, RepositoryNotFoundError):
+        return "the Hugging Face Hub has no such model, or it is private"
+    if isinstance(error, LocalEntryNotFoundError | OSError):
+        return "the Hugging Face Hub, which might have it, cannot be reached"
+    return f"the Hugging Face Hub says: {str(error).partition(chr(10))[0]}"
 
 
 @dataclass(frozen=True)

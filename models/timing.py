@@ -7,6 +7,7 @@ for the next. Only the device's work is timed (forward and gate), not the tokeni
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from ..kernels import operations_for
 from .batch import PackedBatch, Run
 from .cascade import Cascade
 from .checkpoint import Checkpoint
+from .progress import SILENT, Progress
 
 BATCH = 32
 
@@ -30,6 +32,11 @@ class Seconds:
     median: float
     low: float
     high: float
+
+    @property
+    def spread(self) -> float:
+        """What lies between the quartiles, as a share of the median: 0 on a machine at rest."""
+        return (self.high - self.low) / self.median
 
     @classmethod
     def of(cls, repeats: Sequence[float]) -> Seconds:
@@ -53,6 +60,7 @@ def measure(
     sequences: Sequence[Sequence[int]],
     repeats: int = 9,
     run: Run | None = None,
+    progress: Progress = SILENT,
 ) -> dict[str, Seconds]:
     """Seconds per text of each policy, by its name, in batches of `BATCH` texts.
 
@@ -61,10 +69,20 @@ def measure(
     """
     run = run or checkpoint.model
     device = checkpoint.model.tokens.device
-    plans = {policy.name: _plan(run, device, policy, sequences) for policy in policies}
+    runs = itertools.count()
+    total = (2 + repeats) * len(policies)
+
+    def tell() -> None:
+        progress.step(f"timing {len(policies)} policies", next(runs), total)
+
+    plans = {}
+    for policy in policies:
+        tell()
+        plans[policy.name] = _plan(run, device, policy, sequences)
     taken: dict[str, list[float]] = {name: [] for name in plans}
     for repeat in range(repeats + 1):
         for name, plan in plans.items():
+            tell()
             seconds = _timed(run, plan)
             if repeat:
                 taken[name].append(seconds / len(sequences))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..models.progress import SILENT, Progress
 from ..server.service import WATCH_SECONDS
 from .errors import PlanError
 from .simulation.run import Found, Scene, simulate
@@ -56,12 +57,22 @@ def bound(scene: Scene, seed: int = 0) -> Bound:
     return Bound(FULL / found.seconds, limit, found.http, found.worker)
 
 
-def capacity(scene: Scene, shape: Shape, objective: float, seed: int = 0) -> Held:
+def capacity(
+    scene: Scene,
+    shape: Shape,
+    objective: float,
+    seed: int = 0,
+    progress: Progress = SILENT,
+    phase: str = "simulating",
+) -> Held:
     """The highest rate that a replica holds. objective: seconds that an answer may take.
+
+    phase: what the progress calls it.
 
     What is turned away, or answered by a cascade that brownout has shortened, was not answered in
     time. Raises PlanError if not even an idle replica meets the objective.
     """
+    progress.step(phase)
     most = bound(scene, seed)
 
     def probe(rate: float, over: Shape, enough: float) -> Found:
@@ -78,7 +89,11 @@ def capacity(scene: Scene, shape: Shape, objective: float, seed: int = 0) -> Hel
             f"{1e3 * idle.p99:.3g} ms. No number of replicas changes that"
         )
     low, best, high = slow, idle, most.rate * (1 + TOLERANCE)
+    halvings = math.ceil(math.log2(math.log(high / low) / math.log1p(TOLERANCE)))
+    done = 0
     while high / low > 1 + TOLERANCE:
+        progress.step(phase, done, halvings)
+        done += 1
         middle = math.sqrt(low * high)
         found = probe(middle, shape, 1 - SHARE)
         if found.in_time >= SHARE:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..models.manifest import Manifest
+from ..models.progress import SILENT, Progress
 from ..server.settings import Settings
 from .capacity import Held, capacity
 from .errors import PlanError
@@ -77,7 +78,7 @@ def plan(
     models: Sequence[str],
     wish: Wish,
     seed: int,
-    tell: Callable[[str], None],
+    progress: Progress = SILENT,
 ) -> list[Planned]:
     """Every policy with every guess. host: the hardware itself, where it was measured.
 
@@ -87,8 +88,8 @@ def plan(
     for guess, costs in _costs(manifest, hardware, host, wish.per_machine):
         for model in models:
             scene = Scene(manifest, settings, costs, host.workload, model)
-            tell(f"simulating {model}{guess and f', {guess}'}")
-            held = capacity(scene, shape, wish.objective, seed)
+            phase = f"simulating {model}{guess and f', {guess}'}"
+            held = capacity(scene, shape, wish.objective, seed, progress, phase)
             fleets = tuple(_fleet(rate, held, shape.peak, wish) for rate in wish.rates)
             found.append(Planned(model, guess, held, fleets))
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models.errors import NestlingError
+from ..models.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from ..models.batch import Run
@@ -16,7 +17,7 @@ FLOAT32 = "torch"
 """Whose logits are also those of `onnx`, within the gate's margin."""
 
 
-def load_for(path: Path, runner: str) -> tuple[Checkpoint, Run]:
+def load_for(path: Path, runner: str, progress: Progress = SILENT) -> tuple[Checkpoint, Run]:
     """The checkpoint with the calibration of a runner, and the runner.
 
     Raises NestlingError for a runner that has no calibration, or is not installed.
@@ -30,7 +31,9 @@ def load_for(path: Path, runner: str) -> tuple[Checkpoint, Run]:
     _check(runner)
     loaded = calibrated_for(load_checkpoint(path), runner)
     if runner == INT8:
-        return loaded, OnnxRunner(loaded, "int8", threads=torch.get_num_threads())
+        return loaded, OnnxRunner(
+            loaded, "int8", threads=torch.get_num_threads(), progress=progress
+        )
     return loaded, loaded.model
 
 

@@ -26,16 +26,17 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish every accepted request.
 
-    announce: called once requests are answered.
+    announce: called once requests are answered. Raises KeyboardInterrupt if it is stopped before.
     """
-    # uvicorn raises the signal that stopped it once more after its work is done; that would end
-    # an orderly stop with the status of a killed process.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
     operations = None
     if listeners.metrics is not None:
         operations = _Operations(create_operations(front), settings, listeners.metrics)
     server = _Server(front, settings, operations, announce)
+    # From here on and not only while it runs: what comes before would be lost. And uvicorn raises
+    # the signal that stopped it once more after its work is done; that would end an orderly stop
+    # with the status of a killed process.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
     try:
         server.run(sockets=[listeners.main])
     finally:
@@ -80,6 +81,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.started and self.should_exit:  # it was stopped before anybody could ask
+            await self.shutdown(sockets)
+            raise KeyboardInterrupt
         if self.started:
             if self._operations:
                 self._operations.start()

@@ -36,48 +36,61 @@ class Settings:
         "ONNX Runtime's execution providers, the preferred first, with commas.",
     )
     threads: int | None = option(
-        None, "CPU threads of one operation; else all cores but one.", low=1
+        None, "CPU threads of one operation; else all cores but one.", low=1, high=1024
     )
-    max_batch_tokens: int = option(16384, "Tokens of one batch.", low=1)
-    max_batch_requests: int = option(256, "Texts of one batch.", low=1)
-    max_client_batch: int = option(1024, "Texts of one request.", low=1)
+    max_batch_tokens: int = option(16384, "Tokens of one batch.", low=1, high=2**24)
+    max_batch_requests: int = option(256, "Texts of one batch.", low=1, high=2**20)
+    max_client_batch: int = option(1024, "Texts of one request.", low=1, high=2**20)
     max_text_chars: int | None = option(
         None,
         "Characters of one text; beyond, 422. Else 128 for each token that a text may have.",
         low=1,
+        high=2**30,
     )
     max_queued_requests: int = option(
-        8192, "Texts accepted and not yet answered; beyond, 429.", low=1
+        8192, "Texts accepted and not yet answered; beyond, 429.", low=1, high=2**24
     )
-    max_queued_tokens: int = option(2**20, "Tokens of those texts; beyond, 429.", low=1)
+    max_queued_tokens: int = option(2**20, "Tokens of those texts; beyond, 429.", low=1, high=2**32)
     fill_ms: float = option(
         2.0,
         "Age of the oldest text at which a batch that is not full leaves, while the engine is "
         "busy.",
         low=0,
+        high=60_000,
     )
     target_delay_ms: float = option(
-        250.0, "Predicted wait from which cascades are shortened; 0 never.", low=0
+        250.0, "Predicted wait from which cascades are shortened; 0 never.", low=0, high=600_000
     )
-    max_body_bytes: int = option(8 * 2**20, "Bytes of a request's body.", low=1)
+    max_body_bytes: int = option(8 * 2**20, "Bytes of a request's body.", low=1, high=2**30)
     header_timeout: int = option(
-        10, "Seconds until a request's headers are complete; beyond, 408.", low=1
+        10, "Seconds until a request's headers are complete; beyond, 408.", low=1, high=86_400
     )
-    body_timeout: int = option(30, "Seconds until its body is complete; beyond, 408.", low=1)
+    body_timeout: int = option(
+        30, "Seconds until its body is complete; beyond, 408.", low=1, high=86_400
+    )
+    idle_timeout: int = option(
+        75, "Seconds that a connection may wait between requests.", low=1, high=86_400
+    )
     write_timeout: int = option(
-        30, "Seconds that a client may take to read its answer; beyond, it is cut off.", low=1
+        30,
+        "Seconds that a client may take to read its answer; beyond, it is cut off.",
+        low=1,
+        high=86_400,
     )
-    idle_timeout: int = option(75, "Seconds that a connection may wait between requests.", low=1)
     shutdown_timeout: int = option(
-        30, "Seconds that a stopping server waits for its last answers.", low=0
+        30, "Seconds that a stopping server waits for its last answers.", low=0, high=86_400
     )
     hang_seconds: float = option(
         60.0,
         "Seconds after which a batch that has not ended is given up, and asked again once.",
-        low=0,
+        low=0.1,
+        high=86_400,
     )
     answer_cache: int = option(
-        0, "Answers that are kept for texts that come again word for word; 0 none.", low=0
+        0,
+        "Answers that are kept for texts that come again word for word; 0 none.",
+        low=0,
+        high=10_000_000,
     )
     shadow: float = option(
         0.0,
@@ -108,7 +121,7 @@ class Settings:
         high=36500,
     )
     price_per_hour: float = option(
-        0.0, "Of the device, in any currency, for the metrics of cost.", low=0
+        0.0, "Of the device, in any currency, for the metrics of cost.", low=0, high=1_000_000
     )
     api_keys: Path | None = option(
         None, "File of keys (nestling key); without it everyone may ask."

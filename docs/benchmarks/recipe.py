@@ -27,13 +27,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from nestling.cli.progress import Progress
 from nestling.models import load_checkpoint
 from nestling.models.data import label_indices, read_labelled
 from nestling.models.predictions import Predictions, predict_all
 from nestling.models.spec import StudentSpec
 from nestling.models.training.examples import Examples, accuracy
 from nestling.models.training.material import Options
-from nestling.models.training.progress import Progress
 from nestling.models.training.recipe import Recipe
 from nestling.models.training.run import TrainingRun, train
 

@@ -70,13 +70,13 @@ def main() -> None:
 def planned(hardware: str, replicas: int, trace: Path) -> dict[str, Any]:
     """The last line of `nestling plan`."""
     command = [
-        sys.executable, "-m", "nestling.cli", "plan", "--hardware", hardware,
+        sys.executable, "-m", "nestling.cli", "plan", "--json", "--hardware", hardware,
         "--rate", ",".join(f"{rate:g}" for rate in RATES), "--objective-ms", str(OBJECTIVE_MS),
         "--trace", str(trace), "--price-per-hour", str(PRICES[hardware]),
         "--per-machine", str(replicas),
     ]  # fmt: skip
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

@@ -52,8 +52,9 @@ def recalibrate(
     sha256 = digest(records)
     flops = _flops(students, records)
     evidence = _evidence(asked, [record.ta for record in records], flops, students, seconds, margin)
+    check_enough(cascade, records, target)
+    parts = divide(len(records), target, sha256)
     try:
-        parts = divide(len(records), target, sha256)
         choice = choose(evidence, flops, parts, target)
     except DataError as error:
         raise DataError(f"cascade {cascade.name!r}: {error}") from error
@@ -65,6 +66,14 @@ def recalibrate(
     )
     stages = choice.stages(students)
     return Recalibrated(Cascade(cascade.name, stages, guarantee, choice.forecast), choice)
+
+
+def check_enough(cascade: Cascade, records: Sequence[Record], target: Target) -> None:
+    """Raises DataError where so few records could not show the target even without a loss."""
+    try:
+        divide(len(records), target, digest(records))
+    except DataError as error:
+        raise DataError(f"cascade {cascade.name!r}: {error}") from error
 
 
 def _of(record: Record, cascade: Cascade) -> tuple[Asked, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..batch import PackedBatch
 from ..errors import NotFiniteError
+from ..progress import SILENT, Progress
 from ..spec import StudentSpec
 from ..tokenizer import TextTokenizer
 
@@ -66,16 +67,20 @@ def logits_of(
     student: StudentSpec,
     sequences: Sequence[list[int]],
     name: str,
+    progress: Progress = SILENT,
+    phase: str = "",
 ) -> Tensor:
     """A student's logits on texts, one at least: (texts, labels) float32 on the CPU.
 
-    model: packed batch in, logits out. name: whose they are. Raises NotFiniteError.
+    model: packed batch in, logits out. name: whose they are. phase: what the progress calls it.
+    Raises NotFiniteError.
     """
     order = np.argsort([len(ids) for ids in sequences], kind="stable")
-    parts = [
-        model(pack(sequences, order[start : start + EVALUATION_BATCH], student)).float().cpu()
-        for start in range(0, len(order), EVALUATION_BATCH)
-    ]
+    parts = []
+    for start in range(0, len(order), EVALUATION_BATCH):
+        progress.step(phase, start, len(order))
+        chosen = order[start : start + EVALUATION_BATCH]
+        parts.append(model(pack(sequences, chosen, student)).float().cpu())
     result = torch.cat(parts)
     if wrong := int((~result.isfinite().all(-1)).sum()):
         raise NotFiniteError(f"{name}: logits of {wrong:,} of {len(result):,} texts are not finite")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import NotFiniteError
-from .progress import Progress
+from ..progress import Progress
 from .recipe import Phase
 
 CLIP = 1.0
@@ -91,10 +92,11 @@ def optimise(
             raise NotFiniteError(f"{where}: the gradient is not finite; {objective.advice}")
         optimizer.step()
         optimizer.zero_grad()
-        progress.step(objective.name, step + 1, steps, losses)
+        shown = {name: loss.detach() for name, loss in losses.items()}
+        progress.step(objective.name, step + 1, steps, partial(_shown, shown))
         last = step + 1 == steps
         if last or (step + 1) % evaluate_every == 0:
-            _on_main(accelerator, lambda: progress.accuracy(objective.evaluate()))
+            _on_main(accelerator, lambda: progress.note(_accuracies(objective.evaluate())))
         if not last and (step + 1) % save_every == 0:
             _save(accelerator, directory, step + 1)
     accelerator.free_memory(module, optimizer)
@@ -110,6 +112,15 @@ def _check_losses(
     if wrong:
         said = ", ".join(f"of {name} {losses[name].item():g}" for name in wrong)
         raise NotFiniteError(f"{where}: the loss is not finite: {said}; {advice}")
+
+
+def _shown(losses: Mapping[str, Tensor]) -> str:
+    return "loss: " + "  ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
+
+
+def _accuracies(found: Mapping[str, float]) -> str:
+    shown = "  ".join(f"{name} {100 * value:.2f} %" for name, value in found.items())
+    return f"validation accuracy: {shown}"
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:

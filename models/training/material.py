@@ -17,6 +17,7 @@ from ..data.naming import listed
 from ..errors import CheckpointError, DataError, NestlingError
 from ..families import family_of
 from ..pretrained import Pretrained, find
+from ..progress import SILENT, Progress
 from ..spec import StudentSpec
 from ..tokenizer import TextTokenizer
 from ..transformer import NestedTransformer
@@ -72,9 +73,11 @@ class Material:
         return self.architecture.labels
 
 
-def gather_material(options: Options) -> Material:
+def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     """Raises NestlingError, of which DataError is a kind, for files that cannot be used."""
+    progress.step("looking for the teacher")
     pretrained = Pretrained.at(find(options.teacher))
+    progress.step("reading texts")
     data, held_out = (
         read_labelled(path, options.text_column, options.label_column)
         for path in (options.data, options.validation)

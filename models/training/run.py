@@ -16,7 +16,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..checkpoint import write_checkpoint
 from ..data.fingerprints import TextSample
 from ..errors import NestlingError, NotFiniteError
 from ..permutation import permute
+from ..progress import SILENT, Progress
 from ..spec import StudentSpec
 from ..transformer import NestedTransformer
 from .augment import recombine
@@ -41,14 +42,13 @@ from .importance import importance_order
 from .loop import optimise
 from .material import Options, gather_material
 from .matta import JointTraining, Pool
-from .progress import Progress
 from .recipe import Recipe
 
 Weights = dict[str, Tensor]
 Teacher = Callable[[PackedBatch], Tensor]
 
 
-def train(options: Options, recipe: Recipe) -> Path:
+def train(options: Options, recipe: Recipe, progress: Progress = SILENT) -> Path:
     """Train and write the checkpoint.
 
     Raises NestlingError for what cannot be used, and where numbers are no longer finite: then
@@ -57,14 +57,14 @@ def train(options: Options, recipe: Recipe) -> Path:
     if options.out.exists():
         raise NestlingError(f"{options.out}: exists already; a checkpoint is never written over")
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
-    with Progress(accelerator.is_main_process) as progress:
-        run = TrainingRun(options, recipe, accelerator, progress)
-        try:
-            return run.train()
-        except NotFiniteError as error:
-            if accelerator.is_main_process:
-                shutil.rmtree(run.work)
-            raise NotFiniteError(f"{error}. No checkpoint is written, no state kept") from error
+    shown = progress if accelerator.is_main_process else SILENT
+    run = TrainingRun(options, recipe, accelerator, shown)
+    try:
+        return run.train()
+    except NotFiniteError as error:
+        if accelerator.is_main_process:
+            shutil.rmtree(run.work)
+        raise NotFiniteError(f"{error}. No checkpoint is written, no state kept") from error
 
 
 class TrainingRun:
@@ -79,7 +79,7 @@ class TrainingRun:
     ) -> None:
         self.options, self.recipe = options, recipe
         self.accelerator, self.progress = accelerator, progress
-        self.material = gather_material(options)
+        self.material = gather_material(options, progress)
         for phase in (recipe.joint, recipe.finetune):
             phase.check_processes(len(self.material.train), accelerator.num_processes)
         self.work = options.out.with_name(options.out.name + ".training")
@@ -104,6 +104,7 @@ class TrainingRun:
         )
         self._optimise(joint, self.recipe.joint)
         if self.accelerator.is_main_process:
+            self.progress.step("writing the checkpoint")
             provenance = self._provenance(time.monotonic() - started)
             write_checkpoint(
                 self.options.out,
@@ -145,20 +146,24 @@ class TrainingRun:
 
     def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
         """The teacher's logits on the training texts and on recombined ones."""
-        count = self.recipe.pool * len(self.material.train)
         train, seed = self.material.train, self.recipe.seed
-        texts = recombine(self.material.data.texts, train.labels.tolist(), count, seed)
+        self.progress.step("recombining texts")
+        texts = recombine(
+            self.material.data.texts, train.labels.tolist(), self.recipe.pool * len(train), seed
+        )
         sequences = tokenise(texts, self.material.tokenizer, self.material.longest)
         full = StudentSpec.full(self.material.architecture)
 
         def judge() -> Weights:
+            def judged(of: str, texts: Sequence[list[int]]) -> Tensor:
+                phase = f"soft targets of the {of}"
+                return logits_of(teacher, full, texts, "teacher", self.progress, phase)
+
             self.progress.note(f"teacher: soft targets of {len(sequences)} recombined texts")
             with self.accelerator.autocast():
-                targets = logits_of(teacher, full, train.sequences, "teacher")
-                judged = targets[:0]
-                if sequences:
-                    judged = logits_of(teacher, full, sequences, "teacher")
-                return {"train": targets, "pool": judged}
+                targets = judged("training texts", train.sequences)
+                pool = judged("recombined texts", sequences) if sequences else targets[:0]
+                return {"train": targets, "pool": pool}
 
         kept = self._kept("targets", judge)
         return Pool(sequences, kept["pool"]), kept["train"]
@@ -177,12 +182,15 @@ class TrainingRun:
                 )
                 for step in range(self.recipe.importance_batches)
             ]
-            batches = (
-                (pack(self.material.train.sequences, i, full), self.material.train.labels[i])
-                for i in chosen
-            )
+
+            def batches() -> Iterator[tuple[PackedBatch, Tensor]]:
+                train = self.material.train
+                for done, i in enumerate(chosen):
+                    self.progress.step("importance of the TA's parts", done, len(chosen))
+                    yield pack(train.sequences, i, full), train.labels[i]
+
             with self.accelerator.autocast():
-                order = importance_order(model, teacher, batches)
+                order = importance_order(model, teacher, batches())
             weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
             return permute(weights, order, self.material.architecture)
 

@@ -15,6 +15,7 @@ from ...loadtest.client.records import Records
 from ...loadtest.client.target import find
 from ...loadtest.setup import Setup
 from ...loadtest.texts import Texts
+from ...models.progress import SILENT, Progress
 from ...server.routing.policy import AUTO
 from ..errors import PlanError
 from .server import Counts, Cpu, MeasuredServer, place
@@ -81,7 +82,9 @@ class Loads:
             find(server.url), texts, PROTOCOLS, {"native": 1.0}, processes=1, max_lag_ms=1e6
         )
 
-    def all(self, students: Sequence[str], rounds: int) -> Iterator[Observed]:
+    def all(
+        self, students: Sequence[str], rounds: int, progress: Progress = SILENT
+    ) -> Iterator[Observed]:
         """Every student with every size, every period, crowds and streams; round by round.
 
         Where requests meet, a batch can be told from its requests, and sleeping from both; what
@@ -91,11 +94,14 @@ class Loads:
         alone = [Load(student, size) for student in students for size in SIZES]
         alone += [Load(smallest, 1, period) for period in PERIODS]
         alone += [Load(student, 1, period) for student in students[1:] for period in PERIODS[2:]]
-        for _ in range(rounds):
+        for number in range(rounds):
+            phase = f"loads of round {number + 1} of {rounds}"
             with self.bench(1) as bench:
-                for load in alone:
+                for done, load in enumerate(alone):
+                    progress.step(f"{phase}, one request at a time", done, len(alone))
                     yield self.observe(bench, load)
             for model in (smallest, largest, AUTO):
+                progress.step(f"{phase}, crowds of {model}")
                 for crowd in CROWDS:
                     with self.bench(crowd) as bench:
                         found = self.observe(bench, Load(model, 1, crowd=crowd))

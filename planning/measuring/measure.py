@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from ...loadtest.results.environment import environment
 from ...loadtest.texts import Texts, read_texts
 from ...models.cascade import Student
 from ...models.manifest import Manifest
+from ...models.progress import SILENT, Progress
 from ...server.loading import load_for, read_for
 from ...server.service import WATCH_SECONDS
 from ...server.settings import RunnerName
@@ -39,7 +39,7 @@ def measure(
     device: str,
     rounds: int,
     seed: int,
-    tell: Callable[[str], None],
+    progress: Progress = SILENT,
 ) -> Profile:
     """Start a real server, load it in many ways, and fit what that cost it.
 
@@ -47,15 +47,17 @@ def measure(
     LoadtestError for what the user can mend.
     """
     manifest, texts = read_for(checkpoint, runner), read_texts(data)
-    tell(f"asking every student about {min(TEXTS, len(texts))} texts")
-    workload = workload_of(checkpoint, manifest, runner, texts, seed)
+    workload = workload_of(checkpoint, manifest, runner, texts, seed, progress)
+    progress.step("starting a server")
     flags = ("--runner", runner, "--device", device, "--target-delay-ms", "0")
     with MeasuredServer(checkpoint, *flags) as server:
-        tell(f"measuring {server.url}")
+        progress.note(f"measuring {server.url}")
         tick = tick_of(server)
         lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
-        observed = list(Loads(server, texts, seed).all(list(manifest.students), rounds))
+        loads = Loads(server, texts, seed)
+        observed = list(loads.all(list(manifest.students), rounds, progress))
         threads = max(1, len(server.worker_cores))
+    progress.step("fitting costs")
     costs, table = fit(observed, lengths, tick, WATCH_SECONDS)
     return Profile(
         schema=SCHEMA,
@@ -87,15 +89,22 @@ def tick_of(server: MeasuredServer) -> float:
 
 
 def workload_of(
-    checkpoint: Path, manifest: Manifest, runner: str, texts: Texts, seed: int
+    checkpoint: Path,
+    manifest: Manifest,
+    runner: str,
+    texts: Texts,
+    seed: int,
+    progress: Progress = SILENT,
 ) -> Workload:
     """All students on some of the texts, at every temperature at which a policy asks them."""
     from ...models.predictions import predict_all  # which loads torch
 
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(texts))[:TEXTS]).tolist()
-    loaded, run = load_for(checkpoint, runner)
-    predictions = predict_all(loaded, [texts.texts[row] for row in rows], texts.name, run)
+    progress.step("loading the checkpoint")
+    loaded, run = load_for(checkpoint, runner, progress)
+    chosen = [texts.texts[row] for row in rows]
+    predictions = predict_all(loaded, chosen, texts.name, run, progress)
     asked = {(s.name, s.temperature): s for s in _asked(manifest)}
     stated = [
         Stated(

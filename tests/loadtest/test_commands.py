@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import LABELS, SENTENCES
+from ..progress import without_progress
 from ..server.serving import NESTLING, serve
 from .stub import Stub
 
@@ -36,7 +37,8 @@ def test_a_server_from_run_to_comparison(checkpoint_dir: Path, tmp_path: Path) -
                 "--max-lag-ms", 60_000, *(f for m in models for f in ("--model", m)),
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
-            assert json.loads(done.stdout.splitlines()[-1])["benchmark"] == "loadtest"
+            assert f"{tmp_path / name}: report.json, report.html" in done.stdout
+            assert "in time per second" in done.stdout
         assert server.metrics()["nestling_requests_total{code=500,endpoint=/predict}"] == 0
     report = json.loads((tmp_path / "a" / "report.json").read_text("utf-8"))
     check_report(report)
@@ -78,7 +80,7 @@ def check_report(report: dict) -> None:  # type: ignore[type-arg]
         (["--rate", "0"], "rate: 0 is not a finite number above 0"),
         ([], "rate: is needed, such as 200, unless there is a --trace"),
         (["--rate", "5", "--protocol", "grpc"], "protocol: 'grpc' is none of native, tei"),
-        (["--rate", "5", "--repeats", "0"], "repeats: 0 is not"),
+        (["--rate", "5", "--repeats", "0"], "--repeats: 0 is below 1"),
         (["--rate", "1e-9"], "rate: no request is due in so short a time"),
         (["--rate", "5", "--reference", "x", "--protocol", "tei=1"], ""),
     ],
@@ -91,8 +93,9 @@ def test_what_is_wrong_is_said_in_one_line(
                         "0.2", "--warmup", "0", "--max-lag-ms", "60000", *flags)  # fmt: skip
     if why:
         assert done.returncode == 2
-        assert done.stderr.startswith(f"nestling: {why}")
-        assert done.stderr.count("\n") == 1
+        said = without_progress(done.stderr)
+        assert said.startswith(f"nestling: {why}")
+        assert said.count("\n") == 1
         assert not (tmp_path / "out").exists()
     else:
         assert done.returncode == 0, done.stderr

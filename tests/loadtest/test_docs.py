@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from nestling.cli.loadtest import loadtest
 from nestling.loadtest.client.faults import Fault
 from nestling.loadtest.client.protocols import PROTOCOLS
-from nestling.loadtest.commands import loadtest
 
 DOCS = (Path(__file__).parents[2] / "docs" / "loadtest.md").read_text("utf-8")
 

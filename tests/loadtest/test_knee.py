@@ -88,7 +88,7 @@ def test_against_a_server_that_takes_its_time(setup: Callable[..., Setup]) -> No
     with Stub(service=0.04, capacity=4, queue=200) as stub:
         given = setup(stub.url, objective_ms=300.0, reference=None)
         report = find_knee(
-            given, Search(64, seconds=2, tolerance=0.8, tries=1, samples=150), 0, "auto", silent
+            given, Search(64, seconds=2, tolerance=0.8, tries=1, samples=150), 0, "auto"
         )
     knee = report["knee"]
     assert 30 <= knee["rate_per_second"] <= 130

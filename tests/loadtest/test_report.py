@@ -32,7 +32,7 @@ def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     with Stub(wrong=5, capacity=4, service=0.02, queue=20) as stub:
         given = a_setup(stub.url, write_data(folder), reference="ta", faults={"malformed": 0.1})
-        report = run(given, Traffic("50..400", 2), ["auto", "ta"], 1, lambda _: None)
+        report = run(given, Traffic("50..400", 2), ["auto", "ta"], 1)
     path = folder / "report.html"
     path.write_text(page(report), "utf-8")
     return path
@@ -65,7 +65,7 @@ def test_the_page_can_be_seen(report_page: Path, tmp_path: Path) -> None:
 
 def test_the_page_of_a_run_without_an_answer(setup: Make) -> None:
     with Stub(status=500) as stub:
-        report = run(setup(stub.url), Traffic("50", 1), ["auto"], 1, lambda _: None)
+        report = run(setup(stub.url), Traffic("50", 1), ["auto"], 1)
     text = page(report)
     assert "500: " in text
     assert "Second by second" in text
@@ -75,7 +75,7 @@ def test_the_page_of_a_run_without_an_answer(setup: Make) -> None:
 def test_the_page_of_a_knee(setup: Make) -> None:
     with Stub(service=0.02, capacity=4) as stub:
         search = Search(200, seconds=0.5, tolerance=1.5, tries=1, samples=100)
-        report = find_knee(setup(stub.url), search, 0, "auto", lambda _: None)
+        report = find_knee(setup(stub.url), search, 0, "auto")
     text = page(report)
     assert "The highest rate at which 99 %" in text
     assert "knee, requests /s" in text

@@ -20,7 +20,7 @@ from nestling.models.calibration.calibrate import Target, calibrate
 from nestling.models.calibration.evidence import outcome
 from nestling.models.checkpoint import write_calibration, write_checkpoint
 from nestling.models.evaluation import answer, macro_f1
-from nestling.models.integrity import read_hashed_json, sha256_of
+from nestling.models.integrity import sha256_of
 from nestling.models.manifest import INT8, calibrated_for
 from nestling.models.predictions import predict_all
 from nestling.server.engine.runners.choose import choose
@@ -34,6 +34,7 @@ from ..conftest import (
     tiny_students,
     write_tokenizer,
 )
+from ..progress import without_progress
 
 SECONDS = {"tiny": 1e-5, "small": 3e-5, "ta": 1e-3}
 
@@ -84,7 +85,7 @@ class Run:
     def complaint(self) -> str:
         """What a failed command said: one line, exit status 2, no traceback."""
         assert self.status == 2, self.out
-        lines = self.err.strip().splitlines()
+        lines = without_progress(self.err).strip().splitlines()
         assert len(lines) == 1, self.err
         return lines[0]
 
@@ -147,7 +148,7 @@ def test_from_calibration_to_export(
                    "--sample", "64", "--repeats", "2")  # fmt: skip
     assert run.status == 0, run.err
     report = json.loads((out / "report.json").read_text())
-    assert read_hashed_json(path / "report.json") == report
+    assert not (path / "report.json").exists()
     assert [p["name"] for p in report["policies"]] == ["tiny", "small", "ta", "drop-0.3", "quick"]
     assert report["data"] == {"file": "test.jsonl", "examples": 300, "sha256": sha256_of(test)}
     ta = report["policies"][2]
@@ -203,7 +204,7 @@ def test_int8_has_a_calibration_of_its_own(
                    "--sample", "32", "--repeats", "2")  # fmt: skip
     assert run.status == 0, run.err
     assert json.loads((out / "report.json").read_text())["runner"] == INT8
-    assert [file.name for file in path.glob("report*")] == ["report.onnx-int8.json"]
+    assert list(path.glob("report*")) == []  # kept only when asked: tests/cli/test_evaluate.py
     assert "Cascades of the runner onnx-int8" in nestling("info", path).out
     calibration = path / "calibration.onnx-int8.json"
     calibration.write_text(calibration.read_text().replace("0.4", "0.3"))
@@ -251,8 +252,8 @@ def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--max-drop", "1.5"], "nestling: max-drop: 1.5 is not between 0 and 1"),
-        (["--confidence", "95"], "nestling: confidence: 95.0 is not between 0 and 1"),
+        (["--max-drop", "1.5"], "nestling: --max-drop: 1.5 is above 0.99999"),
+        (["--confidence", "95"], "nestling: --confidence: 95 is above 0.99999"),
         (["--loss", "none"], "nestling: loss: 'none' is none of drop, disagreement"),
         (["--name", "ta"], "nestling: name: 'ta' already names a policy of this checkpoint"),
         (["--max-drop", "0.001"], "60 examples are too few to show a risk of at most 0.10% with "

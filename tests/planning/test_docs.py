@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from nestling.planning.commands import plan
+from nestling.cli.plan import plan
 from nestling.planning.profile.library import names
 
 DOCS = Path(__file__).parents[2] / "docs"

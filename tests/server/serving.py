@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..progress import without_progress
+
 NESTLING = [sys.executable, "-m", "nestling.cli"]
 STUB = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 
@@ -48,8 +50,8 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it wrote to stderr."""
-        return self._log.read_text()
+        """What it wrote to stderr, but for how far its start was on a slow machine."""
+        return without_progress(self._log.read_text())
 
     def classify(self, inputs: object, **fields: object) -> Any:
         """The answer of /v1/classify, which must be one."""

@@ -18,6 +18,7 @@ from ....models.cascade import Cascade
 from ....models.checkpoint import Checkpoint
 from ....models.errors import NestlingError
 from ....models.manifest import INT8, calibrated_for
+from ....models.progress import SILENT, Progress
 from ...settings import Settings
 from . import Runner, TorchRunner
 from .onnx_runner import OnnxRunner
@@ -40,7 +41,7 @@ class Choice:
     checkpoint: Checkpoint
 
 
-def choose(checkpoint: Checkpoint, settings: Settings) -> Choice:
+def choose(checkpoint: Checkpoint, settings: Settings, progress: Progress = SILENT) -> Choice:
     """The runner of a setting; what was not obvious is logged.
 
     `auto`: torch, or ONNX Runtime in float32 if that is faster on a short batch and agrees with
@@ -51,11 +52,11 @@ def choose(checkpoint: Checkpoint, settings: Settings) -> Choice:
     if settings.runner == "torch":
         return Choice(None, "torch", "asked for", checkpoint)
     if settings.runner == "auto":
-        choice = _fastest(checkpoint, settings)
+        choice = _fastest(checkpoint, settings, progress)
         log.info("runner: %s (%s)", choice.name, choice.why)
         return choice
     if settings.runner == "onnx":
-        return Choice(_onnx(checkpoint, settings), "onnx", "asked for", checkpoint)
+        return Choice(_onnx(checkpoint, settings, progress), "onnx", "asked for", checkpoint)
     own = calibrated_for(checkpoint, INT8)
     if checkpoint.cascades and not own.cascades:
         log.warning(
@@ -67,14 +68,16 @@ def choose(checkpoint: Checkpoint, settings: Settings) -> Choice:
             checkpoint.path,
             INT8,
         )
-    return Choice(_onnx(own, settings, "int8"), INT8, "asked for", own)
+    return Choice(_onnx(own, settings, progress, "int8"), INT8, "asked for", own)
 
 
-def _onnx(checkpoint: Checkpoint, settings: Settings, precision: str = "float32") -> OnnxRunner:
-    return OnnxRunner(checkpoint, precision, settings.providers, settings.cpu_threads)
+def _onnx(
+    checkpoint: Checkpoint, settings: Settings, progress: Progress, precision: str = "float32"
+) -> OnnxRunner:
+    return OnnxRunner(checkpoint, precision, settings.providers, settings.cpu_threads, progress)
 
 
-def _fastest(checkpoint: Checkpoint, settings: Settings) -> Choice:
+def _fastest(checkpoint: Checkpoint, settings: Settings, progress: Progress) -> Choice:
     def stay(why: str) -> Choice:
         return Choice(None, "torch", why, checkpoint)
 
@@ -83,9 +86,10 @@ def _fastest(checkpoint: Checkpoint, settings: Settings) -> Choice:
         return stay("ONNX Runtime is compared with float32 on the CPU alone")
     torch_runner = TorchRunner(checkpoint)
     try:
-        onnx = _onnx(checkpoint, settings)
+        onnx = _onnx(checkpoint, settings, progress)
     except NestlingError as error:
         return stay(str(error))
+    progress.step("comparing ONNX Runtime with torch")
     if not agree(torch_runner, onnx, checkpoint):
         return stay("ONNX Runtime's answers differ from torch's")
     seconds = measure({"torch": torch_runner, "onnx": onnx}, checkpoint, checkpoint.policy())

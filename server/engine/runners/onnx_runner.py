@@ -26,6 +26,7 @@ from ....models.finite import check_logits
 from ....models.onnx import graph_of, require
 from ....models.onnx.extra import EXPORTER, RUNTIME
 from ....models.onnx.graph import INPUTS, OUTPUT, TOKENS
+from ....models.progress import SILENT, Progress
 from ....models.spec import StudentSpec
 from ....models.step import Questions, Verdicts
 
@@ -47,16 +48,18 @@ class OnnxRunner:
         precision: str = "float32",
         providers: Sequence[str] = (CPU,),
         threads: int = 1,
+        progress: Progress = SILENT,
     ) -> None:
         require(*EXPORTER, *RUNTIME)
         _check(providers)
         self._labels = len(checkpoint.architecture.labels)
         self._students = checkpoint.students
         self._specs = {student.spec: student.spec for student in self._students.values()}
-        self._sessions = {
-            student.spec: _session(checkpoint, student, precision, providers, threads)
-            for student in self._students.values()
-        }
+        self._sessions = {}
+        for done, student in enumerate(self._students.values()):
+            progress.step("loading ONNX graphs, made first if need be", done, len(self._students))
+            session = _session(checkpoint, student, precision, providers, threads)
+            self._sessions[student.spec] = session
         check_logits(checkpoint, self, torch.float32)
 
     def __call__(self, batch: PackedBatch) -> Tensor:

@@ -12,18 +12,20 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 
 import torch
 
 from ....models.checkpoint import load_checkpoint
 from ....models.errors import NestlingError
+from ....models.progress import Progress
 from ...telemetry.logs import configure_logging
 from ..local import LocalStudents
 from ..runners.choose import choose
 from .channel import Channel
 from .device import device_of
-from .messages import Answer, Embed, Failed, Open, Opened, Request
+from .messages import Answer, Embed, Failed, Open, Opened, Opening, Request
 
 
 def main(descriptor: int) -> None:
@@ -38,7 +40,7 @@ def main(descriptor: int) -> None:
 def _serve(server: Channel) -> None:
     wanted = server.receive()
     try:
-        students, opened = _open(wanted)
+        students, opened = _open(wanted, _Told(server))
     except Exception as error:
         server.send(_failed(error))
         return
@@ -47,13 +49,14 @@ def _serve(server: Channel) -> None:
         server.send(_answer(students, server.receive()))
 
 
-def _open(wanted: Open) -> tuple[LocalStudents, Opened]:
+def _open(wanted: Open, progress: Progress) -> tuple[LocalStudents, Opened]:
     settings = wanted.settings
     configure_logging(settings.log_format)
     torch.set_num_threads(settings.cpu_threads)
+    progress.step("loading the weights")
     device = device_of(settings.device)
     loaded = load_checkpoint(wanted.path, getattr(torch, settings.dtype), device)
-    choice = choose(loaded, settings)
+    choice = choose(loaded, settings, progress)
     students = LocalStudents(choice.checkpoint, choice.run)
     served = choice.checkpoint
     return students, Opened(
@@ -64,6 +67,25 @@ def _open(wanted: Open) -> tuple[LocalStudents, Opened]:
         device,
         served.weights_sha256,
     )
+
+
+class _Told:
+    """Tells the server how far it is."""
+
+    def __init__(self, server: Channel) -> None:
+        self._server = server
+
+    def note(self, text: str) -> None:
+        self._server.send(Opening(text, 0, 0))
+
+    def step(
+        self,
+        phase: str,
+        done: int = 0,
+        total: int = 0,
+        detail: Callable[[], str] | None = None,
+    ) -> None:
+        self._server.send(Opening(phase, done, total))
 
 
 def _answer(students: LocalStudents, request: Request) -> Answer:

@@ -32,8 +32,17 @@ class Launched:
         with theirs:
             descriptor = theirs.fileno()
             command = [sys.executable, "-m", "nestling.server.engine.worker", str(descriptor)]
-            process = subprocess.Popen(command, pass_fds=[descriptor], env=ENVIRONMENT | os.environ)
+            # In a group of its own: Ctrl-C is the server's to handle, from the first moment on.
+            process = subprocess.Popen(
+                command, pass_fds=[descriptor], env=ENVIRONMENT | os.environ, process_group=0
+            )
         return cls(process, Channel(ours))
+
+    def kill(self) -> None:
+        """End it at once: nobody waits for what it does, such as loading."""
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> None:
         """Close the socket, at which the process ends."""

@@ -23,6 +23,18 @@ class Open:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """Before its answer, as often as there is something to say: how far it is.
+
+    total: 0 where nobody knows.
+    """
+
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Opened:
     """Its answer: what is served. runner: the one chosen.
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from ....models.errors import NestlingError
 from ....models.manifest import Manifest, read_manifest
+from ....models.progress import SILENT, Progress
 from ....models.step import Questions, Verdicts
 from ...settings import Settings
 from ..backend import BackendGoneError
 from .launch import Launched
 from .link import Link
-from .messages import Embed, Failed, Open, Opened, Request
+from .messages import Embed, Failed, Open, Opened, Opening, Request
 
 
 class Worker:
@@ -42,15 +43,16 @@ class Worker:
         self._worker = launched or Launched.now()
         self._worker.channel.send(self._open)
 
-    def ready(self) -> None:
+    def ready(self, progress: Progress = SILENT) -> None:
         """Wait until the checkpoint is loaded here and there.
 
         Raises NestlingError for what the user can mend, BackendGoneError if the process has ended.
         """
         try:
-            self._loaded(read_manifest(self._open.path))
+            progress.step("reading the checkpoint")
+            self._loaded(read_manifest(self._open.path), progress)
         except BaseException:
-            self._worker.stop()
+            self._worker.kill()
             raise
 
     async def start(self) -> None:
@@ -92,9 +94,12 @@ class Worker:
         self._worker.channel.send(self._open)
         self._loaded(self.manifest)
 
-    def _loaded(self, described: Manifest) -> None:
+    def _loaded(self, described: Manifest, progress: Progress = SILENT) -> None:
         try:
-            opened: Opened | Failed = self._worker.channel.receive()
+            opened: Opened | Failed | Opening = self._worker.channel.receive()
+            while isinstance(opened, Opening):
+                progress.step(opened.phase, opened.done, opened.total)
+                opened = self._worker.channel.receive()
         except (EOFError, OSError) as error:
             status = self._worker.process.wait()
             raise BackendGoneError(

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ....models.errors import NestlingError
-from .migrate import upgrade
+from .migrate import check, upgrade
 
 CONNECT_SECONDS = 5
 BUSY_SECONDS = 15
 """How long a writer of SQLite waits for another."""
+MAKES_ONE = "`nestling serve --experiments FILE` makes one"
 KINDS = ("sqlite:///FILE", "postgresql://USER:PASSWORD@HOST/DATABASE")
 
 
@@ -34,6 +37,36 @@ def open_database(url: str) -> Engine:
     try:
         with transaction(engine) as connection:
             upgrade(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def read_database(url: str) -> Engine:
+    """Connect to a database that is there, and write nothing: no file, no schema, no log.
+
+    Raises StoreError as `open_database` does, and for a database that is not there or not up to
+    date.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        file = Path(str(parsed.database))
+        if not file.is_file():
+            raise StoreError(f"store: {file}: no such database; {MAKES_ONE}")
+        # Without a log beside it nobody writes; then nothing is made to share it with a writer.
+        still = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+        address = f"file:{quote(str(file))}?mode=ro{still}"
+        engine = create_engine(
+            parsed,
+            hide_parameters=True,
+            creator=lambda: sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True),
+        )
+    else:
+        engine = _engine(parsed).execution_options(postgresql_readonly=True)
+    try:
+        with transaction(engine) as connection:
+            check(connection)
     except BaseException:
         engine.dispose()
         raise

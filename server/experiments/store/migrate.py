@@ -27,17 +27,39 @@ def upgrade(connection: Connection) -> None:
     this version does not know.
     """
     _lock(connection)
+    config = _config(connection)
+    _known_heads(connection, ScriptDirectory.from_config(config))
+    command.upgrade(config, "head")
+
+
+def check(connection: Connection) -> None:
+    """Raises NestlingError unless the schema is this version's. Writes nothing."""
+    scripts = ScriptDirectory.from_config(_config(connection))
+    if _known_heads(connection, scripts) != set(scripts.get_heads()):
+        raise NestlingError(
+            "store: its schema is not up to date, or it is no database of Nestling's; "
+            "`nestling serve --store` brings it up to date"
+        )
+
+
+def _config(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    return config
+
+
+def _known_heads(connection: Connection, scripts: ScriptDirectory) -> set[str]:
+    """Where the schema is. Raises NestlingError for one that this version does not know."""
+    known = {script.revision for script in scripts.walk_revisions()}
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    if unknown := set(context.get_current_heads()) - known:
+    heads = set(context.get_current_heads())
+    if unknown := heads - known:
         raise NestlingError(
             f"store: its schema is {', '.join(sorted(unknown))}, which this version of Nestling "
             f"does not know ({', '.join(sorted(known))}): it was written by a newer one"
         )
-    command.upgrade(config, "head")
+    return heads
 
 
 def _lock(connection: Connection) -> None:

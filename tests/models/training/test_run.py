@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from nestling.models import Predictor, load_checkpoint
 
+from ...progress import without_progress
 from .conftest import Workshop, write_data
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
@@ -120,7 +121,7 @@ def refused(workshop: Workshop, *extra: str, **replaced: str) -> str:
     result = nestling(*command, *extra)
     assert result.returncode == 2, result.stderr
     assert not (workshop.path / "out").exists()
-    lines = result.stderr.strip().splitlines()
+    lines = without_progress(result.stderr).strip().splitlines()
     assert len(lines) == 1, result.stderr
     return lines[0]
 
@@ -131,7 +132,7 @@ def test_errors_name_what_is_wrong(workshop: Workshop) -> None:
     assert "row 1: label 'greeting' is none of the 5 known" in refused(workshop, data=str(other))
     assert "no column 'body'; there are text, label" in refused(workshop, "--text-column=body")
     assert "nowhere.jsonl: no such file" in refused(workshop, validation="nowhere.jsonl")
-    assert "neither a directory nor" in refused(workshop, teacher=str(workshop.path / "none"))
+    assert "no such directory" in refused(workshop, teacher=str(workshop.path / "none"))
     students = workshop.path / "students.json"
     students.write_text('{"odd": {"layers": [9], "dim": 32, "heads": [1], "ffn": [8]}}')
     message = refused(workshop, f"--students={students}")

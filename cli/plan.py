@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-if TYPE_CHECKING:
-    from ..server.settings import RunnerName
-    from .plan import Wish
+from .root import Command, Group
+from .train import SEEDS
 
-plan = typer.Typer(name="plan", invoke_without_command=True, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from ..planning.plan import Wish
+    from ..server.settings import RunnerName
+
+plan = typer.Typer(cls=Group, invoke_without_command=True)
 
 
 @plan.callback()
@@ -22,48 +25,66 @@ def _plan(
         str, typer.Option(help="Requests per second, the mean over the trace; several with commas.")
     ] = "1000",
     objective_ms: Annotated[
-        float, typer.Option(help="Milliseconds in which 99 % of the requests are answered.")
+        float,
+        typer.Option(
+            help="Milliseconds in which 99 % of the requests are answered.",
+            min=0.001,
+            max=86_400_000,
+        ),
     ] = 50.0,
     trace: Annotated[
         Path | None,
         typer.Option(
-            help="How the rate changes, as for nestling loadtest; without it, it does not."
+            help="How the rate changes, as for nestling loadtest.", show_default="it does not"
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="That are simulated: of a trace, the busiest.")
+        float,
+        typer.Option(help="That are simulated: of a trace, the busiest.", min=0.1, max=3600),
     ] = 20.0,
     hardware: Annotated[
         str, typer.Option(help="A profile that ships, or the file of one.")
     ] = "cpu-2-cores",
     host: Annotated[
         str | None,
-        typer.Option(help="Of an estimate: the measured profile that it takes the rest from."),
+        typer.Option(
+            help="Of an estimate: the measured profile that it takes the rest from.",
+            show_default="the one that it names",
+        ),
     ] = None,
     checkpoint: Annotated[
-        str | None, typer.Option(help="Directory or Hub id; by default the one that ships.")
+        str | None,
+        typer.Option(help="Directory or Hub id.", show_default="the one that ships"),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="A policy; may be given several times. By default ta and auto."),
+        typer.Option(help="A policy; may be given several times.", show_default="ta and auto"),
     ] = None,
     headroom: Annotated[
-        float, typer.Option(help="Share of what a replica holds that is left free.")
+        float,
+        typer.Option(help="Share of what a replica holds that is left free.", min=0, max=0.99),
     ] = 0.2,
     spare: Annotated[
-        int, typer.Option(help="Replicas more than are needed, for those that fail.", min=0)
+        int,
+        typer.Option(
+            help="Replicas more than are needed, for those that fail.", min=0, max=1_000_000
+        ),
     ] = 1,
     per_machine: Annotated[
         int,
         typer.Option(
             help="Replicas on a machine: they share its GPU equally; cores, each has its own.",
             min=1,
+            max=1024,
         ),
     ] = 1,
     price_per_hour: Annotated[
-        float, typer.Option(help="Of a machine, in any currency.", min=0)
+        float, typer.Option(help="Of a machine, in any currency.", min=0, max=1_000_000)
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0, max=SEEDS)] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, and nothing else.", show_default="off")
+    ] = False,
 ) -> None:
     """How many replicas a rate needs, and what a million requests cost: TA alone and cascade.
 
@@ -72,14 +93,15 @@ def _plan(
     """
     if context.invoked_subcommand is None:
         from ..models.errors import NestlingError
-        from .plan import Wish
+        from ..planning.plan import Wish
 
         try:
             rates = tuple(float(part) for part in rate.split(","))
         except ValueError:
             raise NestlingError(f"rate: {rate!r} is no number, nor several with commas") from None
         wish = Wish(rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine)
-        _run(wish, trace, seconds, hardware, host, checkpoint, model or ["ta", "auto"], seed)
+        _run(wish, trace, seconds, hardware, host, checkpoint, model or ["ta", "auto"], seed,
+             as_json)  # fmt: skip
 
 
 def _run(
@@ -91,17 +113,19 @@ def _run(
     checkpoint: str | None,
     models: list[str],
     seed: int,
+    as_json: bool,
 ) -> None:
-    from ..cli.console import wide_console
-    from ..cli.serve import locate
     from ..loadtest.traffic.traces import read_trace
+    from ..planning import report
+    from ..planning.plan import plan as find_plan
+    from ..planning.profile.estimate import Estimate
+    from ..planning.profile.library import find, find_measured
+    from ..planning.traffic import busiest, steady
     from ..server.loading import read_for
     from ..server.settings import Settings
-    from . import report
-    from .plan import plan as find_plan
-    from .profile.estimate import Estimate
-    from .profile.library import find, find_measured
-    from .traffic import busiest, steady
+    from .console import wide_console
+    from .progress import Progress
+    from .serve import locate
 
     chosen = find(hardware)
     rest = find_measured(host or chosen.host) if isinstance(chosen, Estimate) else chosen
@@ -111,10 +135,11 @@ def _run(
         manifest.policy(name)  # which says what there is
     shape = busiest(read_trace(trace), seconds) if trace else steady(seconds)
     settings = Settings(runner=rest.runner)
-    found = find_plan(
-        manifest, settings, chosen, rest, shape, models, wish, seed,
-        lambda line: typer.echo(line, err=True),
-    )  # fmt: skip
+    with Progress() as progress:
+        found = find_plan(manifest, settings, chosen, rest, shape, models, wish, seed, progress)
+    if as_json:
+        typer.echo(json.dumps(report.summary(chosen, shape, wish, found)))
+        return
     console = wide_console()
     for line in report.heading(chosen, rest, shape, wish):
         console.print(line, highlight=False, markup=False)
@@ -122,23 +147,24 @@ def _run(
     console.print(report.fleets(found, wish))
     for line in report.comparison(found):
         console.print(line, highlight=False, markup=False)
-    typer.echo(json.dumps(report.summary(chosen, shape, wish, found)))
 
 
-@plan.command()
+@plan.command(cls=Command)
 def measure(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint directory.")],
     data: Annotated[Path, typer.Option(help="JSON Lines of `text` and `label`, like the traffic.")],
     out: Annotated[Path, typer.Option(help="File of the profile.", dir_okay=False)],
     name: Annotated[
-        str | None, typer.Option(help="Of the hardware; by default the file's.")
+        str | None, typer.Option(help="Of the hardware.", show_default="the file's")
     ] = None,
     runner: Annotated[
         str, typer.Option(help="Who computes: torch, or onnx-int8 with its own calibration.")
     ] = "torch",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
-    rounds: Annotated[int, typer.Option(help="Of all loads; more are steadier.", min=1)] = 4,
-    seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0)] = 0,
+    rounds: Annotated[
+        int, typer.Option(help="Of all loads; more are steadier.", min=1, max=1000)
+    ] = 4,
+    seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0, max=SEEDS)] = 0,
 ) -> None:
     """Measure this machine: a real server under loads of many kinds, about a minute per round.
 
@@ -146,11 +172,15 @@ def measure(
     late, the right to schedule it in real time (root). Nothing that is measured is of the texts but
     their lengths and how sure each student is of them.
     """
-    from .measuring.measure import measure as run
+    from .outputs import check_file
+    from .progress import Progress
 
-    found = run(
-        checkpoint, data, name or out.stem, cast("RunnerName", runner), device, rounds, seed,
-        lambda line: typer.echo(line, err=True),
-    )  # fmt: skip
+    check_file(out)
+    with Progress() as progress:
+        progress.step("starting")
+        from ..planning.measuring.measure import measure as run
+
+        by = cast("RunnerName", runner)
+        found = run(checkpoint, data, name or out.stem, by, device, rounds, seed, progress)
     found.write(out)
     typer.echo(f"{out}: written")

@@ -11,15 +11,15 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..results.compare import Ratio
-
-WIDTH = 120
+    from ...loadtest.results.compare import Ratio
 
 
 def compare(
     first: Annotated[Path, typer.Argument(help="report.json of the one.")],
     second: Annotated[Path, typer.Argument(help="report.json of the other.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead.", show_default="off")
+    ] = False,
 ) -> None:
     """How many times as much the second report has of the first, with the spread over repeats.
 
@@ -28,10 +28,9 @@ def compare(
     """
     from dataclasses import asdict
 
-    from rich.console import Console
-
-    from ..results.compare import compare as ratios_of
-    from ..results.compare import differences, read_report
+    from ...loadtest.results.compare import compare as ratios_of
+    from ...loadtest.results.compare import differences, read_report
+    from ..console import wide_console
 
     a, b = read_report(first), read_report(second)
     doubts, found = differences(a, b), ratios_of(a, b)
@@ -42,8 +41,7 @@ def compare(
         }
         typer.echo(json.dumps({"ratios": rows, "spread": "min-max over repeats", "doubts": doubts}))
         return
-    console = Console()
-    console.width = max(console.width, WIDTH)  # a pipe has no width, and a cut number is none
+    console = wide_console()
     for name, ratios in found.items():
         console.print(_table(name, ratios))
     for doubt in doubts:

@@ -11,22 +11,39 @@ from typing import Annotated, Any
 
 import typer
 
-from ..client.protocols import PROTOCOLS, Protocol, declared
-from ..client.target import find
-from ..errors import LoadtestError
-from ..setup import Setup
-from ..texts import read_texts
+from ...loadtest.client.protocols import PROTOCOLS, Protocol, declared
+from ...loadtest.client.target import find
+from ...loadtest.errors import LoadtestError
+from ...loadtest.setup import Setup
+from ...loadtest.texts import read_texts
+from ..outputs import check_folder
+
+SEEDS = 2**31 - 1
+SOME = 0.001
+"""The least value of what must be above 0."""
+DAY_MS, DAY, MONEY = 86_400_000, 86_400, 1_000_000
 
 
-def option(help: str, default: str | bool = True) -> Any:
-    """Of a command. default: what is shown as such."""
-    return typer.Option(help=help, show_default=default)
+def option(
+    help: str,
+    default: str | bool = True,
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
+    """Of a command. default: what is shown as such. low, high: limits of a number."""
+    return typer.Option(help=help, show_default=default, min=low, max=high)
 
 
 Url = Annotated[str, typer.Argument(help="Of the server: http://HOST:PORT, perhaps with a path.")]
 Out = Annotated[Path, typer.Option(help="Folder for report.json and report.html.", file_okay=False)]
 Model = Annotated[str, option("Which to ask for, where the protocol names it.")]
-Warmup = Annotated[float, option("Seconds of load before what is measured.")]
+Warmup = Annotated[float, option("Seconds of load before what is measured.", low=0, high=DAY)]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print the numbers in short as JSON, and nothing else.", show_default="off"
+    ),
+]
 
 
 def with_setup(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,6 +54,7 @@ def with_setup(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_options(**values: Any) -> None:
+        check_folder(values["out"])
         given = {p.name: values.pop(p.name) for p in shared}
         command(**values, setup=build(**given))
 
@@ -58,17 +76,21 @@ def build(
         ),
     ] = "native",
     protocols: Annotated[
-        Path | None, option("Further protocols: JSON of {NAME: {path, body, labels}}.")
+        Path | None, option("Further protocols: JSON of {NAME: {path, body, labels}}.", "none")
     ] = None,
     batch: Annotated[
         str, option("Texts of a request; a mix is 1=9,16=1: nine in ten have one text.")
     ] = "1",
-    seed: Annotated[int, option("Of all that is left to chance.")] = Setup.seed,
+    seed: Annotated[int, option("Of all that is left to chance.", low=0, high=SEEDS)] = Setup.seed,
     objective_ms: Annotated[
-        float, option("Milliseconds that an answer may take; goodput counts these.")
+        float,
+        option(
+            "Milliseconds that an answer may take; goodput counts these.", low=SOME, high=DAY_MS
+        ),
     ] = Setup.objective_ms,
     timeout: Annotated[
-        float, option("Seconds from when a request was due until it is given up.")
+        float,
+        option("Seconds from when a request was due until it is given up.", low=SOME, high=DAY),
     ] = Setup.timeout,
     reference: Annotated[
         str | None,
@@ -79,23 +101,33 @@ def build(
         ),
     ] = None,
     price_per_hour: Annotated[
-        float, option("Of the server's machine, in any currency.")
+        float, option("Of the server's machine, in any currency.", low=0, high=MONEY)
     ] = Setup.price_per_hour,
-    processes: Annotated[int, option("That send the load together.")] = Setup.processes,
+    processes: Annotated[
+        int, option("That send the load together.", low=1, high=1024)
+    ] = Setup.processes,
     connections: Annotated[
         int,
-        option("At most, of all processes. Who finds none free waits, and its latency counts."),
+        option(
+            "At most, of all processes. Who finds none free waits, and its latency counts.",
+            low=1,
+            high=1_000_000,
+        ),
     ] = Setup.connections,
     max_lag_ms: Annotated[
         float,
-        option("p99 of the client's own lateness in milliseconds; a run beyond it is refused."),
+        option(
+            "p99 of the client's own lateness in milliseconds; a run beyond it is refused.",
+            low=SOME,
+            high=DAY_MS,
+        ),
     ] = Setup.max_lag_ms,
     key_file: Annotated[
-        Path | None, option("File whose only line is the server's API key.")
+        Path | None, option("File whose only line is the server's API key.", "none")
     ] = None,
 ) -> Setup:
     """Raises LoadtestError for what cannot be used, before anything is sent."""
-    from ..traffic.mix import parse_mix
+    from ...loadtest.traffic.mix import parse_mix
 
     if find_spec("matplotlib") is None:
         raise LoadtestError(
