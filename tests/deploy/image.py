@@ -54,10 +54,10 @@ class Builder:
         self._buildah("commit", "--quiet", "--rm", container, BASE)
 
     def build(self, name: str, extras: str) -> Image:
-        """The real Dockerfile; what two builds have in common is built once."""
+        """The real Dockerfile. Layers are not kept: that takes longer than to build twice."""
         arguments = {"PYTHON": PYTHON, "EXTRAS": extras}
         given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
-        built = ["build", "--layers", "--pull-never", "--format=docker", f"--tag={name}"]
+        built = ["build", "--pull-never", "--format=docker", f"--tag={name}"]
         self._buildah(*built, *given, *self._pip(), str(ROOT))
         inspected = json.loads(self._buildah("inspect", "--type=image", name))
         root = self._buildah("mount", self._buildah("from", "--pull-never", name))

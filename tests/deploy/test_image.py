@@ -128,7 +128,7 @@ def test_settings_of_a_deployment(image: Image, calibrated_dir: Path, tmp_path: 
     with container.start("serve", "/checkpoint") as server:
         assert server.check_health().returncode == 0, server.log
         assert httpx.get(f"{server.metrics_url}/metrics").status_code == 200
-        asked = {"inputs": "money", "cascade": "all"}
+        asked = {"inputs": ["money"]}
         assert server.client.post("/v1/classify", json=asked).status_code == 401
         allowed = {"Authorization": f"Bearer {secret}"}
         answer = server.client.post("/v1/classify", json=asked, headers=allowed)
@@ -152,9 +152,9 @@ def test_graphs_are_kept(gpu_image: Image, calibrated_dir: Path, tmp_path: Path)
 
 def test_triton_runs(gpu_image: Image, tmp_path: Path) -> None:
     """All that it does before it asks a driver: kernels to machine code, and what starts them."""
-    given = {"/tests/launcher.py": LAUNCHER, "/tests/compiling.py": COMPILING}
+    given = {"/launcher.py": LAUNCHER, "/compiling.py": COMPILING}
     container = Container(gpu_image, tmp_path, given=given)
-    compiled = container.run("python", "/tests/launcher.py")
+    compiled = container.run("python", "/launcher.py")
     assert compiled.returncode == 0, compiled.stderr
     kept = container.volume(CACHE) / "triton"
     assert list(kept.glob("*/gate_kernel.cubin"))
