@@ -6,6 +6,7 @@ fail, so that what was compiled can be linked and loaded, and is not called.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from compiling import compile_kernel
 from triton.backends.nvidia import driver
 
 FOLDER = Path(os.environ["TRITON_CACHE_DIR"]).parent / "driver"
+LIBRARY = "libcuda.so.1"
 
 
 def stand_in() -> None:
@@ -22,8 +24,10 @@ def stand_in() -> None:
     source = Path(driver.dirname, "driver.c").read_text()
     functions = sorted(set(re.findall(r"\bcu[A-Z]\w*", source)))
     text = "".join(f"int {name}(void) {{ return 100; }}\n" for name in functions)
-    command = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(FOLDER / "libcuda.so.1")]
+    file = str(FOLDER / LIBRARY)
+    command = ["gcc", "-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}", "-x", "c", "-", "-o", file]
     subprocess.run(command, input=text, text=True, check=True)
+    ctypes.CDLL(file)  # it is in no folder that the linker searches
     os.environ["TRITON_LIBCUDA_PATH"] = str(FOLDER)
 
 
