@@ -51,7 +51,8 @@ LABEL org.opencontainers.image.title="Nestling" \
       org.opencontainers.image.description="A model server for one nested checkpoint: the smallest student that is sure answers." \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
-USER nestling
+# A number, for Kubernetes asks to see that it is not root.
+USER 10001
 WORKDIR /var/lib/nestling
 VOLUME ["/var/cache/nestling", "/var/lib/nestling"]
 EXPOSE 8000

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from .files import GRAFANA, PROMETHEUS, ROOT, load
-from .prometheus import program
+from .program import program
 
 COMPOSE = load(ROOT / "compose.yaml")
 SERVICES = COMPOSE["services"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .files import ALERTS, PROMETHEUS, ROOT, load
-from .prometheus import program
+from .program import program
 
 UNIT_TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 RUNBOOK = "docs/monitoring.md"
