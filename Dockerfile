@@ -2,22 +2,22 @@
 # docker build -t nestling --build-arg EXTRAS=console,gpu .
 # docker run --rm --read-only --publish 8000:8000 nestling
 #
-# docs/serving.md says which torch these install, and how to have a smaller one.
+# docs/serving.md says which torch these install, how to have a smaller one, and where the image writes.
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
 # TORCH_INDEX: a package index beside pip's own, for another build of torch (CPU only, another CUDA).
 ARG TORCH_INDEX=""
-# EXTRAS: optional dependencies of pyproject.toml, with commas: console,gpu.
-ARG EXTRAS="console"
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/nestling
 ENV PATH=/opt/nestling/bin:$PATH
 WORKDIR /source
-COPY pyproject.toml setup.py constraints.txt ./
+COPY constraints.txt ./
 # torch first and alone: its layer is large and changes rarely.
 RUN pip install --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
-COPY README.md LICENSE ./
+# EXTRAS: optional dependencies of pyproject.toml, with commas: console,gpu.
+ARG EXTRAS="console"
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY cli cli
 COPY kernels kernels
 COPY loadtest loadtest
@@ -27,18 +27,38 @@ COPY server server
 RUN pip install --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:${PYTHON}-slim
-RUN useradd --create-home --uid 10001 nestling
+ARG EXTRAS="console"
+# At its first use Triton compiles, with the headers that Python's image has, what starts its kernels.
+RUN case ",$EXTRAS," in *,gpu,*) \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends gcc libc6-dev \
+        && rm -rf /var/lib/apt/lists/* ;; \
+    esac
+# What is computed once (graphs, kernels, models from the Hub), and what must not be lost (experiments).
+RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/nestling nestling \
+    && install --directory --owner=nestling --group=nestling /var/cache/nestling /var/lib/nestling
 COPY --from=build /opt/nestling /opt/nestling
 # A container is reached from outside, and its root file system may be read-only.
 ENV PATH=/opt/nestling/bin:$PATH \
     NESTLING_HOST=0.0.0.0 \
     NESTLING_PORT=8000 \
+    XDG_CACHE_HOME=/var/cache/nestling \
+    TRITON_CACHE_DIR=/var/cache/nestling/triton \
+    CUDA_CACHE_PATH=/var/cache/nestling/cuda \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-USER nestling
-WORKDIR /home/nestling
+LABEL org.opencontainers.image.title="Nestling" \
+      org.opencontainers.image.description="A model server for one nested checkpoint: the smallest student that is sure answers." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# A number, for Kubernetes asks to see that it is not root.
+USER 10001
+WORKDIR /var/lib/nestling
+VOLUME ["/var/cache/nestling", "/var/lib/nestling"]
 EXPOSE 8000
+STOPSIGNAL SIGTERM
+# Asked where the server listens, without the proxy that an engine may have put into the environment.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['NESTLING_PORT'] + '/health', timeout=2)"]
+    CMD ["python", "-c", "import os, sys, http.client as h; c = h.HTTPConnection(os.environ['NESTLING_HOST'], os.environ['NESTLING_PORT'], timeout=2); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["nestling"]
 CMD ["serve"]

@@ -17,18 +17,23 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "buildah": "buildah",
     "chromium": "chromium",
+    "debootstrap": "debootstrap",
+    "docker-compose": "docker-compose",
     "initdb": "postgresql",
     "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",
 }
 """By program."""
+ADMINISTRATION = "/usr/sbin"
+"""Not on everybody's PATH."""
 ELSEWHERE = {"initdb": "/usr/lib/postgresql"}
 """Folders, one per version, below which Debian hides programs from the PATH."""
 
 
 def find(program: str) -> Path | None:
     """Where a program of `PACKAGES` is; None where it is not."""
-    if found := shutil.which(program):
+    if found := shutil.which(program) or shutil.which(program, path=ADMINISTRATION):
         return Path(found).resolve()
     folder = Path(ELSEWHERE.get(program, "/nowhere"))
     versions = sorted(folder.glob(f"*/bin/{program}"), key=lambda path: float(path.parts[-3]))

@@ -20,25 +20,24 @@ STARTS = {"browser": "chromium", "cluster": "initdb", "prometheus": "prometheus"
 ABSENT = re.compile(r"(\S+) is not installed")
 
 
-def program_of(item: pytest.Item) -> str | None:
-    """The program of `programs.PACKAGES` that a test starts; None if it starts none."""
-    if mark := item.get_closest_marker("needs"):
-        program: str = mark.args[0]
-        return program
+def programs_of(item: pytest.Item) -> list[str]:
+    """The programs of `programs.PACKAGES` that a test starts."""
+    marked = [mark.args[0] for mark in item.iter_markers("needs")]
     fixtures = getattr(item, "fixturenames", ())
-    return next((program for name, program in STARTS.items() if name in fixtures), None)
+    return marked + [program for name, program in STARTS.items() if name in fixtures]
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by these marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if (program := program_of(item)) is None:
-            continue
-        if program not in programs.PACKAGES:
-            raise pytest.UsageError(f"{item.nodeid}: tests/programs.py does not know {program!r}")
-        item.add_marker(pytest.mark.slow)
-        if programs.find(program) is None:
-            item.add_marker(pytest.mark.skip(reason=f"{program} is not installed"))
+        for program in programs_of(item):
+            if program not in programs.PACKAGES:
+                raise pytest.UsageError(
+                    f"{item.nodeid}: tests/programs.py does not know {program!r}"
+                )
+            item.add_marker(pytest.mark.slow)
+            if programs.find(program) is None:
+                item.add_marker(pytest.mark.skip(reason=f"{program} is not installed"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
