@@ -69,6 +69,11 @@ class RequestCycle:
         self._leave: Callable[[], None] | None = None
         self._news = asyncio.Event()
 
+    @property
+    def streams(self) -> bool:
+        """Whether an answer is under way whose end nobody knows."""
+        return self.started and self._left is None and not self.complete
+
     async def run(self, app: ASGIApp) -> None:
         """Have it answered, whatever goes wrong."""
         path = self.scope["path"]

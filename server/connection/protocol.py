@@ -95,7 +95,10 @@ class HttpConnection(asyncio.Protocol):
         self._read()
 
     def eof_received(self) -> bool:
-        """Whoever will send nothing more may still read: the answers go out before the end."""
+        """Whoever will send nothing more may still read: the answers go out before the end.
+
+        Only a stream, which has none, ends here: there is nobody but those who have left it.
+        """
         self._eof = True
         if self._cycle is None:
             if self._head and self._head.begun:
@@ -104,6 +107,8 @@ class HttpConnection(asyncio.Protocol):
                 self._close()
         elif self._cycle.more_body:
             self._fail(_incomplete())
+        elif self._cycle.streams:
+            self._close()
         elif not self._cycle.started:
             self.out.ask_if_there()
         return True

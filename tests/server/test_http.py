@@ -214,6 +214,14 @@ def test_who_sends_no_more_gets_all_answers(server: Server, count: int) -> None:
     assert "Traceback" not in server.log
 
 
+def test_a_stream_ends_with_its_listener(server: Server) -> None:
+    client = Client(server.url).send(request(first="GET /console/events HTTP/1.1"))
+    assert client.head()[0] == 200
+    client.socket.shutdown(socket.SHUT_WR)
+    client.rest()  # has an end
+    assert "Traceback" not in server.log
+
+
 @pytest.mark.parametrize(
     "sent", [GET[:-1], b"GET", head(PATH), head(PATH) + BODY[:5], head("/nothing", 9)]
 )
