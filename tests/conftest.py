@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # Before anything loads a numerical library: on models this small more threads only wait for each
@@ -15,10 +15,13 @@ os.environ["TRITON_INTERPRET"] = "1"
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import Tensor
 
 from nestling.models import Checkpoint, StudentSpec, load_checkpoint
 from nestling.models.architecture import Architecture
-from nestling.models.checkpoint import write_checkpoint
+from nestling.models.checkpoint import write_checkpoint, write_weights
+from nestling.models.integrity import read_hashed_json, sha256_of, write_hashed_json
+from nestling.models.manifest import CONFIG, WEIGHTS
 from nestling.models.transformer import NestedTransformer
 
 from .tiers import (
@@ -120,9 +123,18 @@ def write_changed(directory: Path, model: NestedTransformer) -> Path:
         path,
         tiny_architecture(),
         tiny_students(),
-        model.state_dict(),
+        tiny_model().state_dict(),
         directory / "tokenizer.json",
         {"teacher": "none"},
         dtype=torch.float32,
     )
+    put_weights(path, model.state_dict())
     return path
+
+
+def put_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Give a checkpoint these weights and their hash, also where Nestling itself would not."""
+    write_weights({name: tensor.detach() for name, tensor in state.items()}, path / WEIGHTS)
+    config = read_hashed_json(path / CONFIG)
+    config["files"][WEIGHTS] = sha256_of(path / WEIGHTS)
+    write_hashed_json(path / CONFIG, config)

@@ -21,7 +21,7 @@ from nestling.planning.errors import PlanError
 from nestling.planning.profile.library import SHIPPED, names, read
 from nestling.server.engine.runners.onnx_runner import OnnxRunner
 
-from ..conftest import tiny_architecture, tiny_model, tiny_students, write_tokenizer
+from ..conftest import put_weights, tiny_architecture, tiny_model, tiny_students, write_tokenizer
 
 Change = Callable[[dict[str, Tensor]], Any]
 
@@ -46,8 +46,15 @@ def write(folder: Path, change: Change) -> Path:
     change(state)
     path, tokenizer = folder / "astray", write_tokenizer(folder / "words.json")
     write_checkpoint(
-        path, tiny_architecture(), tiny_students(), state, tokenizer, {}, dtype=torch.float32
+        path,
+        tiny_architecture(),
+        tiny_students(),
+        tiny_model().state_dict(),
+        tokenizer,
+        {},
+        dtype=torch.float32,
     )
+    put_weights(path, state)
     return path
 
 
