@@ -108,6 +108,8 @@ def _reason(error: typer.BadParameter, parameter: Any) -> str:
         return error.message
     value, kind = refused[0]["input"], refused[0]["type"]
     if kind in ("greater_than_equal", "less_than_equal"):
+        if str(value).lower() == "nan":
+            return "nan is no number"
         low, high = parameter.min, parameter.max
         limits = f"below {low}" if kind == "greater_than_equal" else f"above {high}"
         return f"{value} is {limits}"

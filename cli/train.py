@@ -12,7 +12,7 @@ from ..models.training.recipe import Recipe
 
 RECIPE = Recipe()
 """What is used where nothing is said."""
-SEEDS = 2**31 - 1
+SEEDS = 2**32 - 1
 """The greatest seed that every generator of random numbers takes."""
 
 
@@ -33,7 +33,8 @@ def train(
         Path | None,
         typer.Option(
             help="JSON file {label of the data: label of the teacher}, where they are spelled "
-            "otherwise. The checkpoint has the data's."
+            "otherwise. The checkpoint has the data's.",
+            show_default="none",
         ),
     ] = None,
     students: Annotated[
@@ -49,7 +50,7 @@ def train(
         int, typer.Option(help="Labelled texts per step of joint training.", min=1, max=65_536)
     ] = RECIPE.joint.batch_size,
     learning_rate: Annotated[
-        float, typer.Option(help="Of joint training; above 0.", min=0, max=1e10)
+        float, typer.Option(help="Of joint training; above 0.", min=0, max=1e38)
     ] = RECIPE.joint.learning_rate,
     pool: Annotated[
         int, typer.Option(help="Recombined texts per training text; 0 for none.", min=0, max=1000)
@@ -58,7 +59,7 @@ def train(
         int, typer.Option(help="Epochs of fine-tuning an encoder.", min=1, max=10_000)
     ] = RECIPE.finetune.epochs,
     relation_weight: Annotated[
-        float, typer.Option(help="Weight of MiniLMv2's relation loss.", min=0, max=1e6)
+        float, typer.Option(help="Weight of MiniLMv2's relation loss.", min=0, max=1e300)
     ] = RECIPE.relation_weight,
     longest: Annotated[
         int, typer.Option(help="Longest training text in tokens.", min=3, max=1_000_000)

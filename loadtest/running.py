@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.progress import SILENT, Progress
 from .bench import Bench
 from .client.records import Records
 from .errors import LoadtestError, check_above, check_at_least
@@ -27,6 +26,7 @@ from .traffic.arrivals import arrivals
 from .traffic.rates import Rate, parse_rate, steps
 from .traffic.spacing import Spacing
 from .traffic.traces import Trace, replay
+from .watching import NOBODY, Watcher
 
 SCHEMA = 1
 FIRST_SECOND = 1.0
@@ -110,7 +110,7 @@ def run(
     traffic: Traffic,
     models: Sequence[str],
     repeats: int,
-    progress: Progress = SILENT,
+    progress: Watcher = NOBODY,
 ) -> dict[str, Any]:
     """Every model in turn, as often as told, so that a change of the machine meets all alike."""
     check_at_least("repeats", repeats, 1)
@@ -135,7 +135,7 @@ def run(
 
 
 def find_knee(
-    setup: Setup, search: Search, warmup: float, model: str, progress: Progress = SILENT
+    setup: Setup, search: Search, warmup: float, model: str, progress: Watcher = NOBODY
 ) -> dict[str, Any]:
     """The knee, its probes, and the probes of the knee's rate as the report's runs."""
     check_at_least("warmup", warmup, 0)
@@ -168,7 +168,7 @@ def find_knee(
 
 
 def run_mlperf(
-    setup: Setup, rules: Rules, model: str, logs: Path, progress: Progress = SILENT
+    setup: Setup, rules: Rules, model: str, logs: Path, progress: Watcher = NOBODY
 ) -> dict[str, Any]:
     """A scenario of MLPerf: the generator's verdict, and the same numbers as of every run.
 

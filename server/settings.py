@@ -68,14 +68,14 @@ class Settings:
     body_timeout: int = option(
         30, "Seconds until its body is complete; beyond, 408.", low=1, high=86_400
     )
-    idle_timeout: int = option(
-        75, "Seconds that a connection may wait between requests.", low=1, high=86_400
-    )
     write_timeout: int = option(
         30,
         "Seconds that a client may take to read its answer; beyond, it is cut off.",
         low=1,
         high=86_400,
+    )
+    idle_timeout: int = option(
+        75, "Seconds that a connection may wait between requests.", low=1, high=86_400
     )
     shutdown_timeout: int = option(
         30, "Seconds that a stopping server waits for its last answers.", low=0, high=86_400

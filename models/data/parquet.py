@@ -27,7 +27,8 @@ def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[o
         from pyarrow import parquet
     except ModuleNotFoundError as missing:
         raise NestlingError(
-            f"{path}: {missing.name} is not installed; Parquet needs `pip install nestling[train]`"
+            f"{path}: {missing.name} is not installed; Parquet needs the extra `train`: "
+            "pip install '.[train]' in Nestling's source tree"
         ) from missing
     try:
         file = parquet.ParquetFile(pa.BufferReader(content))

@@ -28,8 +28,12 @@ def nestling(monkeypatch: pytest.MonkeyPatch) -> Nestling:
 def data(tmp_path: Path) -> Path:
     """Forty texts of two known labels."""
     path = tmp_path / "data.jsonl"
-    rows = ('{"text": "play some music", "label": "music"}', '{"text": "six", "label": "alarm"}')
-    path.write_text("\n".join(rows * 20) + "\n")
+    rows = [
+        f'{{"text": "{number} {text}", "label": "{label}"}}'
+        for number in range(20)
+        for text, label in (("play some music", "music"), ("set an alarm for six", "alarm"))
+    ]
+    path.write_text("\n".join(rows) + "\n")
     return path
 
 

@@ -56,3 +56,10 @@ def test_too_few_texts_are_known_before_the_model_runs(
     data.write_text('{"text": "book", "label": "poetry"}\n')
     for command in ("calibrate", "evaluate"):
         assert "poetry" in complaint(nestling(command, checkpoint_dir, "--data", data))
+
+
+def test_what_is_said_of_the_data_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "a.csv: '[/red] [bold]' is 'a' " + "and so on " * 20
+    with Progress() as progress:
+        progress.note(said)
+    assert capsys.readouterr().err == said + "\n"

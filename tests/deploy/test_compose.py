@@ -122,7 +122,7 @@ def test_a_gpu_is_reserved() -> None:
 def test_a_file_of_ones_own_adds_to_it(tmp_path: Path) -> None:
     """What docs/monitoring.md shows for compose.override.yaml."""
     page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
-    [shown] = re.findall(r"```yaml\n(services:\n.*?)```", page, re.DOTALL)
+    [shown] = re.findall(r"```yaml compose.override.yaml\n(services:\n.*?)```", page, re.DOTALL)
     override = tmp_path / "compose.override.yaml"
     override.write_text(shown)
     nestling = merged(str(override))["nestling"]

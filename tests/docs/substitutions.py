@@ -93,6 +93,7 @@ SENDS_TEXTS = r"--from-shadow|^nestling replay"
 """Commands before which the texts of the examples have been sent, as traffic would have been."""
 
 NOT_RUN = {
+    ("docs/data.md", "nestling train --teacher my-teacher"): "tests/models/training has such files",
     ("docs/monitoring.md", "docker compose"): "tests/deploy has the files; no Docker daemon here",
     ("docs/serving.md", "docker build"): "tests/deploy has the image; no Docker daemon here",
     ("docs/serving.md", "docker run"): "tests/deploy has the image; no Docker daemon here",

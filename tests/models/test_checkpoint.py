@@ -92,7 +92,8 @@ def test_one_flipped_bit(full: Path, name: str, place: float) -> None:
 @pytest.mark.parametrize("name", FILES[:3])
 def test_missing_file(full: Path, name: str) -> None:
     (full / name).unlink()
-    assert str(refused(full)) == f"{full / name}: missing"
+    said = {"config.json": f"{full}: is no Nestling checkpoint: it has no config.json"}
+    assert str(refused(full)) == said.get(name, f"{full / name}: missing")
 
 
 def test_without_calibration_the_ta_answers(full: Path) -> None:

@@ -30,7 +30,7 @@ def planned(
 ) -> list[Planned]:
     return plan(
         manifest, Settings(max_batch_requests=1), hardware, host, shape or steady(2.0),
-        [*models], wish, 0, lambda _: None,
+        [*models], wish, 0,
     )  # fmt: skip
 
 

@@ -161,7 +161,7 @@ def test_urls_of_other_forms(server: Server, target: str) -> None:
 
 def test_no_path_at_all(server: Server) -> None:
     assert ask(server, request(first="OPTIONS * HTTP/1.1"))[0] == 404
-    assert ask(server, request(first="GET http://here HTTP/1.1"))[0] == 405
+    assert ask(server, request(first="PUT http://here HTTP/1.1"))[0] == 405
 
 
 def test_blanks_around_a_header_are_no_part_of_it(server: Server) -> None:

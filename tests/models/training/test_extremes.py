@@ -16,10 +16,10 @@ from .conftest import Train, Workshop
     "options",
     [
         ["--pool=0"],
-        ["--pool=1000", "--batch-size=1000000000"],
+        ["--pool=1000", "--batch-size=65536"],
         ["--batch-size=1", "--save-every=1"],
         ["--longest=3"],
-        ["--longest=1000000000", "--save-every=1000000000"],
+        ["--longest=1000000", "--save-every=1000000000"],
         ["--relation-weight=0", "--seed=4294967295"],
         ["--relation-weight=1"],
         ["--learning-rate=1e-300"],
@@ -35,14 +35,14 @@ def test_an_extreme_that_works(workshop: Workshop, train: Train, options: Sequen
     ("option", "message"),
     [
         ("--learning-rate=0", "learning-rate: 0 is not a finite number above 0"),
-        ("--learning-rate=inf", "learning-rate: inf is not a finite number above 0"),
-        ("--relation-weight=inf", "relation-weight: inf is not a finite number from 0"),
+        ("--learning-rate=inf", "--learning-rate: inf is above 1e+38"),
+        ("--relation-weight=inf", "--relation-weight: inf is above 1e+300"),
     ],
 )
 def test_an_extreme_that_is_refused(
     workshop: Workshop, train: Train, option: str, message: str
 ) -> None:
-    assert train(option).complaint == f"nestling: {message}"
+    assert train(option).complaint.startswith(f"nestling: {message}")
     assert not (workshop.path / "out.training").exists()
 
 
@@ -67,7 +67,8 @@ def test_an_extreme_that_is_refused(
 def test_beyond_the_limits(train: Train, option: str) -> None:
     refused = train(option)
     assert refused.status == 2
-    assert f"Invalid value for '{option.split('=')[0]}'" in refused.said
+    name, _, value = option.partition("=")
+    assert refused.said.startswith(f"nestling: {name}: {value} is ")
 
 
 def write(workshop: Workshop, rows: Sequence[tuple[str, str]]) -> None:

@@ -18,7 +18,6 @@ from nestling.models.training.augment import recombine
 from nestling.models.training.examples import turn
 from nestling.models.training.importance import importance_order
 from nestling.models.training.matta import sandwich
-from nestling.models.training.progress import Progress
 from nestling.models.training.recipe import Phase
 from nestling.models.training.students import default_students
 
@@ -86,12 +85,6 @@ def test_a_batch_is_shared_by_all_processes() -> None:
     phase.check_processes(examples=100, processes=4)
     with pytest.raises(NestlingError, match="a step of 3 texts cannot be shared by 4 processes"):
         phase.check_processes(examples=3, processes=4)
-
-
-def test_what_is_said_of_the_data_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    said = "a.csv: '[/red] [bold]' is 'a' " + "and so on " * 20
-    Progress().note(said)
-    assert capsys.readouterr().err == said + "\n"
 
 
 def test_importance_puts_used_neurons_first_and_keeps_the_output() -> None:
