@@ -30,7 +30,7 @@ DECLARE = "/v1/experiments"
 """Read by users, written by administrators."""
 
 
-class Wanted(Enum):
+class KeyNeeded(Enum):
     """Whose key a request needs. OFF: nobody's opens it."""
 
     NOTHING = auto()
@@ -49,29 +49,29 @@ class Keyring:
     def __init__(self, users: Keys, admins: Keys) -> None:
         self._users, self._admins = users, admins
 
-    def wants(self, path: str, method: str) -> Wanted:
+    def wants(self, path: str, method: str) -> KeyNeeded:
         """What a request for a path needs."""
         if path.startswith(ADMIN) or (path == DECLARE and method == "PUT"):
-            return Wanted.ADMIN if self._admins else Wanted.OFF
+            return KeyNeeded.ADMIN if self._admins else KeyNeeded.OFF
         is_open = path in OPEN or path.startswith(OPEN_BELOW)
         if is_open or (path == ROOT and method in READING) or not self._users:
-            return Wanted.NOTHING
-        return Wanted.USER
+            return KeyNeeded.NOTHING
+        return KeyNeeded.USER
 
     def check(self, request: Request) -> None:
         """Raises RequestError for a request without the key that it needs."""
         path = request.scope["path"]
         wanted = self.wants(path, request.method)
-        if wanted is Wanted.NOTHING:
+        if wanted is KeyNeeded.NOTHING:
             return
-        if wanted is Wanted.OFF:
+        if wanted is KeyNeeded.OFF:
             raise RequestError(
                 Reason.FORBIDDEN, f"{path}: administration is off; start with --admin-keys FILE"
             )
         key = _key(request)
-        if self._admins.owner(key) or (wanted is Wanted.USER and self._users.owner(key)):
+        if self._admins.owner(key) or (wanted is KeyNeeded.USER and self._users.owner(key)):
             return
-        kind = "an admin's key" if wanted is Wanted.ADMIN else "an API key"
+        kind = "an admin's key" if wanted is KeyNeeded.ADMIN else "an API key"
         raise RequestError(
             Reason.UNAUTHORISED,
             f"{path} wants {kind}, as `Authorization: Bearer KEY`",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import uvicorn
 
 from ..api.front import Front
@@ -15,7 +17,7 @@ class Config(uvicorn.Config):
     def __init__(self, front: Front, settings: Settings, shutdown_timeout: int) -> None:
         super().__init__(
             front,
-            http=HttpConnection,
+            http=partial(HttpConnection, front, settings),  # type: ignore[arg-type]  # only called
             ws="none",
             log_config=None,
             log_level="warning",
@@ -24,5 +26,3 @@ class Config(uvicorn.Config):
             proxy_headers=False,  # nothing here asks who the client is
             timeout_graceful_shutdown=shutdown_timeout,
         )
-        self.front = front
-        self.settings = settings

@@ -10,23 +10,23 @@ from __future__ import annotations
 import asyncio
 from asyncio import AbstractEventLoop, Transport
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import uvicorn
 from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.server import ServerState
 
+from ..api.front import Front
 from ..api.wire import WIRE
 from ..errors import RequestError
+from ..settings import Settings
 from .body import BodyReader, Chunked, Sized
 from .cycle import Headers, RequestCycle, render_head
 from .deadline import Deadline, Part
 from .head import Head, HeadReader
 from .outlet import Outlet
 from .refusal import Refusal, RefusalError
-
-if TYPE_CHECKING:
-    from .config import Config
 
 AHEAD_BYTES = 64 * 1024
 """That may wait, of a body or behind a request, while the socket is read on: only who reads learns
@@ -45,14 +45,17 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        config: Config,
+        front: Front,
+        settings: Settings,
+        *,
+        config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: AbstractEventLoop | None = None,
     ) -> None:
-        if not config.loaded:
-            config.load()
-        self._app, self._front, self._settings = config.loaded_app, config.front, config.settings
+        """config, and what follows it: what uvicorn says to every protocol."""
+        del config
+        self._front, self._settings = front, settings
         self._server, self._app_state = server_state, app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._settings, self._expire)
@@ -192,7 +195,7 @@ class HttpConnection(asyncio.Protocol):
         awaited = head.awaited and not body.whole
         cycle = scope[WIRE] = RequestCycle(self, scope, head.keep_alive, awaited)
         self._cycle, self._body = cycle, body
-        task = self._loop.create_task(cycle.run(self._app))
+        task = self._loop.create_task(cycle.run(self._front))
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
         self._read_body(cycle, body)

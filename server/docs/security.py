@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from ..api.auth import Keyring, Wanted
+from ..api.auth import KeyNeeded, Keyring
 
 
 def _ways(kind: str, whose: str) -> dict[str, Any]:
@@ -20,8 +20,8 @@ def _ways(kind: str, whose: str) -> dict[str, Any]:
 
 
 SCHEMES = {
-    Wanted.USER: _ways("ApiKey", "A user's key, or an administrator's."),
-    Wanted.ADMIN: _ways("AdminKey", "An administrator's key."),
+    KeyNeeded.USER: _ways("ApiKey", "A user's key, or an administrator's."),
+    KeyNeeded.ADMIN: _ways("AdminKey", "An administrator's key."),
 }
 
 
