@@ -2,8 +2,8 @@
 
     python docs/benchmarks/tests.py [--out docs/benchmarks/tests.json]
 
-Runs in the source tree, and makes its virtual environment anew. Prints one JSON line, or what a step
-printed that failed.
+Runs in the source tree, and makes its virtual environment anew. Prints one JSON line, or what a
+step printed that failed.
 """
 
 from __future__ import annotations
