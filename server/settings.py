@@ -121,7 +121,7 @@ class Settings:
         high=36500,
     )
     price_per_hour: float = option(
-        0.0, "Of the device, in any currency, for the metrics of cost.", low=0, high=1_000_000
+        0.0, "Of the device, in any currency, for the metrics of cost.", low=0, high=1_000_000_000
     )
     api_keys: Path | None = option(
         None, "File of keys (nestling key); without it everyone may ask."

@@ -26,7 +26,7 @@ def spread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> f
     return found
 
 
-@pytest.mark.parametrize("runner", ["torch", "onnx-int8"])
+@pytest.mark.parametrize("runner", ["torch", pytest.param("onnx-int8", marks=pytest.mark.slow)])
 def test_only_steady_times_are_kept_and_only_when_asked(
     nestling: Nestling, checkpoint_dir: Path, data: Path, tmp_path: Path, spread: float, runner: str
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_plan(calibrated_dir: Path, mine: Path, tmp_path: Path) -> None:
         assert large > 900 * (small - 2)
 
 
+@pytest.mark.slow
 def test_an_estimate_says_that_it_is_one_and_how_to_measure(
     calibrated_dir: Path, mine: Path
 ) -> None:

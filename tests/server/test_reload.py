@@ -84,7 +84,9 @@ async def traffic(url: str, stop: Event) -> list[tuple[int, Any]]:
     return answers
 
 
-@pytest.mark.parametrize("running", ["torch", "onnx"], indirect=True)
+@pytest.mark.parametrize(
+    "running", ["torch", pytest.param("onnx", marks=pytest.mark.slow)], indirect=True
+)
 def test_reload_under_load_fails_nobody_and_mixes_nothing(running: Server, directory: Path) -> None:
     before, old = expected(directory)
 
