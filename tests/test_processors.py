@@ -21,7 +21,6 @@ PROCESSORS = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     },
-    "Intel, AVX2": {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2"},
     "neither": {
         "OPENBLAS_CORETYPE": "Nehalem",
         "ATEN_CPU_CAPABILITY": "default",
@@ -46,7 +45,7 @@ NUMERIC = (
 def here() -> list[str]:
     """Those that this processor can stand for: it must have their instructions."""
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    needed = {"AMD, AVX2": "avx2", "Intel, AVX2": "avx2", "AVX-512": "avx512bw"}
+    needed = {"AMD, AVX2": "avx2", "AVX-512": "avx512bw"}
     return [name for name in PROCESSORS if needed.get(name, "") in flags]
 
 
