@@ -161,11 +161,11 @@ def test_a_connection_that_has_ended_is_no_garbage_in_a_cycle(sent: bytes) -> No
         application = cast(Any, Application())
         front = Front(application, [], Keyring(none, none), log_requests=False)
         config = Config(front, Settings(), shutdown_timeout=1)
-        config.load()
-        config.loaded_app = application
 
         def connection() -> HttpConnection:
-            new = HttpConnection(config, ServerState(), {})
+            new = HttpConnection(
+                front, Settings(), config=config, server_state=ServerState(), app_state={}
+            )
             made.append(weakref.ref(new))
             return new
 
