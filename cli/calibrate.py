@@ -94,7 +94,7 @@ def calibrate(
     from ..models.manifest import CALIBRATION, file_of
     from ..server.loading import read_for
     from .outputs import check_file
-    from .progress import Progress
+    from .progress import ProgressDisplay
     from .recalibrate import recalibrate
 
     manifest = read_for(checkpoint, runner)
@@ -103,7 +103,7 @@ def calibrate(
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
         target = Target(drop, CONFIDENCE if confidence is None else confidence, loss)
-        with Progress() as progress:
+        with ProgressDisplay() as progress:
             loaded, result, chosen = _from_texts(
                 manifest, runner, data, target, name, default, text_column, label_column, progress
             )

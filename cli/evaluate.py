@@ -17,6 +17,7 @@ import typer
 if TYPE_CHECKING:
     from ..models.data import Labelled
     from ..models.evaluation import Result
+    from ..models.progress import Progress
 
 MAX_SPREAD = 0.2
 """Of a time, between its quartiles and over its median: beyond, the machine was not at rest."""
@@ -78,9 +79,9 @@ def evaluate(
     from ..models.seen import doubts_about_evaluation
     from ..server.loading import read_for
     from .outputs import check_file, check_folder
-    from .progress import Progress
+    from .progress import ProgressDisplay
 
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         if out is not None:
             check_folder(out)
             _check_drawing()
@@ -138,7 +139,7 @@ def _measure(
     strangers: Sequence[str] | None,
     out_of_scope: Path | None,
     timing: dict[str, int],
-    progress: Any,
+    progress: Progress,
 ) -> list[Result]:
     """All files are read and their labels known: from here on it takes long."""
     import torch

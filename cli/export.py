@@ -34,12 +34,12 @@ def export(
     The directory's README.md says how to run it, and which temperature its weights hold.
     """
     from .outputs import check_new
-    from .progress import Progress
+    from .progress import ProgressDisplay
 
     if int8 and not onnx:
         raise NestlingError("--int8: goes with --onnx; a Hugging Face directory is float32")
     check_new(out)
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.step("loading the checkpoint")
         from ..models.checkpoint import load_checkpoint
         from ..models.export import export as run

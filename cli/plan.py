@@ -124,7 +124,7 @@ def _run(
     from ..server.loading import read_for
     from ..server.settings import Settings
     from .console import wide_console
-    from .progress import Progress
+    from .progress import ProgressDisplay
     from .serve import locate
 
     chosen = find(hardware)
@@ -135,7 +135,7 @@ def _run(
         manifest.policy(name)  # which says what there is
     shape = busiest(read_trace(trace), seconds) if trace else steady(seconds)
     settings = Settings(runner=rest.runner)
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         found = find_plan(manifest, settings, chosen, rest, shape, models, wish, seed, progress)
     if as_json:
         typer.echo(json.dumps(report.summary(chosen, shape, wish, found)))
@@ -173,10 +173,10 @@ def measure(
     their lengths and how sure each student is of them.
     """
     from .outputs import check_file
-    from .progress import Progress
+    from .progress import ProgressDisplay
 
     check_file(out)
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.step("starting")
         from ..planning.measuring.measure import measure as run
 

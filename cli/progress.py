@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 Detail = Callable[[], str]
 
 
-class Progress:
+class ProgressDisplay:
     """A context that shows how far a command is; on stderr, so that stdout is the result alone.
 
     A phase that ends sooner than `EVERY` seconds leaves no line. say: where lines go instead of
@@ -42,7 +42,7 @@ class Progress:
         self._started = self._began = self._said = time.monotonic()
         self._terminal = say is None and sys.stderr.isatty()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressDisplay:
         if self._terminal:
             self._bar = _bar()
             self._bar.start()

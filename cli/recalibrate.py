@@ -40,7 +40,7 @@ def recalibrate(
     from ..models.manifest import INT8
     from ..server.loading import load_for
     from .calibrate import show
-    from .progress import Progress
+    from .progress import ProgressDisplay
 
     cascades = _wanted(manifest, name)
     precisions = INT8_RECORDS if runner == INT8 else FLOATS
@@ -55,7 +55,7 @@ def recalibrate(
     for each, records in found.usable.items():
         check_enough(manifest.cascades[each], records, targets[each])
     results = []
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.step("loading the checkpoint")
         loaded, run = load_for(manifest.path, runner, progress)
         everything = [record for records in found.usable.values() for record in records]

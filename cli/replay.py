@@ -56,11 +56,11 @@ def replay(
     from ..models.replay import as_served
     from ..models.replay import replay as follow
     from ..server.loading import read_for
-    from .progress import Progress
+    from .progress import ProgressDisplay
 
     manifest = read_for(find(checkpoint), runner)
     policies = _policies(manifest, policy, thresholds)
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.step(f"reading {log}")
         found = _read(log, manifest, runner)
         if not found.usable:

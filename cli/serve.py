@@ -16,7 +16,7 @@ import typer
 
 from ..server.settings import RunnerName, Settings
 from .flags import with_settings
-from .progress import Progress
+from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -94,10 +94,10 @@ def start(name: str | None, settings: Settings) -> None:
         run(app, settings, listeners, announce)
 
 
-def _progress(settings: Settings) -> Progress:
+def _progress(settings: Settings) -> ProgressDisplay:
     """A bar where somebody looks on; lines of the log elsewhere, in its form."""
     watched = sys.stderr.isatty() and settings.log_format == "text"
-    return Progress(None if watched else log.info, "starting: ")
+    return ProgressDisplay(None if watched else log.info, "starting: ")
 
 
 def _stop_starting(number: int, _: object) -> None:

@@ -77,7 +77,7 @@ def train(
     Several processes or GPUs: `accelerate launch -m nestling.cli train …`.
     """
     from .outputs import check_new
-    from .progress import Progress
+    from .progress import ProgressDisplay
 
     check_new(out)
     joint = replace(RECIPE.joint, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
@@ -89,7 +89,7 @@ def train(
         relation_weight=relation_weight,
         seed=seed,
     )
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.step("starting")
         from ..models.training.material import Options
         from ..models.training.run import train as run

@@ -45,7 +45,8 @@ def generate(setup: Setup, rules: Rules, messenger: Messenger, batch: int, logs:
         import mlperf_loadgen as lg
     except ImportError as error:
         raise LoadtestError(
-            "mlperf: needs its load generator: pip install '.[loadtest]' in Nestling's source tree"
+            "mlperf_loadgen is not installed; this command needs the extra `loadtest`: "
+            "pip install '.[loadtest]' in Nestling's source tree"
         ) from error
     flushed = threading.Event()
 

@@ -54,7 +54,7 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
     with new_directory(path) as temporary:
         weights = _calibrated(checkpoint.model.state_dict(), chosen.temperature)
         try:
-            _, tensors = family.export(weights, chosen.spec, checkpoint.architecture)
+            tensors = family.export(weights, chosen.spec, checkpoint.architecture)
         except ValueError as error:
             raise NestlingError(f"student {student!r} cannot be exported: {error}") from error
         config = config_of(checkpoint, chosen)

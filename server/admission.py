@@ -5,7 +5,7 @@ from __future__ import annotations
 from .errors import Reason, RequestError
 
 RETRY_AFTER_SECONDS = 1
-CHARACTERS_PER_TOKEN = 32
+WAITING_CHARACTERS_PER_TOKEN = 32
 """So many characters may wait to be tokenised for each token that may wait to be answered: a bound
 on memory, far above what texts of that many tokens have."""
 
@@ -17,7 +17,7 @@ class Admission:
     """
 
     def __init__(self, max_texts: int, max_tokens: int, longest: int) -> None:
-        characters = max(CHARACTERS_PER_TOKEN * max_tokens, longest)
+        characters = max(WAITING_CHARACTERS_PER_TOKEN * max_tokens, longest)
         self._limits = {"texts": max_texts, "characters": characters, "tokens": max_tokens}
         self._inside = dict.fromkeys(self._limits, 0)
 

@@ -25,6 +25,6 @@ def test_an_absent_program(ci: str, status: int) -> None:
     )
     assert done.returncode == status, done.stdout
     assert (
-        "promtool is not installed: 1 tests were skipped. "
+        "promtool is not installed: 1 test was skipped. "
         "apt-get install --no-install-recommends prometheus"
     ) in done.stdout

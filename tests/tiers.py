@@ -44,8 +44,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     absent = Counter(found[1] for reason in reasons if (found := ABSENT.search(reason)))
     for program, tests in absent.items():
+        skipped = "1 test was" if tests == 1 else f"{tests} tests were"
         terminalreporter.write_line(
-            f"{program} is not installed: {tests} tests were skipped. {programs.command([program])}"
+            f"{program} is not installed: {skipped} skipped. {programs.command([program])}"
         )
 
 

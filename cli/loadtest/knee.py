@@ -50,10 +50,10 @@ def knee(
     """
     from ...loadtest.knee import Search
     from ...loadtest.running import find_knee
-    from ..progress import Progress
+    from ..progress import ProgressDisplay
     from .finish import finish
 
     search = Search(rate, seconds, tolerance, tries)
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         report = find_knee(setup, search, warmup, model, progress)
     finish(report, out, as_json)

@@ -36,10 +36,10 @@ def mlperf(
     The load generator's files stand in OUT/mlperf. A request that fails makes the result INVALID.
     """
     from ...loadtest.running import run_mlperf
-    from ..progress import Progress
+    from ..progress import ProgressDisplay
     from .finish import finish
 
     rules = Rules(scenario, seconds, queries, rate)
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         report = run_mlperf(setup, rules, model, out / "mlperf", progress)
     finish(report, out, as_json)

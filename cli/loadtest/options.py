@@ -19,6 +19,7 @@ from ...loadtest.texts import read_texts
 from ..outputs import check_folder
 
 SEEDS = 2**31 - 1
+"""The greatest seed that NumPy and MLPerf's generator both take."""
 SOME = 0.001
 """The least value of what must be above 0."""
 DAY_MS, DAY, MONEY = 86_400_000, 86_400, 1_000_000
@@ -131,7 +132,8 @@ def build(
 
     if find_spec("matplotlib") is None:
         raise LoadtestError(
-            "loadtest: draws with matplotlib: pip install '.[loadtest]' in Nestling's source tree"
+            "matplotlib is not installed; this command needs the extra `loadtest`: "
+            "pip install '.[loadtest]' in Nestling's source tree"
         )
     known = PROTOCOLS | (declared(_read(protocols), str(protocols)) if protocols else {})
     shares = parse_mix("protocol", protocol)

@@ -80,7 +80,7 @@ def run(
     from ...loadtest.running import run as start
     from ...loadtest.traffic.mix import parse_shares
     from ...loadtest.traffic.traces import read_trace
-    from ..progress import Progress
+    from ..progress import ProgressDisplay
     from .finish import finish
 
     setup = replace(
@@ -92,6 +92,6 @@ def run(
     traffic = Traffic(
         rate, seconds, warmup, arrivals, burstiness, recorded, trace_begin, trace_speed
     )
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         report = start(setup, traffic, model or ["auto"], repeats, progress)
     finish(report, out, as_json)

@@ -117,7 +117,7 @@ def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
     measured = {}
     for kind, path in (("validation", given.validation), ("test", given.test)):
         labelled = read_labelled(path)
-        labels = label_indices(labelled, run.material.labels, path)
+        labels = label_indices(labelled, run.material.architecture.labels, path)
         examples = Examples.of(labelled.texts, labels, run.material.tokenizer, options.longest)
         measured[kind] = percent(accuracy(judge, full, examples, "teacher"))
     return {"accuracy": measured}

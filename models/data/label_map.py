@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import DataError, NestlingError
 from .labelled import Labelled
-from .naming import MOST, listed, nearest
+from .naming import MOST, did_you_mean, listed
 
 EXAMPLE = '{"label of the data": "label of the teacher"}'
 
@@ -53,12 +53,12 @@ def served_labels(
         if theirs not in teacher:
             raise NestlingError(
                 f"{path}: {theirs!r} is none of the teacher's {len(teacher)} labels, "
-                f"{listed(teacher)}{nearest(theirs, teacher)}"
+                f"{listed(teacher)}{did_you_mean(theirs, teacher)}"
             )
         if ours not in there:
             raise NestlingError(
                 f"{path}: {ours!r} is none of the data's {len(there)} labels, "
-                f"{listed(sorted(there))}{nearest(ours, sorted(there))}"
+                f"{listed(sorted(there))}{did_you_mean(ours, sorted(there))}"
             )
         if theirs in spelled:
             raise NestlingError(

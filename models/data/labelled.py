@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import DataError
 from .cells import as_labels, as_texts
 from .columns import read_columns
-from .naming import listed, nearest
+from .naming import did_you_mean, listed
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,6 @@ def label_indices(data: Labelled, known: Sequence[str], path: str | Path) -> lis
         if label not in index:
             raise DataError(
                 f"{path}: row {row}: label {label!r} is none of the {len(known)} known labels, "
-                f"{listed(known)}{nearest(label, known)}"
+                f"{listed(known)}{did_you_mean(label, known)}"
             )
     return [index[label] for label in data.labels]

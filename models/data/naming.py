@@ -19,7 +19,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(_name, islice(found, MOST))) + rest
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'alarm'?` if one is near, else nothing."""
     by_fold = {other.strip().casefold(): other for other in known}
     fold = name.strip().casefold()

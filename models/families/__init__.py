@@ -33,10 +33,8 @@ class Family(Protocol):
     def config(self, spec: StudentSpec, architecture: Architecture) -> dict[str, Any]:
         """Hugging Face's config of a student alone."""
 
-    def export(
-        self, weights: Weights, spec: StudentSpec, architecture: Architecture
-    ) -> tuple[dict[str, Any], Weights]:
-        """A student alone: Hugging Face config and weights. Raises ValueError if it cannot be."""
+    def export(self, weights: Weights, spec: StudentSpec, architecture: Architecture) -> Weights:
+        """A student alone, by Hugging Face's names. Raises ValueError if it cannot be."""
 
 
 FAMILIES: dict[str, Family] = {"bert": bert, "roberta": roberta}

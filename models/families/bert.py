@@ -46,10 +46,10 @@ def config(spec: StudentSpec, architecture: Architecture) -> dict[str, Any]:
 
 def export(
     weights: dict[str, Tensor], spec: StudentSpec, architecture: Architecture
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """To `BertForSequenceClassification`."""
+) -> dict[str, Tensor]:
+    """The weights of a `BertForSequenceClassification`."""
     check_uniform(spec, architecture)
     encoder = export_encoder(weights, spec, architecture, position_offset=0)
     exported = {"bert." + name: tensor for name, tensor in encoder.items()}
     head = export_head(weights, HEAD, spec.dim)
-    return config(spec, architecture), exported | head
+    return exported | head

@@ -48,10 +48,10 @@ def config(spec: StudentSpec, architecture: Architecture) -> dict[str, Any]:
 
 def export(
     weights: dict[str, Tensor], spec: StudentSpec, architecture: Architecture
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """To `RobertaForSequenceClassification`."""
+) -> dict[str, Tensor]:
+    """The weights of a `RobertaForSequenceClassification`."""
     check_uniform(spec, architecture)
     encoder = export_encoder(weights, spec, architecture, POSITION_OFFSET)
     exported = {"roberta." + name: tensor for name, tensor in encoder.items()}
     head = export_head(weights, HEAD, spec.dim)
-    return config(spec, architecture), exported | head
+    return exported | head

@@ -51,7 +51,7 @@ class Options:
 class Material:
     """pretrained: the teacher, or the encoder that becomes it. imported: its weights by our names.
 
-    labels: in the order of the logits, as the data call them. longest: of a text, in tokens.
+    longest: of a text, in tokens.
     doubts: what about the data was probably not meant, a sentence each.
     """
 
@@ -66,11 +66,6 @@ class Material:
     validation: Examples
     longest: int
     doubts: tuple[str, ...]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.architecture.labels
 
 
 def gather_material(options: Options, progress: Progress = SILENT) -> Material:

@@ -49,7 +49,7 @@ class ClassifyRequest(TypedDict):
     model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
     student that fits. max_cost: of all students asked, relative to the TA. min_confidence: raises
     the cascade's thresholds. user: whose request it is, where experiments assign by user; blanks
-    around it are not part of it. null is as left out.
+    around it are not part of it. A null counts as left out.
     """
 
     inputs: str | list[str]

@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..connection.refusal import Refusal
 from ..errors import RequestError
 from ..telemetry.requests import REQUEST_ID, id_of
 from .auth import Keyring
@@ -25,6 +24,7 @@ from .route import MeasuredRoute, error_response, service_of
 from .wire import WIRE, wire_of
 
 if TYPE_CHECKING:
+    from ..connection.refusal import Refusal
     from ..telemetry.traces import Traces  # needs an extra
 
 log = logging.getLogger(__name__)

@@ -52,7 +52,7 @@ class Parameters(TypedDict):
 
 
 class TextClassificationRequest(TypedDict):
-    """options: what the Hub's clients send along; without effect here. null is as left out."""
+    """options: what the Hub's clients send along; without effect. A null counts as left out."""
 
     inputs: str | list[str]
     parameters: NotRequired[Parameters | None]

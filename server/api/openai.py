@@ -41,7 +41,7 @@ class EmbeddingsRequest(TypedDict):
     """input: texts, or token ids of this checkpoint's tokenizer, special tokens included.
 
     dimensions: a prefix of the vector. encoding_format: `base64` for little-endian float32.
-    user: without effect. null is as left out.
+    user: without effect. A null counts as left out.
     """
 
     input: str | list[str] | list[int] | list[list[int]]

@@ -40,7 +40,7 @@ class OutcomeBody(TypedDict):
     """metric: `label` with the right answer, `reward`, or any other name with a number.
 
     Either request_id, or experiment and unit; blanks around an id or a unit are not part of it.
-    id: by which it counts once. at: ISO 8601 with zone. null is as left out.
+    id: by which it counts once. at: ISO 8601 with zone. A null counts as left out.
     """
 
     metric: str

@@ -38,7 +38,7 @@ class PredictRequest(TypedDict):
     """A string or [string] is one text; [[string], …] is a batch.
 
     truncate: answer a too long text by its beginning. truncation_direction: which end is cut off,
-    always the right one. raw_scores: logits, not probabilities. null is as left out.
+    always the right one. raw_scores: logits, not probabilities. A null counts as left out.
     """
 
     inputs: str | list[str] | list[list[str]]

@@ -47,7 +47,7 @@ def about(service: Service, experiments: bool) -> dict[str, Any]:
 
 
 def _frontier(manifest: Manifest, runner: str) -> dict[str, Any]:
-    """What `nestling evaluate` measured, or why there is nothing to show."""
+    """What `nestling evaluate --keep` measured, or why there is nothing to show."""
     path = manifest.path / file_of(REPORT, runner)
     try:
         report = read_hashed_json(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nestling.cli.progress import Progress
+from nestling.cli.progress import ProgressDisplay
 
 from ..progress import without_progress
 from .conftest import Nestling, complaint
@@ -17,7 +17,7 @@ def test_lines_come_by_themselves_and_say_what_is_left(monkeypatch: pytest.Monke
     monkeypatch.setattr("nestling.cli.progress.EVERY", 0.2)
     monkeypatch.setattr("nestling.cli.progress.TICK", 0.02)
     said: list[str] = []
-    with Progress(said.append, "starting: ") as progress:
+    with ProgressDisplay(said.append, "starting: ") as progress:
         progress.step("silent work")
         wait(said, 2)  # without another step
         progress.step("texts", 5, 10, lambda: "loss: 1.0")
@@ -36,7 +36,7 @@ def wait(said: list[str], lines: int) -> None:
 
 
 def test_a_quick_command_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         for done in range(100):
             progress.step("texts", done, 100)
     assert capsys.readouterr().err == ""
@@ -60,6 +60,6 @@ def test_too_few_texts_are_known_before_the_model_runs(
 
 def test_what_is_said_of_the_data_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     said = "a.csv: '[/red] [bold]' is 'a' " + "and so on " * 20
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.note(said)
     assert capsys.readouterr().err == said + "\n"

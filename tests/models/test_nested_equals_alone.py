@@ -122,7 +122,9 @@ def exportable(draw: st.DrawFn) -> StudentSpec:
 @given(spec=exportable(), lengths=st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_random_students(model_type: str, spec: StudentSpec, lengths: list[int]) -> None:
     ours = imported(hugging_face(model_type))
-    config, weights = named(model_type).export(ours.state_dict(), spec, ours.architecture)
+    family = named(model_type)
+    config = family.config(spec, ours.architecture)
+    weights = family.export(ours.state_dict(), spec, ours.architecture)
     classes = {
         "bert": (transformers.BertForSequenceClassification, transformers.BertConfig),
         "roberta": (transformers.RobertaForSequenceClassification, transformers.RobertaConfig),

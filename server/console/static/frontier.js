@@ -10,14 +10,14 @@ const DENSE = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 const SPARSE = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1];
 let drawn;
 
-/** Of a checkpoint: what `nestling evaluate` measured, or how to have it. */
+/** Of a checkpoint: what `nestling evaluate --keep` measured, or how to have it. */
 export function showMeasured({ frontier }) {
   drawn = undefined;
   if (frontier.missing) {
     at("frontier-data").textContent = "";
     at("frontier").hidden = true;
     at("frontier-table").replaceChildren(el("p", {},
-      `Not measured (${frontier.missing}). `, el("code", {}, "nestling evaluate CHECKPOINT --data test.jsonl --out report/"),
+      `Not measured (${frontier.missing}). `, el("code", {}, "nestling evaluate CHECKPOINT --data test.jsonl --keep"),
       " measures every student and cascade and keeps the numbers in the checkpoint; then reload it."));
     return;
   }

@@ -70,7 +70,7 @@ def _open(wanted: Open, progress: Progress) -> tuple[LocalStudents, Opened]:
 
 
 class _Told:
-    """Tells the server how far it is."""
+    """Tells the server how far it is. A note is shown as a phase: nothing here has one yet."""
 
     def __init__(self, server: Channel) -> None:
         self._server = server

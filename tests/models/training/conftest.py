@@ -56,7 +56,8 @@ def write_pretrained(path: Path, classifier: bool) -> Path:
     """A Hugging Face directory with random weights."""
     path.mkdir()
     a = tiny_architecture()
-    config, weights = bert.export(tiny_model().state_dict(), StudentSpec.full(a), a)
+    config = bert.config(StudentSpec.full(a), a)
+    weights = bert.export(tiny_model().state_dict(), StudentSpec.full(a), a)
     if not classifier:
         config |= {"architectures": ["BertModel"]}
         weights = {n: w for n, w in weights.items() if not n.startswith("classifier")}

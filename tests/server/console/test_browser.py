@@ -137,7 +137,8 @@ def test_the_playground_shows_the_way_of_a_text(server: Server, look: Look) -> N
 def test_without_a_report_it_says_how_to_make_one(server: Server, look: Look) -> None:
     page = look(server)
     live(page)
-    expect(page.locator("#frontier-table")).to_contain_text("nestling evaluate CHECKPOINT")
+    command = "nestling evaluate CHECKPOINT --data test.jsonl --keep"
+    expect(page.locator("#frontier-table")).to_contain_text(command)
     expect(page.locator("#experiments")).to_contain_text("--experiments FILE")
 
 
