@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from .limits import distinct_names, number_between, whole_number
+
+SIZES = ("vocabulary", "dim", "layers", "heads", "head_dim", "ffn", "max_tokens")
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -33,10 +37,14 @@ class Architecture:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Architecture:
-        """Raises ValueError that names a missing or unknown field."""
+        """Raises ValueError that names a field: missing, unknown, or of a value that cannot be."""
         known = {f.name for f in fields(cls)}
         if missing := sorted(known - data.keys()):
             raise ValueError(f"architecture: missing {', '.join(missing)}")
         if unknown := sorted(data.keys() - known):
             raise ValueError(f"architecture: unknown {', '.join(unknown)}")
-        return cls(**data | {"labels": tuple(data["labels"])})
+        for name in SIZES:
+            whole_number(data[name], f"architecture: {name}")
+        number_between(0.0, 1.0, data["norm_eps"], "architecture: norm_eps")
+        labels = distinct_names(data["labels"], "architecture: labels")
+        return cls(**data | {"labels": labels})

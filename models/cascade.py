@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .architecture import Architecture
+from .limits import number_between
 from .spec import Flops, StudentSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -24,13 +25,6 @@ def check_name(name: str, kind: str) -> None:
 
 TEMPERATURES = (0.01, 100.0)
 """From the least that may be to the greatest. Calibration finds none below 0.05 or above 20."""
-
-
-def number_between(low: float, high: float, value: Any, what: str) -> float:
-    """A number that came from a file. Raises ValueError that says `what` it is, and the limits."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{what}: {str(value)[:32]} is not between {low:g} and {high:g}")
-    return float(value)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .architecture import Architecture
-from .cascade import TEMPERATURES, Cascade, Student, number_between
+from .cascade import TEMPERATURES, Cascade, Student
 from .errors import CheckpointError, NestlingError
 from .integrity import read_hashed_json, refuse_pickles, verify
+from .limits import number_between
 from .spec import StudentSpec
 from .tokenizer import TextTokenizer
 
@@ -75,7 +76,7 @@ def read_manifest(path: str | Path) -> Manifest:
     calibration = _read_calibration(path / CALIBRATION, config["files"][WEIGHTS])
     students = parse(path / CONFIG, lambda: _students(config, architecture, calibration))
     cascades = parse(path / CALIBRATION, lambda: _cascades(calibration, students))
-    tokenizer = parse(path / TOKENIZER, lambda: TextTokenizer(path / TOKENIZER))
+    tokenizer = parse(path / TOKENIZER, lambda: _tokenizer(path / TOKENIZER, architecture))
     return Manifest(
         path,
         architecture,
@@ -125,7 +126,20 @@ def _read_config(path: Path) -> dict[str, Any]:
     for field in ("architecture", "students", "files", "provenance"):
         if field not in config:
             raise CheckpointError(path / CONFIG, f"{field}: missing")
+    for name in config["files"]:
+        if Path(name).name != name:
+            raise CheckpointError(path / CONFIG, f"files: {name!r} is no file of this directory")
     return config
+
+
+def _tokenizer(path: Path, architecture: Architecture) -> TextTokenizer:
+    tokenizer = TextTokenizer(path)
+    if tokenizer.largest_id >= architecture.vocabulary:
+        raise ValueError(
+            f"gives the id {tokenizer.largest_id}, but the model's vocabulary ends at "
+            f"{architecture.vocabulary - 1}"
+        )
+    return tokenizer
 
 
 def _read_calibration(path: Path, weights_sha256: str) -> dict[str, Any]:
@@ -158,6 +172,8 @@ def _cascades(
 def _students(
     config: Mapping[str, Any], architecture: Architecture, calibration: Mapping[str, Any]
 ) -> dict[str, Student]:
+    if TA in config["students"]:
+        raise ValueError(f"students: {TA!r} is the whole model, which is no student's name")
     specs = {name: StudentSpec.from_json(data) for name, data in config["students"].items()}
     specs[TA] = StudentSpec.full(architecture)
     temperatures = calibration["temperatures"]

@@ -23,6 +23,11 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._special = _special_ids(self._tokenizer)
 
+    @property
+    def largest_id(self) -> int:
+        """Of all tokens that it may give."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text. Releases the interpreter lock while it works."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]

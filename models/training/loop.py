@@ -96,7 +96,7 @@ def optimise(
         progress.step(objective.name, step + 1, steps, partial(_shown, shown))
         last = step + 1 == steps
         if last or (step + 1) % evaluate_every == 0:
-            _on_main(accelerator, lambda: progress.note(_accuracies(objective.evaluate())))
+            _on_main(accelerator, partial(_tell_accuracies, objective, progress, where))
         if not last and (step + 1) % save_every == 0:
             _save(accelerator, directory, step + 1)
     accelerator.free_memory(module, optimizer)
@@ -112,6 +112,13 @@ def _check_losses(
     if wrong:
         said = ", ".join(f"of {name} {losses[name].item():g}" for name in wrong)
         raise NotFiniteError(f"{where}: the loss is not finite: {said}; {advice}")
+
+
+def _tell_accuracies(objective: Objective, progress: Progress, where: str) -> None:
+    try:
+        progress.note(_accuracies(objective.evaluate()))
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{where}: {error}; {objective.advice}") from error
 
 
 def _shown(losses: Mapping[str, Tensor]) -> str:

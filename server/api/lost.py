@@ -17,7 +17,8 @@ SHOWN = 64
 def no_such_path(path: str, routes: Sequence[BaseRoute]) -> RequestError:
     """The error for a path that no route has, with the nearest that one has."""
     head = path[:COMPARED]
-    close = nearest(head, {_alike(route.path, head) for route in _plain(routes)})
+    paths = {_alike(route.path, head) for route in _plain(routes)} - {"/"}
+    close = nearest(head, paths)
     if not close:
         return RequestError(
             Reason.NOT_FOUND, f"{_shown(path)} does not exist; /docs lists all paths"
@@ -53,9 +54,13 @@ def _plain(routes: Sequence[BaseRoute]) -> Iterable[Route]:
 
 
 def _alike(template: str, path: str) -> str:
-    """A route's path, with the names that another path has at the places of its parameters."""
+    """A route's path, with the names that another path has at the places of its parameters.
+
+    A path that begins otherwise is not alike: what stands in it is no such name.
+    """
     parts, given = template.split("/"), path.split("/")
-    if len(parts) != len(given):
+    fixed = template.partition("{")[0]
+    if len(parts) != len(given) or not nearest(path[: len(fixed)], {fixed}):
         return template
     return "/".join(
         there if part.startswith("{") and there else part

@@ -236,7 +236,8 @@ class HttpConnection(asyncio.Protocol):
             self._read()
         if len(self._buffer) < AHEAD_BYTES:
             self.resume_reading()
-        if self._eof and self._cycle is None and self._deadline.part is not Part.END:
+        incomplete = self._cycle is None or self._cycle.more_body
+        if self._eof and incomplete and self._deadline.part is not Part.END:
             self.eof_received()
 
     def _pause(self) -> None:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-_WORDS = frozenset(
-    (
-        "authorization",
-        "authentication",
-        "cookie",
-        "cookie2",
-        "token",
-        "tokens",
-        "secret",
-        "password",
-        "passwd",
-        "credential",
-        "credentials",
-        "apikey",
-        "jwt",
-        "assertion",
-    )
+_PARTS = (
+    "access-key",
+    "api-key",
+    "apikey",
+    "assertion",
+    "authentic",
+    "authoriz",
+    "auth-key",
+    "bearer",
+    "client-cert",
+    "cookie",
+    "credential",
+    "functions-key",
+    "jwt",
+    "oidc",
+    "passw",
+    "secret",
+    "subscription-key",
+    "token",
 )
-_PHRASES = ("api-key", "access-key", "auth-key", "subscription-key", "functions-key")
+"""Wherever they stand in a name."""
+_WORDS = frozenset(("auth", "dpop", "otp", "pin", "sid", "signature"))
+"""Between hyphens: as parts of longer words, most would mean something else."""
 
 
 def is_secret(header: str) -> bool:
     """Whether a header of this name is known or likely to hold what lets somebody in."""
-    name = header.lower().replace("_", "-")
-    words = name.replace(".", "-").split("-")
-    return not _WORDS.isdisjoint(words) or any(phrase in name for phrase in _PHRASES)
+    name = header.lower().replace("_", "-").replace(".", "-")
+    return any(part in name for part in _PARTS) or not _WORDS.isdisjoint(name.split("-"))

@@ -11,7 +11,12 @@ import torch
 
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.batch import PackedBatch
+from nestling.models.data import read_labelled
+from nestling.models.errors import DataError
 from nestling.models.export import export
+from nestling.models.seen import refuse_training_texts
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "clinc150"
 
 TEXTS = [
     "how do i say goodbye in french",
@@ -53,6 +58,12 @@ def test_its_default_is_a_cascade_with_a_guarantee_on_these_weights() -> None:
     assert cascade.guarantee.weights_sha256 == shipped().weights_sha256
     assert cascade.guarantee.alpha == 0.005
     assert cascade.guarantee.confidence == 0.95
+
+
+def test_it_knows_the_texts_it_was_trained_on() -> None:
+    data = read_labelled(EXAMPLES / "train.jsonl")
+    with pytest.raises(DataError, match="are among those that"):
+        refuse_training_texts(shipped(), data.texts, data.sha256, EXAMPLES / "train.jsonl")
 
 
 def test_alone_equals_batched() -> None:

@@ -235,6 +235,15 @@ def test_who_sends_no_more_within_a_request_is_told(server: Server, sent: bytes)
     assert "Traceback" not in server.log
 
 
+def test_who_sends_no_more_within_a_later_request_is_told(server: Server) -> None:
+    """At once, though what is complete was answered first."""
+    whole = head(PATH) + BODY
+    client = Client(server.url).send(whole + whole[:-4])
+    client.socket.shutdown(socket.SHUT_WR)
+    assert [client.answer()[0] for _ in range(2)] == [200, 400]
+    assert client.closed()
+
+
 @pytest.mark.parametrize("sent", [b"", b"\r\n", GET])
 def test_who_has_nothing_more_to_ask_is_let_go(server: Server, sent: bytes) -> None:
     before = refusals(server)

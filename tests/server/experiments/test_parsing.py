@@ -117,6 +117,9 @@ def test_each_field(field: str, value: Any) -> None:
             "Authorization", "authorization", "Proxy-Authorization", "Cookie", "SET-COOKIE",
             "X-API-Key", "api_key", "X-Auth-Token", "X-CSRF-Token", "X-Amz-Security-Token",
             "Ocp-Apim-Subscription-Key", "X-Goog-Api-Key", "X-Client-Secret", "X-Apikey",
+            "X-Amzn-Oidc-AccessToken", "X-Amzn-Oidc-Data", "X-Bearer", "X-Auth", "DPoP",
+            "X-Forwarded-Client-Cert", "X-OTP", "X-Pin", "X-Signature", "XApiKey", "sid",
+            "X.Api.Key",
         )),
         *((name, False) for name in (
             "X-User-Id", "X-Session-Id", "X-Tenant", "X-Author", "X-Partition-Key",
