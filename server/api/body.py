@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from ..errors import Reason, RequestError
 from ..inputs import Inputs
+from ..json_kinds import kind
 from ..request_headers import header
 from ..routing.contract import Contract
 from .wire import wire_of
@@ -25,7 +26,6 @@ LONGEST_DEADLINE_MS = 3_600_000
 INFINITE = "number is infinity when parsed as double"
 """What the parser says of 1e999."""
 NOT_FINITE = re.compile(r"-?(NaN|Infinity|Inf)\b", re.IGNORECASE)
-_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,6 @@ def check_count(count: int, limit: int, name: str, what: str = "text") -> None:
 def wrong_type(field: str, value: Any, expected: str) -> RequestError:
     """A field of another type than it should be."""
     return RequestError(Reason.WRONG_TYPE, f"expected {expected}, got {kind(value)}", field)
-
-
-def kind(value: Any) -> str:
-    """What JSON calls a value."""
-    return "null" if value is None else _KINDS.get(type(value), "a number")
 
 
 def shown(value: Any) -> str:

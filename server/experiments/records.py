@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, TypeGuard
 
 from ..errors import Reason, RequestError
+from ..json_kinds import kind
 from .metrics import MEASURED
 
 LONGEST_NAME = 128
@@ -174,9 +175,7 @@ def is_storable(text: str) -> bool:
 
 def _check_text(field: str, value: Any, limit: int) -> None:
     if not isinstance(value, str):
-        raise RequestError(
-            Reason.WRONG_TYPE, f"expected a string, got {type(value).__name__}", field
-        )
+        raise RequestError(Reason.WRONG_TYPE, f"expected a string, got {kind(value)}", field)
     if not value:
         raise RequestError(Reason.EMPTY, "an empty string", field)
     if len(value) > limit:
@@ -193,9 +192,7 @@ def _check_text(field: str, value: Any, limit: int) -> None:
 
 def _check_number(field: str, value: Any, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, _NUMBERS):
-        raise RequestError(
-            Reason.WRONG_TYPE, f"expected a number, got {type(value).__name__}", field
-        )
+        raise RequestError(Reason.WRONG_TYPE, f"expected a number, got {kind(value)}", field)
     if not low <= value <= high:  # NaN is in no range
         too_long = isinstance(value, int) and value.bit_length() > 1000  # for a float64
         raise RequestError(
@@ -208,6 +205,6 @@ def _check_number(field: str, value: Any, low: float, high: float) -> None:
 
 def _check_time(field: str, value: Any) -> None:
     if not isinstance(value, datetime):
-        raise RequestError(Reason.WRONG_TYPE, f"expected a time, got {type(value).__name__}", field)
+        raise RequestError(Reason.WRONG_TYPE, f"expected a time, got {kind(value)}", field)
     if value.tzinfo is None:
         raise RequestError(Reason.OUT_OF_RANGE, f"{value.isoformat()} has no time zone", field)
