@@ -29,7 +29,7 @@ PIPE = 'set -o pipefail; "$@" | head -c 1 > /dev/null'
         (["serve", "--dtype=int8"], "--dtype: 'int8' is not one of 'float32', 'bfloat16'"),
         (["calibrate"], "CHECKPOINT: is missing (see `nestling calibrate --help`)"),
         (["loadtest", "mlperf", "x", "--data=y", "--out=z"], "--scenario: is missing"),
-        (["serve", "./typo-dir"], "./typo-dir: no such directory"),
+        (["serve", "./typo-dir", "--port", "0"], "./typo-dir: no such directory"),
         (["calibrate", "typo-dir", "--data=x"], "typo-dir: no such directory"),
         (["info", __file__], f"{__file__}: is a file, not a directory"),
     ],
