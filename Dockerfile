@@ -18,11 +18,12 @@ RUN pip install --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "$
 # EXTRAS: optional dependencies of pyproject.toml, with commas: console,gpu.
 ARG EXTRAS="console"
 COPY pyproject.toml setup.py README.md LICENSE ./
+COPY capacity capacity
 COPY cli cli
+COPY experiments experiments
 COPY kernels kernels
 COPY loadtest loadtest
 COPY models models
-COPY planning planning
 COPY server server
 RUN pip install --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 

@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py constraints.txt $(shell git ls-files cli kernels loadtest models planning server 2>/dev/null)
+ROOMS := capacity cli experiments kernels loadtest models server
+SOURCES := pyproject.toml setup.py constraints.txt $(shell git ls-files $(ROOMS) 2>/dev/null)
 
 .PHONY: serve test test-slow lint clean
 
@@ -22,7 +23,7 @@ test-slow: $(VENV)/.dev  ## browsers, databases, images, long simulations, compi
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p nestling.cli -p nestling.kernels -p nestling.loadtest -p nestling.models -p nestling.planning -p nestling.server
+	$(BIN)/mypy $(addprefix -p nestling.,$(ROOMS)) -p benchmarks
 
 
 $(VENV)/bin/pip:

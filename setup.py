@@ -1,17 +1,17 @@
-"""Finds the packages: each room at the top level installs as `nestling.<room>`."""
+"""Finds the packages: every room at the top level installs as `nestling.<room>`."""
+
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOMS = ("cli", "kernels", "loadtest", "models", "planning", "server")
+NOT_INSTALLED = {"benchmarks", "tests"}
+ROOMS = sorted({each.parent.name for each in Path().glob("*/__init__.py")} - NOT_INSTALLED)
 
 setup(
     package_dir={f"nestling.{room}": room for room in ROOMS},
     packages=[
-        package
+        f"nestling.{room}{'.' if inner else ''}{inner}"
         for room in ROOMS
-        for package in (
-            f"nestling.{room}",
-            *(f"nestling.{room}.{inner}" for inner in find_packages(room)),
-        )
+        for inner in ("", *find_packages(room))
     ],
 )

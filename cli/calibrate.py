@@ -11,10 +11,10 @@ from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
     from ..models.calibration.calibrate import Calibrated
-    from ..models.calibration.choice import Target
-    from ..models.cascade import Cascade
-    from ..models.checkpoint import Checkpoint
-    from ..models.manifest import Manifest
+    from ..models.calibration.choice import RiskTarget
+    from ..models.cascade.policy import Cascade
+    from ..models.checkpoint.load import Checkpoint
+    from ..models.checkpoint.manifest import Manifest
     from ..models.progress import Progress
 
 MAX_DROP, CONFIDENCE = 0.005, 0.95
@@ -90,9 +90,9 @@ def calibrate(
     Cascades are kept by name: calibrating again adds one, or replaces the one of the same name.
     The first becomes the default.
     """
-    from ..models.calibration.choice import Target
-    from ..models.manifest import CALIBRATION, file_of
-    from ..server.loading import read_for
+    from ..models.calibration.choice import RiskTarget
+    from ..models.checkpoint.manifest import CALIBRATION, file_of
+    from ..server.build import read_for
     from .outputs import check_file
     from .progress import ProgressDisplay
     from .recalibrate import recalibrate
@@ -102,7 +102,7 @@ def calibrate(
     if data is not None and from_shadow is None:
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
-        target = Target(drop, CONFIDENCE if confidence is None else confidence, loss)
+        target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
         with ProgressDisplay() as progress:
             loaded, result, chosen = _from_texts(
                 manifest, runner, data, target, name, default, text_column, label_column, progress
@@ -124,7 +124,7 @@ def _from_texts(
     manifest: Manifest,
     runner: str,
     data: Path,
-    target: Target,
+    target: RiskTarget,
     name: str | None,
     default: bool,
     text_column: str,
@@ -135,13 +135,13 @@ def _from_texts(
     among it. Returns the checkpoint, what was found, and the name that answers `auto`.
     """
     from ..models.calibration.choice import divide
-    from ..models.cascade import check_name
-    from ..models.data import label_indices, read_labelled, read_texts
-    from ..models.integrity import sha256_of
-    from ..models.manifest import TA
-    from ..models.predictions import encode_all, predict_all
-    from ..models.seen import refuse_training_texts
-    from ..server.loading import load_for
+    from ..models.cascade.policy import check_name
+    from ..models.checkpoint.integrity import sha256_of
+    from ..models.checkpoint.manifest import TA
+    from ..models.evaluation.predictions import encode_all, predict_all
+    from ..models.inputs.data import label_indices, read_labelled, read_texts
+    from ..models.inputs.seen import refuse_training_texts
+    from ..server.build import load_for
 
     name = name or f"{target.loss}-{target.alpha:g}"
     try:
@@ -168,8 +168,8 @@ def _from_texts(
     import torch
 
     from ..models.calibration.calibrate import calibrate as find
-    from ..models.checkpoint import write_calibration
-    from ..models.timing import measure, per_text
+    from ..models.checkpoint.load import write_calibration
+    from ..models.evaluation.timing import measure, per_text
 
     loaded, run = load_for(manifest.path, runner, progress)
     truth = None if indices is None else torch.tensor(indices)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ..models.data import Labelled
-    from ..models.evaluation import Result
+    from ..models.evaluation.accuracy import Result
+    from ..models.inputs.data import Labelled
     from ..models.progress import Progress
 
 MAX_SPREAD = 0.2
@@ -72,12 +72,12 @@ def evaluate(
     The checkpoint is left as it is; --keep writes the numbers into it, as report.json, those of
     onnx-int8 as report.onnx-int8.json.
     """
-    from ..models.data import label_indices, read_labelled, read_texts
-    from ..models.integrity import write_hashed_json
-    from ..models.manifest import REPORT, file_of
-    from ..models.predictions import encode_all
-    from ..models.seen import doubts_about_evaluation
-    from ..server.loading import read_for
+    from ..models.checkpoint.integrity import write_hashed_json
+    from ..models.checkpoint.manifest import REPORT, file_of
+    from ..models.evaluation.predictions import encode_all
+    from ..models.inputs.data import label_indices, read_labelled, read_texts
+    from ..models.inputs.seen import doubts_about_evaluation
+    from ..server.build import read_for
     from .outputs import check_file, check_folder
     from .progress import ProgressDisplay
 
@@ -144,9 +144,9 @@ def _measure(
     """All files are read and their labels known: from here on it takes long."""
     import torch
 
-    from ..models.evaluation import evaluate as run
-    from ..models.predictions import predict_all
-    from ..server.loading import load_for
+    from ..models.evaluation.accuracy import evaluate as run
+    from ..models.evaluation.predictions import predict_all
+    from ..server.build import load_for
 
     progress.step("loading the checkpoint")
     loaded, backend = load_for(checkpoint, runner, progress)
@@ -177,7 +177,7 @@ def _report(
     widest: float,
     results: Sequence[Result],
 ) -> dict[str, Any]:
-    from ..models.integrity import SCHEMA
+    from ..models.checkpoint.integrity import SCHEMA
 
     return {
         "schema": SCHEMA,
@@ -195,7 +195,7 @@ def _report(
 
 
 def _write(out: Path, report: dict[str, Any], results: Sequence[Result], title: str) -> None:
-    from ..models.frontier import draw_png, write_page
+    from ..models.evaluation.frontier import draw_png, write_page
 
     out.mkdir(exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")

@@ -12,10 +12,10 @@ from .root import Command, Group
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..server.experiments.definition import Experiment
-    from ..server.experiments.judging import Judged
-    from ..server.experiments.statistics.mean import Interval
-    from ..server.experiments.statistics.report import VariantReport
+    from ..experiments.analysis import Judged
+    from ..experiments.definition import Experiment
+    from ..experiments.statistics.mean import Interval
+    from ..experiments.statistics.report import VariantReport
 
 DEFAULT = "sqlite:///nestling.db"
 experiment = typer.Typer(cls=Group, help="What the record of an experiment says.")
@@ -41,11 +41,11 @@ def report(
 
     import orjson
 
-    from ..server.api.experiments import plain
-    from ..server.experiments.declaring import plan_of
-    from ..server.experiments.judging import judge_whole
-    from ..server.experiments.store.database import read_database, transaction
-    from ..server.experiments.store.plans import latest_plan, stopped
+    from ..experiments.analysis import judge_whole
+    from ..experiments.apply import plan_of
+    from ..experiments.store.database import read_database, transaction
+    from ..experiments.store.plans import latest_plan, stopped
+    from ..server.http.protocols.experiments.declared import plain
     from .console import wide_console
 
     with transaction(read_database(store)) as connection:

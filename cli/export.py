@@ -41,13 +41,13 @@ def export(
     check_new(out)
     with ProgressDisplay() as progress:
         progress.step("loading the checkpoint")
-        from ..models.checkpoint import load_checkpoint
-        from ..models.export import export as run
+        from ..models.checkpoint.export import export as run
+        from ..models.checkpoint.load import load_checkpoint
 
         loaded = load_checkpoint(checkpoint)
         progress.step(f"writing {student}")
         if onnx:
-            from ..models.onnx import export_onnx
+            from ..models.runners.onnx import export_onnx
 
             export_onnx(loaded, student, out, "int8" if int8 else "float32")
         else:

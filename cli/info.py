@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..models.cascade import Cascade
-    from ..models.checkpoint import Checkpoint
+    from ..models.cascade.policy import Cascade
+    from ..models.checkpoint.load import Checkpoint
 
 TOKENS = 16
 """Length of the text whose cost is compared."""
@@ -21,9 +21,9 @@ def info(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint directory or Hub id.")],
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
-    from ..models.checkpoint import load_checkpoint
-    from ..models.manifest import INT8, calibrated_for
-    from ..models.pretrained import find
+    from ..models.checkpoint.load import load_checkpoint
+    from ..models.checkpoint.manifest import INT8, calibrated_for
+    from ..models.checkpoint.pretrained import find
     from .console import wide_console
 
     loaded = load_checkpoint(find(checkpoint))

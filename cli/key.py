@@ -13,7 +13,7 @@ def key(
     name: Annotated[str, typer.Argument(help="Whose key it is; one word.")],
 ) -> None:
     """Print a new key, and the line of the key file that lets it in."""
-    from ..server.keys import new_key
+    from ..server.http.keys import new_key
 
     if not name or name.split() != [name] or "#" in name:
         raise NestlingError(f"name: {name!r} is not one word without `#`")

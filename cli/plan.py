@@ -12,7 +12,7 @@ from .root import Command, Group
 from .train import SEEDS
 
 if TYPE_CHECKING:
-    from ..planning.plan import Wish
+    from ..capacity.plan import PlanRequest
     from ..server.settings import RunnerName
 
 plan = typer.Typer(cls=Group, invoke_without_command=True)
@@ -92,20 +92,20 @@ def _plan(
     were measured. The highest rate that it holds is searched for.
     """
     if context.invoked_subcommand is None:
+        from ..capacity.plan import PlanRequest
         from ..models.errors import NestlingError
-        from ..planning.plan import Wish
 
         try:
             rates = tuple(float(part) for part in rate.split(","))
         except ValueError:
             raise NestlingError(f"rate: {rate!r} is no number, nor several with commas") from None
-        wish = Wish(rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine)
+        wish = PlanRequest(rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine)
         _run(wish, trace, seconds, hardware, host, checkpoint, model or ["ta", "auto"], seed,
              as_json)  # fmt: skip
 
 
 def _run(
-    wish: Wish,
+    wish: PlanRequest,
     trace: Path | None,
     seconds: float,
     hardware: str,
@@ -115,13 +115,13 @@ def _run(
     seed: int,
     as_json: bool,
 ) -> None:
+    from ..capacity import report
+    from ..capacity.plan import plan as find_plan
+    from ..capacity.profile.estimate import Estimate
+    from ..capacity.profile.library import find, find_measured
+    from ..capacity.traffic import busiest, steady
     from ..loadtest.traffic.traces import read_trace
-    from ..planning import report
-    from ..planning.plan import plan as find_plan
-    from ..planning.profile.estimate import Estimate
-    from ..planning.profile.library import find, find_measured
-    from ..planning.traffic import busiest, steady
-    from ..server.loading import read_for
+    from ..server.build import read_for
     from ..server.settings import Settings
     from .console import wide_console
     from .progress import ProgressDisplay
@@ -178,7 +178,7 @@ def measure(
     check_file(out)
     with ProgressDisplay() as progress:
         progress.step("starting")
-        from ..planning.measuring.measure import measure as run
+        from ..capacity.measuring.measure import measure as run
 
         by = cast("RunnerName", runner)
         found = run(checkpoint, data, name or out.stem, by, device, rounds, seed, progress)

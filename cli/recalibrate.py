@@ -12,12 +12,12 @@ import typer
 from ..models.errors import DataError, NestlingError
 
 if TYPE_CHECKING:
-    from ..models.batch import Run
-    from ..models.calibration.choice import Target
-    from ..models.calibration.records import Record
-    from ..models.cascade import Cascade
-    from ..models.checkpoint import Checkpoint
-    from ..models.manifest import Manifest
+    from ..models.calibration.choice import RiskTarget
+    from ..models.calibration.records import ShadowRecord
+    from ..models.cascade.policy import Cascade
+    from ..models.checkpoint.load import Checkpoint
+    from ..models.checkpoint.manifest import Manifest
+    from ..models.nested.batch import Run
     from ..models.progress import Progress
 
 
@@ -36,9 +36,9 @@ def recalibrate(
     from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS, check_enough
     from ..models.calibration.recalibrate import recalibrate as find
     from ..models.calibration.records import read_records
-    from ..models.checkpoint import write_calibration
-    from ..models.manifest import INT8
-    from ..server.loading import load_for
+    from ..models.checkpoint.load import write_calibration
+    from ..models.checkpoint.manifest import INT8
+    from ..server.build import load_for
     from .calibrate import show
     from .progress import ProgressDisplay
 
@@ -74,7 +74,7 @@ def recalibrate(
 
 
 def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
-    from ..models.manifest import TA
+    from ..models.checkpoint.manifest import TA
 
     if name is not None and name not in loaded.cascades:
         known = ", ".join(loaded.cascades) or "none"
@@ -86,9 +86,9 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
     return wanted
 
 
-def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> Target:
+def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> RiskTarget:
     """A promise that its drop is at most α is kept by a disagreement of at most α."""
-    from ..models.calibration.choice import Target
+    from ..models.calibration.choice import RiskTarget
     from .calibrate import CONFIDENCE, MAX_DROP
 
     own = cascade.guarantee
@@ -96,14 +96,14 @@ def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> 
         alpha = own.alpha if own else MAX_DROP
     if confidence is None:
         confidence = own.confidence if own else CONFIDENCE
-    return Target(alpha, confidence, "disagreement")
+    return RiskTarget(alpha, confidence, "disagreement")
 
 
 def _seconds(
-    loaded: Checkpoint, run: Run, records: Sequence[Record], progress: Progress
+    loaded: Checkpoint, run: Run, records: Sequence[ShadowRecord], progress: Progress
 ) -> Mapping[str, float]:
     """Each student's time for a text, on texts as long as those recorded."""
-    from ..models.timing import measure, per_text
+    from ..models.evaluation.timing import measure, per_text
     from .calibrate import SAMPLE
 
     rng = random.Random(0)

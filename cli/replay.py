@@ -16,10 +16,10 @@ from ..models.errors import DataError, NestlingError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..models.calibration.records import Damaged, Record
-    from ..models.cascade import Cascade
-    from ..models.manifest import Manifest
-    from ..models.replay import Range, Replayed
+    from ..models.calibration.records import Damaged, ShadowRecord
+    from ..models.cascade.policy import Cascade
+    from ..models.checkpoint.manifest import Manifest
+    from ..models.evaluation.replay import Range, Replayed
 
 SHOWN = 5
 """Lines at fault that the table names; `--json` has them all."""
@@ -52,10 +52,10 @@ def replay(
 
     Every number is a range where the log leaves a doubt. What no log can tell is said below.
     """
-    from ..models.pretrained import find
-    from ..models.replay import as_served
-    from ..models.replay import replay as follow
-    from ..server.loading import read_for
+    from ..models.checkpoint.pretrained import find
+    from ..models.evaluation.replay import as_served
+    from ..models.evaluation.replay import replay as follow
+    from ..server.build import read_for
     from .progress import ProgressDisplay
 
     manifest = read_for(find(checkpoint), runner)
@@ -80,7 +80,7 @@ def replay(
 class _Found:
     """usable: of these weights, computed as by this runner. refused: how many others, by why."""
 
-    usable: list[Record] = field(default_factory=list)
+    usable: list[ShadowRecord] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     damaged: list[Damaged] = field(default_factory=list)
 
@@ -96,7 +96,7 @@ class _Found:
 def _read(log: Path, manifest: Manifest, runner: str) -> _Found:
     from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS
     from ..models.calibration.records import Damaged, read_lines
-    from ..models.manifest import INT8
+    from ..models.checkpoint.manifest import INT8
 
     precisions = INT8_RECORDS if runner == INT8 else FLOATS
     found = _Found()
@@ -150,7 +150,7 @@ def _with_thresholds(policy: Cascade, thresholds: str) -> Cascade:
 def _report(
     manifest: Manifest, log: Path, found: _Found, results: Sequence[Replayed]
 ) -> dict[str, Any]:
-    from ..models.replay import CANNOT_BE_KNOWN, CONFIDENCE
+    from ..models.evaluation.replay import CANNOT_BE_KNOWN, CONFIDENCE
 
     served, *policies = [asdict(result) for result in results]
     return {
@@ -169,12 +169,12 @@ def _report(
     }
 
 
-def _by_cascade(records: Sequence[Record]) -> dict[str, int]:
+def _by_cascade(records: Sequence[ShadowRecord]) -> dict[str, int]:
     return dict(Counter(record.cascade for record in records).most_common())
 
 
 def _show(log: Path, found: _Found, results: Sequence[Replayed]) -> None:
-    from ..models.replay import CANNOT_BE_KNOWN
+    from ..models.evaluation.replay import CANNOT_BE_KNOWN
     from .console import wide_console
 
     records = found.usable
@@ -201,7 +201,7 @@ def _show(log: Path, found: _Found, results: Sequence[Replayed]) -> None:
 def _table(results: Sequence[Replayed]) -> Table:
     from rich.table import Table
 
-    from ..models.replay import CONFIDENCE
+    from ..models.evaluation.replay import CONFIDENCE
 
     table = Table(
         caption="A range, low to high, holds what the log leaves open. Known: texts whose label, "

@@ -21,7 +21,7 @@ from .progress import ProgressDisplay
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from ..models.manifest import Manifest
+    from ..models.checkpoint.manifest import Manifest
 
 log = logging.getLogger(__name__)
 SHIPPED = "clinc150"
@@ -47,8 +47,8 @@ def serve(
 
 def start(name: str | None, settings: Settings) -> None:
     """Load, serve, and return once stopped. Raises NestlingError for what the user can mend."""
-    from ..server.engine.worker.launch import Launched
-    from ..server.listeners import bind, url_of
+    from ..server.engine.worker.process import WorkerProcess
+    from ..server.supervisor.listeners import bind, url_of
     from ..server.telemetry.logs import configure_logging
 
     configure_logging(settings.log_format)
@@ -63,15 +63,15 @@ def start(name: str | None, settings: Settings) -> None:
         progress = starting.enter_context(_progress(settings))
         progress.step("looking for the checkpoint")
         path = locate(name)
-        launched = Launched.now()
+        launched = WorkerProcess.now()
         stack.callback(launched.kill)  # whatever happens, it does not outlive the server
         progress.step("loading code")
         _check_files(settings)
-        from ..server.app import create_app  # which takes as long as the worker's own imports
-        from ..server.engine.worker.process import Worker
-        from ..server.run import run
+        from ..server.engine.worker.client import WorkerClient
+        from ..server.http.app import create_app  # which takes as long as the worker's own imports
+        from ..server.supervisor.run import run
 
-        worker = Worker(path, settings, launched)
+        worker = WorkerClient(path, settings, launched)
         worker.ready(progress)
         engine = _record(settings, worker.manifest)
         where = worker.device if worker.runner == "torch" else f"{worker.device}, {worker.runner}"
@@ -83,9 +83,9 @@ def start(name: str | None, settings: Settings) -> None:
             if listeners.metrics:
                 print(f"Metrics: {url_of(listeners.metrics)}/metrics", flush=True)
 
-        def load(another: Path | None, runner: RunnerName | None) -> Worker:
+        def load(another: Path | None, runner: RunnerName | None) -> WorkerClient:
             by = replace(settings, runner=runner) if runner else settings
-            fresh = Worker(another or path, by)
+            fresh = WorkerClient(another or path, by)
             fresh.ready()
             return fresh
 
@@ -107,8 +107,8 @@ def _stop_starting(number: int, _: object) -> None:
 
 def _check_files(settings: Settings) -> None:
     """Raises NestlingError for a file of keys or experiments that will not do, before the wait."""
-    from ..server.experiments.declaration import read
-    from ..server.keys import Keys
+    from ..experiments.loader import read
+    from ..server.http.keys import Keys
 
     for file in (settings.api_keys, settings.admin_keys):
         Keys.read(file)
@@ -122,10 +122,10 @@ def _record(settings: Settings, manifest: Manifest) -> Engine | None:
         return None
     from datetime import UTC, datetime
 
-    from ..server.experiments.declaration import read
-    from ..server.experiments.declaring import declare
-    from ..server.experiments.live import known_of
-    from ..server.experiments.store.database import open_database
+    from ..experiments.apply import declare
+    from ..experiments.loader import read
+    from ..experiments.runtime import known_of
+    from ..experiments.store.database import open_database
 
     engine = open_database(settings.database)
     if settings.experiments:
@@ -142,7 +142,9 @@ def locate(name: str | None) -> Path:
         return Path(str(files("nestling.models") / "zoo" / SHIPPED))
     if Path(name).is_dir():
         return Path(name)
-    from ..models.pretrained import find  # imports the Hub's client, which a directory never needs
+    from ..models.checkpoint.pretrained import (
+        find,  # imports the Hub's client, which a directory never needs
+    )
 
     return find(name)
 

@@ -5,12 +5,12 @@ a faster implementation of the same operation stands beside it in the same folde
 `operations.py` says which of them runs where.
 """
 
+from .attention import grouped_attention
 from .gate import GateDecision, gate
-from .grouped_attention import grouped_attention
-from .grouped_linear import grouped_linear
-from .grouped_norm import grouped_add_norm
 from .groups import Groups
 from .layout import Layout
+from .linear import grouped_linear
+from .norm import grouped_add_norm
 from .operations import REFERENCE, Operations, operations_for, triton_operations
 from .pooled_attention import pooled_attention
 from .prefix import prefix

@@ -9,10 +9,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from .attention import grouped_attention
 from .gate import GateDecision, gate, host
-from .grouped_attention import grouped_attention
-from .grouped_linear import grouped_linear
-from .grouped_norm import grouped_add_norm
+from .linear import grouped_linear
+from .norm import grouped_add_norm
 from .pooled_attention import pooled_attention
 
 
@@ -45,10 +45,10 @@ def operations_for(device: torch.device) -> Operations:
 @cache
 def triton_operations() -> Operations:
     """The kernels in Triton; attention by torch. Forward only."""
+    from .attention import varlen
     from .gate import triton as gates
-    from .grouped_attention import varlen
-    from .grouped_linear import triton as linears
-    from .grouped_norm import triton as norms
+    from .linear import triton as linears
+    from .norm import triton as norms
 
     return Operations(
         linears.grouped_linear,

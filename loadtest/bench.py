@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .client.fleet import Fleet
+from .client.fleet import WorkerPool
 from .client.plan import make_plan
 from .client.records import Records
 from .errors import FellBehindError, LoadtestError
@@ -20,12 +20,12 @@ from .traffic.rates import steps
 from .traffic.spacing import Spacing
 
 
-class Bench:
+class LoadGenerator:
     """Client processes that stay for several runs."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self._fleet = Fleet(
+        self._fleet = WorkerPool(
             setup.target,
             setup.texts.texts,
             setup.processes,
@@ -34,7 +34,7 @@ class Bench:
             setup.slow_seconds,
         )
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> LoadGenerator:
         self._fleet.__enter__()
         return self
 

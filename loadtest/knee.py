@@ -22,7 +22,7 @@ STEPS = 20
 """Of the first kind, at most."""
 
 
-class Verdict(StrEnum):
+class StepVerdict(StrEnum):
     """Of a rate. client: the client could not send that much, so that nobody knows."""
 
     HOLDS = "holds"
@@ -72,30 +72,30 @@ class Knee:
         while high / low > 1 + self.search.tolerance:
             middle = math.sqrt(low * high)
             verdict = self._judge(middle)
-            if verdict is Verdict.HOLDS:
+            if verdict is StepVerdict.HOLDS:
                 low = middle
             else:
                 high, why = middle, verdict
         return {
             "rate_per_second": low,
             "fails_at_per_second": high,
-            "limited_by": "client" if why is Verdict.CLIENT else "server",
+            "limited_by": "client" if why is StepVerdict.CLIENT else "server",
             "share": SHARE,
             "tolerance": self.search.tolerance,
             "probes": self.probes,
         }
 
-    def _bracket(self) -> tuple[float, float, Verdict]:
+    def _bracket(self) -> tuple[float, float, StepVerdict]:
         rate = self.search.start
         verdict = self._judge(rate)
-        up = verdict is Verdict.HOLDS
+        up = verdict is StepVerdict.HOLDS
         factor = self.search.factor
         for _ in range(STEPS):
             following = rate * factor if up else rate / factor
             before, verdict = verdict, self._judge(following)
-            if up and verdict is not Verdict.HOLDS:
+            if up and verdict is not StepVerdict.HOLDS:
                 return rate, following, verdict
-            if not up and verdict is Verdict.HOLDS:
+            if not up and verdict is StepVerdict.HOLDS:
                 return following, rate, before
             rate = following
         raise LoadtestError(
@@ -105,7 +105,7 @@ class Knee:
             "request takes?"
         )
 
-    def _judge(self, rate: float) -> Verdict:
+    def _judge(self, rate: float) -> StepVerdict:
         within = sent = 0
         seconds = max(self.search.seconds, self.search.samples / rate)
         for attempt in range(self.search.tries):
@@ -113,13 +113,13 @@ class Knee:
                 summary = self.probe(rate, seconds)
             except FellBehindError as error:
                 self.tell(f"{rate:,.1f}/s: {error}")
-                return Verdict.CLIENT
+                return StepVerdict.CLIENT
             within += summary["within_objective"]
             sent += summary["requests"]
             low, high = interval(within, sent)
             clear = low > SHARE or high < SHARE
-            verdict = Verdict.HOLDS if within >= SHARE * sent else Verdict.FAILS
-            self.probes.append(summary | {"rate": rate, "holds": verdict is Verdict.HOLDS})
+            verdict = StepVerdict.HOLDS if within >= SHARE * sent else StepVerdict.FAILS
+            self.probes.append(summary | {"rate": rate, "holds": verdict is StepVerdict.HOLDS})
             self.tell(f"{rate:,.1f}/s: {within / sent:.2%} of {sent:,} in time: {verdict}")
             if clear or attempt + 1 == self.search.tries:
                 break

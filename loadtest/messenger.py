@@ -13,7 +13,7 @@ from types import TracebackType
 import numpy as np
 
 from .client.connection import Exchange, Failure
-from .client.plan import Plan
+from .client.plan import SendPlan
 from .client.protocols import Answer, Headers
 from .client.records import Records, blank
 from .client.sender import Sender
@@ -23,7 +23,7 @@ NOTHING = Answer(())
 
 
 @dataclass(frozen=True)
-class Parcel:
+class ScheduledRequest:
     """rows: of the texts. due: as `time.monotonic` counts. done: called when all is over."""
 
     rows: Sequence[int]
@@ -31,16 +31,16 @@ class Parcel:
     done: Callable[[], None]
 
 
-class Messenger:
+class RequestSender:
     """Sends in the order given; keeps what comes."""
 
     def __init__(self, setup: Setup, model: str) -> None:
         self._setup, self._model = setup, model
         self._protocol = setup.used[0]
         self._read = self._protocol.reader()
-        self._parcels: list[Parcel] = []
+        self._parcels: list[ScheduledRequest] = []
         self._ends: dict[int, tuple[float, int, Answer]] = {}
-        self._inbox: deque[Parcel] = deque()
+        self._inbox: deque[ScheduledRequest] = deque()
         self._bell, self._ear = socket.socketpair()
         self._ear.setblocking(False)
         self._sender = Sender(setup.target, setup.connections, setup.timeout)
@@ -49,12 +49,12 @@ class Messenger:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._cpu = 0.0
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: ScheduledRequest) -> None:
         """From any thread."""
         self._inbox.append(parcel)
         self._bell.send(b"!")
 
-    def __enter__(self) -> Messenger:
+    def __enter__(self) -> RequestSender:
         self.start = time.monotonic()
         self._thread.start()
         return self
@@ -90,7 +90,7 @@ class Messenger:
         zeros = np.zeros(len(parcels), np.int16)
         due = np.array([parcel.due - self.start for parcel in parcels])
         rows = np.array([row for parcel in parcels for row in parcel.rows], np.int32)
-        requests, texts = blank(Plan(due, zeros, zeros - 1, sizes, rows))
+        requests, texts = blank(SendPlan(due, zeros, zeros - 1, sizes, rows))
         labels: dict[str, int] = {}
         students: dict[str, int] = {}
         first = 0

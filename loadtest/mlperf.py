@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import LoadtestError
-from .messenger import Messenger, Parcel
+from .messenger import RequestSender, ScheduledRequest
 from .scenario import Rules, Scenario
 from .setup import Setup
 
@@ -29,14 +29,16 @@ a server that answers faster it runs out of them before the time is over, which 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MlperfResult:
     """What the generator says: VALID or INVALID, and every `result_…` of its log."""
 
     verdict: str
     results: dict[str, Any]
 
 
-def generate(setup: Setup, rules: Rules, messenger: Messenger, batch: int, logs: Path) -> Verdict:
+def generate(
+    setup: Setup, rules: Rules, messenger: RequestSender, batch: int, logs: Path
+) -> MlperfResult:
     """Let the generator run, its logs in a folder. batch: texts of a request, where it has many.
 
     Raises LoadtestError if it is not installed.
@@ -57,7 +59,7 @@ def generate(setup: Setup, rules: Rules, messenger: Messenger, batch: int, logs:
         now = time.monotonic()
         for at in range(0, len(samples), batch):
             some = samples[at : at + batch]
-            messenger.send(Parcel([s.index for s in some], now, _done(complete, some)))
+            messenger.send(ScheduledRequest([s.index for s in some], now, _done(complete, some)))
 
     count = len(setup.texts)
     sut = lg.ConstructSUT(issue, flushed.set)
@@ -75,7 +77,7 @@ def generate(setup: Setup, rules: Rules, messenger: Messenger, batch: int, logs:
     return read_verdict(logs / "mlperf_log_detail.txt")
 
 
-def read_verdict(log: Path) -> Verdict:
+def read_verdict(log: Path) -> MlperfResult:
     """Raises LoadtestError for a log without one."""
     results = {}
     for line in log.read_text("utf-8").splitlines():
@@ -85,7 +87,7 @@ def read_verdict(log: Path) -> Verdict:
                 results[entry["key"].removeprefix("result_")] = entry["value"]
     if "validity" not in results:
         raise LoadtestError(f"{log}: the load generator gave no verdict")
-    return Verdict(results.pop("validity"), results)
+    return MlperfResult(results.pop("validity"), results)
 
 
 def _done(complete: Callable[[Sequence[int]], None], samples: Sequence[Any]) -> Callable[[], None]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .client.plan import Plan
-from .client.worker import Job, Load
+from .client.plan import SendPlan
+from .client.worker import WorkerLoad, WorkerTask
 from .errors import LoadtestError
 from .results.summary import outcomes
 from .setup import Setup
@@ -69,16 +69,16 @@ class Reference:
         sizes = np.full(-(-len(rows) // BATCH), BATCH, np.int32)
         sizes[-1] = len(rows) - sizes[:-1].sum()
         none = np.zeros(len(sizes), np.int16)
-        job = Job(
+        job = WorkerTask(
             self._setup.target,
             self._setup.used[:1],
             self._setup.reference,
             self._setup.texts.texts,
-            Plan(np.zeros(len(sizes)), none, none - 1, sizes, rows),
+            SendPlan(np.zeros(len(sizes)), none, none - 1, sizes, rows),
             CONNECTIONS,
             TIMEOUT,
             self._setup.slow_seconds,
         )
-        records = Load(job).run(time.monotonic())
+        records = WorkerLoad(job).run(time.monotonic())
         self._outcomes = outcomes(records.requests.status)
         self._labels[rows] = np.array([*records.labels, ""], object)[records.texts.label]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bench import Bench
+from .bench import LoadGenerator
 from .client.records import Records
 from .errors import LoadtestError, check_above, check_at_least
 from .knee import SHARE, Knee, Search
-from .messenger import Messenger
+from .messenger import RequestSender
 from .mlperf import INVALID, generate
 from .reference import Reference
 from .results import energy
@@ -117,7 +117,7 @@ def run(
     report = _report("run", setup, traffic.described())
     progress.step("asking the server")
     reference, runs = Reference(setup), []
-    with Bench(setup) as bench:
+    with LoadGenerator(setup) as bench:
         for repeat in range(repeats):
             for model in models:
                 progress.step(
@@ -143,7 +143,7 @@ def find_knee(
         "knee", setup, {"arrivals": "poisson", "seconds": search.seconds, "warmup": warmup}
     )
     reference = Reference(setup)
-    with Bench(setup) as bench:
+    with LoadGenerator(setup) as bench:
         numbers = iter(range(1 << 31))
 
         def probe(rate: float, seconds: float) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def run_mlperf(
     if rules.scenario is Scenario.OFFLINE:  # where all are due at once, the last has to wait
         patient = replace(setup, timeout=max(setup.timeout, OFFLINE_PATIENCE * rules.seconds))
     progress.step(f"{rules.scenario.value}, at least {rules.seconds:g} s")
-    with Messenger(patient, model) as messenger:
+    with RequestSender(patient, model) as messenger:
         found = generate(setup, rules, messenger, int(next(iter(setup.batches))), logs)
     records = messenger.records()
     answered = int((records.requests.status == 200).sum())

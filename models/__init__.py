@@ -11,26 +11,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cascade import Cascade, Stage, Student
-    from .checkpoint import Checkpoint, load_checkpoint
-    from .decision import Decision, Step
+    from .cascade.decisions import Decision, Step
+    from .cascade.policy import Cascade, Stage, Student
+    from .checkpoint.load import Checkpoint, load_checkpoint
     from .errors import CheckpointError, DataError, NestlingError
-    from .predictor import Predictor
-    from .spec import StudentSpec
+    from .evaluation.predictor import Predictor
+    from .nested.spec import StudentSpec
 
 _MODULES = {
-    "Cascade": "cascade",
-    "Checkpoint": "checkpoint",
+    "Cascade": "cascade.policy",
+    "Checkpoint": "checkpoint.load",
     "CheckpointError": "errors",
     "DataError": "errors",
-    "Decision": "decision",
+    "Decision": "cascade.decisions",
     "NestlingError": "errors",
-    "Predictor": "predictor",
-    "Stage": "cascade",
-    "Step": "decision",
-    "Student": "cascade",
-    "StudentSpec": "spec",
-    "load_checkpoint": "checkpoint",
+    "Predictor": "evaluation.predictor",
+    "Stage": "cascade.policy",
+    "Step": "cascade.decisions",
+    "Student": "cascade.policy",
+    "StudentSpec": "nested.spec",
+    "load_checkpoint": "checkpoint.load",
 }
 
 __all__ = [

@@ -18,17 +18,13 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import Tensor
 
 from nestling.models import Checkpoint, StudentSpec, load_checkpoint
-from nestling.models.architecture import Architecture
-from nestling.models.checkpoint import write_checkpoint, write_weights
-from nestling.models.integrity import read_hashed_json, sha256_of, write_hashed_json
-from nestling.models.manifest import CONFIG, WEIGHTS
-from nestling.models.transformer import NestedTransformer
+from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
+from nestling.models.checkpoint.load import write_checkpoint, write_weights
+from nestling.models.checkpoint.manifest import CONFIG, WEIGHTS
+from nestling.models.nested.architecture import Architecture
+from nestling.models.nested.trunk import NestedTransformer
 
-from .tiers import (
-    pytest_collection_modifyitems,
-    pytest_sessionfinish,
-    pytest_terminal_summary,
-)
+from .tiers import pytest_collection_modifyitems, pytest_sessionfinish, pytest_terminal_summary
 
 __all__ = ["pytest_collection_modifyitems", "pytest_sessionfinish", "pytest_terminal_summary"]
 SENTENCES = (

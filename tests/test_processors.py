@@ -32,12 +32,12 @@ PROCESSORS = {
 """Environments, by what they stand for."""
 NUMERIC = (
     "tests/kernels",
-    "tests/models/test_learn_then_test.py",
-    "tests/models/test_nested_equals_alone.py",
-    "tests/models/test_on_kernels.py",
-    "tests/models/test_onnx.py",
-    "tests/models/test_risk.py",
-    "tests/models/test_running.py",
+    "tests/models/calibration/test_learn_then_test.py",
+    "tests/models/nested/test_nested_equals_alone.py",
+    "tests/models/nested/test_on_kernels.py",
+    "tests/models/runners/test_onnx.py",
+    "tests/models/calibration/test_risk.py",
+    "tests/models/nested/test_students.py",
     "tests/models/test_zoo.py",
 )
 

@@ -9,17 +9,17 @@ from multiprocessing.connection import Connection as Pipe
 from types import TracebackType
 
 from ..errors import LoadtestError
-from .plan import Plan
+from .plan import SendPlan
 from .protocols import Protocol
 from .records import Records, merge
 from .target import Target
-from .worker import Job, work
+from .worker import WorkerTask, work
 
 AHEAD = 0.05
 """Seconds between the word to start and the start, so that the word is there in time."""
 
 
-class Fleet:
+class WorkerPool:
     """Processes that live as long as the context, and run one plan after the other."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Fleet:
         self._pipes: list[Pipe] = []
         self._workers: list[multiprocessing.process.BaseProcess] = []
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> WorkerPool:
         context = multiprocessing.get_context("spawn")
         for _ in range(self.processes):
             ours, theirs = context.Pipe()
@@ -68,7 +68,7 @@ class Fleet:
         """Of the processes."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
-    def run(self, plan: Plan, protocols: Sequence[Protocol], model: str) -> Records:
+    def run(self, plan: SendPlan, protocols: Sequence[Protocol], model: str) -> Records:
         """Send a plan, and return what came of it.
 
         Raises LoadtestError if a process of the client has died.
@@ -76,7 +76,7 @@ class Fleet:
         try:
             for part, pipe in enumerate(self._pipes):
                 pipe.send(
-                    Job(
+                    WorkerTask(
                         self._target,
                         tuple(protocols),
                         model,

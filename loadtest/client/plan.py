@@ -12,7 +12,7 @@ from .faults import Fault
 
 
 @dataclass(frozen=True)
-class Plan:
+class SendPlan:
     """Requests in the order in which they are due.
 
     due: seconds from the start, float64. protocols: indices. faults: indices into `Fault`, -1 for
@@ -28,7 +28,7 @@ class Plan:
     def __len__(self) -> int:
         return len(self.due)
 
-    def share(self, part: int, parts: int) -> Plan:
+    def share(self, part: int, parts: int) -> SendPlan:
         """Every `parts`-th request, for one process of several."""
         firsts = np.cumsum(self.sizes) - self.sizes
         chosen = slice(part, None, parts)
@@ -37,7 +37,7 @@ class Plan:
             self.rows[first : first + size]
             for first, size in zip(firsts[chosen], sizes, strict=True)
         ]
-        return Plan(
+        return SendPlan(
             self.due[chosen],
             self.protocols[chosen],
             self.faults[chosen],
@@ -53,7 +53,7 @@ def make_plan(
     batches: dict[str, float],
     faults: dict[str, float],
     rng: np.random.Generator,
-) -> Plan:
+) -> SendPlan:
     """Each text equally often, in an order by lot; protocol, batch size and fault by lot."""
     drawn = draw(batches, len(due), rng)
     sizes = np.array([int(size) for size in batches], np.int32)[drawn]
@@ -62,7 +62,7 @@ def make_plan(
     order = [rng.permutation(texts) for _ in range(rounds)]
     rows = np.concatenate(order)[:total] if order else np.zeros(0)
     order_of_faults = np.array([*(list(Fault).index(Fault(name)) for name in faults), -1], np.int16)
-    return Plan(
+    return SendPlan(
         due,
         draw(protocols, len(due), rng),
         order_of_faults[draw(faults, len(due), rng)],

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .plan import Plan
+from .plan import SendPlan
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -74,7 +74,7 @@ class Records:
         )
 
 
-def blank(plan: Plan) -> tuple[Requests, PerText]:
+def blank(plan: SendPlan) -> tuple[Requests, PerText]:
     """Records of a plan of which nothing has come yet."""
     n, m = len(plan), len(plan.rows)
     requests = Requests(

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection as Pipe
 
 from .connection import Exchange, Failure
 from .faults import Fault, commit
-from .plan import Plan
+from .plan import SendPlan
 from .protocols import Headers, Protocol
 from .records import Records, blank
 from .sender import Sender
@@ -21,7 +21,7 @@ OPENED = 32
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerTask:
     """What a process is to send. texts: those that the plan's rows point into.
 
     connections: at most, of this process. timeout, slow_seconds: as Sender and Fault have them.
@@ -31,7 +31,7 @@ class Job:
     protocols: tuple[Protocol, ...]
     model: str
     texts: tuple[str, ...]
-    plan: Plan
+    plan: SendPlan
     connections: int
     timeout: float
     slow_seconds: float
@@ -41,15 +41,15 @@ def work(pipe: Pipe) -> None:
     """Take jobs until there is None; each starts at the moment that is told once it is ready."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends what the user interrupts
     while job := pipe.recv():
-        load = Load(job)
+        load = WorkerLoad(job)
         pipe.send("ready")
         pipe.send(load.run(pipe.recv()))
 
 
-class Load:
+class WorkerLoad:
     """A job, prepared: all requests' bytes are made, connections stand."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerTask) -> None:
         self._job = job
         self._payloads = _payloads(job)
         self._readers = [protocol.reader() for protocol in job.protocols]
@@ -131,7 +131,7 @@ class Load:
             self._requests.brownout[number] = answer.brownout
 
 
-def _payloads(job: Job) -> list[bytes]:
+def _payloads(job: WorkerTask) -> list[bytes]:
     """Bytes of each request, made once where requests are the same."""
     made: dict[tuple[int, bytes], bytes] = {}
     payloads, first, rows = [], 0, job.plan.rows

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..cascade import Cascade
-from ..checkpoint import Checkpoint
+from ..cascade.policy import Cascade
+from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
-from ..predictions import Predictions
-from .choice import Target, choose, divide
+from ..evaluation.predictions import Predictions
+from .choice import RiskTarget, choose, divide
 from .evidence import Evidence
 from .learn_then_test import Split
 from .temperature import fit_temperature
@@ -36,7 +36,7 @@ def calibrate(
     predictions: Predictions,
     truth: Tensor | None,
     seconds: Mapping[str, float],
-    target: Target,
+    target: RiskTarget,
     name: str,
     data_sha256: str,
 ) -> Calibrated:
@@ -98,4 +98,4 @@ def _temperatures(
     return fitted
 
 
-__all__ = ["Calibrated", "Target", "calibrate", "gather"]
+__all__ = ["Calibrated", "RiskTarget", "calibrate", "gather"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cascade import Forecast, Guarantee, Stage, Student
+from ..cascade.policy import Forecast, Guarantee, Stage, Student
 from ..errors import DataError, NestlingError
 from .evidence import Evidence, Floats, outcome
-from .learn_then_test import Plan, Split, Walk, plan, split, walk
+from .learn_then_test import Split, TestPlan, Walk, plan, split, walk
 from .risk import examples_needed, fewest_examples, losses_allowed
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
@@ -21,7 +21,7 @@ LOSSES = {
 
 
 @dataclass(frozen=True)
-class Target:
+class RiskTarget:
     """What a cascade shall promise: P(risk ≤ alpha) ≥ confidence, for a loss of `LOSSES`."""
 
     alpha: float
@@ -37,7 +37,7 @@ class Target:
             raise NestlingError(f"loss: {self.loss!r} is none of {', '.join(LOSSES)}")
 
 
-def divide(texts: int, target: Target, data_sha256: str) -> Split:
+def divide(texts: int, target: RiskTarget, data_sha256: str) -> Split:
     """Which texts order the tests, and which test.
 
     Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
@@ -70,7 +70,7 @@ class Choice:
         return tuple(Stage(students[row], float(threshold)) for row, threshold in pairs)
 
     def guarantee(
-        self, target: Target, parts: Split, data_sha256: str, weights_sha256: str
+        self, target: RiskTarget, parts: Split, data_sha256: str, weights_sha256: str
     ) -> Guarantee:
         """What is promised, and on what it rests."""
         tested = len(parts.testing)
@@ -87,7 +87,7 @@ class Choice:
         )
 
 
-def choose(evidence: Evidence, flops: Floats, parts: Split, target: Target) -> Choice:
+def choose(evidence: Evidence, flops: Floats, parts: Split, target: RiskTarget) -> Choice:
     """The cheapest cascade that keeps the target.
 
     flops: (students, texts), for the forecast alone.
@@ -106,7 +106,9 @@ def choose(evidence: Evidence, flops: Floats, parts: Split, target: Target) -> C
     return Choice(rows, vector[used], forecast, int(walked.losses[best]), allowed)
 
 
-def _cheapest(stages: Evidence, chosen: Plan, walked: Walk, parts: Split, target: Target) -> int:
+def _cheapest(
+    stages: Evidence, chosen: TestPlan, walked: Walk, parts: Split, target: RiskTarget
+) -> int:
     """Index of the accepted vector of least cost over all the data."""
     tested = len(parts.testing)
     alone = float(stages.cost[-1].mean())
@@ -136,7 +138,7 @@ def _cheapest(stages: Evidence, chosen: Plan, walked: Walk, parts: Split, target
     )
 
 
-def _too_few(n: int, target: Target) -> DataError:
+def _too_few(n: int, target: RiskTarget) -> DataError:
     least = fewest_examples(0, target.alpha, target.confidence)
     while (
         losses_allowed(

@@ -58,7 +58,7 @@ def required(threshold: Floats | float, margin: float) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CascadeOutcome:
     """What vectors of thresholds do on a data set; one entry, or row, per vector.
 
     losses: (vectors,), sum over the texts. cost: (vectors,), mean seconds per text, all stages.
@@ -70,7 +70,7 @@ class Outcome:
     shares: Floats
 
 
-def outcome(evidence: Evidence, vectors: Floats, loss: Floats | None = None) -> Outcome:
+def outcome(evidence: Evidence, vectors: Floats, loss: Floats | None = None) -> CascadeOutcome:
     """Route every text by every vector of thresholds.
 
     vectors: (vectors, stages), the last column 0. loss: (stages, texts), an estimate to sum in
@@ -90,4 +90,4 @@ def outcome(evidence: Evidence, vectors: Floats, loss: Floats | None = None) -> 
             losses[part] += answered @ weights[k]
             shares[part, k] = answered.mean(axis=1)
             reaching &= ~answered
-    return Outcome(losses, cost, shares)
+    return CascadeOutcome(losses, cost, shares)

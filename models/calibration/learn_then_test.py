@@ -50,7 +50,7 @@ def split(n: int, alpha: float, confidence: float, seed: int) -> Split:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TestPlan:
     """What is tested, in order. stages: rows of the evidence, the TA last.
 
     vectors: (vectors, stages). expected_cost: what the ordering part expects of the outcome.
@@ -61,7 +61,7 @@ class Plan:
     expected_cost: float
 
 
-def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -> Plan:
+def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -> TestPlan:
     """Choose the stages and the path on the ordering part.
 
     A student is worth a stage if it lowers E[cost] = Σ cost_k · P(reach k) at the risk that the
@@ -71,14 +71,14 @@ def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -
     tolerated: the observed risk up to which the test will reject, below alpha.
     """
     risk = estimated_risk(ordering)
-    best: Plan | None = None
+    best: TestPlan | None = None
     for stages in subsets(len(ordering.confidence), most_stages):
         part, part_risk = ordering.stages(stages), risk[list(stages)]
         vectors = threshold_path(part, part_risk)
         expected = outcome(part, vectors, part_risk)
         safe = expected.losses <= tolerated * ordering.texts
         safe[0] = True  # nothing but the TA answers
-        candidate = Plan(stages, vectors, float(expected.cost[safe].min()))
+        candidate = TestPlan(stages, vectors, float(expected.cost[safe].min()))
         if best is None or candidate.expected_cost < best.expected_cost * _allowance(
             len(stages) - len(best.stages)
         ):

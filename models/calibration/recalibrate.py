@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from ...kernels.gate.reference import MARGINS
-from ..cascade import Cascade, Student
+from ..cascade.policy import Cascade, Student
 from ..errors import DataError, NestlingError
-from .choice import Choice, Target, choose, divide
+from .choice import Choice, RiskTarget, choose, divide
 from .evidence import Evidence
-from .records import Asked, Record, digest
+from .records import AskedStudent, ShadowRecord, digest
 
 FLOATS = {str(dtype).removeprefix("torch."): margin for dtype, margin in MARGINS.items()}
 """The gate's margin by what a record calls its precision."""
@@ -36,9 +36,9 @@ class Recalibrated:
 
 def recalibrate(
     cascade: Cascade,
-    records: Sequence[Record],
+    records: Sequence[ShadowRecord],
     seconds: Mapping[str, float],
-    target: Target,
+    target: RiskTarget,
 ) -> Recalibrated:
     """The cheapest thresholds that keep the target on traffic like what was recorded.
 
@@ -68,7 +68,7 @@ def recalibrate(
     return Recalibrated(Cascade(cascade.name, stages, guarantee, choice.forecast), choice)
 
 
-def check_enough(cascade: Cascade, records: Sequence[Record], target: Target) -> None:
+def check_enough(cascade: Cascade, records: Sequence[ShadowRecord], target: RiskTarget) -> None:
     """Raises DataError where so few records could not show the target even without a loss."""
     try:
         divide(len(records), target, digest(records))
@@ -76,14 +76,14 @@ def check_enough(cascade: Cascade, records: Sequence[Record], target: Target) ->
         raise DataError(f"cascade {cascade.name!r}: {error}") from error
 
 
-def _of(record: Record, cascade: Cascade) -> tuple[Asked, ...]:
+def _of(record: ShadowRecord, cascade: Cascade) -> tuple[AskedStudent, ...]:
     asked = record.of(cascade)
     if asked is None:
         raise ValueError(f"a record that says nothing of cascade {cascade.name!r}")
     return asked
 
 
-def _margin(cascade: Cascade, records: Sequence[Record]) -> float:
+def _margin(cascade: Cascade, records: Sequence[ShadowRecord]) -> float:
     precisions = sorted({record.precision for record in records})
     if len(precisions) > 1:
         raise NestlingError(
@@ -93,13 +93,13 @@ def _margin(cascade: Cascade, records: Sequence[Record]) -> float:
     return (FLOATS | INT8_RECORDS)[precisions[0]]
 
 
-def _flops(students: Sequence[Student], records: Sequence[Record]) -> np.ndarray:
+def _flops(students: Sequence[Student], records: Sequence[ShadowRecord]) -> np.ndarray:
     """(students, texts)"""
     return np.array([[s.flops.of(record.tokens) for record in records] for s in students])
 
 
 def _evidence(
-    asked: Sequence[tuple[Asked, ...]],
+    asked: Sequence[tuple[AskedStudent, ...]],
     ta: Sequence[int],
     flops: np.ndarray,
     students: Sequence[Student],

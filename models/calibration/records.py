@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..cascade import Cascade
+from ..cascade.policy import Cascade
 from ..errors import DataError
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -28,7 +28,7 @@ Index = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedStudent:
     """One stage. label: index of its answer. confidence: at this temperature."""
 
     __pydantic_config__: ClassVar = STRICT
@@ -39,7 +39,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Record:
+class ShadowRecord:
     """time: ISO 8601, UTC. version: of the cascade that served, its thresholds included.
 
     precision: in which the students ran: `float32`, `bfloat16`, `float16`, `int8`. tokens: how
@@ -54,7 +54,7 @@ class Record:
     version: str
     precision: str
     tokens: Annotated[int, Field(ge=1, le=LARGEST)]
-    stages: tuple[Asked, ...]
+    stages: tuple[AskedStudent, ...]
     served: str
     ta: Index
 
@@ -67,7 +67,7 @@ class Record:
         return orjson.dumps(asdict(self)) + b"\n"
 
     @classmethod
-    def from_json(cls, line: bytes) -> Record:
+    def from_json(cls, line: bytes) -> ShadowRecord:
         """Raises ValueError that names the first field at fault of what is no record."""
         try:
             return _reader().validate_json(line)
@@ -77,7 +77,7 @@ class Record:
             message = first["msg"].removeprefix("Value error, ")
             raise ValueError(f"{field}: {message}" if field else message) from None
 
-    def of(self, cascade: Cascade) -> tuple[Asked, ...] | None:
+    def of(self, cascade: Cascade) -> tuple[AskedStudent, ...] | None:
         """What each stage of a cascade answered; None if one was not asked at its temperature."""
         asked = {(stage.student, stage.temperature): stage for stage in self.stages}
         keys = [(stage.student.name, stage.student.temperature) for stage in cascade.stages]
@@ -97,10 +97,10 @@ class Damaged:
 
 
 @dataclass(frozen=True)
-class Records:
+class ShadowRecords:
     """usable: by cascade, in the order of the file. refused: how many others, by why."""
 
-    usable: dict[str, list[Record]]
+    usable: dict[str, list[ShadowRecord]]
     refused: Counter[str]
 
 
@@ -111,13 +111,13 @@ def previous(path: Path) -> Path:
 
 def read_records(
     path: Path, weights_sha256: str, cascades: Sequence[Cascade], precisions: Container[str]
-) -> Records:
+) -> ShadowRecords:
     """A file of records and the one before it, as far as they say something of these cascades.
 
     Raises DataError without such a file.
     """
     by_name = {cascade.name: cascade for cascade in cascades}
-    usable: dict[str, list[Record]] = {}
+    usable: dict[str, list[ShadowRecord]] = {}
     refused: Counter[str] = Counter()
     for record in read_lines(path):
         if isinstance(record, Damaged):
@@ -132,15 +132,15 @@ def read_records(
             refused["at other temperatures"] += 1
         else:
             usable.setdefault(cascade.name, []).append(record)
-    return Records(usable, refused)
+    return ShadowRecords(usable, refused)
 
 
-def digest(records: Sequence[Record]) -> str:
+def digest(records: Sequence[ShadowRecord]) -> str:
     """Sha256 that identifies these records."""
     return hashlib.sha256(b"".join(record.to_json() for record in records)).hexdigest()
 
 
-def read_lines(path: Path) -> Iterator[Record | Damaged]:
+def read_lines(path: Path) -> Iterator[ShadowRecord | Damaged]:
     """A file of records and the one before it, from the oldest line on.
 
     Raises DataError without such a file.
@@ -153,11 +153,11 @@ def read_lines(path: Path) -> Iterator[Record | Damaged]:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
-                    yield Record.from_json(line)
+                    yield ShadowRecord.from_json(line)
                 except ValueError as error:
                     yield Damaged(file, number, str(error))
 
 
 @cache
-def _reader() -> TypeAdapter[Record]:
-    return TypeAdapter(Record)
+def _reader() -> TypeAdapter[ShadowRecord]:
+    return TypeAdapter(ShadowRecord)

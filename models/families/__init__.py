@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ..architecture import Architecture
-from ..spec import StudentSpec
+from ..nested.architecture import Architecture
+from ..nested.spec import StudentSpec
 from . import bert, roberta
 
 Weights = dict[str, Tensor]

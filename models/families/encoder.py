@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..architecture import Architecture
-from ..spec import StudentSpec
+from ..nested.architecture import Architecture
+from ..nested.spec import StudentSpec
 
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
                "relu": "relu", "silu": "silu"}  # fmt: skip

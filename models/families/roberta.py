@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..architecture import Architecture
-from ..spec import StudentSpec
+from ..nested.architecture import Architecture
+from ..nested.spec import StudentSpec
 from .encoder import (
     check_uniform,
     export_config,

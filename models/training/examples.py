@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..batch import PackedBatch
 from ..errors import NotFiniteError
+from ..inputs.tokenizer import TextTokenizer
+from ..nested.batch import PackedBatch
+from ..nested.spec import StudentSpec
 from ..progress import SILENT, Progress
-from ..spec import StudentSpec
-from ..tokenizer import TextTokenizer
 
 EVALUATION_BATCH = 256
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..batch import PackedBatch
-from ..spec import StudentSpec
-from ..transformer import NestedTransformer
+from ..nested.batch import PackedBatch
+from ..nested.spec import StudentSpec
+from ..nested.trunk import NestedTransformer
 from .examples import Examples, accuracy, pack, turn
 from .losses import label_loss
 from .recipe import Recipe

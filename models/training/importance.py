@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from ..batch import PackedBatch
 from ..errors import NotFiniteError
-from ..permutation import Order
-from ..transformer import NestedTransformer
+from ..nested.batch import PackedBatch
+from ..nested.permutation import Order
+from ..nested.trunk import NestedTransformer
 from .losses import label_loss
 
 

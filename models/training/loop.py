@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import NotFiniteError
 from ..progress import Progress
-from .recipe import Phase
+from .recipe import TrainingPhase
 
 CLIP = 1.0
 STATE = "step-"
@@ -54,7 +54,7 @@ class Objective(Protocol):
 
 def optimise(
     objective: Objective,
-    phase: Phase,
+    phase: TrainingPhase,
     steps: int,
     accelerator: Accelerator,
     directory: Path,

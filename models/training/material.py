@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..architecture import Architecture
-from ..data import Labelled, label_indices, read_labelled
-from ..data.doubts import doubts_about_labels, doubts_about_sharing, refuse_look_alikes
-from ..data.label_map import read_label_map, refuse_strangers, served_labels
-from ..data.naming import listed
+from ..checkpoint.pretrained import Pretrained, find
 from ..errors import CheckpointError, DataError, NestlingError
 from ..families import family_of
-from ..pretrained import Pretrained, find
+from ..inputs.data import Labelled, label_indices, read_labelled
+from ..inputs.data.doubts import doubts_about_labels, doubts_about_sharing, refuse_look_alikes
+from ..inputs.data.label_map import read_label_map, refuse_strangers, served_labels
+from ..inputs.data.naming import listed
+from ..inputs.tokenizer import TextTokenizer
+from ..nested.architecture import Architecture
+from ..nested.spec import StudentSpec
+from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
-from ..spec import StudentSpec
-from ..tokenizer import TextTokenizer
-from ..transformer import NestedTransformer
 from .examples import Examples
 from .students import default_students, read_students
 

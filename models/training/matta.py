@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from ...kernels import Layout
-from ..batch import PackedBatch
-from ..spec import StudentSpec
-from ..transformer import NestedTransformer
+from ..nested.batch import PackedBatch
+from ..nested.spec import StudentSpec
+from ..nested.trunk import NestedTransformer
 from .examples import Examples, accuracy, turn
 from .losses import distillation_loss, label_loss, ramp, relation_loss
 from .recipe import Recipe

@@ -9,7 +9,7 @@ from ..errors import NestlingError
 
 
 @dataclass(frozen=True)
-class Phase:
+class TrainingPhase:
     """A stretch of optimisation: AdamW, linear warm-up, then linear decay to zero.
 
     batch_size: labelled texts per step, over all processes.
@@ -68,9 +68,11 @@ class Recipe:
     importance_batches: how many batches the importance order is taken from.
     """
 
-    finetune: Phase = Phase(epochs=5, batch_size=64, learning_rate=1e-4)
+    finetune: TrainingPhase = TrainingPhase(epochs=5, batch_size=64, learning_rate=1e-4)
     head_rate: float = 20.0
-    joint: Phase = Phase(epochs=8, batch_size=32, learning_rate=5e-4, warmup=0.05, dropout=0.0)
+    joint: TrainingPhase = TrainingPhase(
+        epochs=8, batch_size=32, learning_rate=5e-4, warmup=0.05, dropout=0.0
+    )
     smoothing: float = 0.1
     pool: int = 8
     pool_batch: int = 96

@@ -27,14 +27,14 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..batch import PackedBatch
-from ..checkpoint import write_checkpoint
-from ..data.fingerprints import TextSample
+from ..checkpoint.load import write_checkpoint
 from ..errors import NestlingError, NotFiniteError
-from ..permutation import permute
+from ..inputs.data.fingerprints import TextSample
+from ..nested.batch import PackedBatch
+from ..nested.permutation import permute
+from ..nested.spec import StudentSpec
+from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
-from ..spec import StudentSpec
-from ..transformer import NestedTransformer
 from .augment import recombine
 from .examples import logits_of, pack, tokenise, turn
 from .finetune import FineTuning, MeanTeacher

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..architecture import Architecture
-from ..cascade import Student
+from ..cascade.policy import Student
+from ..checkpoint.manifest import TA
 from ..errors import NestlingError
-from ..manifest import TA
-from ..spec import StudentSpec
+from ..nested.architecture import Architecture
+from ..nested.spec import StudentSpec
 
 
 def default_students(a: Architecture) -> dict[str, StudentSpec]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any, cast
 
+from ...models.checkpoint.integrity import read_hashed_json
+from ...models.checkpoint.manifest import REPORT, Manifest, file_of, parse
 from ...models.errors import CheckpointError
-from ...models.integrity import read_hashed_json
-from ...models.manifest import REPORT, Manifest, file_of, parse
-from ..service import Service
+from ..core.service import Service
 from .library import charts_version
 
 TYPICAL_TOKENS = 16

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from ..reload import Reloader
-from ..service import Service
+from ..core.reload import Reloader
+from ..core.service import Service
 from .about import about
 from .numbers import NAMES, guarded, numbers
 from .reading import Reading

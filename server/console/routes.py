@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
-from ..api.health import metrics_url
-from ..api.route import ProtocolRoute
 from ..errors import Reason, RequestError
+from ..http.protocols.admin.health import metrics_url
+from ..http.route import ProtocolRoute
 from . import library
 from .feed import Feed
 

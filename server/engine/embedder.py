@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import Backend
+from .executor import Executor
 
 PART_TOKENS = 2048
 """Tokens that are embedded in one go: as long, a batch of the engine waits for its turn."""
@@ -17,7 +17,7 @@ PART_TOKENS = 2048
 class Embedder:
     """Has a backend embed texts, one part of them at a time. Belongs to the event loop."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Executor) -> None:
         self._backend = backend
         self._turn = asyncio.Lock()
 

@@ -8,15 +8,15 @@ from collections.abc import Collection, Sequence
 from math import inf
 from time import perf_counter
 
-from ...models.decision import Decision
-from ...models.step import Asked
+from ...models.cascade.decisions import Decision
+from ...models.runners.base import ScheduledBatch
+from ..core.constraints import early_stop_reason
 from ..errors import internal_error
-from ..routing.contract import limit
-from ..routing.durations import Durations
 from ..telemetry.metrics import Metrics
-from .backend import Backend, BackendGoneError
-from .job import Job, Ticket
+from .executor import Executor, ExecutorGoneError
+from .latency import LatencyEstimator
 from .queue import WorkQueue
+from .requests import PendingRequest, QueueEntry
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Engine:
     """
 
     def __init__(
-        self, backend: Backend, queue: WorkQueue, metrics: Metrics, durations: Durations
+        self, backend: Executor, queue: WorkQueue, metrics: Metrics, durations: LatencyEstimator
     ) -> None:
         self._backend = backend
         self._queue = queue
@@ -38,7 +38,7 @@ class Engine:
         self._called = asyncio.Event()
         """Set when there may be something to take."""
         self._task: asyncio.Task[None] | None = None
-        self._batch: list[Ticket] = []
+        self._batch: list[QueueEntry] = []
         self.busy_since: float | None = None
         """When the batch began that runs now, on `time.perf_counter`'s clock."""
 
@@ -81,9 +81,9 @@ class Engine:
         await self._backend.restart()
         await self.start(warm_up)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: PendingRequest) -> None:
         """Queue all texts of a job."""
-        self._queue.put([Ticket(decision, job) for decision in job.decisions])
+        self._queue.put([QueueEntry(decision, job) for decision in job.decisions])
         self._called.set()
 
     async def stop(self) -> None:
@@ -108,7 +108,7 @@ class Engine:
             self._batch, self.busy_since = batch, perf_counter()
             try:
                 failed, error = await self._process(batch)
-            except BackendGoneError:
+            except ExecutorGoneError:
                 return  # the next task answers these texts, by the next backend
             seconds = perf_counter() - self.busy_since
             self._batch, self.busy_since = [], None
@@ -117,7 +117,7 @@ class Engine:
             if decisions := [ticket.decision for ticket in batch if ticket not in failed]:
                 loop.call_soon(self._metrics.batch_finished, decisions, seconds)
 
-    async def _take(self) -> list[Ticket]:
+    async def _take(self) -> list[QueueEntry]:
         """The next batch; waits while there is none. Empty once the queue is closed and empty."""
         while True:
             self._called.clear()
@@ -132,8 +132,8 @@ class Engine:
                 timer.cancel()
 
     async def _process(
-        self, batch: Sequence[Ticket]
-    ) -> tuple[Collection[Ticket], Exception | None]:
+        self, batch: Sequence[QueueEntry]
+    ) -> tuple[Collection[QueueEntry], Exception | None]:
         """Ask each text's next student. Returns which failed, and of what, for this batch alone."""
         try:
             self._metrics.batch_started([ticket.decision for ticket in batch])
@@ -142,7 +142,7 @@ class Engine:
                 ticket.decision.waited += now - ticket.since
                 self._metrics.queue_duration.observe(now - ticket.since)
             broken = await self._ask([ticket.decision for ticket in batch])
-        except BackendGoneError:
+        except ExecutorGoneError:
             raise
         except Exception:
             return set(batch), internal_error(f"a batch of {len(batch)} texts")
@@ -160,7 +160,7 @@ class Engine:
         Returns those whose student said what is no number.
         """
         started = perf_counter()
-        asked = Asked.of(decisions)
+        asked = ScheduledBatch.of(decisions)
         try:
             verdicts = await self._backend.ask(asked.questions)
         except MemoryError:
@@ -177,11 +177,11 @@ class Engine:
         broken = [asked.decisions[index] for index in verdicts.broken]
         for decision in escalated:
             if not _is_one(decision, broken):
-                decision.limited_by = limit(decision, self._durations, now)
+                decision.limited_by = early_stop_reason(decision, self._durations, now)
         return broken
 
     def _finish(
-        self, batch: Sequence[Ticket], failed: Collection[Ticket], error: Exception | None
+        self, batch: Sequence[QueueEntry], failed: Collection[QueueEntry], error: Exception | None
     ) -> None:
         """failed: those of the batch that fail with `error`, and with each the rest of its job."""
         for ticket in failed:
@@ -198,7 +198,9 @@ def _is_one(decision: Decision, of: Sequence[Decision]) -> bool:
     return any(decision is each for each in of)
 
 
-def settle(batch: Sequence[Ticket], now: float) -> tuple[list[Job], list[Ticket]]:
+def settle(
+    batch: Sequence[QueueEntry], now: float
+) -> tuple[list[PendingRequest], list[QueueEntry]]:
     """After a step: the jobs that are answered now, and the texts to be put back.
 
     now: from when those wait for their next stage.

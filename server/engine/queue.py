@@ -15,7 +15,7 @@ from itertools import takewhile
 from math import inf
 from time import perf_counter
 
-from .job import Ticket
+from .requests import QueueEntry
 
 BULK_SHARE = 4
 """One in so many places of a batch is kept for large requests."""
@@ -41,10 +41,10 @@ class WorkQueue:
         self.max_tokens = max_tokens
         self.max_texts = max_texts
         self._fill_seconds, self._clock = fill_seconds, clock
-        self._escalated: list[tuple[int, Ticket]] = []  # a heap: earliest arrival first
-        self._fresh: deque[Ticket] = deque()
-        self._bulk: deque[Ticket] = deque()
-        self._shadow: deque[Ticket] = deque()
+        self._escalated: list[tuple[int, QueueEntry]] = []  # a heap: earliest arrival first
+        self._fresh: deque[QueueEntry] = deque()
+        self._bulk: deque[QueueEntry] = deque()
+        self._shadow: deque[QueueEntry] = deque()
         self._arrivals = 0
         self.closed = False
         """Whether nothing more is accepted."""
@@ -65,7 +65,7 @@ class WorkQueue:
         """Whether a request of so many texts waits in the lane for large ones."""
         return texts > self.max_texts // BULK_SHARE
 
-    def put(self, tickets: Sequence[Ticket]) -> None:
+    def put(self, tickets: Sequence[QueueEntry]) -> None:
         """The texts of one request. Raises RuntimeError once the queue is closed."""
         if self.closed:
             raise RuntimeError("the queue is closed")
@@ -77,12 +77,12 @@ class WorkQueue:
             self._arrivals += 1
             lane.append(ticket)
 
-    def put_back(self, tickets: Sequence[Ticket]) -> None:
+    def put_back(self, tickets: Sequence[QueueEntry]) -> None:
         """Texts that a larger student is to answer. They keep the place of their arrival."""
         for ticket in tickets:
             heapq.heappush(self._escalated, (ticket.number, ticket))
 
-    def take(self) -> tuple[list[Ticket], float]:
+    def take(self) -> tuple[list[QueueEntry], float]:
         """The next batch; or none, and the seconds after which to ask again.
 
         Infinite where nothing waits. Something new is a reason to ask again in any case. A batch
@@ -115,7 +115,7 @@ class WorkQueue:
         waiting = [*(ticket for _, ticket in self._escalated), *self._fresh, *self._bulk]
         return sum(len(ticket.decision.tokens) for ticket in waiting) >= self.max_tokens
 
-    def _pack(self) -> list[Ticket]:
+    def _pack(self) -> list[QueueEntry]:
         batch = _Batch(self.max_tokens, self.max_texts)
         while self._escalated:
             ticket = self._escalated[0][1]
@@ -130,7 +130,7 @@ class WorkQueue:
             self._move(self._shadow, batch)
         return batch.tickets
 
-    def _move(self, lane: deque[Ticket], batch: _Batch, kept: int = 0) -> None:
+    def _move(self, lane: deque[QueueEntry], batch: _Batch, kept: int = 0) -> None:
         """Fill a batch from a lane: in order, or, where more wait than fit, by length.
 
         By length means the oldest, and those of the next few batches whose length is nearest to
@@ -138,7 +138,7 @@ class WorkQueue:
         kept: one in so many places stays free for another lane.
         """
         batch.keep(kept)
-        window: list[Ticket] = []
+        window: list[QueueEntry] = []
         while lane and len(window) <= WINDOW * self.max_texts:
             if not (ticket := lane.popleft()).job.closed:
                 window.append(ticket)
@@ -154,7 +154,7 @@ class _Batch:
     """Tickets within a budget."""
 
     def __init__(self, tokens: int, texts: int) -> None:
-        self.tickets: list[Ticket] = []
+        self.tickets: list[QueueEntry] = []
         self._tokens, self._budget = 0, (tokens, texts)
         self._most_tokens, self._most_texts = self._budget
 
@@ -169,7 +169,7 @@ class _Batch:
         """How many more texts it may hold; it may hold more already than is open to all."""
         return max(0, self._most_texts - len(self.tickets))
 
-    def add(self, ticket: Ticket) -> bool:
+    def add(self, ticket: QueueEntry) -> bool:
         """Whether the ticket had room, and is in."""
         tokens = self._tokens + len(ticket.decision.tokens)
         if self.places < 1 or (self.tickets and tokens > self._most_tokens):

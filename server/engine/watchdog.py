@@ -6,10 +6,10 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
-from ...models.decision import Decision
+from ...models.cascade.decisions import Decision
 from ..telemetry.metrics import Metrics
-from .backend import Backend
 from .engine import Engine
+from .executor import Executor
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Watchdog:
     def __init__(
         self,
         engine: Engine,
-        backend: Backend,
+        backend: Executor,
         warm_up: Callable[[], Sequence[Decision]],
         hang_seconds: float,
         metrics: Metrics,

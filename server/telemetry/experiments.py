@@ -6,10 +6,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from ..experiments.definition import Plan
-from ..experiments.statistics.report import Report
-from ..experiments.statistics.verdict import Outcome
-from ..experiments.store.writer import Writer
+from ...experiments.definition import ExperimentPlan
+from ...experiments.statistics.report import Report
+from ...experiments.statistics.verdict import Conclusion
+from ...experiments.store.writer import Writer
 
 
 class ExperimentMetrics:
@@ -70,7 +70,7 @@ class ExperimentMetrics:
         )
         up.set_function(lambda: writer.up)
 
-    def declared(self, plan: Plan) -> None:
+    def declared(self, plan: ExperimentPlan) -> None:
         """Series for all that is declared."""
         for experiment in plan.experiments:
             self._mismatch.labels(experiment.name)
@@ -90,7 +90,7 @@ class ExperimentMetrics:
 
     def judged(self, report: Report) -> None:
         """The numbers were looked at."""
-        wrong = report.verdict.outcome is Outcome.SAMPLE_RATIO
+        wrong = report.verdict.outcome is Conclusion.SAMPLE_RATIO
         self._mismatch.labels(report.experiment).set(wrong)
         for variant in report.variants:
             self._stopped.labels(report.experiment, variant.name).set(variant.stopped is not None)

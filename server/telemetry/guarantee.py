@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from ...models.cascade import Cascade
-from ...models.decision import Decision
-from ..routing.shadow import broken
+from ...models.cascade.decisions import Decision
+from ...models.cascade.policy import Cascade
+from ..core.shadow_sampler import broken
 
 
 class GuaranteeMetrics:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from random import getrandbits
 
-from ..request_headers import values_of
+from ..http.request_headers import values_of
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Of the request that is being handled, for whoever logs."""

@@ -14,9 +14,9 @@ from time import time_ns
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from ...models.decision import Decision
+from ...models.cascade.decisions import Decision
 from ...models.errors import NestlingError
-from ..inputs import Answers
+from ..core.requests import Answers
 from .requests import REQUEST_ID
 
 try:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nestling.models.integrity import read_hashed_json
-from nestling.models.timing import Seconds
+from nestling.models.checkpoint.integrity import read_hashed_json
+from nestling.models.evaluation.timing import Seconds
 
 from .conftest import Nestling, everything_in
 
@@ -22,7 +22,7 @@ def spread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> f
     def measure(_: object, policies: Any, *__: object) -> dict[str, Seconds]:
         return {each.name: Seconds(1e-3, 1e-3, 1e-3 * (1 + found)) for each in policies}
 
-    monkeypatch.setattr("nestling.models.evaluation.measure", measure)
+    monkeypatch.setattr("nestling.models.evaluation.accuracy.measure", measure)
     return found
 
 

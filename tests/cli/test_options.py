@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import typer.main
 
+from nestling.capacity.plan import PlanRequest
+from nestling.capacity.traffic import steady
 from nestling.cli import app, main
 from nestling.loadtest.client.protocols import PROTOCOLS
-from nestling.models.calibration.choice import Target
-from nestling.planning.plan import Wish
-from nestling.planning.traffic import steady
+from nestling.models.calibration.choice import RiskTarget
 from nestling.server.option import options_of
 from nestling.server.settings import Settings
 
@@ -142,10 +142,16 @@ def _take(path: tuple[str, ...], at: dict[str, Any]) -> None:
     from nestling.loadtest.texts import Texts
 
     if path == ("calibrate",):
-        Target(at["max_drop"], at["confidence"])
+        RiskTarget(at["max_drop"], at["confidence"])
     elif path == ("plan",):
-        Wish((1.0,), at["objective_ms"] / 1e3, at["headroom"], at["spare"], at["price_per_hour"],
-             at["per_machine"])  # fmt: skip
+        PlanRequest(
+            (1.0,),
+            at["objective_ms"] / 1e3,
+            at["headroom"],
+            at["spare"],
+            at["price_per_hour"],
+            at["per_machine"],
+        )
         steady(at["seconds"])
     else:
         shared = {f.name for f in fields(Setup)} & at.keys()

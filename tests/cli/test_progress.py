@@ -48,7 +48,7 @@ def test_too_few_texts_are_known_before_the_model_runs(
     def load(*_: object) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr("nestling.server.loading.load_for", load)
+    monkeypatch.setattr("nestling.server.build.load_for", load)
     said = complaint(nestling("calibrate", checkpoint_dir, "--data", data))
     assert "40 examples are too few" in said
     for words in (("--data", data, "--name", "ta"), ("--data", data, "--label-column", "intent")):

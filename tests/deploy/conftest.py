@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from nestling.models import load_checkpoint
-from nestling.models.cascade import Guarantee
-from nestling.models.checkpoint import write_calibration
+from nestling.models.cascade.policy import Guarantee
+from nestling.models.checkpoint.load import write_calibration
 
 from ..server.conftest import TEMPERATURES, calibrated_dir, texts
 from ..server.serving import Server, serve

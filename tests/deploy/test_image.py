@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nestling.server.keys import new_key
+from nestling.server.http.keys import new_key
 
 from .conftest import EXPERIMENT
 from .container import Container, Service

@@ -19,7 +19,7 @@ from .substitutions import EVERY, SENDS_TEXTS, SUBSTITUTIONS, not_run
 
 HERE = r"(localhost|127\.0\.0\.1):8000"
 """Where pages have the server; it listens on a free port instead."""
-COPIED = ("docs", "examples", "models/zoo")
+COPIED = ("benchmarks", "docs", "examples", "models/zoo")
 LARGE = 2**20
 TEXTS, LIST = 640, 32
 

@@ -97,12 +97,12 @@ NOT_RUN = {
     ("docs/monitoring.md", "docker compose"): "tests/deploy has the files; no Docker daemon here",
     ("docs/serving.md", "docker build"): "tests/deploy has the image; no Docker daemon here",
     ("docs/serving.md", "docker run"): "tests/deploy has the image; no Docker daemon here",
-    ("docs/comparison.md", "python -m nestling.loadtest.peers run"): "installs servers; an hour",
-    ("docs/kernels.md", "python -m nestling.kernels.bench"): "needs a GPU",
+    ("docs/comparison.md", "python -m benchmarks.peers run"): "installs servers; an hour",
+    ("docs/kernels.md", "python -m benchmarks.kernels"): "needs a GPU",
     ("docs/scale.md", "nestling plan measure"): "needs a GPU",
     ("docs/scale.md", "nestling plan --rate 100000 --hardware h200.json"): "its file is not made",
-    ("docs/benchmarks/recipe.md", "python docs/benchmarks/recipe.py"): "trains for hours",
-    ("docs/benchmarks/recipe.md", "python docs/benchmarks/confidence.py"): "takes minutes",
+    ("docs/benchmarks/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
+    ("docs/benchmarks/recipe.md", "python -m benchmarks.training.confidence"): "takes minutes",
 }
 """Page and beginning of a command, and why no test runs it."""
 

@@ -12,7 +12,7 @@ import pytest
 from nestling.cli import main
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("cli", "kernels", "loadtest", "models", "planning", "server")
+ROOMS = ("cli", "kernels", "loadtest", "models", "capacity", "server")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
 ]
@@ -54,7 +54,7 @@ def test_a_command_names_the_extra_that_it_lacks(
 
 
 def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nestling.server.keys", None)
+    monkeypatch.setitem(sys.modules, "nestling.server.http.keys", None)
     monkeypatch.setattr(sys, "argv", ["nestling", "key", "ana"])
     with pytest.raises(ModuleNotFoundError):
         main()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nestling.models.integrity import read_hashed_json, sha256_of
+from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "docs" / "benchmarks"
@@ -20,9 +20,8 @@ EXAMPLES = ROOT / "examples" / "clinc150"
 
 
 @pytest.fixture
-def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("tables")
+def tables() -> ModuleType:
+    return importlib.import_module("benchmarks.tables")
 
 
 def test_the_pages_say_what_was_measured(tables: ModuleType) -> None:
@@ -56,7 +55,7 @@ def test_a_wrong_number_is_found(
 
 
 def test_the_tables_of_the_plan(tables: ModuleType) -> None:
-    scale = importlib.import_module("scale")
+    scale = importlib.import_module("benchmarks.capacity.scale")
     text = (ROOT / "docs" / "scale.md").read_text("utf-8")
     plans = read("scale")["plans"]
     for name, lines in (

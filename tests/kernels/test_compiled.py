@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nestling.kernels.gate.triton import program
-from nestling.kernels.grouped_norm.triton import warps
+from nestling.kernels.norm.triton import warps
 from nestling.kernels.tiles import CANDIDATES, Tile
 
 from .compiling import Compiled, compile_kernel, prepare
@@ -33,7 +33,7 @@ OTHERS: list[tuple[str, str, dict[str, Any]]] = [
         *(("gate:gate_kernel", program(labels)) for labels in (2, 150, 16384)),
         *(
             (
-                "grouped_norm:grouped_add_norm_kernel",
+                "norm:grouped_add_norm_kernel",
                 {"ADD": add, "CENTRE": centre, "COLUMNS": columns, "GROUPS": 4}
                 | {"num_warps": warps(columns)},
             )

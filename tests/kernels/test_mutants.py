@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nestling.kernels import Groups
-from nestling.kernels.grouped_norm import reference
+from nestling.kernels.norm import reference
 
 from .buffers import TOLERANCE, poisoned, relative_error, same
 from .mutants import mutant
@@ -88,7 +88,7 @@ NORM = {
 
 @pytest.mark.parametrize("fault", NORM)
 def test_a_faulty_norm_is_found(fault: str, tmp_path: Path) -> None:
-    faulty = mutant("grouped_norm.triton", *NORM[fault], tmp_path)
+    faulty = mutant("norm.triton", *NORM[fault], tmp_path)
     groups, d = Groups((0, 4, 23)), (63, 17)
     given = (poisoned(23, 63), poisoned(23, 63, 1), torch.rand(63), torch.rand(63), groups, d, 1e-6)
     y, exact = faulty.grouped_add_norm(*given), reference.grouped_add_norm(*given)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nestling.loadtest.bench import Bench
+from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.faults import Fault
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.client.target import find
@@ -22,7 +22,7 @@ Make = Callable[..., Setup]
 
 
 def send(setup: Setup, due: list[float] | np.ndarray, warmup: float = 0.0) -> Records:
-    with Bench(setup) as bench:
+    with LoadGenerator(setup) as bench:
         rng = np.random.default_rng(setup.seed)
         return bench.send(np.asarray(due, np.float64), rng, "auto", 50, warmup)[0]
 

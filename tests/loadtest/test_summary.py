@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nestling.loadtest.client.plan import Plan
+from nestling.loadtest.client.plan import SendPlan
 from nestling.loadtest.client.records import Records, blank
 from nestling.loadtest.results import energy
 from nestling.loadtest.results.latency import distribution, interval, quantiles_ms
@@ -22,7 +22,7 @@ def records(status: list[int], latency: list[float], **texts: Any) -> Records:
     """Requests of one text each, one every tenth of a second, the rows 0 and 1 in turn."""
     n = len(status)
     none = np.zeros(n, np.int16)
-    plan = Plan(np.arange(n) / 10, none, none - 1, np.ones(n, np.int32),
+    plan = SendPlan(np.arange(n) / 10, none, none - 1, np.ones(n, np.int32),
                 np.arange(n, dtype=np.int32) % 2)  # fmt: skip
     requests, of_texts = blank(plan)
     requests.status[:] = status

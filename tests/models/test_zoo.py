@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from nestling.models import Checkpoint, Predictor, load_checkpoint
-from nestling.models.batch import PackedBatch
-from nestling.models.data import read_labelled
+from nestling.models.checkpoint.export import export
 from nestling.models.errors import DataError
-from nestling.models.export import export
-from nestling.models.seen import refuse_training_texts
+from nestling.models.inputs.data import read_labelled
+from nestling.models.inputs.seen import refuse_training_texts
+from nestling.models.nested.batch import PackedBatch
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "clinc150"
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ..progress import without_progress
 
 NESTLING = [sys.executable, "-m", "nestling.cli"]
-STUB = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
+STUB = [sys.executable, "-P", str(Path(__file__).with_name("stub_server.py"))]
 
 
 class Server:

@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 
 from nestling.models import load_checkpoint
-from nestling.models.step import Questions, Verdicts
-from nestling.server.app import create_app
-from nestling.server.engine.local import LocalStudents
-from nestling.server.engine.thread import ThreadBackend
-from nestling.server.listeners import bind, url_of
-from nestling.server.run import run
+from nestling.models.runners.base import ForwardBatch, ForwardOutput
+from nestling.models.runners.local import LocalStudents
+from nestling.server.engine.in_process import InProcessExecutor
+from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
+from nestling.server.supervisor.listeners import bind, url_of
+from nestling.server.supervisor.run import run
 
 
 def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str = "") -> None:
@@ -33,13 +33,13 @@ def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str 
     )
 
     class Patient(LocalStudents):
-        def ask(self, questions: Questions) -> Verdicts:
+        def ask(self, questions: ForwardBatch) -> ForwardOutput:
             while not Path(gate).exists():
                 time.sleep(0.005)
             return super().ask(questions)
 
-    def load(_: Path | None, __: object = None) -> ThreadBackend:
-        return ThreadBackend(Patient(load_checkpoint(checkpoint)))
+    def load(_: Path | None, __: object = None) -> InProcessExecutor:
+        return InProcessExecutor(Patient(load_checkpoint(checkpoint)))
 
     with bind(settings) as listeners:
 

@@ -17,13 +17,13 @@ from contextlib import suppress
 
 import torch
 
-from ....models.checkpoint import load_checkpoint
+from ....models.checkpoint.load import load_checkpoint
 from ....models.errors import NestlingError
 from ....models.progress import Progress
+from ....models.runners.choose import choose
+from ....models.runners.local import LocalStudents
 from ...telemetry.logs import configure_logging
-from ..local import LocalStudents
-from ..runners.choose import choose
-from .channel import Channel
+from .channel import BlockingChannel
 from .device import device_of
 from .messages import Answer, Embed, Failed, Open, Opened, Opening, Request
 
@@ -34,10 +34,10 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     server_gone = (EOFError, BrokenPipeError, ConnectionResetError)
     with socket.socket(fileno=descriptor) as end, suppress(*server_gone):
-        _serve(Channel(end))
+        _serve(BlockingChannel(end))
 
 
-def _serve(server: Channel) -> None:
+def _serve(server: BlockingChannel) -> None:
     wanted = server.receive()
     try:
         students, opened = _open(wanted, _Told(server))
@@ -72,7 +72,7 @@ def _open(wanted: Open, progress: Progress) -> tuple[LocalStudents, Opened]:
 class _Told:
     """Tells the server how far it is. A note is shown as a phase: nothing here has one yet."""
 
-    def __init__(self, server: Channel) -> None:
+    def __init__(self, server: BlockingChannel) -> None:
         self._server = server
 
     def note(self, text: str) -> None:

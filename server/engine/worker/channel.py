@@ -23,7 +23,7 @@ def packed(message: object) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-class Inbox:
+class FrameDecoder:
     """Bytes in, messages out."""
 
     def __init__(self) -> None:
@@ -49,12 +49,12 @@ class Inbox:
         return message
 
 
-class Channel:
+class BlockingChannel:
     """One end of a socket, for a process that waits for each message."""
 
     def __init__(self, end: socket.socket) -> None:
         self.socket = end
-        self._inbox = Inbox()
+        self._inbox = FrameDecoder()
 
     def send(self, message: object) -> None:
         """Raises OSError if the other end has gone."""

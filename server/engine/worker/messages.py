@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ....models.cascade import Cascade, Student
+from ....models.cascade.policy import Cascade, Student
 from ....models.errors import NestlingError
-from ....models.step import Questions, Verdicts
+from ....models.runners.base import ForwardBatch, ForwardOutput
 from ...settings import Settings
 
 
@@ -76,5 +76,5 @@ class Failed:
         return RuntimeError(f"in the worker:\n{self.message}")
 
 
-Request = Questions | Embed
-Answer = Verdicts | NDArray[np.float32] | Failed
+Request = ForwardBatch | Embed
+Answer = ForwardOutput | NDArray[np.float32] | Failed

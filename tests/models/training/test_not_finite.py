@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nestling.models import StudentSpec
-from nestling.models.batch import PackedBatch
-from nestling.models.checkpoint import write_checkpoint
+from nestling.models.checkpoint.load import write_checkpoint
 from nestling.models.errors import NotFiniteError
+from nestling.models.nested.batch import PackedBatch
 from nestling.models.training.examples import logits_of
 from nestling.models.training.importance import importance_order
 

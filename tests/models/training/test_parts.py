@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nestling.models import StudentSpec
-from nestling.models.batch import PackedBatch
 from nestling.models.errors import NestlingError
-from nestling.models.permutation import permute
+from nestling.models.nested.batch import PackedBatch
+from nestling.models.nested.permutation import permute
 from nestling.models.training.augment import recombine
 from nestling.models.training.examples import turn
 from nestling.models.training.importance import importance_order
 from nestling.models.training.matta import sandwich
-from nestling.models.training.recipe import Phase
+from nestling.models.training.recipe import TrainingPhase
 from nestling.models.training.students import default_students
 
 from ...conftest import tiny_architecture, tiny_model
@@ -72,7 +72,7 @@ def test_sandwich_always_has_the_smallest_and_in_time_everyone() -> None:
 
 
 def test_learning_rate_rises_then_falls() -> None:
-    phase = Phase(epochs=1, batch_size=1, learning_rate=1.0, warmup=0.1)
+    phase = TrainingPhase(epochs=1, batch_size=1, learning_rate=1.0, warmup=0.1)
     rates = [phase.rate(step, 100) for step in range(100)]
     assert rates[9] == max(rates) == 1.0
     assert rates[:10] == sorted(rates[:10])
@@ -81,7 +81,7 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 def test_a_batch_is_shared_by_all_processes() -> None:
-    phase = Phase(epochs=1, batch_size=4, learning_rate=1.0)
+    phase = TrainingPhase(epochs=1, batch_size=4, learning_rate=1.0)
     phase.check_processes(examples=100, processes=4)
     with pytest.raises(NestlingError, match="a step of 3 texts cannot be shared by 4 processes"):
         phase.check_processes(examples=3, processes=4)

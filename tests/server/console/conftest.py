@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from nestling.server.keys import new_key
+from nestling.server.http.keys import new_key
 
 from ..serving import Server, serve
 

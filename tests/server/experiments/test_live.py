@@ -12,13 +12,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
-from nestling.server.experiments.definition import Source, Unit
-from nestling.server.experiments.live import Experiments
-from nestling.server.experiments.store.database import open_database, transaction
+from nestling.experiments.definition import Source, Unit
+from nestling.experiments.runtime import Experiments
+from nestling.experiments.store.database import open_database, transaction
 from nestling.server.telemetry.experiments import ExperimentMetrics
 
-from .declared import KNOWN, experiment
-from .store.samples import count, exposure, receive, reward, until, write
+from ...experiments.declared import KNOWN, experiment
+from ...experiments.store.samples import count, exposure, receive, reward, until, write
 
 DECLARED = {
     "experiments": [

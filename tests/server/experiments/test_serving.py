@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
+from nestling.experiments.assignment import Assigner
+from nestling.experiments.parsing import parse
+from nestling.experiments.runtime import known_of
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.checkpoint import write_calibration
-from nestling.server.experiments.assignment import Assigner
-from nestling.server.experiments.live import known_of
-from nestling.server.experiments.parsing import parse
-from nestling.server.keys import new_key
+from nestling.models.checkpoint.load import write_calibration
+from nestling.server.http.keys import new_key
 
+from ...experiments.declared import experiment
+from ...experiments.store.cluster import PASSWORD, Cluster
 from ..serving import NESTLING, Server, serve
-from .declared import experiment
-from .store.cluster import PASSWORD, Cluster
 
 TEXT = "play some music"
 RIGHT = {"request_id": "a", "metric": "label", "value": "music"}

@@ -1,0 +1,62 @@
+"""Chooses the tile of each class of shapes by measurement, and writes `tiles.json`."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import torch
+
+from nestling.kernels.sliced_linear.triton import sliced_linear
+from nestling.kernels.tiles import CANDIDATES, Tile, architecture, kind, read_choices, write_choices
+
+from .clock import Clock
+from .shapes import Layer
+
+ROWS = {64: (1, 32, 64), 512: (128, 512), 4096: (1024, 4096), 1 << 30: (16384,)}
+"""What stands for each class of rows."""
+SIZES = {1024: ((384, 384), (768, 3072), (1024, 1024)), 1 << 30: ((3072, 768), (4096, 4096))}
+"""n and k that stand for each class of columns."""
+DTYPES = {"half": torch.bfloat16, "tf32": torch.float32, "ieee": torch.float32}
+
+
+def tune(clock: Clock, measured_on: str) -> dict[str, Any]:
+    """Measure every candidate on this device; replace its part of `tiles.json`.
+
+    measured_on: device, versions and date, for the file.
+    """
+    arch = architecture(clock.device)
+    before = torch.get_float32_matmul_precision()
+    try:
+        chosen = {name: _choose(clock, arch, name) for name in DTYPES}
+    finally:
+        torch.set_float32_matmul_precision(before)
+    read = read_choices()
+    write_choices(read["choices"] | {arch: chosen}, read["measured_on"] | {arch: measured_on})
+    return chosen
+
+
+def _choose(clock: Clock, arch: str, name: str) -> dict[str, dict[str, Tile]]:
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    if kind(DTYPES[name]) != name:
+        raise RuntimeError(f"{name}: {DTYPES[name]} is computed as {kind(DTYPES[name])}")
+    tiles = CANDIDATES[arch][name]
+    return {
+        str(rows): {str(columns): _best(clock, name, tiles, rows, columns) for columns in SIZES}
+        for rows in ROWS
+    }
+
+
+def _best(clock: Clock, name: str, tiles: tuple[Tile, ...], rows: int, columns: int) -> Tile:
+    """The least geometric mean of seconds over the shapes of a class."""
+    total = [0.0] * len(tiles)
+    for n, k in SIZES[columns]:
+        layer = Layer.random("", n, k, clock.device, DTYPES[name])
+        for count in ROWS[rows]:
+            x = torch.randn(count, k, device=clock.device, dtype=DTYPES[name])
+            product = partial(sliced_linear, x, layer.weight, layer.bias, n, k)
+            runs = {str(i): partial(product, tile=tile) for i, tile in enumerate(tiles)}
+            seconds = clock.seconds(runs)
+            total = [t + math.log(seconds[str(i)]) for i, t in enumerate(total)]
+    return tiles[total.index(min(total))]

@@ -1,0 +1,237 @@
+"""The tables of README and the docs, each made from the JSON that was measured.
+
+    python -m benchmarks.tables            # names what differs, and ends with status 1
+    python -m benchmarks.tables --write    # writes the tables into the pages
+
+A table stands in a page between `<!-- NAME -->` and `<!-- end of NAME -->`. Sentences with numbers
+of the same source are checked, not written: CLAIMS has them. The accuracy of the shipped checkpoint
+has one source, its own report.json, which `nestling evaluate --keep` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MEASURED = ROOT / "docs" / "benchmarks"
+REPORT = ROOT / "models" / "zoo" / "clinc150" / "report.json"
+WORDS = {
+    "tiny": "`tiny` alone: the last layer",
+    "small": "`small` alone: 2 layers",
+    "medium": "`medium` alone: 3 layers",
+    "ta": "`ta`: all 6 layers",
+    "drop-0.005": "**cascade, at most 0.5 points lost** (`auto`)",
+    "drop-0.01": "**cascade, at most 1 point lost**",
+}
+"""Policies of the shipped checkpoint, as README calls them."""
+
+
+def accuracy() -> list[str]:
+    """The policies of the shipped checkpoint."""
+    rows = []
+    for policy in policies().values():
+        flops, time = policy["relative_flops"], policy["relative_seconds"]
+        fewer, less = "", ""
+        if policy["kind"] == "cascade":
+            fewer, less = f" ({1 / flops:.1f}× fewer)", f" ({1 / time:.1f}× less)"
+        rows.append(
+            [
+                WORDS[policy["name"]],
+                percent(policy["accuracy"], 2),
+                percent(flops) + fewer,
+                percent(time) + less,
+                f"{policy['seconds']['median'] * 1e3:.3f}",
+            ]
+        )
+    head = "answered by | accuracy | FLOPs against the TA | time against the TA | ms per text"
+    return table(head, rows)
+
+
+def int8() -> list[str]:
+    """The cascades in float32 and in int8, each with thresholds of its own."""
+    rows = []
+    for name, row in sorted(measured("int8")["policies"].items(), key=_float_first):
+        runner, policy = name.split()
+        words = "the TA" if policy == "ta" else f"`{policy}`"
+        promised = row["promised"]
+        rows.append(
+            [
+                f"{words}, {runner.removeprefix('onnx-')}",
+                percent(row["accuracy"], 2),
+                percent(row["risk"], 2) if promised else "",
+                f"{100 * promised:g} %" if promised else "",
+                "100 %" if policy == "ta" else percent(row["relative_flops"]),
+                "100 %" if policy == "ta" else percent(row["reach_the_ta"]),
+            ]
+        )
+    head = "answered by | accuracy | observed risk | promised | FLOPs, mean of texts | reach the TA"
+    return table(head, rows)
+
+
+def _float_first(item: tuple[str, Any]) -> tuple[bool, bool]:
+    return item[0].startswith("onnx"), not item[0].endswith(" ta")
+
+
+def start() -> list[str]:
+    """CPU seconds of a start and stop, by runner."""
+    rows = [
+        [
+            f"`{runner}`",
+            f"{row['first']['cpu_seconds']:.1f}",
+            f"{row['later']['cpu_seconds']:.1f}",
+            f"{row['cache_mib']} MiB" if row["cache_mib"] else "",
+        ]
+        for runner, row in measured("start")["runners"].items()
+    ]
+    return table("runner | first start | later starts | cache", rows)
+
+
+def brownout() -> list[str]:
+    """Overload with brownout and without."""
+    rows = []
+    for name, run in measured("brownout")["runs"].items():
+        statuses = run["statuses"]
+        every = sum(statuses.values())
+        lost = "429" if name == "brownout" else "timeout"
+        why = "turned away" if name == "brownout" else "given up after 5 s"
+        rows.append(
+            [
+                name,
+                f"{run['accepted_per_second']:,.0f}",
+                f"{run['goodput_per_second']:,.0f}",
+                f"{run['latency_ms']['p99']:,.0f} ms",
+                percent(run["accuracy"]),
+                f"{statuses[lost] / every:.0%} {why}".replace("%", " %", 1),
+            ]
+        )
+    head = " | answers per second | within 200 ms, per second | p99 | accuracy | not answered"
+    return table(head, rows)
+
+
+def overhead() -> list[str]:
+    """CPU time of a request outside the model, by part."""
+    loads = measured("overhead")["loads"]
+    full, steady = loads["saturated"], loads["steady"]
+    rows = [
+        [part, f"{us:,.0f}", f"{steady['parts_us'][part]:,.0f}"]
+        for part, us in sorted(full["parts_us"].items(), key=lambda item: -item[1])
+    ]
+    sums = [f"**{load['outside_model_us']:,}**" for load in (full, steady)]
+    rows.append(["**outside the model**", *sums])
+    rows.append(["model", *(f"{load['model_us']:,}" for load in (full, steady))])
+    rate = f"{measured('overhead')['rate_per_second']} per second"
+    return table(f"µs of CPU time per request | all cores full | at {rate}", rows)
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "accuracy": accuracy,
+    "int8": int8,
+    "start": start,
+    "brownout": brownout,
+    "overhead": overhead,
+}
+
+
+def claims() -> Iterator[tuple[str, str]]:
+    """Pages, and sentences that stand in them as long as the report says so."""
+    report, rows = json.loads(REPORT.read_text("utf-8")), policies()
+    first, second, tiny = rows["drop-0.005"], rows["drop-0.01"], rows["tiny"]
+    escalates = f"{first['out_of_scope']:.0%}".replace("%", " %")
+    texts = f"{report['data']['examples']:,}"
+    cores = {1: "one", 2: "two"}[report["hardware"]["threads"]]
+    batch = report["timing"]["batch"] * tiny["seconds"]["median"] * 1e3
+    yield (
+        "README.md",
+        f"The cascades lost {100 * first['drop']:.2f} and {100 * second['drop']:.2f} points "
+        f"against the TA, as promised. `tiny` answers {100 * first['shares']['tiny']:.0f} % of the "
+        f"texts in the first cascade.",
+    )
+    yield "README.md", f"{escalates} go all the way to the TA"
+    yield "README.md", f"measured on the {texts} test texts"
+    yield "README.md", f"{cores} CPU cores in batches of {report['timing']['batch']} texts"
+    yield "README.md", f"a batch of {report['timing']['batch']} short texts in {batch:.1f} ms"
+    yield "models/zoo/clinc150/README.md", f"Measured on the {texts} in-scope test texts"
+    yield "models/zoo/clinc150/README.md", f"out-of-scope test texts {escalates} escalate to the TA"
+
+
+def policies() -> dict[str, dict[str, Any]]:
+    """Of the shipped checkpoint's report, by name."""
+    return {each["name"]: each for each in json.loads(REPORT.read_text("utf-8"))["policies"]}
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What a benchmark has printed."""
+    found: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def table(head: str, rows: list[list[str]]) -> list[str]:
+    """Lines of a table. head: the columns' names, as a row writes them."""
+    columns = head.split(" | ")
+    lines = [line_of(columns), "|" + "---|" * len(columns)]
+    return lines + [line_of(row) for row in rows]
+
+
+def line_of(cells: list[str]) -> str:
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+
+
+def marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- end of {name} -->"
+
+
+def replaced(text: str, name: str, lines: list[str]) -> str:
+    """A page's text with a table in place of what stands between its marks."""
+    begin, end = marks(name)
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + "\n" + "\n".join(lines) + "\n" + end + after
+
+
+def made(text: str) -> str:
+    """A page's text with all of its tables as the JSON has them."""
+    for name, lines in TABLES.items():
+        if marks(name)[0] in text:
+            text = replaced(text, name, lines())
+    return text
+
+
+def pages() -> list[Path]:
+    """README, the docs, and the shipped checkpoint's card."""
+    return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), REPORT.with_name("README.md")]
+
+
+def faults() -> list[str]:
+    """What a page says otherwise than the JSON."""
+    found = []
+    for page in pages():
+        if (text := page.read_text("utf-8")) != made(text):
+            found.append(f"{page.relative_to(ROOT)}: a table is not what the JSON says; --write it")
+    for name, sentence in claims():
+        if sentence not in " ".join((ROOT / name).read_text("utf-8").split()):
+            found.append(f"{name}: does not say: {sentence}")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    if parser.parse_args().write:
+        for page in pages():
+            page.write_text(made(page.read_text("utf-8")), "utf-8")
+    complaints = faults()
+    print("\n".join(complaints) or "All tables are what was measured.")
+    sys.exit(1 if complaints else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""From a checkpoint and texts to the profile of the machine at hand."""
+
+from __future__ import annotations
+
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from ...loadtest.results.environment import environment
+from ...loadtest.texts import Texts, read_texts
+from ...models.cascade.policy import Student
+from ...models.checkpoint.manifest import Manifest
+from ...models.progress import SILENT, Progress
+from ...server.build import load_for, read_for
+from ...server.core.service import WATCH_SECONDS
+from ...server.settings import RunnerName
+from ..profile.profile import SCHEMA, Profile
+from ..profile.workload import Stated, Workload
+from .fit import fit
+from .loads import Loads
+from .server import MeasuredServer
+
+IDLE_SECONDS = 2.0
+TEXTS = 1000
+"""Of the data, that stand for the traffic."""
+DIGITS = 6
+"""Of a confidence."""
+
+
+def measure(
+    checkpoint: Path,
+    data: Path,
+    name: str,
+    runner: RunnerName,
+    device: str,
+    rounds: int,
+    seed: int,
+    progress: Progress = SILENT,
+) -> Profile:
+    """Start a real server, load it in many ways, and fit what that cost it.
+
+    data: JSON Lines of `text` and `label`. runner: `torch` or `onnx-int8`. Raises NestlingError or
+    LoadtestError for what the user can mend.
+    """
+    manifest, texts = read_for(checkpoint, runner), read_texts(data)
+    workload = workload_of(checkpoint, manifest, runner, texts, seed, progress)
+    progress.step("starting a server")
+    flags = ("--runner", runner, "--device", device, "--target-delay-ms", "0")
+    with MeasuredServer(checkpoint, *flags) as server:
+        progress.note(f"measuring {server.url}")
+        tick = tick_of(server)
+        lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
+        loads = Loads(server, texts, seed)
+        observed = list(loads.all(list(manifest.students), rounds, progress))
+        threads = max(1, len(server.worker_cores))
+    progress.step("fitting costs")
+    costs, table = fit(observed, lengths, tick, WATCH_SECONDS)
+    return Profile(
+        schema=SCHEMA,
+        measured=True,
+        name=name,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=(
+            f"nestling plan measure {manifest.path.name} --data {data.name} --runner {runner} "
+            f"--device {device} --rounds {rounds}"
+        ),
+        hardware=environment()["hardware"],
+        versions=_versions(),
+        device=device,
+        runner=runner,
+        threads=threads,
+        checkpoint=manifest.path.name,
+        weights_sha256=manifest.weights_sha256,
+        costs=costs,
+        fit=table,
+        workload=workload,
+    )
+
+
+def tick_of(server: MeasuredServer) -> float:
+    """CPU seconds that its event loop takes each time that it looks after itself."""
+    before = server.cpu()
+    time.sleep(IDLE_SECONDS)
+    return server.cpu().since(before).loop * WATCH_SECONDS / IDLE_SECONDS
+
+
+def workload_of(
+    checkpoint: Path,
+    manifest: Manifest,
+    runner: str,
+    texts: Texts,
+    seed: int,
+    progress: Progress = SILENT,
+) -> Workload:
+    """All students on some of the texts, at every temperature at which a policy asks them."""
+    from ...models.evaluation.predictions import predict_all  # which loads torch
+
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.permutation(len(texts))[:TEXTS]).tolist()
+    progress.step("loading the checkpoint")
+    loaded, run = load_for(checkpoint, runner, progress)
+    chosen = [texts.texts[row] for row in rows]
+    predictions = predict_all(loaded, chosen, texts.name, run, progress)
+    asked = {(s.name, s.temperature): s for s in _asked(manifest)}
+    stated = [
+        Stated(
+            name,
+            temperature,
+            tuple(round(c, DIGITS) for c in predictions.confidences(name, temperature).tolist()),
+        )
+        for name, temperature in asked
+    ]
+    return Workload(
+        data=texts.name,
+        sha256=texts.sha256,
+        margin=predictions.margin,
+        lengths=tuple(map(len, predictions.sequences)),
+        stated=tuple(stated),
+    )
+
+
+def _asked(manifest: Manifest) -> list[Student]:
+    stages = [stage for cascade in manifest.cascades.values() for stage in cascade.stages]
+    return [*(stage.student for stage in stages), *manifest.students.values()]
+
+
+def _versions() -> dict[str, str]:
+    packages = ("nestling", "torch", "numpy", "uvicorn", "uvloop")
+    return {name: version(name) for name in packages} | {"python": platform.python_version()}

@@ -1,0 +1,82 @@
+"""A measured machine: what the file of a hardware profile holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+import orjson
+from pydantic import ConfigDict
+
+from ...models.checkpoint.manifest import Manifest
+from ...server.settings import RunnerName
+from ..errors import PlanError
+from .costs import Costs
+from .workload import Workload
+
+SCHEMA: Final = 1
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What `nestling plan measure` has found on a machine, by one runner, of one checkpoint.
+
+    texts: the workload that came with it. date: ISO 8601, UTC.
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    schema: Literal[1]
+    measured: Literal[True]
+    name: str
+    date: str
+    command: str
+    hardware: dict[str, Any]
+    versions: dict[str, str]
+    device: str
+    runner: RunnerName
+    threads: int
+    checkpoint: str
+    weights_sha256: str
+    costs: Costs
+    fit: list[dict[str, Any]]
+    workload: Workload
+
+    def check(self, manifest: Manifest) -> None:
+        """Raises PlanError if it says nothing of a checkpoint, or of how sure a cascade is."""
+        if self.weights_sha256 != manifest.weights_sha256:
+            raise PlanError(
+                f"hardware: {self.name} was measured with {self.checkpoint}, whose weights are "
+                f"{self.weights_sha256[:12]}; those of {manifest.path.name} are "
+                f"{manifest.weights_sha256[:12]}: `nestling plan measure {manifest.path}` measures "
+                "it"
+            )
+        for cascade in manifest.cascades.values():
+            for stage in cascade.stages:
+                student = stage.student
+                if not self.workload.knows(student.name, student.temperature):
+                    raise PlanError(
+                        f"hardware: {self.name} was measured before {cascade.name} was "
+                        "calibrated; `nestling plan measure` again"
+                    )
+
+    def write(self, path: Path) -> None:
+        """As indented JSON, lists of numbers in one line each."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_shown(asdict(self)) + "\n", "utf-8")
+
+
+def _shown(value: Any, indent: str = "") -> str:
+    """JSON that a person can read: a long list of numbers is one line."""
+    if isinstance(value, dict) and value:
+        inner = indent + " "
+        items = [f"{inner}{_dumped(name)}: {_shown(each, inner)}" for name, each in value.items()]
+        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
+    if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        inner = indent + " "
+        return "[\n" + ",\n".join(inner + _shown(each, inner) for each in value) + f"\n{indent}]"
+    return _dumped(value)
+
+
+def _dumped(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,72 @@
+"""Texts without their words: how long they are, and how sure each student is of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...models.runners.base import ForwardBatch, ForwardOutput
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What one student, at one temperature, says of every text: calibrated confidences."""
+
+    student: str
+    temperature: float
+    confidences: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """lengths: tokens of each text, special ones included. stated: what the students say of them.
+
+    margin: what the gate asks above a threshold. data: the file that the texts are from; sha256:
+    its own.
+    """
+
+    data: str
+    sha256: str
+    margin: float
+    lengths: tuple[int, ...]
+    stated: tuple[Stated, ...]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def tokens(self, row: int) -> list[int]:
+        """Stands for a text in a decision: its row, as often as it has tokens."""
+        return self._tokens[row]
+
+    def knows(self, student: str, temperature: float) -> bool:
+        """Whether it has a student's confidences at a temperature."""
+        return (student, temperature) in self._confidences
+
+    def verdicts(self, questions: ForwardBatch, seconds: float) -> ForwardOutput:
+        """What the gate says of texts that `tokens` stands for. seconds: that the batch took."""
+        names = [name for name, count in questions.runs for _ in range(count)]
+        confidences = [
+            self._confidences[name, temperature][tokens[0]]
+            for name, temperature, tokens in zip(
+                names, questions.temperatures, questions.sequences, strict=True
+            )
+        ]
+        accepts = [
+            threshold <= 0 or confidence >= threshold + self.margin
+            for confidence, threshold in zip(confidences, questions.thresholds, strict=True)
+        ]
+        count = len(names)
+        return ForwardOutput(
+            [0] * count, confidences, accepts, np.empty((count, 0), np.float32), seconds
+        )
+
+    @cached_property
+    def _tokens(self) -> list[list[int]]:
+        return [[row] * length for row, length in enumerate(self.lengths)]
+
+    @cached_property
+    def _confidences(self) -> dict[tuple[str, float], Sequence[float]]:
+        return {(each.student, each.temperature): each.confidences for each in self.stated}

@@ -1,0 +1,159 @@
+"""From the record to the report: what the database knows, made what the statistics take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from .definition import Experiment, Guardrail
+from .statistics.guardrails import Breach, breach
+from .statistics.mean import mean_interval
+from .statistics.mixture import Mixture
+from .statistics.quantiles import Quantile, quantile
+from .statistics.report import Observed, Report, report
+from .statistics.summary import Joint
+from .store.comparison import Measured, moments, paired, series
+from .store.observations import Scope
+from .store.traffic import VariantTraffic, crossed_units, latency_at, traffic
+
+GRACE = timedelta(days=7)
+"""After an experiment's end, in which outcomes still count."""
+QUANTILES = (0.5, 0.95, 0.99)
+
+
+def scope_of(experiment: Experiment) -> Scope:
+    """The phase that runs, and until when its outcomes count."""
+    deadline = experiment.end + GRACE if experiment.end else None
+    return Scope(experiment.name, experiment.phase, deadline)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """report: of the present phase. series: how its means and intervals became what they are.
+
+    crossed: units that met two variants, and are in no comparison.
+    """
+
+    report: Report
+    series: list[dict[str, Any]]
+    crossed: int
+
+
+def judge_whole(
+    connection: Connection, experiment: Experiment, stopped: Mapping[str, str]
+) -> Judged:
+    """For people who look. stopped: why, by variant."""
+    scope = scope_of(experiment)
+    return Judged(
+        judge(connection, experiment, stopped),
+        _series(connection, experiment, scope),
+        crossed_units(connection, scope),
+    )
+
+
+def judge(connection: Connection, experiment: Experiment, stopped: Mapping[str, str]) -> Report:
+    """All numbers of the present phase. stopped: why, by variant."""
+    scope, name = scope_of(experiment), experiment.primary.name
+    counts = traffic(connection, scope)
+    values = moments(connection, scope, name)
+    pairs = _pairs(connection, experiment, scope)
+    observed = {}
+    for variant in experiment.variants:
+        seen = counts.get(variant.name)
+        measured = values.get(variant.name, Measured())
+        observed[variant.name] = Observed(
+            enrolled=seen.units if seen else 0,
+            outcomes=measured.units,
+            covaried=measured.covaried,
+            pairs=pairs if variant in experiment.treatments else Joint(),
+            requests=seen.requests if seen else 0,
+            texts=seen.texts if seen else 0,
+            errors=seen.errors if seen else 0,
+            escalations=seen.escalations if seen else 0,
+            cost=seen.cost if seen else 0.0,
+            latency=_latency(connection, scope, variant.name, seen, experiment),
+        )
+    return report(experiment, observed, stopped)
+
+
+def breaches(
+    connection: Connection, experiment: Experiment, stopped: Mapping[str, str]
+) -> list[Breach]:
+    """Guardrails that a variant breaks which is not stopped yet; at most one for each variant."""
+    scope, found = scope_of(experiment), {}
+    control = experiment.control.name
+    for guardrail in experiment.guardrails:
+        values = _guarded(connection, scope, guardrail)
+        for variant in experiment.variants:
+            if variant.name in stopped or variant.name in found:
+                continue
+            if variant.name == control and guardrail.limit is None:
+                continue
+            theirs, base = (values.get(name, Measured()).units for name in (variant.name, control))
+            if broken := breach(guardrail, variant.name, theirs, base):
+                found[variant.name] = broken
+    return list(found.values())
+
+
+def _pairs(connection: Connection, experiment: Experiment, scope: Scope) -> Joint:
+    """The treatment's values beside control's, of units that both answered."""
+    if not experiment.paired:
+        return Joint()
+    [treatment] = experiment.treatments
+    arms = (treatment.name, experiment.control.name)
+    return paired(connection, scope, experiment.primary.name, arms).units
+
+
+def _guarded(connection: Connection, scope: Scope, guardrail: Guardrail) -> dict[str, Measured]:
+    metric = guardrail.metric
+    above = guardrail.limit if metric.quantile else None
+    return moments(connection, scope, metric.metric.name, above)
+
+
+def _series(connection: Connection, experiment: Experiment, scope: Scope) -> list[dict[str, Any]]:
+    kind = experiment.primary.kind
+    best_at = experiment.planned_units / len(experiment.variants)
+    mixture = Mixture(1 - experiment.confidence, best_at)
+    line = []
+    for point in series(connection, scope, experiment.primary.name):
+        variants = {}
+        for name, measured in point.variants.items():
+            interval = mean_interval(measured.units, kind, mixture)
+            variants[name] = {
+                "n": measured.units.n,
+                "mean": measured.units.mean,
+                "low": interval.low if interval else None,
+                "high": interval.high if interval else None,
+            }
+        line.append({"at": point.at, "variants": variants})
+    return line
+
+
+def _latency(
+    connection: Connection,
+    scope: Scope,
+    variant: str,
+    seen: VariantTraffic | None,
+    experiment: Experiment,
+) -> tuple[Quantile, ...]:
+    answered = seen.requests - seen.errors if seen else 0
+
+    def value_at(rank: int) -> float:
+        return 1000 * latency_at(connection, scope, variant, rank)
+
+    alpha = 1 - experiment.confidence
+    found = (quantile(p, answered, value_at, alpha) for p in QUANTILES)
+    return tuple(each for each in found if each is not None)
+
+
+def deadlines(experiments: Mapping[str, Experiment], now: datetime) -> dict[str, datetime]:
+    """Of those that have ended: until when outcomes count."""
+    return {
+        name: experiment.end + GRACE
+        for name, experiment in experiments.items()
+        if experiment.end and experiment.end <= now
+    }

@@ -1,0 +1,97 @@
+"""From a request that met variants, and its answers, to the records of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..server.core.requests import Answers
+from .assignment import Assignment
+from .definition import Variant
+from .records import MOST_PATHS, Exposure, StudentAsked
+
+
+@dataclass(frozen=True)
+class ExposureContext:
+    """A request that met variants. at: when it came. covariate: what was known of its unit."""
+
+    request_id: str
+    at: datetime
+    assignments: Sequence[Assignment]
+    covariate: float | None = None
+
+
+@dataclass(frozen=True)
+class RequestResult:
+    """How it ended. texts: that were asked. answers: None where there is an error."""
+
+    status: int
+    seconds: float
+    texts: int
+    answers: Answers | None = None
+
+
+def exposures(
+    met: ExposureContext, ended: RequestResult, labels: Sequence[str], price_per_second: float
+) -> list[Exposure]:
+    """One for each experiment, of the variant that was served."""
+    return [
+        _exposure(met, assignment, assignment.variant, ended, labels, price_per_second, True)
+        for assignment in met.assignments
+    ]
+
+
+def counterfactual_arm(
+    met: ExposureContext,
+    assignment: Assignment,
+    ended: RequestResult,
+    labels: Sequence[str],
+    price_per_second: float,
+) -> Exposure:
+    """Of the variant that answered too, unseen by the client."""
+    if assignment.other is None:
+        raise ValueError(f"{assignment.experiment}: {assignment.unit!r} is not in a pair")
+    return _exposure(met, assignment, assignment.other, ended, labels, price_per_second, False)
+
+
+def _exposure(
+    met: ExposureContext,
+    assignment: Assignment,
+    variant: Variant,
+    ended: RequestResult,
+    labels: Sequence[str],
+    price_per_second: float,
+    served: bool,
+) -> Exposure:
+    decisions = ended.answers.decisions if ended.answers else []
+    first = decisions[0].answer if decisions else None
+    return Exposure(
+        request_id=met.request_id,
+        experiment=assignment.experiment,
+        phase=assignment.phase,
+        variant=variant.name,
+        unit=assignment.unit,
+        at=met.at,
+        texts=ended.texts,
+        latency_seconds=ended.seconds,
+        relative_cost=sum(decision.relative_cost for decision in decisions),
+        cost=price_per_second * sum(decision.seconds for decision in decisions),
+        flops=sum(decision.flops for decision in decisions),
+        escalations=sum(len(decision.steps) - 1 for decision in decisions),
+        status=ended.status,
+        student=first.stage.student.name if first else None,
+        label=labels[first.label] if first else None,
+        confidence=first.confidence if first else None,
+        brownout=max((decision.brownout for decision in decisions), default=0),
+        path=[
+            [
+                StudentAsked(step.stage.student.name, labels[step.label], step.confidence)
+                for step in decision.steps
+            ]
+            for decision in decisions[:MOST_PATHS]
+        ],
+        paired=assignment.other is not None,
+        served=served,
+        covariate=met.covariate,
+    )

@@ -1,0 +1,89 @@
+"""Whether a reported outcome can be what it says, before it is stored for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from sqlalchemy import Engine
+
+from ..server.errors import Reason, RequestError
+from ..server.nearest import listing
+from .definition import ExperimentPlan
+from .metrics import Kind
+from .records import LABEL, Outcome, is_storable
+from .store.labels import BATCH, note_labels, noted_labels
+
+NAMED = 3
+"""Labels that the message for an unknown one names."""
+
+
+class Labels:
+    """What a right answer may be: a label of any checkpoint that has answered for this record.
+
+    An outcome often comes after a reload, and its request may have met another replica. served:
+    the labels of the checkpoint that answers now. The methods ask the database, so they are for
+    threads, one at a time or not.
+    """
+
+    def __init__(self, engine: Engine, served: Callable[[], Collection[str]]) -> None:
+        self._engine, self._served = engine, served
+        self._noted: frozenset[str] = frozenset()
+
+    def note(self) -> None:
+        """Have the labels served now known to all replicas, and after a reload. Raises
+        StoreError."""
+        new = {label for label in self._served() if is_storable(label)} - self._noted
+        if new:
+            note_labels(self._engine, sorted(new))
+            self._noted |= new
+
+    def check(self, given: Mapping[str, Outcome]) -> None:
+        """given: by the place in the body. Raises RequestError for the first label that no
+        checkpoint had, StoreError.
+        """
+        while unknown := self._unknown(given):
+            found = noted_labels(self._engine, unknown)
+            for label, place in unknown.items():
+                if label not in found:
+                    raise self._refused(label).within(place)
+            self._noted |= found
+
+    def _unknown(self, given: Mapping[str, Outcome]) -> dict[str, str]:
+        """Some labels that are new here, each with its first place."""
+        known = self._noted.union(self._served())
+        unknown: dict[str, str] = {}
+        for place, outcome in given.items():
+            if outcome.metric == LABEL and str(outcome.value) not in known and len(unknown) < BATCH:
+                unknown.setdefault(str(outcome.value), place)
+        return unknown
+
+    def _refused(self, label: str) -> RequestError:
+        served = self._served()
+        near = listing(label, served)[:NAMED]
+        return RequestError(
+            Reason.OUT_OF_RANGE,
+            f"{label[:64]!r} is none of the {len(served)} labels, such as {', '.join(near)}",
+            "value",
+            known=near,
+        )
+
+
+def check_rates(given: Mapping[str, Outcome], plan: ExperimentPlan) -> None:
+    """Raises RequestError for a number that its metric, as it is declared, cannot have.
+
+    An outcome counts in every experiment of its request, so what any of them takes is taken.
+    """
+    for place, outcome in given.items():
+        kinds = {
+            experiment.primary.kind
+            for experiment in plan.experiments
+            if experiment.primary.name == outcome.metric
+            and outcome.experiment in (None, experiment.name)
+        }
+        value = outcome.value
+        if kinds == {Kind.RATE} and not isinstance(value, str) and not 0 <= value <= 1:
+            raise RequestError(
+                Reason.OUT_OF_RANGE,
+                f"{value:g}; {outcome.metric!r} is declared as a rate, so it is from 0 to 1",
+                "value",
+            ).within(place)

@@ -1,0 +1,260 @@
+"""The experiments of a running server: what holds, who gets what, what is recorded of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine
+
+from ..models.checkpoint.manifest import Manifest
+from ..models.errors import NestlingError
+from ..server.engine.executor import ExecutorGoneError
+from ..server.errors import RequestError
+from ..server.telemetry.experiments import ExperimentMetrics
+from .analysis import Judged, breaches, judge, judge_whole
+from .apply import EMPTY, declare, plan_of
+from .assignment import Assigners, Assignment
+from .clock import SteadyClock
+from .definition import Experiment, ExperimentPlan, Unit
+from .diff import Change
+from .outcome_checks import Labels
+from .parsing import Known, parse
+from .records import Exposure
+from .statistics.report import Report
+from .store.database import StoreError, transaction
+from .store.plans import NOTHING, Stops, StoredPlan, latest_plan, latest_version, stop, stopped
+from .store.retention import prune
+from .store.writer import Writer
+
+log = logging.getLogger(__name__)
+REFRESH_SECONDS = 2.0
+"""How soon a replica takes up what another one was told."""
+JUDGE_SECONDS = 30.0
+"""How often guardrails and sample ratios are looked at."""
+PRUNE_SECONDS = 3600.0
+"""How often what is too old is deleted, where anything is."""
+SECOND_ARMS = 64
+"""Requests that may wait for the other variant of their pair."""
+
+
+def known_of(manifest: Manifest) -> Known:
+    """What variants may name: what a checkpoint serves."""
+    names = ["auto", *manifest.cascades, *manifest.students]
+    thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
+    return Known(thresholds, labels=manifest.architecture.labels)
+
+
+class Experiments:
+    """Belongs to the event loop; the database is asked by threads.
+
+    engine: an open database; it is this object's from now on. known: what may be declared now.
+    pin: has the runners served that variants pin; raises NestlingError. keep: age at which what is
+    recorded is deleted; None for never.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        known: Callable[[], Known],
+        pin: Callable[[Collection[str]], Awaitable[None]],
+        metrics: ExperimentMetrics,
+        keep: timedelta | None = None,
+    ) -> None:
+        self.engine = engine
+        self.clock = SteadyClock()
+        self.plan = EMPTY
+        self._known, self._pin, self._metrics, self._keep = known, pin, metrics, keep
+        self._stored = NOTHING
+        self._stops: Stops = {}
+        self._gone: Collection[tuple[str, str]] = ()
+        self._assigners = Assigners(EMPTY)
+        self._writer = Writer(engine)
+        self.labels = Labels(engine, lambda: known().labels)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._second: set[asyncio.Task[None]] = set()
+        metrics.watch(self._writer)
+
+    async def start(self) -> None:
+        """Take up what holds. Raises StoreError, NestlingError for a runner that cannot be had."""
+        await self._take_up()
+        self._tasks = [
+            asyncio.create_task(self._every(REFRESH_SECONDS, self._take_up)),
+            asyncio.create_task(self._every(JUDGE_SECONDS, self._guard)),
+        ]
+        if self._keep is not None:
+            forget = partial(self._forget, self._keep)
+            self._tasks.append(asyncio.create_task(self._every(PRUNE_SECONDS, forget, True)))
+
+    async def stop(self, timeout: float) -> None:
+        """Write what waits, for at most so many seconds."""
+        for task in (*self._tasks, *self._second):
+            task.cancel()
+        await asyncio.to_thread(self._writer.close, timeout)
+        self.engine.dispose()
+
+    def accept(self, known: Known) -> None:
+        """Raises DeclarationError for a checkpoint that lacks what the experiments name."""
+        if self.version:
+            parse(self.declared, replace(known, headers=True))
+
+    @property
+    def declared(self) -> Any:
+        """What holds, as it was declared."""
+        return self._stored.declared
+
+    @property
+    def version(self) -> int:
+        """Of what holds; 0 if nothing was ever declared."""
+        return self._stored.version
+
+    def assign(self, unit_of: Callable[[Unit], str | None]) -> tuple[Assignment, ...]:
+        """What a request that asks for `auto` gets. unit_of: reads the unit off it."""
+        if not self.plan.experiments:
+            return ()
+        return self._assigners.assign(unit_of, self.clock.now(), self._gone)
+
+    def record(self, exposures: Sequence[Exposure]) -> None:
+        """Have them written soon. Never waits, never fails."""
+        for exposure in exposures:
+            self._metrics.exposed(exposure.experiment, exposure.variant)
+            self._writer.add(exposure)
+
+    def later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
+        """Have a pair's other variant asked, and recorded. Beyond SECOND_ARMS that wait, drop it:
+        such a request is no pair, and served as it was.
+        """
+        if len(self._second) >= SECOND_ARMS:
+            work.close()
+            return
+        task = asyncio.create_task(self._record_later(work))
+        self._second.add(task)
+        task.add_done_callback(self._second.discard)
+
+    async def _record_later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
+        try:
+            self.record(await work)
+        except RequestError as error:  # nobody waits for this answer
+            log.info("experiments: the other variant of a pair did not answer: %s", error)
+
+    async def declare(self, declared: object) -> Sequence[Change]:
+        """Have a declaration hold on all replicas, whole or not at all.
+
+        Raises DeclarationError, StoreError, PlanMovedError.
+        """
+        known, now = self._known(), self.clock.now()
+        # A runner must be there before anybody is sent to it.
+        await self._pin(_runners(parse(declared, known)) | _runners(self.plan))
+        _, steps = await asyncio.to_thread(declare, self.engine, declared, known, now)
+        await self._take_up()
+        return steps
+
+    async def report(self, name: str) -> Judged:
+        """Raises KeyError for an unknown experiment, StoreError."""
+        return await asyncio.to_thread(self._judge, self.plan[name])
+
+    def why_stopped(self, experiment: Experiment) -> Mapping[str, str]:
+        """By variant of its present phase."""
+        return self._stops.get((experiment.name, experiment.phase), {})
+
+    def _judge(self, experiment: Experiment) -> Judged:
+        with transaction(self.engine) as connection:
+            return judge_whole(connection, experiment, self.why_stopped(experiment))
+
+    async def _take_up(self) -> None:
+        """What the database says."""
+        stored, stops = await asyncio.to_thread(self._read)
+        if stored.version == self._stored.version and stops == self._stops:
+            return
+        self._stops = stops
+        plan = plan_of(stored)
+        await self._pin(_runners(plan))
+        self._adopt(stored, plan)
+
+    def _read(self) -> tuple[StoredPlan, Stops]:
+        self.labels.note()
+        with transaction(self.engine) as connection:
+            if latest_version(connection) == self._stored.version:
+                return self._stored, stopped(connection)
+            return latest_plan(connection), stopped(connection)
+
+    def _adopt(self, stored: StoredPlan, plan: ExperimentPlan) -> None:
+        self._metrics.declared(plan)
+        self._stored, self.plan, self._assigners = stored, plan, Assigners(plan)
+        self._gone = {
+            (experiment.name, variant)
+            for experiment in plan.experiments
+            for variant in self.why_stopped(experiment)
+        }
+
+    async def _guard(self) -> None:
+        """Stop variants that break a guardrail; watch the sample ratios."""
+        now = self.clock.now()
+        for experiment in self.plan.experiments:
+            if experiment.running(now):
+                self._metrics.judged(await asyncio.to_thread(self._guard_one, experiment, now))
+        await self._take_up()
+
+    def _guard_one(self, experiment: Experiment, now: datetime) -> Report:
+        why = self.why_stopped(experiment)
+        with transaction(self.engine) as connection:
+            report = judge(connection, experiment, why)
+            broken = breaches(connection, experiment, why)
+            for each in broken:
+                name, phase = experiment.name, experiment.phase
+                stop(connection, name, phase, each.variant, each.why, now)
+        for each in broken:
+            log.error("experiments: %s: %s", experiment.name, each.why)
+        return report
+
+    async def _forget(self, keep: timedelta) -> None:
+        """Delete what is older, but for what a declared experiment rests on."""
+        starts = (experiment.start for experiment in self.plan.experiments)
+        before = min([self.clock.now() - keep, *starts])
+        try:
+            exposures, outcomes = await asyncio.to_thread(prune, self.engine, before)
+        except StoreError as error:
+            self._metrics.prune_errors.inc()
+            log.error("store: what is too old stays for another hour: %s", error)
+            return
+        self._metrics.pruned(exposures, outcomes)
+        if exposures or outcomes:
+            log.info(
+                "store: deleted %d exposures and %d outcomes from before %s",
+                exposures,
+                outcomes,
+                before.isoformat(timespec="seconds"),
+            )
+
+    async def _every(
+        self, seconds: float, work: Callable[[], Awaitable[None]], at_once: bool = False
+    ) -> None:
+        failing = False
+        if not at_once:
+            await asyncio.sleep(seconds)
+        while True:
+            try:
+                await work()
+                failing = False
+            except (NestlingError, ExecutorGoneError) as error:
+                if not failing:
+                    log.error("experiments: what holds stays as it is: %s", error)
+                failing = True
+            except Exception:  # of ours; the next time may do
+                log.exception("experiments: could not be looked after")
+            await asyncio.sleep(seconds)
+
+
+def _runners(plan: ExperimentPlan) -> set[str]:
+    """Those that variants pin."""
+    return {
+        variant.runner
+        for experiment in plan.experiments
+        for variant in experiment.variants
+        if variant.runner is not None
+    }

@@ -1,0 +1,131 @@
+"""What to make of it all, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
+
+from ..definition import Experiment
+from ..metrics import Better
+from .lift import Lift
+from .mean import MINIMUM_EVENTS, MINIMUM_UNITS, Interval
+from .mixture import Mixture
+from .numbers import about, bare, difference
+from .sample_ratio import ALPHA
+
+
+class Conclusion(StrEnum):
+    SAMPLE_RATIO = "sample_ratio"
+    ALL_STOPPED = "all_stopped"
+    WINNER = "winner"
+    CONTROL = "control"
+    NO_DIFFERENCE = "no_difference"
+    KEEP_RUNNING = "keep_running"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """sentence: the whole of it. winner: the variant to keep, if any. more_units: expected until
+    the interval is as narrow as the smallest effect; None where more units are not the point.
+    """
+
+    outcome: Conclusion
+    sentence: str
+    winner: str | None = None
+    more_units: int | None = None
+
+
+def comparison(experiment: Experiment) -> Mixture:
+    """The line for each treatment against control: α is shared out between them (Bonferroni)."""
+    compared = len(experiment.treatments)
+    best_at = experiment.planned_units * 2 / (1 + compared) * (experiment.paired or 1)
+    return Mixture((1 - experiment.confidence) / compared, max(1, best_at))
+
+
+def verdict(
+    experiment: Experiment,
+    sample_ratio_p: float,
+    lifts: Mapping[str, Lift],
+    stopped: Mapping[str, str],
+    units: int,
+) -> Verdict:
+    """lifts: of the primary metric by treatment, made with `comparison(experiment)`. stopped: why,
+    by variant. units: those that the lifts rest on, together.
+    """
+    if sample_ratio_p < ALPHA:
+        return Verdict(
+            Conclusion.SAMPLE_RATIO,
+            "no verdict: the variants do not have the numbers of units that their weights say "
+            f"(p = {sample_ratio_p:.2g}); find out which units are missing before reading any "
+            "number",
+        )
+    left = {name: lift for name, lift in lifts.items() if name not in stopped}
+    if not left:
+        control = experiment.control.name
+        return Verdict(
+            Conclusion.ALL_STOPPED, f"keep {control!r}: {'; '.join(stopped.values())}", control
+        )
+    if better := {n: lift for n, lift in left.items() if _side(experiment, lift.interval) > 0}:
+        up = experiment.primary.better is Better.HIGHER
+        best = max(better, key=lambda n: better[n].estimate if up else -better[n].estimate)
+        said = _said(experiment, better[best])
+        return Verdict(Conclusion.WINNER, f"{best!r} is better than control: {said}", best)
+    if all(_side(experiment, lift.interval) < 0 for lift in left.values()):
+        control = experiment.control.name
+        said = "; ".join(f"{n!r} {_said(experiment, lift)}" for n, lift in left.items())
+        return Verdict(
+            Conclusion.CONTROL, f"keep {control!r}: every variant is worse: {said}", control
+        )
+    if all(_within(lift.interval, experiment.smallest_effect) for lift in left.values()):
+        limit = difference(experiment.smallest_effect, experiment.primary.kind)
+        said = "; ".join(f"{n!r} {_said(experiment, lift)}" for n, lift in left.items())
+        return Verdict(Conclusion.NO_DIFFERENCE, f"no difference as large as {limit}: {said}")
+    return _keep_running(experiment, left, units)
+
+
+def _keep_running(experiment: Experiment, left: Mapping[str, Lift], units: int) -> Verdict:
+    if not all(lift.interval for lift in left.values()):
+        return Verdict(
+            Conclusion.KEEP_RUNNING,
+            f"keep running: nothing can be said before each variant has {MINIMUM_UNITS} units, not "
+            f"all of one value, and of a rate {MINIMUM_EVENTS} of what is rarer",
+        )
+    kind, smallest = experiment.primary.kind, experiment.smallest_effect
+    needed = max(
+        comparison(experiment).units(smallest, lift.spread) / lift.units for lift in left.values()
+    )
+    said = "; ".join(f"so far {n!r} {_said(experiment, lift)}" for n, lift in left.items())
+    if needed == inf:
+        return Verdict(
+            Conclusion.KEEP_RUNNING,
+            f"keep running: ±{difference(smallest, kind)} is out of reach; {said}",
+        )
+    more = about(max(0.0, needed - 1) * units)
+    return Verdict(
+        Conclusion.KEEP_RUNNING,
+        f"keep running: {more:,} more units expected for ±{difference(smallest, kind)}; {said}",
+        more_units=more,
+    )
+
+
+def _side(experiment: Experiment, interval: Interval | None) -> int:
+    """1: proven better. −1: proven worse. 0: neither."""
+    if interval is None or 0 in interval:
+        return 0
+    higher = interval.low > 0
+    return 1 if higher == (experiment.primary.better is Better.HIGHER) else -1
+
+
+def _within(interval: Interval | None, limit: float) -> bool:
+    return interval is not None and -limit < interval.low and interval.high < limit
+
+
+def _said(experiment: Experiment, lift: Lift) -> str:
+    kind = experiment.primary.kind
+    said = difference(lift.estimate, kind, "+")
+    if lift.interval is None:
+        return said
+    low, high = (bare(end, kind) for end in (lift.interval.low, lift.interval.high))
+    return f"{said} ({low} to {high})"

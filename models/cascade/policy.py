@@ -1,0 +1,173 @@
+"""Students by name, and the order in which a request asks them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..limits import number_between
+from ..nested.architecture import Architecture
+from ..nested.spec import Flops, StudentSpec
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Of all that stands as it is in paths, headers, and labels of metrics."""
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raises ValueError for what cannot name a student or a cascade, whichever `kind` says."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{kind} {name[:64]!r}: its name is not of the form {NAME.pattern}")
+
+
+TEMPERATURES = (0.01, 100.0)
+"""From the least that may be to the greatest. Calibration finds none below 0.05 or above 20."""
+
+
+@dataclass(frozen=True)
+class Student:
+    """A named student of one TA.
+
+    temperature: by which its logits are divided before the softmax; 1 until calibrated.
+    """
+
+    name: str
+    spec: StudentSpec
+    flops: Flops
+    parameters: int
+    temperature: float = 1.0
+
+    @classmethod
+    def of(
+        cls, name: str, spec: StudentSpec, architecture: Architecture, temperature: float = 1.0
+    ) -> Student:
+        """Validate name and spec, this against its TA. Raises ValueError that names the student."""
+        check_name(name, "student")
+        try:
+            spec.validate(architecture)
+        except ValueError as error:
+            raise ValueError(f"student {name!r}: {error}") from None
+        parameters = spec.parameters(architecture)
+        return cls(name, spec, spec.flops(architecture), parameters, temperature)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One student of a cascade. Its answer is accepted from this confidence on; 0 is always.
+
+    The student carries the temperature with which the threshold was found, so that calibrating
+    again never changes what another cascade's thresholds mean.
+    """
+
+    student: Student
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What a cascade's thresholds promise, and what the promise rests on.
+
+    With probability `confidence` over the calibration data, the risk named by `loss` is at most
+    `alpha` on new data of the same distribution. examples: texts that tested it.
+    ordering_examples: texts that fixed what was tested, and in which order. source: `texts` of a
+    file, or the `shadow` of served traffic; then since and until say of which time, in ISO 8601.
+    """
+
+    method: str
+    loss: str
+    alpha: float
+    confidence: float
+    examples: int
+    ordering_examples: int
+    observed_risk: float
+    data_sha256: str
+    weights_sha256: str
+    source: str = "texts"
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the calibration data say of a cascade's traffic; an estimate, without a guarantee.
+
+    shares: of the texts that each stage answers. relative_flops, relative_seconds: of all stages
+    together, against asking the TA alone.
+    """
+
+    shares: tuple[float, ...]
+    relative_flops: float
+    relative_seconds: float
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Stages from cheap to dear; the last one always answers. One student alone is one stage."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    guarantee: Guarantee | None = None
+    forecast: Forecast | None = None
+
+    @classmethod
+    def alone(cls, student: Student) -> Cascade:
+        """The policy that asks one student and takes its answer."""
+        return cls(student.name, (Stage(student, 0.0),))
+
+    def at(self, thresholds: Sequence[float]) -> Cascade:
+        """With other thresholds, one per stage but the last; it has no promise then.
+
+        Raises ValueError for another number of them.
+        """
+        stages = [
+            replace(stage, threshold=threshold)
+            for stage, threshold in zip(self.stages[:-1], thresholds, strict=True)
+        ]
+        shown = ", ".join(format(threshold, "g") for threshold in thresholds)
+        return Cascade(f"{self.name}[{shown}]", (*stages, self.stages[-1]))
+
+    def version(self, weights_sha256: str) -> str:
+        """What changes with the weights, the temperatures and the thresholds, and nothing else."""
+        stages = json.dumps(self.to_json()["stages"], separators=(",", ":"))
+        return f"{weights_sha256[:12]}-{hashlib.sha256(stages.encode()).hexdigest()[:8]}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "stages": [
+                {
+                    "student": stage.student.name,
+                    "temperature": stage.student.temperature,
+                    "threshold": stage.threshold,
+                }
+                for stage in self.stages
+            ],
+            "guarantee": asdict(self.guarantee) if self.guarantee else None,
+            "forecast": asdict(self.forecast) if self.forecast else None,
+        }
+
+    @classmethod
+    def from_json(cls, name: str, data: dict[str, Any], students: Mapping[str, Student]) -> Cascade:
+        """Raises ValueError for an unusable name, an unknown student, a number out of range, or a
+        last stage that might not answer."""
+        check_name(name, "cascade")
+        stages = []
+        for stage in data["stages"]:
+            if stage["student"] not in students:
+                raise ValueError(
+                    f"cascade {name!r}: student {stage['student']!r} is none of "
+                    + ", ".join(students)
+                )
+            known, where = students[stage["student"]], f"cascade {name!r}: {stage['student']}: "
+            temperature = number_between(*TEMPERATURES, stage["temperature"], where + "temperature")
+            threshold = number_between(0, 1, stage["threshold"], where + "threshold")
+            stages.append(Stage(replace(known, temperature=temperature), threshold))
+        if not stages or stages[-1].threshold > 0:
+            raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
+        guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
+        for field in ("alpha", "confidence", "observed_risk") if guarantee else ():
+            number_between(0, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
+        forecast = Forecast(**data["forecast"]) if data["forecast"] else None
+        return cls(name, tuple(stages), guarantee, forecast)

@@ -1,0 +1,156 @@
+"""The README of an exported student: how to run it, what it is, and where it comes from."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from string import Template
+
+from ..cascade.policy import Cascade, Stage, Student
+from .load import Checkpoint
+from .manifest import CALIBRATION, file_of
+
+CARD = Template("""\
+---
+library_name: $library
+pipeline_tag: text-classification
+tags: [nestling]
+---
+
+# $name: a student of $checkpoint
+
+It sorts a text into one of $labels classes: $layers of the $depth layers of its teaching assistant,
+$dim wide, $parameters parameters. It is one of the students that Nestling serves from
+one checkpoint, written as a directory of its own; Nestling is not needed to run it.
+
+## Run it
+
+    pip install $packages
+
+In this directory, with the texts as arguments:
+
+```python
+$program```
+
+It prints a probability, a label and the text. Inputs are at most $max_tokens tokens long, special
+tokens included; what is longer is cut off here, and refused by Nestling.
+
+## Its confidence
+
+$confidence
+
+## Where it comes from
+
+| | |
+|---|---|
+$origin
+
+$cascades
+""")
+CALIBRATED = """\
+**Temperature $temperature is folded into the weights**: the classifier's weight and bias are
+divided by it. It comes from `$file` of the checkpoint. So the softmax of these logits is the
+confidence with which Nestling serves `$name`, and nothing is to be divided once more."""
+UNCALIBRATED = """\
+**Temperature 1 is folded into the weights**, which changes nothing: the checkpoint has no
+calibration for `$name`. The softmax of these logits is the confidence with which Nestling serves
+it, and nobody has measured how often it is right."""
+IN_CASCADES = """\
+## In cascades
+
+| cascade | stage | answers from confidence | at temperature | the whole cascade's promise |
+|---|---|---|---|---|
+$rows
+
+A confidence is the cascade's threshold: where this student is less sure, the next stage is asked.
+Alone it answers everything, and no promise holds. A confidence at another temperature T is
+softmax(logits × $temperature / T)."""
+
+
+def model_card(
+    checkpoint: Checkpoint, student: Student, runner: str, library: str, packages: str, program: str
+) -> str:
+    """The text of the README.
+
+    checkpoint: with the calibration of `runner`, whose temperature the student has. library: that
+    runs the directory, in the Hub's words. packages: that `program` needs, which runs there.
+    """
+    a, spec = checkpoint.architecture, student.spec
+    files = (file_of(CALIBRATION, runner), CALIBRATION)
+    file = next((name for name in files if (checkpoint.path / name).exists()), None)
+    values = {
+        "name": student.name,
+        "temperature": f"{student.temperature:.9g}",
+        "file": str(file),
+    }
+    confidence = CALIBRATED if file else UNCALIBRATED
+    return CARD.substitute(
+        values,
+        library=library,
+        checkpoint=f"`{checkpoint.path.resolve().name}`",
+        labels=len(a.labels),
+        layers=len(spec.layers),
+        depth=a.layers,
+        dim=spec.dim,
+        parameters=f"{student.parameters:,}",
+        packages=packages,
+        program=program,
+        max_tokens=a.max_tokens,
+        confidence=Template(confidence).substitute(values),
+        origin="\n".join(_origin(checkpoint, student)),
+        cascades=_in_cascades(checkpoint, student, values),
+    )
+
+
+def _origin(checkpoint: Checkpoint, student: Student) -> list[str]:
+    spec, said = student.spec, checkpoint.provenance
+    widths = (
+        f"layers {_listed(spec.layers)}; width {spec.dim}; heads {_listed(spec.heads)}; "
+        f"FFN {_listed(spec.ffn)}"
+    )
+    rows = {
+        "checkpoint": f"`{checkpoint.path.resolve().name}`",
+        "its weights": f"sha256 `{checkpoint.weights_sha256}`",
+        "student": f"`{student.name}`: {widths}",
+        "teacher": _code(said.get("teacher")),
+        "trained on": _code(said.get("data")),
+        "written by": f"`nestling export`, version {version('nestling')}",
+    }
+    return [f"| {name} | {value} |" for name, value in rows.items() if value]
+
+
+def _in_cascades(checkpoint: Checkpoint, student: Student, values: dict[str, str]) -> str:
+    rows = [
+        _row(cascade, number, stage)
+        for cascade in checkpoint.cascades.values()
+        for number, stage in enumerate(cascade.stages, start=1)
+        if stage.student.name == student.name
+    ]
+    if not rows:
+        return f"No calibrated cascade of the checkpoint asks `{student.name}`."
+    return Template(IN_CASCADES).substitute(values, rows="\n".join(rows))
+
+
+def _row(cascade: Cascade, number: int, stage: Stage) -> str:
+    last = number == len(cascade.stages)
+    threshold = "always, it is the last" if last else f"{stage.threshold:.6f}"
+    promise = "none"
+    if cascade.guarantee:
+        g = cascade.guarantee
+        promise = f"{g.loss} at most {g.alpha:g}, with {g.confidence:.0%} confidence"
+    cells = (
+        f"`{cascade.name}`",
+        f"{number} of {len(cascade.stages)}",
+        threshold,
+        f"{stage.student.temperature:.9g}",
+        promise,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _code(value: object) -> str:
+    """What somebody else wrote, harmless in a table."""
+    return f"`{' '.join(str(value).replace('`', '').replace('|', '/').split())}`" if value else ""

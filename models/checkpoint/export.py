@@ -1,0 +1,126 @@
+"""A student alone: a plain Hugging Face directory that `transformers` loads without our code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from ..cascade.policy import Student
+from ..errors import NestlingError
+from ..families import named
+from .card import model_card
+from .integrity import new_directory
+from .load import Checkpoint, write_weights
+from .manifest import CONFIG, TOKENIZER, WEIGHTS
+
+SPECIAL_TOKENS = {
+    "unk_token": ("[UNK]", "<unk>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
+"""Roles that a Hugging Face tokenizer names, and the tokens that BERT and RoBERTa use."""
+INPUTS = ("input_ids", "attention_mask")
+README = "README.md"
+RUN = """\
+import sys
+from transformers import pipeline
+
+classify = pipeline("text-classification", model=".", device="cpu")
+for text in sys.argv[1:] or ["how do i say goodbye in french"]:
+    (answer,) = classify([text], truncation=True)
+    print(f"{answer['score']:.6f}  {answer['label']}  {text}")
+"""
+"""A program for the export's README; it has nothing but `transformers`."""
+
+
+def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
+    """Write config, weights, tokenizer and README under another name, then rename.
+
+    The student's temperature is folded into the classifier's weights, so the softmax of its logits
+    is the confidence with which the student is served. The config says so under `nestling`.
+    Raises NestlingError for an unknown student, for a path that exists, and for a student whose
+    widths a Hugging Face config cannot say.
+    """
+    path = Path(path)
+    chosen = chosen_student(checkpoint, student)
+    family = named(checkpoint.architecture.family)
+    with new_directory(path) as temporary:
+        weights = _calibrated(checkpoint.model.state_dict(), chosen.temperature)
+        try:
+            tensors = family.export(weights, chosen.spec, checkpoint.architecture)
+        except ValueError as error:
+            raise NestlingError(f"student {student!r} cannot be exported: {error}") from error
+        config = config_of(checkpoint, chosen)
+        write_json(temporary / CONFIG, config)
+        write_weights({n: t.cpu() for n, t in tensors.items()}, temporary / WEIGHTS)
+        write_tokenizer(checkpoint, config, INPUTS, temporary)
+        card = model_card(checkpoint, chosen, "torch", "transformers", "torch transformers", RUN)
+        (temporary / README).write_text(card, "utf-8")
+
+
+def chosen_student(checkpoint: Checkpoint, name: str) -> Student:
+    """A student by name. Raises NestlingError that lists the known."""
+    if name not in checkpoint.students:
+        known = ", ".join(checkpoint.students)
+        raise NestlingError(f"student: {name!r} is none of {known}")
+    return checkpoint.students[name]
+
+
+def config_of(checkpoint: Checkpoint, student: Student) -> dict[str, Any]:
+    """Hugging Face's config of a student; under `nestling`, whose it is.
+
+    That is its name, its widths, the temperature in its classifier, the TA's weights.
+    """
+    config = named(checkpoint.architecture.family).config(student.spec, checkpoint.architecture)
+    config["nestling"] = {
+        "extracted_student": student.name,
+        "spec": student.spec.to_json(),
+        "temperature_folded_in": student.temperature,
+        "weights_sha256": checkpoint.weights_sha256,
+    }
+    return config
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write a file that tools of others read: indented, UTF-8."""
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_tokenizer(
+    checkpoint: Checkpoint, config: dict[str, Any], inputs: Sequence[str], directory: Path
+) -> None:
+    """Write tokenizer.json, and what it does not say: roles of tokens, and the longest input.
+
+    inputs: that the model takes.
+    """
+    shutil.copyfile(checkpoint.path / TOKENIZER, directory / TOKENIZER)
+    tokenizer = Tokenizer.from_file(str(checkpoint.path / TOKENIZER))
+    roles = {"pad_token": tokenizer.id_to_token(config["pad_token_id"])}
+    for role, names in SPECIAL_TOKENS.items():
+        for name in names:
+            if tokenizer.token_to_id(name) is not None:
+                roles[role] = name
+    more = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": checkpoint.architecture.max_tokens,
+        "model_input_names": list(inputs),
+        "padding_side": "right",
+        **roles,
+    }
+    write_json(directory / "tokenizer_config.json", more)
+
+
+def _calibrated(weights: dict[str, Tensor], temperature: float) -> dict[str, Tensor]:
+    """The TA's weights with a classifier whose logits are divided by a temperature."""
+    classifier = {
+        name: weights[name].float() / temperature
+        for name in ("classifier.weight", "classifier.bias")
+    }
+    return weights | classifier

@@ -1,0 +1,167 @@
+"""What each student and each cascade is worth: accuracy against cost, on data it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...kernels import gate
+from ..calibration.temperature import calibration_error
+from ..cascade.policy import Cascade
+from ..checkpoint.load import Checkpoint
+from ..checkpoint.manifest import TA
+from ..nested.batch import Run
+from ..progress import SILENT, Progress
+from .predictions import Predictions
+from .timing import Seconds, measure
+
+
+@dataclass(frozen=True)
+class StudentAnswers:
+    """What a policy answers. label: (texts,) int64. confidence: (texts,) float32.
+
+    stage: (texts,) int64, the stage whose answer stands. flops: (texts,) float64, all stages.
+    """
+
+    label: Tensor
+    confidence: Tensor
+    stage: Tensor
+    flops: Tensor
+
+
+@dataclass(frozen=True)
+class Result:
+    """One policy on one data set.
+
+    flops, seconds: per text, over all stages; relative_*: against the TA alone.
+    calibration_error: expected, of the confidence of the answer. breakage: share of texts on
+    which the policy is wrong and the TA right; recovery: the other way round; drop: the
+    difference, which is the accuracy lost. loss: observed share of the loss for which a
+    cascade's risk was calibrated. shares: of the texts, by the student that answered.
+    out_of_scope: share of the out-of-scope texts that reached the TA.
+    """
+
+    name: str
+    kind: str
+    accuracy: float
+    macro_f1: float
+    calibration_error: float
+    flops: float
+    relative_flops: float
+    seconds: Seconds
+    relative_seconds: float
+    breakage: float
+    recovery: float
+    drop: float
+    shares: dict[str, float]
+    loss: float | None = None
+    alpha: float | None = None
+    confidence: float | None = None
+    out_of_scope: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Without what does not apply to this policy."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def answer(predictions: Predictions, policy: Cascade) -> StudentAnswers:
+    """Route every text through a policy's stages, by the gate that serves."""
+    count = len(predictions.sequences)
+    label, stage = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64)
+    confidence, flops = torch.zeros(count), torch.zeros(count, dtype=torch.float64)
+    waiting = torch.ones(count, dtype=torch.bool)
+    for index, step in enumerate(policy.stages):
+        logits = predictions.logits[step.student.name]
+        temperature = torch.full((count,), step.student.temperature)
+        verdict = gate(logits, temperature, torch.full((count,), step.threshold))
+        flops += torch.where(waiting, predictions.flops(step.student), 0.0)
+        answered = waiting & verdict.accept
+        label[answered], stage[answered] = verdict.label[answered], index
+        confidence[answered] = verdict.confidence[answered]
+        waiting &= ~verdict.accept
+    return StudentAnswers(label, confidence, stage, flops)
+
+
+def macro_f1(label: Tensor, truth: Tensor) -> float:
+    """Mean over the classes that occur of 2·TP / (2·TP + FP + FN)."""
+    size = int(torch.maximum(label.max(), truth.max())) + 1
+    hits = torch.bincount(truth[label == truth], minlength=size).double()
+    total = torch.bincount(label, minlength=size) + torch.bincount(truth, minlength=size)
+    present = total > 0
+    return (2 * hits[present] / total[present]).mean().item()
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    predictions: Predictions,
+    truth: Tensor,
+    sample: Sequence[Sequence[int]],
+    out_of_scope: Predictions | None = None,
+    repeats: int = 9,
+    run: Run | None = None,
+    progress: Progress = SILENT,
+) -> list[Result]:
+    """Every student, cheapest first, then every cascade.
+
+    truth: (texts,) int64. sample: token ids of the texts whose time is measured. run: the backend
+    that is timed; by default the checkpoint's model.
+    """
+    students = [Cascade.alone(student) for student in checkpoint.students.values()]
+    policies = [*students, *checkpoint.cascades.values()]
+    seconds = measure(checkpoint, policies, sample, repeats, run, progress)
+    ta = answer(predictions, Cascade.alone(checkpoint.ta))
+    results = []
+    for policy in policies:
+        result = _result(policy, answer(predictions, policy), ta, truth, seconds)
+        if out_of_scope is not None and policy.name in checkpoint.cascades:
+            stage = answer(out_of_scope, policy).stage
+            reached = (stage == len(policy.stages) - 1).double().mean().item()
+            result = replace(result, out_of_scope=reached)
+        results.append(result)
+    return results
+
+
+def _result(
+    policy: Cascade,
+    answers: StudentAnswers,
+    ta: StudentAnswers,
+    truth: Tensor,
+    seconds: Mapping[str, Seconds],
+) -> Result:
+    right, ta_right = answers.label == truth, ta.label == truth
+    breakage, recovery = _share(~right & ta_right), _share(right & ~ta_right)
+    flops = answers.flops.mean().item()
+    guarantee = policy.guarantee
+    loss = None
+    if guarantee is not None:
+        differs = _share(answers.label != ta.label)
+        loss = differs if guarantee.loss == "disagreement" else breakage
+    return Result(
+        name=policy.name,
+        kind="ta" if policy.name == TA else "student" if len(policy.stages) == 1 else "cascade",
+        accuracy=_share(right),
+        macro_f1=macro_f1(answers.label, truth),
+        calibration_error=calibration_error(answers.confidence, right),
+        flops=flops,
+        relative_flops=flops / ta.flops.mean().item(),
+        seconds=seconds[policy.name],
+        relative_seconds=seconds[policy.name].median / seconds[TA].median,
+        breakage=breakage,
+        recovery=recovery,
+        drop=_share(ta_right) - _share(right),
+        shares={
+            stage.student.name: _share(answers.stage == index)
+            for index, stage in enumerate(policy.stages)
+        },
+        loss=loss,
+        alpha=guarantee.alpha if guarantee else None,
+        confidence=guarantee.confidence if guarantee else None,
+    )
+
+
+def _share(condition: Tensor) -> float:
+    return condition.double().mean().item()

@@ -1,0 +1,110 @@
+"""What every student answers on a data set: the raw material of calibration and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...kernels import gate
+from ...kernels.gate.reference import MARGINS
+from ..cascade.policy import Student
+from ..checkpoint.load import Checkpoint
+from ..checkpoint.manifest import Manifest
+from ..errors import DataError
+from ..nested.batch import PackedBatch, Run
+from ..progress import SILENT, Progress
+
+MAX_BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of every student on every text.
+
+    students: cheapest first, the TA last. sequences: token ids of each text, in file order.
+    logits: by student's name, (texts, labels), the dtype in which the students ran.
+    """
+
+    students: tuple[Student, ...]
+    sequences: tuple[tuple[int, ...], ...]
+    logits: dict[str, Tensor]
+
+    @property
+    def ta(self) -> Student:
+        """The whole TA."""
+        return self.students[-1]
+
+    @property
+    def margin(self) -> float:
+        """What the gate asks above a threshold, for the dtype in which the students ran."""
+        return MARGINS[self.logits[self.ta.name].dtype]
+
+    def labels(self, student: str) -> Tensor:
+        """The student's answers: (texts,) int64."""
+        return self.logits[student].argmax(dim=-1)
+
+    def confidences(self, student: str, temperature: float) -> Tensor:
+        """As the gate computes them: (texts,) float32."""
+        logits = self.logits[student]
+        temperatures = torch.full((len(logits),), temperature, device=logits.device)
+        return gate(logits, temperatures, torch.ones_like(temperatures)).confidence.cpu()
+
+    def flops(self, student: Student) -> Tensor:
+        """Of that student on each text: (texts,) float64."""
+        return torch.tensor([student.flops.of(len(s)) for s in self.sequences], dtype=torch.float64)
+
+
+@torch.inference_mode()
+def predict_all(
+    checkpoint: Checkpoint,
+    texts: Sequence[str],
+    source: str | Path,
+    run: Run | None = None,
+    progress: Progress = SILENT,
+) -> Predictions:
+    """Ask every student for every text. Raises DataError naming a row that is too long.
+
+    run: the backend; by default the checkpoint's model.
+    """
+    run = run or checkpoint.model
+    sequences = encode_all(checkpoint, texts, source)
+    students = tuple(checkpoint.students.values())
+    labels = len(checkpoint.architecture.labels)
+    dtype = checkpoint.model.tokens.dtype
+    logits = {s.name: torch.empty(len(texts), labels, dtype=dtype) for s in students}
+    done = 0
+    for rows in _batches(sequences):
+        progress.step(f"asking every student about {source}", done, len(texts))
+        done += len(rows)
+        packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
+        for student in students:
+            logits[student.name][rows] = run(packed.for_student(student.spec)).cpu()
+    return Predictions(students, tuple(map(tuple, sequences)), logits)
+
+
+def encode_all(manifest: Manifest, texts: Sequence[str], source: str | Path) -> list[list[int]]:
+    """Token ids of each text. Raises DataError naming a row that is too long."""
+    sequences = manifest.tokenizer.encode(texts)
+    limit = manifest.architecture.max_tokens
+    for row, sequence in enumerate(sequences, start=1):
+        if len(sequence) > limit:
+            raise DataError(f"{source}: row {row}: {len(sequence)} tokens; the limit is {limit}")
+    return sequences
+
+
+def _batches(sequences: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Rows by length, in batches of at most MAX_BATCH_TOKENS tokens (one text at least)."""
+    rows: list[int] = []
+    total = 0
+    for row in sorted(range(len(sequences)), key=lambda r: len(sequences[r])):
+        if rows and total + len(sequences[row]) > MAX_BATCH_TOKENS:
+            yield rows
+            rows, total = [], 0
+        rows.append(row)
+        total += len(sequences[row])
+    if rows:
+        yield rows

@@ -1,0 +1,64 @@
+"""Texts in, decisions out, in this process: what the server does, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..cascade.decisions import Decision
+from ..checkpoint.load import Checkpoint
+from ..errors import NestlingError
+from ..nested.batch import Run
+from ..runners.answerer import Answerer
+from ..runners.base import decide, step
+
+MAX_BATCH_TOKENS = 16384
+
+
+class Predictor:
+    """Answers texts by one policy of a checkpoint.
+
+    policy: `auto`, a student's or a cascade's name. run: the backend; by default the checkpoint's
+    model. Raises NestlingError if the policy is unknown.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, policy: str = "auto", run: Run | None = None
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.cascade = checkpoint.policy(policy)
+        self._answerer = Answerer(run or checkpoint.model, checkpoint.students)
+
+    def predict(self, texts: Sequence[str]) -> list[Decision]:
+        """One decision per text, in order. Raises NestlingError for a text that is too long."""
+        decisions = [self._admit(i, ids) for i, ids in enumerate(self._encode(texts))]
+        waiting = decisions
+        for _ in self.cascade.stages:
+            waiting = [d for batch in batches(waiting) for d in step(self._answerer, batch)]
+        return decisions
+
+    def label(self, decision: Decision) -> str:
+        """The name of the class that a decision answers."""
+        return self.checkpoint.architecture.labels[decision.answer.label]
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.checkpoint.tokenizer.encode(texts)
+
+    def _admit(self, index: int, tokens: list[int]) -> Decision:
+        limit = self.checkpoint.architecture.max_tokens
+        if len(tokens) > limit:
+            raise NestlingError(f"text {index}: {len(tokens)} tokens; the limit is {limit}")
+        return decide(self.checkpoint, self.cascade, tokens)
+
+
+def batches(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
+    """Decisions by length, in batches of at most MAX_BATCH_TOKENS tokens."""
+    batch: list[Decision] = []
+    total = 0
+    for decision in sorted(decisions, key=lambda d: len(d.tokens)):
+        if batch and total + len(decision.tokens) > MAX_BATCH_TOKENS:
+            yield batch
+            batch, total = [], 0
+        batch.append(decision)
+        total += len(decision.tokens)
+    if batch:
+        yield batch

@@ -1,0 +1,77 @@
+"""Cells as texts and labels. What is neither is refused, never rendered as something it was not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import DataError
+from .naming import shortened
+
+ABSENT = object()
+"""The value of a key that a row does not have."""
+KINDS: dict[type, str] = {
+    str: "a text",
+    bool: "a truth value",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def as_texts(values: Sequence[object], column: str, path: Path) -> tuple[str, ...]:
+    """Raises DataError that names the first row without a text."""
+    return tuple(
+        _text(value, f"{path}: row {row}: {column}", "a text")
+        for row, value in enumerate(values, start=1)
+    )
+
+
+def as_labels(values: Sequence[object], column: str, path: Path) -> tuple[str, ...]:
+    """Whole numbers count as the text of their digits; not beside texts, which may look the same.
+
+    Raises DataError that names the first row without a label.
+    """
+    labels = []
+    first: tuple[int, type] | None = None
+    for row, value in enumerate(values, start=1):
+        where = f"{path}: row {row}: {column}"
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        text = str(value) if whole else value
+        labels.append(_text(text, where, "a text or a whole number"))
+        first = first or (row, type(value))
+        if type(value) is not first[1]:
+            raise DataError(
+                f"{where} is {_shown(value)}, but that of row {first[0]} is {_kind(first[1])}; "
+                "labels are all texts or all whole numbers"
+            )
+    return tuple(labels)
+
+
+def _text(value: object, where: str, expected: str) -> str:
+    if value is ABSENT:
+        raise DataError(f"{where} is missing")
+    if value is None:
+        raise DataError(f"{where} is empty")
+    if not isinstance(value, str):
+        raise DataError(f"{where} is {_shown(value)}; expected {expected}")
+    if not any(character.isprintable() and not character.isspace() for character in value):
+        said = f" but for invisible characters, {shortened(ascii(value))}" if value.strip() else ""
+        raise DataError(f"{where} is empty{said}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(f"{where} has half a character, {shortened(ascii(value))}: a surrogate")
+    return value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return f"the text {shortened(repr(value))}"
+    rendered = json.dumps(value, ensure_ascii=False, default=str)
+    return f"{_kind(type(value))}, {shortened(rendered)}"
+
+
+def _kind(kind: type) -> str:
+    known = (KINDS[each] for each in kind.__mro__ if each in KINDS)
+    return next(known, f"of type {kind.__name__}")

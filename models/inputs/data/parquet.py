@@ -1,0 +1,77 @@
+"""Parquet: typed columns, of which whole numbers may have names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DataError, NestlingError
+from .decoding import find_columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+METADATA = b"huggingface"
+"""Where `datasets` writes what its columns are."""
+
+
+def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[object]]:
+    """Values by column; those of a `ClassLabel` by their names.
+
+    Raises DataError for what is not Parquet and for numbers that have no name.
+    """
+    try:
+        import pyarrow as pa  # only who reads this format needs it
+        from pyarrow import parquet
+    except ModuleNotFoundError as missing:
+        raise NestlingError(
+            f"{path}: {missing.name} is not installed; Parquet needs the extra `train`: "
+            "pip install '.[train]' in Nestling's source tree"
+        ) from missing
+    try:
+        file = parquet.ParquetFile(pa.BufferReader(content))
+        schema = file.schema_arrow
+        find_columns(schema.names, columns, path)
+        table = file.read(columns=list(columns))
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: is not Parquet that can be read: {reason}") from error
+    names = _class_names(schema, path)
+    values = {column: table[column].to_pylist() for column in columns}
+    return {
+        column: _named(values[column], names[column], column, path)
+        if column in names
+        else values[column]
+        for column in columns
+    }
+
+
+def _class_names(schema: pa.Schema, path: Path) -> dict[str, list[str]]:
+    """Names of the classes by column, as `datasets` writes them into the schema."""
+    written = (schema.metadata or {}).get(METADATA)
+    if written is None:
+        return {}
+    try:
+        features: dict[str, Any] = json.loads(written)["info"]["features"]
+        return {
+            column: list(feature["names"])
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: what {METADATA.decode()!r} in its schema says of the columns cannot be read: "
+            f"{error!r}"
+        ) from error
+
+
+def _named(values: list[Any], names: list[str], column: str, path: Path) -> list[object]:
+    for row, value in enumerate(values, start=1):
+        if value is not None and not (isinstance(value, int) and 0 <= value < len(names)):
+            raise DataError(
+                f"{path}: row {row}: {column} is {value!r}, for which none of the column's "
+                f"{len(names)} ClassLabel names stands"
+            )
+    return [None if value is None else names[value] for value in values]

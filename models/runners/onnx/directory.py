@@ -1,0 +1,71 @@
+"""A student alone as a Hugging Face directory that plain ONNX Runtime serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...checkpoint.card import model_card
+from ...checkpoint.export import README, chosen_student, config_of, write_json, write_tokenizer
+from ...checkpoint.integrity import new_directory
+from ...checkpoint.load import Checkpoint
+from ...checkpoint.manifest import CONFIG, INT8, calibrated_for
+from ...families import named
+from .graph import INPUTS, TYPED_INPUTS, write_graph
+
+MODEL = "model.onnx"
+RUN = """\
+import json, sys
+import numpy as np, onnxruntime, tokenizers
+
+labels = json.load(open("config.json", encoding="utf-8"))["id2label"]
+tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
+tokenizer.enable_truncation({max_tokens})
+tokenizer.enable_padding()
+texts = sys.argv[1:] or ["how do i say goodbye in french"]
+encoded = tokenizer.encode_batch(texts)
+inputs = {{
+{inputs}
+}}
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+(logits,) = session.run(["logits"], inputs)
+odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+for text, row in zip(texts, odds / odds.sum(axis=1, keepdims=True)):
+    print(f"{{row.max():.6f}}  {{labels[str(row.argmax())]}}  {{text}}")
+"""
+"""A program for the export's README; it has nothing but ONNX Runtime and the tokenizer."""
+ENCODED = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+"""What an encoding of `tokenizers` calls each input."""
+
+
+def export_onnx(
+    checkpoint: Checkpoint, student: str, path: str | Path, precision: str = "float32"
+) -> None:
+    """Write graph, config, tokenizer and README under another name, then rename.
+
+    The directory is as `export` writes it, with `model.onnx` in place of the weights. The graph has
+    the inputs that the family's models take elsewhere. Its logits are divided by the temperature of
+    the runner that serves this precision.
+    Raises NestlingError for an unknown student or precision, for a path that exists, and if the
+    extra `onnx` is not installed; CheckpointError if the calibration for int8 is damaged.
+    """
+    path = Path(path)
+    runner = INT8 if precision == "int8" else "onnx"
+    served = calibrated_for(checkpoint, runner)
+    chosen = chosen_student(served, student)
+    architecture = served.architecture
+    typed = named(architecture.family).TOKEN_TYPES
+    inputs = TYPED_INPUTS if typed else INPUTS
+    with new_directory(path) as temporary:
+        file = temporary / MODEL
+        write_graph(served.model, chosen.spec, file, precision, chosen.temperature, typed)
+        config = config_of(served, chosen)
+        config["nestling"]["precision"] = precision
+        write_json(temporary / CONFIG, config)
+        write_tokenizer(served, config, inputs, temporary)
+        feed = "\n".join(
+            f'    "{name}": np.array([each.{ENCODED[name]} for each in encoded]),'
+            for name in inputs
+        )
+        program = RUN.format(max_tokens=architecture.max_tokens, inputs=feed)
+        card = model_card(served, chosen, runner, "onnx", "onnxruntime tokenizers", program)
+        (temporary / README).write_text(card, "utf-8")

@@ -1,0 +1,166 @@
+"""ONNX Runtime: one session per student, each group of a batch padded and run by its own.
+
+Memory: a session copies its student's slice of the weights. The table of token embeddings, most of
+a small model, it shares with the TA where the student is as wide as the TA and both are float32 on
+the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ....kernels.gate.host import decide
+from ...cascade.policy import Student
+from ...checkpoint.finite import check_logits
+from ...checkpoint.load import Checkpoint
+from ...errors import NestlingError
+from ...nested.batch import PackedBatch
+from ...nested.spec import StudentSpec
+from ...progress import SILENT, Progress
+from ..base import ForwardBatch, ForwardOutput
+from . import graph_of, require
+from .extra import EXPORTER, RUNTIME
+from .graph import INPUTS, OUTPUT, TOKENS
+
+CPU = "CPUExecutionProvider"
+
+
+class OnnxRunner:
+    """Runs the students of one loaded checkpoint; graphs that the cache lacks are made first.
+
+    precision: `float32` or `int8`.
+    providers: ONNX Runtime's execution providers, the preferred first. threads: of one operation.
+    Raises NestlingError if the extra `onnx` is not installed, or a provider not in this build;
+    CheckpointError if a student answers with numbers that are not finite.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        precision: str = "float32",
+        providers: Sequence[str] = (CPU,),
+        threads: int = 1,
+        progress: Progress = SILENT,
+    ) -> None:
+        require(*EXPORTER, *RUNTIME)
+        _check(providers)
+        self._labels = len(checkpoint.architecture.labels)
+        self._students = checkpoint.students
+        self._specs = {student.spec: student.spec for student in self._students.values()}
+        self._sessions = {}
+        for done, student in enumerate(self._students.values()):
+            progress.step("loading ONNX graphs, made first if need be", done, len(self._students))
+            session = _session(checkpoint, student, precision, providers, threads)
+            self._sessions[student.spec] = session
+        check_logits(checkpoint, self, torch.float32)
+
+    def __call__(self, batch: PackedBatch) -> Tensor:
+        """Logits of each sequence by its group's student: (sequences, labels) float32, on the CPU.
+
+        Raises NestlingError for a student of another checkpoint, whose weights are not here.
+        """
+        for spec in batch.students:
+            if self._specs.get(spec) is not spec:  # equal widths say nothing of the weights
+                raise NestlingError(
+                    "runner: a student of another checkpoint; ONNX Runtime holds the weights of "
+                    "the one it was made from"
+                )
+        runs = zip(batch.students, batch.layout.groups, strict=True)
+        lengths = np.array(batch.layout.lengths)
+        return torch.from_numpy(self._logits(batch.tokens.cpu().numpy(), lengths, runs))
+
+    def answer(self, questions: ForwardBatch) -> ForwardOutput:
+        """What `models.answerer` says, without torch: for one text it costs more than a student."""
+        started = perf_counter()
+        tokens = np.fromiter(chain.from_iterable(questions.sequences), np.int64)
+        lengths = np.array([len(ids) for ids in questions.sequences])
+        runs = [(self._students[name].spec, count) for name, count in questions.runs]
+        logits = self._logits(tokens, lengths, runs)
+        temperatures, thresholds = (
+            np.array(values, np.float32)
+            for values in (questions.temperatures, questions.thresholds)
+        )
+        labels, confidences, accepts = decide(logits, temperatures, thresholds)
+        return ForwardOutput(
+            labels.tolist(),
+            confidences.tolist(),
+            accepts.tolist(),
+            logits,
+            perf_counter() - started,
+        )
+
+    def _logits(
+        self,
+        tokens: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        runs: Iterable[tuple[StudentSpec, int]],
+    ) -> NDArray[np.float32]:
+        """tokens: (rows,), all sequences end to end. runs: a student, and how many it is asked.
+
+        Returns (sequences, labels). Raises ValueError for a sequence without tokens.
+        """
+        if not lengths.all():
+            raise ValueError(f"sequence {lengths.argmin()} has no tokens")
+        logits = np.empty((len(lengths), self._labels), np.float32)
+        row = first = 0
+        for spec, count in runs:
+            if count:
+                part = lengths[first : first + count]
+                rows = int(part.sum())
+                inputs = _pad(tokens[row : row + rows], part)
+                (logits[first : first + count],) = self._sessions[spec].run([OUTPUT], inputs)
+                row, first = row + rows, first + count
+        return logits
+
+
+def _pad(tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """A graph's inputs: sequences padded to the longest. tokens: (rows,), end to end."""
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.zeros(mask.shape, np.int64)
+    ids[mask] = tokens
+    return dict(zip(INPUTS, (ids, mask.astype(np.int64)), strict=True))
+
+
+def _session(
+    checkpoint: Checkpoint,
+    student: Student,
+    precision: str,
+    providers: Sequence[str],
+    threads: int,
+) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Each session has threads of its own: they must not burn the cores while another one runs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    table = checkpoint.model.tokens
+    if student.spec.dim == table.shape[1] and (table.dtype, table.device.type) == (
+        torch.float32,
+        "cpu",
+    ):
+        shared = onnxruntime.OrtValue.ortvalue_from_numpy(table.numpy())  # a view on the CPU
+        options.add_initializer(TOKENS, shared)
+    with graph_of(checkpoint, student.spec, precision) as file:
+        return onnxruntime.InferenceSession(file, options, providers=list(providers))
+
+
+def _check(providers: Sequence[str]) -> None:
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    for provider in providers:
+        if provider not in available:
+            raise NestlingError(
+                f"onnx_providers: {provider!r} is not in this build of ONNX Runtime, which has "
+                + ", ".join(available)
+            )

@@ -1,0 +1,102 @@
+"""Texts that come again, word for word, are answered by what was answered before."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from copy import copy
+from dataclasses import replace
+from time import perf_counter
+
+from ...models.cascade.decisions import Decision, Limit
+from ...models.cascade.policy import Cascade
+from ..telemetry.metrics import Metrics
+from .constraints import RequestConstraints
+from .requests import Answers, Inputs
+
+LONGEST = 512
+"""Characters, or token ids, of a text that is kept: what is longer hardly comes again, and a bound
+on entries shall be one on memory."""
+
+
+class AnswerCache:
+    """At most so many answers; which nobody has asked for longest goes first.
+
+    An answer is kept under all that decides it: the cascade with its thresholds, the contract's
+    max_cost and min_confidence, and the text as it came, before it costs any tokens, with whether
+    it may be truncated. Weights, calibration and tokenizer are those of the one service that has
+    this cache: a reload begins with an empty one. What others decide is never kept: answers of a
+    brownout, and those that a deadline cut short. Belongs to the event loop.
+    """
+
+    def __init__(self, entries: int, metrics: Metrics) -> None:
+        self._entries, self._metrics = entries, metrics
+        self._kept: OrderedDict[Hashable, Decision] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    async def answer(
+        self,
+        cascade: Cascade,
+        inputs: Inputs,
+        contract: RequestConstraints,
+        ask: Callable[[Inputs, RequestConstraints], Awaitable[Answers]],
+    ) -> Answers:
+        """One decision per text, in order. Those not kept are asked for, and kept.
+
+        cascade: what the contract's model stands for. The same text twice at once is computed
+        twice: nobody waits for another's request, which may fail or be cancelled. Raises what `ask`
+        raises.
+        """
+        started = perf_counter()
+        policy = (
+            cascade.name,
+            contract.thresholds,
+            contract.max_cost,
+            contract.min_confidence,
+            contract.truncate,
+        )
+        keys = [(policy, text) for text in _texts(inputs)]
+        found = [self._find(key) for key in keys]
+        missing = [index for index, decision in enumerate(found) if decision is None]
+        self._metrics.cache_hits.inc(len(keys) - len(missing))
+        self._metrics.cache_misses.inc(len(missing))
+        tokenize_seconds = 0.0
+        if missing:
+            rest = inputs if len(missing) == len(keys) else inputs.part(missing)
+            fresh = await ask(rest, contract)
+            tokenize_seconds = fresh.tokenize_seconds
+            for index, decision in zip(missing, fresh.decisions, strict=True):
+                found[index] = decision
+                self._keep(keys[index], decision)
+        answered = [decision for decision in found if decision is not None]
+        return Answers(answered, tokenize_seconds, perf_counter() - started)
+
+    def _find(self, key: Hashable) -> Decision | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return copy(kept)  # a request writes its variants into its own
+
+    def _keep(self, key: tuple[Hashable, str | tuple[int, ...]], decision: Decision) -> None:
+        if len(key[1]) > LONGEST or decision.brownout or decision.limited_by is Limit.DEADLINE:
+            return
+        logits = decision.logits
+        self._kept[key] = replace(
+            decision,
+            steps=[replace(step, flops=0.0, seconds=0.0) for step in decision.steps],
+            logits=None if logits is None else logits.copy(),  # a row would keep its batch's alive
+            waited=0.0,
+            ran=0.0,
+            shadow=False,
+            variants={},
+            cached=True,
+        )
+        if len(self._kept) > self._entries:
+            self._kept.popitem(last=False)
+
+
+def _texts(inputs: Inputs) -> list[str] | list[tuple[int, ...]]:
+    return inputs.texts if inputs.tokens is None else [tuple(ids) for ids in inputs.tokens]

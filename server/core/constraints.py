@@ -1,0 +1,80 @@
+"""The contract of a request: what it asks for, and what of that cannot be met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from ...models.cascade.decisions import Decision, Limit
+from ..engine.latency import LatencyEstimator
+from ..errors import Reason, RequestError
+from .policies import AUTO
+
+
+@dataclass(frozen=True)
+class RequestConstraints:
+    """What a client asks of the answers to one request.
+
+    model: `auto`, a cascade's or a student's name. deadline: on `time.perf_counter`'s clock; what
+    is answered by then is answered by the largest student that fits. max_cost: over all stages,
+    relative to the TA; never exceeded. min_confidence: raises the thresholds. truncate: answer a
+    too long text by its beginning. thresholds: in place of the cascade's own, one per stage but the
+    last. shadow: nobody waits for the answer. arrived: when the request came, on the deadline's
+    clock; None is when its texts are looked at.
+    """
+
+    model: str = AUTO
+    deadline: float = inf
+    max_cost: float = inf
+    min_confidence: float = 0.0
+    truncate: bool = False
+    thresholds: tuple[float, ...] | None = None
+    shadow: bool = False
+    arrived: float | None = None
+
+
+def check_feasible(
+    decision: Decision, durations: LatencyEstimator, came: float, now: float, field: str
+) -> None:
+    """Before any student is asked. Raises RequestError saying what cannot be met, and why.
+
+    A deadline that was too near when the text came is the client's to mend; one that came too near
+    while the text waited is not. came, now: on `perf_counter`'s clock. field: what errors call the
+    text.
+    """
+    student = decision.stage.student.name
+    if decision.next_cost > decision.max_cost:
+        raise RequestError(
+            Reason.UNMEETABLE,
+            f"{decision.max_cost:g} of the TA's cost; {student!r}, the first that "
+            f"{decision.cascade.name!r} asks, costs {decision.next_cost:.4g} for {field}",
+            "max_cost",
+            actual=float(f"{decision.next_cost:.4g}"),
+        )
+    needed = durations.predict(student)
+    if now + needed <= decision.deadline:
+        return
+    given = decision.deadline - came
+    if given < needed:
+        raise RequestError(
+            Reason.UNMEETABLE,
+            f"{1e3 * given:.3g} ms are given; {student!r} is predicted to take "
+            f"{1e3 * needed:.3g} ms",
+            "deadline_ms",
+            actual=float(f"{1e3 * needed:.4g}"),
+        )
+    raise RequestError(
+        Reason.DEADLINE,
+        f"too near, after {1e3 * (now - came):.3g} ms of waiting, for {student!r}, which is "
+        f"predicted to take {1e3 * needed:.3g} ms",
+        "deadline_ms",
+    )
+
+
+def early_stop_reason(decision: Decision, durations: LatencyEstimator, now: float) -> Limit | None:
+    """Why an answer that was not accepted stands nevertheless; None if the next stage is asked."""
+    if decision.next_cost > decision.max_cost:
+        return Limit.MAX_COST
+    if now + durations.predict(decision.stage.student.name) > decision.deadline:
+        return Limit.DEADLINE
+    return None

@@ -1,0 +1,122 @@
+"""Another checkpoint without a pause: built beside the old one, then one pointer moves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import cast
+
+from ...models.checkpoint.manifest import Manifest
+from ...models.errors import NestlingError
+from ..engine.executor import Executor, ExecutorGoneError
+from ..errors import Reason, RequestError
+from ..settings import RunnerName
+from .service import Service
+
+log = logging.getLogger(__name__)
+Load = Callable[[Path | None, RunnerName | None], Executor]
+"""A backend of a verified checkpoint, by a runner; None for what was given at start."""
+
+
+class Reloader:
+    """Holds the services that answer, and replaces them.
+
+    service: for all requests but those whose experiment pins another runner; pinned: for these, by
+    runner. build: a service of a backend, not yet started. accept: raises NestlingError for a
+    checkpoint that must not be taken up. Belongs to the event loop. A request takes its service
+    once: its answer comes wholly from one checkpoint.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        build: Callable[[Executor], Service],
+        service: Service,
+        accept: Callable[[Manifest], None],
+    ) -> None:
+        self._load, self._build, self._accept = load, build, accept
+        self.service = service
+        self.pinned: dict[str, Service] = {}
+        self._path: Path | None = None
+        self._busy = asyncio.Lock()
+        self._old: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start what was given."""
+        await self.service.start()
+        self.service.show()
+
+    async def reload(self, path: Path | None = None) -> Manifest:
+        """Load, verify, warm up, swap; the old one goes on until then and ends what it accepted.
+
+        Raises RequestError, and the old one goes on serving: while another reload runs, and for a
+        checkpoint that cannot be served.
+        """
+        if self._busy.locked():
+            raise RequestError(Reason.RELOADING, "another reload is under way; try again later")
+        async with self._busy:
+            started: list[Service] = []
+            try:
+                for runner in (None, *self.pinned):
+                    started.append(await self._begin(path, runner))
+            except (NestlingError, ExecutorGoneError) as error:
+                log.error("reload refused: %s", error)
+                for service in started:
+                    await service.stop()
+                raise RequestError(
+                    Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
+                ) from error
+            old = [self.service, *self.pinned.values()]
+            self.service, *pinned = started
+            self.pinned = dict(zip(self.pinned, pinned, strict=True))
+            self._path = path or self._path
+            self.service.show()
+            for service in old:
+                self._retire(service)
+        log.info("serving weights %s now", self.service.manifest.weights_sha256[:12])
+        return self.service.manifest
+
+    async def pin(self, runners: Collection[str]) -> None:
+        """Have a service for each of these runners, and for no other beside the main one.
+
+        Raises NestlingError, BackendGoneError, and all stays as it was.
+        """
+        async with self._busy:
+            wanted = [name for name in runners if name != self.service.settings.runner]
+            kept = {name: self.pinned[name] for name in wanted if name in self.pinned}
+            fresh: dict[str, Service] = {}
+            try:
+                for name in wanted:
+                    if name not in kept:
+                        fresh[name] = await self._begin(self._path, name)
+            except BaseException:
+                for service in fresh.values():
+                    await service.stop()
+                raise
+            gone = [service for name, service in self.pinned.items() if name not in kept]
+            self.pinned = kept | fresh
+            for service in gone:
+                self._retire(service)
+
+    async def stop(self) -> None:
+        """End the services, and those replaced that have not ended yet."""
+        services = (self.service, *self.pinned.values())
+        await asyncio.gather(*(service.stop() for service in services), *self._old)
+
+    async def _begin(self, path: Path | None, runner: str | None) -> Service:
+        backend = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))
+        try:
+            self._accept(backend.manifest)
+            service = self._build(backend)
+            await service.start()
+        except BaseException:
+            await backend.stop()
+            raise
+        return service
+
+    def _retire(self, service: Service) -> None:
+        ending = asyncio.create_task(service.retire())
+        self._old.add(ending)
+        ending.add_done_callback(self._old.discard)

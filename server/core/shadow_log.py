@@ -1,0 +1,49 @@
+"""The file of shadow records: what every stage answered to a watched text, never the text."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from ...models.calibration.records import ShadowRecord, previous
+from ...models.errors import NestlingError
+
+log = logging.getLogger(__name__)
+LARGEST = 64 * 2**20
+"""Bytes; a file that would grow beyond is renamed, in place of the one that was renamed before."""
+
+
+class ShadowLog:
+    """Appends records to a file. Belongs to one thread, not the event loop's.
+
+    Each record is one write to a file that is opened for it: what another process moves or deletes
+    is begun anew, and the records of two servers do not mix within a line. failed: called for each
+    record that could not be written. Raises NestlingError where the file cannot be written now.
+    """
+
+    def __init__(self, path: Path, failed: Callable[[], None], largest: int = LARGEST) -> None:
+        self._path, self._failed, self._largest = path, failed, largest
+        self._failing = False
+        try:
+            path.open("ab").close()
+        except OSError as error:
+            raise NestlingError(f"shadow_log: {path}: {error.strerror}") from error
+
+    def write(self, record: ShadowRecord) -> None:
+        """Append a record; one that cannot be written is lost, and the first of them is logged."""
+        try:
+            self._append(record.to_json())
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                log.error("shadow log: %s; records are lost until it can be written", error)
+            self._failing = True
+            self._failed()
+
+    def _append(self, line: bytes) -> None:
+        if self._path.exists() and self._path.stat().st_size + len(line) > self._largest:
+            self._path.replace(previous(self._path))
+        with self._path.open("ab", buffering=0) as file:
+            if file.write(line) != len(line):
+                raise OSError("the disk had no room for a whole record")

@@ -1,0 +1,146 @@
+"""From texts to tokens: within limits, in turns, and never longer than somebody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
+from time import perf_counter
+
+from ...models.inputs.tokenizer import TextTokenizer
+from ..errors import Reason, RequestError
+from .admission import Admission
+from .requests import Inputs
+
+TOKENIZER_THREADS = 2
+SHORT = 512
+"""Characters that are tokenised at once: to hand them to a thread takes longer."""
+SLICE = 16_384
+"""Characters of one request that are tokenised before another has its turn: some 10 ms of work. A
+text is never cut for it."""
+CHARACTERS_PER_TOKEN = 128
+"""By default a text may have so many characters for each token of the limit. English has about
+five, and the longest word that BERT's tokenizer makes one token of has 100."""
+
+
+class Tokenizing:
+    """Tokenises the texts of many requests, a slice of each in turn.
+
+    limit: tokens of a text, special tokens included. max_chars: characters of one; None for
+    CHARACTERS_PER_TOKEN of each token. admission: counts the characters that wait for a thread.
+    Belongs to the event loop.
+    """
+
+    def __init__(
+        self, tokenizer: TextTokenizer, limit: int, max_chars: int | None, admission: Admission
+    ) -> None:
+        self._tokenizer, self._limit, self._admission = tokenizer, limit, admission
+        self.max_chars = max_chars or CHARACTERS_PER_TOKEN * limit
+        self._threads = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
+
+    def close(self) -> None:
+        """Finish the slices that are under way; call it once nobody waits for any."""
+        self._threads.shutdown()
+
+    def check(self, inputs: Inputs, truncate: bool) -> None:
+        """Before any work. Raises RequestError for a text with too many characters.
+
+        truncate: the beginning of such a text is what is asked for.
+        """
+        if truncate:
+            return
+        for index, text in enumerate(inputs.texts):
+            if len(text) > self.max_chars:
+                raise RequestError(
+                    Reason.TOO_LONG,
+                    f"{len(text)} characters; the limit is {self.max_chars}",
+                    inputs.field(index),
+                    limit=self.max_chars,
+                    actual=len(text),
+                )
+
+    async def tokens(
+        self, inputs: Inputs, truncate: bool = False, deadline: float = inf
+    ) -> list[list[int]]:
+        """Token ids of each text, which `check` has let pass; those that came as ids stay as such.
+
+        truncate: cut a text to the limit of characters, then of tokens. deadline: on
+        `perf_counter`'s clock. Cancelling this leaves undone what no thread has begun. Raises
+        RequestError: a text of too many tokens, or of which nothing is left; too many characters
+        that wait; the deadline.
+        """
+        if inputs.tokens is not None:
+            for index, ids in enumerate(inputs.tokens):
+                self._check_tokens(ids, inputs.field(index))
+            return inputs.tokens
+        texts = inputs.texts
+        if truncate:
+            texts = [text[: self.max_chars] for text in texts]
+        lengths = list(map(len, texts))
+        if sum(lengths) <= SHORT:
+            return self._checked(inputs, 0, self._encode(texts, truncate))
+        found: list[list[int]] = []
+        loop, waiting = asyncio.get_running_loop(), sum(lengths)
+        self._admission.characters(waiting)
+        try:
+            async with asyncio.timeout(None if deadline == inf else deadline - perf_counter()):
+                for part in _slices(lengths):
+                    # The threads' queue is first come, first served: whoever else waits is next.
+                    encoded = await loop.run_in_executor(
+                        self._threads, self._encode, texts[part], truncate
+                    )
+                    found += self._checked(inputs, len(found), encoded)
+                    done = sum(lengths[part])
+                    self._admission.leave(characters=done)
+                    waiting -= done
+        except TimeoutError:
+            raise RequestError(
+                Reason.DEADLINE,
+                f"passed while {len(texts) - len(found)} of {len(texts)} texts waited to be "
+                "tokenised",
+                "deadline_ms",
+            ) from None
+        finally:
+            self._admission.leave(characters=waiting)
+        return found
+
+    def _encode(self, texts: list[str], truncate: bool) -> list[list[int]]:
+        if truncate:
+            return self._tokenizer.encode_truncated(texts, self._limit)
+        return self._tokenizer.encode(texts)
+
+    def _checked(self, inputs: Inputs, first: int, encoded: list[list[int]]) -> list[list[int]]:
+        """The same ids; `first` is the number of the first text of them."""
+        for index, ids in enumerate(encoded, start=first):
+            if self._tokenizer.is_empty(ids):
+                cut = len(inputs.texts[index]) > self.max_chars
+                of = f"the first {self.max_chars} characters of it" if cut else "it"
+                raise RequestError(
+                    Reason.EMPTY,
+                    f"an empty text: the tokenizer leaves nothing of {of}",
+                    inputs.field(index),
+                )
+            self._check_tokens(ids, inputs.field(index))
+        return encoded
+
+    def _check_tokens(self, ids: list[int], field: str) -> None:
+        if len(ids) > self._limit:
+            raise RequestError(
+                Reason.TOO_LONG,
+                f"{len(ids)} tokens; the limit is {self._limit}",
+                field,
+                limit=self._limit,
+                actual=len(ids),
+            )
+
+
+def _slices(lengths: list[int]) -> Iterator[slice]:
+    """Neighbouring texts of at most SLICE characters together; a longer one goes alone."""
+    first, characters = 0, 0
+    for index, length in enumerate(lengths):
+        if index > first and characters + length > SLICE:
+            yield slice(first, index)
+            first, characters = index, 0
+        characters += length
+    yield slice(first, len(lengths))

@@ -1,0 +1,31 @@
+"""How long a batch takes that asks a student: what deadlines are checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+WEIGHT = 0.125
+"""Of a new observation. Mean and mean deviation as TCP estimates round trips (RFC 6298)."""
+DEVIATIONS = 4
+
+
+class LatencyEstimator:
+    """Running estimates by student, from the batches that asked it."""
+
+    def __init__(self) -> None:
+        self._estimates: dict[str, tuple[float, float]] = {}
+
+    def observe(self, students: Iterable[str], seconds: float) -> None:
+        """A batch that asked these students took so long."""
+        for student in students:
+            mean, deviation = self._estimates.get(student, (seconds, seconds / 2))
+            error = seconds - mean
+            self._estimates[student] = (
+                mean + WEIGHT * error,
+                deviation + WEIGHT * (abs(error) - deviation),
+            )
+
+    def predict(self, student: str) -> float:
+        """Seconds that a batch with this student will hardly exceed; 0 before the first one."""
+        mean, deviation = self._estimates.get(student, (0.0, 0.0))
+        return mean + DEVIATIONS * deviation

@@ -1,0 +1,138 @@
+"""The way in: what every request passes before, or instead of, FastAPI.
+
+A request gets its id, is turned away if the load or a missing key demands it, and goes to its
+route. Routes that answer texts are called from here: the layers that FastAPI puts around a route
+cost more than a small student, and under overload most requests end here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from ..errors import RequestError
+from ..telemetry.requests import REQUEST_ID, id_of
+from .auth import Keyring
+from .route import MeasuredRoute, error_response, service_of
+from .wire import WIRE, wire_of
+
+if TYPE_CHECKING:
+    from ..telemetry.traces import Traces  # needs an extra
+    from .connection.refusal import Refusal
+
+log = logging.getLogger(__name__)
+
+
+class RequestDispatcher:
+    """The ASGI application. routes: those that are measured. app: for all else.
+
+    traces: what is told of each request that has ended; None if nobody wants to know.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        routes: Sequence[MeasuredRoute],
+        keyring: Keyring,
+        log_requests: bool,
+        traces: Traces | None = None,
+    ) -> None:
+        self.app = app
+        self._fixed = {route.path: route for route in routes if not route.param_convertors}
+        self._others = [route for route in routes if route.param_convertors]
+        self._keyring, self._log_requests, self._traces = keyring, log_requests, traces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status, method = perf_counter(), 0, scope["method"]
+        if method == "HEAD":  # is answered as GET is, and its connection leaves the body out
+            scope["method"] = "GET"
+        request_id = id_of(scope["headers"])
+        named = (b"x-request-id", request_id.encode())
+        token = REQUEST_ID.set(request_id)
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append(named)
+            await send(message)
+
+        try:
+            response = await self._answer(scope, receive)
+            if response is None:
+                await self.app(scope, receive, send_with_id)
+            elif wire := wire_of(scope):
+                status = response.status_code
+                await wire.reply(status, [*response.raw_headers, named], bytes(response.body))
+            else:
+                await response(scope, receive, send_with_id)
+        finally:
+            scope["method"] = method
+            scope.pop(WIRE, None)  # which knows the scope: the two would hold each other in memory
+            if self._traces:
+                self._traces.request(scope, status, perf_counter() - started)
+            if self._log_requests:
+                milliseconds = 1e3 * (perf_counter() - started)
+                log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, milliseconds)
+            REQUEST_ID.reset(token)
+
+    def refuse(self, path: str, error: RequestError) -> Response:
+        """What is answered, in the form of its protocol, to a request that reaches no route."""
+        scope = {"type": "http", "app": self.app, "path": path, "headers": []}
+        response = error_response(Request(scope), error)
+        request_id = response.headers["x-request-id"] = id_of(())
+        if self._log_requests:
+            token = REQUEST_ID.set(request_id)
+            log.info("%s refused: %d %s", path, response.status_code, error)
+            REQUEST_ID.reset(token)
+        return response
+
+    def count(self, refusal: Refusal) -> None:
+        """A connection has refused a request, or cut it off."""
+        self.app.state.reloader.service.metrics.refused(refusal)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+        """What is answered without FastAPI; None if it is FastAPI's."""
+        scope["app"] = self.app
+        scope["service"] = self.app.state.reloader.service  # one and the same from here to the end
+        request = Request(scope, receive)
+        route, parameters = self._find(scope["path"])
+        if route is not None and scope["method"] not in (route.methods or ()):
+            route = None
+        scope["route"] = route
+        refused = self._refused(request, route)
+        if refused is not None:
+            return refused
+        if route is not None:
+            scope["path_params"] = parameters
+            return await route.handle_request(request)
+        return None
+
+    def _find(self, path: str) -> tuple[MeasuredRoute | None, dict[str, Any]]:
+        if route := self._fixed.get(path):
+            return route, {}
+        for route in self._others:
+            if match := route.path_regex.match(path):
+                return route, match.groupdict()
+        return None, {}
+
+    def _refused(self, request: Request, route: MeasuredRoute | None) -> Response | None:
+        try:
+            if route is not None and route.sheds:
+                service_of(request).check_load()
+            self._keyring.check(request)
+        except RequestError as error:
+            if route is not None:
+                service_of(request).metrics.request(route.path, error.status, 0.0)
+            return error_response(request, error)
+        return None

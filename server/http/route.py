@@ -1,0 +1,162 @@
+"""What all protocols share: routes that render errors and count, an answer that may be unwanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from time import perf_counter
+from typing import Any, TypeVar, cast
+
+import orjson
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ..core.reload import Reloader
+from ..core.service import Service
+from ..errors import Reason, RequestError, internal_error
+from .errors import format_of
+from .wire import wire_of
+
+T = TypeVar("T")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers a request: one and the same from its beginning to its end."""
+    return cast(Service, request.scope.get("service") or reloader_of(request).service)
+
+
+def reloader_of(request: Request) -> Reloader:
+    """What replaces the service."""
+    return cast(Reloader, request.app.state.reloader)
+
+
+def json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A body rendered at once: FastAPI's own encoding can cost more than a student."""
+    return Response(
+        orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY),
+        status,
+        headers,
+        media_type="application/json",
+    )
+
+
+def error_response(request: Request, error: RequestError) -> Response:
+    """Count an error and render it as its protocol does."""
+    service_of(request).metrics.error(error.reason)
+    form = format_of(request.url.path)
+    response = json_response(form.body(error), form.status(error.reason))
+    response.headers.update(error.headers or {})
+    return response
+
+
+class ProtocolRoute(APIRoute):
+    """Passes the request to its endpoint as it came, and renders its errors."""
+
+    def get_route_handler(self) -> Handler:
+        return self.handle_request
+
+    async def handle_request(self, request: Request) -> Response:
+        """The endpoint's answer, or the error in the protocol's form."""
+        started = perf_counter()
+        service = service_of(request)
+        try:
+            with service.using():
+                response = await cast(Handler, self.endpoint)(request)
+            status = response.status_code
+        except Exception as exception:
+            error = _as_request_error(exception, self.path)
+            response, status = error_response(request, error), error.status
+        # Counted once the answer has gone.
+        seconds = perf_counter() - started
+        asyncio.get_running_loop().call_soon(self.ended, request, status, seconds)
+        return response
+
+    def ended(self, request: Request, status: int, seconds: float) -> None:
+        """Called once for each request.
+
+        status: an error's own, whatever its protocol makes of it, so that one alert on the metrics
+        holds for all protocols.
+        """
+
+
+class MeasuredRoute(ProtocolRoute):
+    """A route that answers texts: counted, timed, and shed under overload."""
+
+    sheds = True
+
+    def ended(self, request: Request, status: int, seconds: float) -> None:
+        service_of(request).metrics.request(self.path, status, seconds)
+
+
+class ControlRoute(MeasuredRoute):
+    """A route for those who run the server: counted and timed, and there under overload too."""
+
+    sheds = False
+
+
+def _as_request_error(exception: Exception, path: str) -> RequestError:
+    if isinstance(exception, RequestError):
+        return exception
+    if isinstance(exception, ClientDisconnect):
+        return RequestError(Reason.CLIENT_GONE, "the client has gone")
+    return internal_error(path)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled if the client goes away.
+
+    The result is noted in the scope, for traces. Raises ClientDisconnect when the client has gone.
+    """
+    wire, task = wire_of(request.scope), cast("asyncio.Task[T]", asyncio.current_task())
+    gone = False
+
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        task.cancel()
+
+    if wire:
+        wire.when_gone(leave)
+    try:
+        result = request.scope["result"] = await work
+        return result
+    except asyncio.CancelledError:
+        if gone:
+            task.uncancel()
+            raise ClientDisconnect from None
+        raise
+    finally:
+        if wire:
+            wire.when_gone(None)
+
+
+def request_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    """What OpenAPI says of a route's body, which the route itself reads and checks."""
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_shown(example: Any, model: Any = None) -> dict[str, Any]:
+    """What OpenAPI says of an answer: its type, and an example."""
+    shown: dict[str, Any] = {"content": {"application/json": {"example": example}}}
+    return shown | ({"model": model} if model else {})
+
+
+def path_parameters(**examples: str) -> dict[str, Any]:
+    """What OpenAPI says of a route's path: names, each with an example."""
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string"},
+                "example": example,
+            }
+            for name, example in examples.items()
+        ]
+    }

@@ -1,0 +1,336 @@
+"""calibrate, evaluate, export and info from end to end, on texts that the small model judges."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nestling.cli import main
+from nestling.models import Checkpoint, Predictor, load_checkpoint
+from nestling.models.calibration.calibrate import RiskTarget, calibrate
+from nestling.models.calibration.evidence import outcome
+from nestling.models.checkpoint.integrity import sha256_of
+from nestling.models.checkpoint.load import write_calibration, write_checkpoint
+from nestling.models.checkpoint.manifest import INT8, calibrated_for
+from nestling.models.evaluation.accuracy import answer, macro_f1
+from nestling.models.evaluation.predictions import predict_all
+from nestling.models.nested.batch import PackedBatch
+from nestling.models.runners.choose import choose
+from nestling.server.settings import Settings
+
+from ..conftest import LABELS, WORDS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
+from ..progress import without_progress
+
+SECONDS = {"tiny": 1e-5, "small": 3e-5, "ta": 1e-3}
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    """A small model that reads its words: its answers differ from text to text."""
+    state = tiny_model().state_dict()
+    state["tokens"] *= 4
+    path, tokenizer = tmp_path / "checkpoint", write_tokenizer(tmp_path / "tokenizer.json")
+    students = tiny_students()
+    write_checkpoint(path, tiny_architecture(), students, state, tokenizer, {}, torch.float32)
+    return load_checkpoint(path)
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(rng.choices(WORDS[4:], k=rng.randint(1, 20))) for _ in range(count)]
+
+
+def write_data(checkpoint: Checkpoint, path: Path, count: int, seed: int) -> Path:
+    """Texts whose label is what one of the three students says, mostly the TA."""
+    texts = sentences(count, seed)
+    ids = checkpoint.tokenizer.encode(texts)
+    answers = {
+        name: checkpoint.model(PackedBatch.of(ids, s.spec)).argmax(-1).tolist()
+        for name, s in checkpoint.students.items()
+    }
+    rng = random.Random(seed + 1)
+    judges = rng.choices(["ta", "small", "tiny"], weights=[0.9, 0.07, 0.03], k=count)
+    lines = [
+        json.dumps({"text": text, "label": LABELS[answers[judge][row]]})
+        for row, (text, judge) in enumerate(zip(texts, judges, strict=True))
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@dataclass
+class Run:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """What a failed command said: one line, exit status 2, no traceback."""
+        assert self.status == 2, self.out
+        lines = without_progress(self.err).strip().splitlines()
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+Nestling = Callable[..., Run]
+
+
+@pytest.fixture
+def nestling(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nestling:
+    """The command line, in this process: starting one anew for each command takes seconds."""
+
+    def run(*arguments: str | Path) -> Run:
+        monkeypatch.setattr(sys, "argv", ["nestling", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as exit_:
+            status = int(exit_.code or 0)
+        said = capsys.readouterr()
+        return Run(status, said.out, said.err)
+
+    return run
+
+
+def test_from_calibration_to_export(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path
+) -> None:
+    path = checkpoint.path
+    validation = write_data(checkpoint, tmp_path / "validation.jsonl", 900, 1)
+    test = write_data(checkpoint, tmp_path / "test.jsonl", 300, 2)
+    oos = tmp_path / "oos.jsonl"
+    oos.write_text(json.dumps({"text": "set alarm"}) + "\n")
+
+    run = nestling("calibrate", path, "--data", validation, "--max-drop", "0.3")
+    assert run.status == 0, run.err
+    assert "cascade drop-0.3" in " ".join(run.out.split())
+    first = load_checkpoint(path)
+    assert first.default == "drop-0.3"
+    guarantee = first.cascades["drop-0.3"].guarantee
+    assert guarantee is not None
+    assert guarantee.data_sha256 == sha256_of(validation)
+    assert guarantee.weights_sha256 == first.weights_sha256
+    assert guarantee.observed_risk < guarantee.alpha == 0.3
+    assert guarantee.examples + guarantee.ordering_examples == 900
+    assert all(s.temperature != 1 for s in first.students.values())
+
+    more = ["--loss", "disagreement", "--max-drop", "0.5", "--name", "quick"]
+    run = nestling("calibrate", path, "--data", validation, *more)
+    assert run.status == 0, run.err
+    second = load_checkpoint(path)
+    assert list(second.cascades) == ["drop-0.3", "quick"]
+    assert second.default == "drop-0.3"
+    assert second.cascades["drop-0.3"] == first.cascades["drop-0.3"]
+    assert second.students == first.students
+
+    out = tmp_path / "report"
+    run = nestling("evaluate", path, "--data", test, "--out", out, "--out-of-scope", oos,
+                   "--sample", "64", "--repeats", "2")  # fmt: skip
+    assert run.status == 0, run.err
+    report = json.loads((out / "report.json").read_text())
+    assert not (path / "report.json").exists()
+    assert [p["name"] for p in report["policies"]] == ["tiny", "small", "ta", "drop-0.3", "quick"]
+    assert report["data"] == {"file": "test.jsonl", "examples": 300, "sha256": sha256_of(test)}
+    ta = report["policies"][2]
+    assert ta["relative_flops"] == ta["relative_seconds"] == 1
+    assert ta["breakage"] == ta["recovery"] == ta["drop"] == 0
+    for policy in report["policies"]:
+        assert policy["breakage"] - policy["recovery"] == pytest.approx(policy["drop"])
+        assert sum(policy["shares"].values()) == pytest.approx(1)
+    assert (out / "frontier.png").read_bytes().startswith(b"\x89PNG")
+    page = (out / "frontier.html").read_text()
+    assert "drop-0.3" in page
+    assert 'src="http' not in page
+
+    run = nestling("info", path)
+    assert run.status == 0, run.err
+    for word in ("tiny", "drop-0.3", "quick", first.weights_sha256):
+        assert word in run.out
+    assert nestling("export", path, "--student", "small", "--out", tmp_path / "hf").status == 0
+    assert (tmp_path / "hf" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_int8_has_a_calibration_of_its_own(
+    checkpoint: Checkpoint,
+    nestling: Nestling,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = checkpoint.path
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 500, 1)
+    target = ("--data", data, "--max-drop", "0.4")
+    assert nestling("calibrate", path, *target, "--name", "c").status == 0
+    exact = load_checkpoint(path)
+    choice = choose(exact, Settings(runner=INT8))
+    assert choice.checkpoint.cascades == {}
+    assert f"`nestling calibrate {path} --data FILE --runner onnx-int8` makes" in caplog.text
+
+    run = nestling("calibrate", path, *target, "--name", "c", "--runner", INT8)
+    assert run.status == 0, run.err
+    assert load_checkpoint(path).cascades == exact.cascades
+    assert load_checkpoint(path).students == exact.students
+    rounded = calibrated_for(exact, INT8)
+    assert rounded.default == "c"
+    assert rounded.cascades.keys() == exact.cascades.keys()
+    assert rounded.cascades != exact.cascades
+    caplog.clear()
+    choice = choose(load_checkpoint(path), Settings(runner=INT8))
+    assert choice.checkpoint.cascades == rounded.cascades
+    assert caplog.text == ""
+
+    out = tmp_path / "report"
+    run = nestling("evaluate", path, "--data", data, "--out", out, "--runner", INT8,
+                   "--sample", "32", "--repeats", "2")  # fmt: skip
+    assert run.status == 0, run.err
+    assert json.loads((out / "report.json").read_text())["runner"] == INT8
+    assert list(path.glob("report*")) == []  # kept only when asked: tests/cli/test_evaluate.py
+    assert "Cascades of the runner onnx-int8" in nestling("info", path).out
+    calibration = path / "calibration.onnx-int8.json"
+    calibration.write_text(calibration.read_text().replace("0.4", "0.3"))
+    assert f"{calibration}: its content does not match" in nestling("info", path).complaint
+
+
+def test_what_is_tested_is_what_is_served(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 700, 5)
+    texts = [json.loads(line)["text"] for line in data.read_text().splitlines()]
+    truth = truth_of(data)
+    predictions = predict_all(checkpoint, texts, data)
+    target = RiskTarget(0.2, 0.9)
+    result = calibrate(checkpoint, predictions, truth, SECONDS, target, "c", sha256_of(data))
+    write_calibration(checkpoint, result.temperatures, {"c": result.cascade}, "c")
+    loaded = load_checkpoint(checkpoint.path)
+    decisions = Predictor(loaded).predict(texts)
+    answers = answer(predictions, loaded.cascades["c"])
+    assert [len(d.steps) - 1 for d in decisions] == answers.stage.tolist()
+    assert [d.answer.label for d in decisions] == answers.label.tolist()
+    assert [d.flops for d in decisions] == pytest.approx(answers.flops.tolist())
+    forecast = loaded.cascades["c"].forecast
+    assert forecast is not None
+    shares = torch.bincount(answers.stage, minlength=len(loaded.cascades["c"].stages)) / len(texts)
+    assert list(forecast.shares) == pytest.approx(shares.tolist())
+    whole = predictions.flops(loaded.ta).mean().item()
+    assert forecast.relative_flops == pytest.approx(answers.flops.mean().item() / whole)
+
+
+def truth_of(path: Path) -> Tensor:
+    labels = [json.loads(line)["label"] for line in path.read_text().splitlines()]
+    return torch.tensor([LABELS.index(label) for label in labels])
+
+
+def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 500, 5)
+    texts = [json.loads(line)["text"] for line in data.read_text().splitlines()]
+    predictions = predict_all(checkpoint, texts, data)
+    first, second = (
+        calibrate(checkpoint, predictions, truth_of(data), SECONDS, RiskTarget(0.2), "c", "ab" * 32)
+        for _ in range(2)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-drop", "1.5"], "nestling: --max-drop: 1.5 is above 0.99999"),
+        (["--confidence", "95"], "nestling: --confidence: 95 is above 0.99999"),
+        (["--loss", "none"], "nestling: loss: 'none' is none of drop, disagreement"),
+        (["--name", "ta"], "nestling: name: 'ta' already names a policy of this checkpoint"),
+        (["--max-drop", "0.001"], "60 examples are too few to show a risk of at most 0.10% with "
+         "95% confidence, even without a single loss: it takes 3,"),
+        (["--name", "a/b"], "nestling: name: cascade 'a/b': its name is not of the form ["),
+        (["--label-column", "intent"], "no column 'intent'; there are text, label"),
+    ],
+)  # fmt: skip
+def test_calibrate_complains_in_one_line(
+    checkpoint: Checkpoint,
+    nestling: Nestling,
+    tmp_path: Path,
+    arguments: Sequence[str],
+    message: str,
+) -> None:
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 60, 1)
+    run = nestling("calibrate", checkpoint.path, "--data", data, *arguments)
+    assert message in run.complaint
+    assert not (checkpoint.path / "calibration.json").exists()
+
+
+def test_calibrate_says_what_would_be_needed(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path
+) -> None:
+    """Students that are wrong however sure they are."""
+    data = tmp_path / "data.jsonl"
+    texts = sentences(500, 3)
+    ta = checkpoint.model(
+        PackedBatch.of(checkpoint.tokenizer.encode(texts), checkpoint.ta.spec)
+    ).argmax(-1)
+    lines = [json.dumps({"text": t, "label": LABELS[i]}) for t, i in zip(texts, ta, strict=True)]
+    data.write_text("\n".join(lines))
+    said = nestling("calibrate", checkpoint.path, "--data", data, "--max-drop", "0.01").complaint
+    assert "no thresholds keep the drop below 1.00% with 95% confidence" in said or (
+        "no cascade is cheaper than the TA on these data" in said
+    )
+
+
+@pytest.mark.parametrize("command", ["calibrate", "evaluate"])
+def test_unknown_label_and_long_text(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path, command: str
+) -> None:
+    data = tmp_path / "data.jsonl"
+    out = ["--out", tmp_path / "out"] if command == "evaluate" else []
+    data.write_text('{"text": "play", "label": "music"}\n{"text": "book", "label": "poetry"}\n')
+    said = nestling(command, checkpoint.path, "--data", data, *out).complaint
+    assert said == (
+        f"nestling: {data}: row 2: label 'poetry' is none of the 5 known labels, "
+        "alarm, money, music, translate, weather"
+    )
+    data.write_text(json.dumps({"text": "play " * 50, "label": "music"}) + "\n")
+    said = nestling(command, checkpoint.path, "--data", data, *out).complaint
+    assert said == f"nestling: {data}: row 1: 52 tokens; the limit is 40"
+
+
+@pytest.mark.parametrize("command", ["info", "export"])
+def test_a_broken_checkpoint(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path, command: str
+) -> None:
+    more = ["--student", "tiny", "--out", tmp_path / "out"] if command == "export" else []
+    with (checkpoint.path / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    said = nestling(command, checkpoint.path, *more).complaint
+    assert said.startswith(f"nestling: {checkpoint.path / 'model.safetensors'}: its sha256 is")
+
+
+def test_macro_f1_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import f1_score
+
+    generator = torch.Generator().manual_seed(0)
+    label, truth = torch.randint(0, 9, (2, 80), generator=generator)
+    assert macro_f1(label, truth) == pytest.approx(f1_score(truth, label, average="macro"))
+    assert macro_f1(torch.tensor([3, 3]), torch.tensor([3, 5])) == pytest.approx(1 / 3)
+
+
+def test_costs_of_an_outcome_follow_the_length(checkpoint: Checkpoint) -> None:
+    from nestling.models.calibration.calibrate import gather
+
+    texts = sentences(50, 0)
+    predictions = predict_all(checkpoint, texts, "texts")
+    reference = predictions.labels("ta")
+    evidence = gather(predictions, reference, dict.fromkeys(SECONDS, 1.0), SECONDS)
+    assert not evidence.loss[-1].any()
+    for row, name in enumerate(("tiny", "small", "ta")):
+        assert evidence.cost[row].mean() == pytest.approx(SECONDS[name])
+    everything = outcome(evidence, torch.tensor([[1.0, 1.0, 0.0]]).double().numpy())
+    assert everything.cost[0] == pytest.approx(sum(SECONDS.values()))

@@ -1,0 +1,182 @@
+"""Overload: the cascade is shortened step by step, then texts are turned away; and back again."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from nestling.models import Checkpoint, load_checkpoint
+from nestling.models.runners.local import LocalStudents
+from nestling.server.core.brownout import (
+    FALL_SECONDS,
+    HOPELESS,
+    LEVELS,
+    RISE_SECONDS,
+    Brownout,
+    browned_out,
+)
+from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.service import Service
+from nestling.server.core.throughput import SMOOTHED, TICKS, ThroughputEstimator
+from nestling.server.engine.in_process import InProcessExecutor
+from nestling.server.errors import Reason, RequestError
+from nestling.server.http.app import create_app
+from nestling.server.settings import Settings
+
+from ..engine.test_engine import Backend, one, run
+
+TARGET = 0.1
+
+
+def level_after(brownout: Brownout, delay: float, seconds: float, start: float) -> int:
+    """The level after a constant delay, observed twenty times a second."""
+    for tick in range(round(seconds * 20) + 1):
+        brownout.observe(delay, start + tick / 20)
+    return brownout.level
+
+
+def test_it_rises_step_by_step_and_falls_slowly() -> None:
+    brownout = Brownout(TARGET)
+    assert level_after(brownout, 2 * TARGET, RISE_SECONDS / 2, 0) == 0
+    assert level_after(brownout, 2 * TARGET, 10, 1) == len(LEVELS) - 1
+    assert level_after(brownout, 0.7 * TARGET, 60, 20) == len(LEVELS) - 1  # between: it stays
+    assert level_after(brownout, 0.1 * TARGET, FALL_SECONDS * 1.1, 100) == len(LEVELS) - 2
+    assert level_after(brownout, 0.1 * TARGET, FALL_SECONDS * 5, 200) == 0
+
+
+@given(st.lists(st.floats(0, 1), max_size=400))
+def test_it_never_jumps_nor_leaves_its_range(delays: list[float]) -> None:
+    brownout = Brownout(TARGET)
+    levels = [0]
+    for tick, delay in enumerate(delays):
+        brownout.observe(delay, tick / 20)
+        levels.append(brownout.level)
+    assert all(abs(b - a) <= 1 for a, b in pairwise(levels))
+    assert set(levels) <= set(range(len(LEVELS)))
+
+
+def test_off_is_off() -> None:
+    brownout = Brownout(0)
+    assert level_after(brownout, 100, 60, 0) == 0
+    brownout.check(100)
+
+
+def test_texts_are_turned_away_at_the_last_level_and_where_none_would_do() -> None:
+    brownout = Brownout(TARGET)
+    for level in (0, 1, 2):
+        brownout.level = level
+        brownout.check(HOPELESS * TARGET)
+        with pytest.raises(RequestError):
+            brownout.check(1.01 * HOPELESS * TARGET)
+    Brownout(0).check(10)
+    brownout.level = 3
+    brownout.check(TARGET)
+    with pytest.raises(RequestError, match="the queue is 1500 ms long, the target is 100 ms") as e:
+        brownout.check(1.5)
+    assert e.value.reason == Reason.OVERLOADED
+    assert e.value.headers == {"Retry-After": "2"}
+
+
+def test_what_each_level_does_to_a_cascade(calibrated: Checkpoint) -> None:
+    whole = calibrated.policy("all")
+    assert browned_out(whole, 0) is whole
+    relaxed, without_ta, smallest = (browned_out(whole, level) for level in (1, 2, 3))
+    for stage, before in zip(relaxed.stages, whole.stages, strict=True):
+        assert stage.student is before.student
+        assert stage.threshold < before.threshold or before.threshold == 0
+    assert [s.student.name for s in without_ta.stages] == ["tiny", "small"]
+    assert without_ta.stages[-1].threshold == 0
+    assert without_ta.stages[0] == whole.stages[0]
+    assert [s.student.name for s in smallest.stages] == ["tiny"]
+    assert smallest.stages[0].threshold == 0
+    alone = calibrated.policy("ta")
+    assert browned_out(alone, 3) is alone
+
+
+def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
+    async def scenario(service: Service, backend: Backend) -> list[Any]:
+        service._brownout.level = 3
+        return [
+            (await service.answer(one("book a table"), RequestConstraints(model))).decisions[0]
+            for model in ("auto", "ta")
+        ]
+
+    shortened, fixed = run(calibrated, scenario)
+    assert (shortened.brownout, len(shortened.steps)) == (3, 1)
+    assert shortened.answer.stage.student.name == "tiny"
+    assert (fixed.brownout, fixed.answer.stage.student.name) == (0, "ta")
+
+
+def tick(pace: ThroughputEstimator, answered: int) -> None:
+    """A twentieth of a second in which some of many are answered, and as many come."""
+    pace.answer(answered)
+    pace.leave(answered)
+    pace.enter(answered)
+    pace.observe(0.05)
+
+
+def test_delay_is_what_is_inside_over_the_best_recent_rate() -> None:
+    pace = ThroughputEstimator()
+    pace.enter(50)
+    assert pace.delay == 0
+    for _ in range(10):
+        tick(pace, 5)
+    assert pace.delay == pytest.approx(0.5)
+    for _ in range(TICKS + SMOOTHED):
+        tick(pace, 1)
+    assert pace.delay == pytest.approx(2.5)
+
+
+def test_a_rate_of_answers_to_few_who_ask_is_no_limit() -> None:
+    pace = ThroughputEstimator()
+    for _ in range(2 * TICKS):
+        pace.enter(1)
+        pace.answer(1)
+        pace.leave(1)
+        pace.observe(0.05)  # twenty a second, each answered at once
+    pace.enter(500)
+    assert pace.delay == 0
+    for _ in range(2 + SMOOTHED):
+        tick(pace, 50)
+    assert pace.delay == pytest.approx(0.5)
+    pace.leave(500)
+    for _ in range(TICKS):
+        pace.observe(0.05)  # after a while nobody knows any more
+    pace.enter(500)
+    assert pace.delay == 0
+
+
+def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
+    def load(_: Path | None, __: object = None) -> InProcessExecutor:
+        return InProcessExecutor(LocalStudents(load_checkpoint(calibrated_dir)))
+
+    app = create_app(load(None), Settings(target_delay_ms=100), load)
+    with TestClient(app) as client:
+        service = app.app.state.reloader.service
+        assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
+        service._brownout.level = 3
+        service._pace.enter(10**9)
+        for _ in range(3):
+            service._pace.answer(1)
+            service._pace.observe(1.0)
+        native = client.post("/v1/classify", content=b"never read")
+        assert native.status_code == 429
+        assert native.json()["error"]["type"] == "overloaded"
+        assert int(native.headers["Retry-After"]) > 0
+        assert native.headers["x-request-id"]
+        theirs = client.post("/predict", json={"inputs": "book"})
+        assert (theirs.status_code, theirs.json()["error_type"]) == (429, "Overloaded")
+        for path in ("/models/tiny", "/v2/models/tiny/infer"):
+            assert client.post(path, content=b"never read").status_code == 429
+        assert client.get("/health").status_code == 200
+        assert client.get("/v1/models").status_code == 200
+        count = client.get("/metrics").text
+        assert 'nestling_requests_total{code="429",endpoint="/v1/classify"} 1.0' in count
+        service._pace.leave(10**9)
+        assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200

@@ -1,0 +1,169 @@
+"""ONNX Runtime behind the engine's interface, and the choice among runners."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nestling.kernels.gate.reference import MARGINS
+from nestling.models import Checkpoint, NestlingError, Predictor, load_checkpoint
+from nestling.models.nested.batch import PackedBatch
+from nestling.models.runners import choose
+from nestling.models.runners.choose import agree, measure, probe
+from nestling.models.runners.onnx import extra
+from nestling.models.runners.onnx.runner import OnnxRunner
+from nestling.models.runners.runner import Runner
+from nestling.models.runners.torch_runner import TorchRunner
+from nestling.server.settings import Settings
+
+from ..serving import serve
+
+
+@pytest.fixture(scope="module")
+def onnx(calibrated: Checkpoint) -> OnnxRunner:
+    return OnnxRunner(calibrated)
+
+
+def mixed(checkpoint: Checkpoint, texts: list[str]) -> PackedBatch:
+    """A run of texts for each student, and one of none."""
+    ids = checkpoint.tokenizer.encode(texts)
+    tiny, small, ta = (student.spec for student in checkpoint.students.values())
+    return PackedBatch.mixed([(ids[:7], small), ([], tiny), (ids[7:8], tiny), (ids[8:], ta)])
+
+
+def test_a_mixed_batch_gets_the_logits_of_torch(
+    calibrated: Checkpoint, onnx: OnnxRunner, texts: list[str]
+) -> None:
+    batch = mixed(calibrated, texts)
+    logits, expected = onnx(batch), calibrated.model(batch)
+    assert logits.dtype == torch.float32
+    assert logits.shape == expected.shape
+    assert ((logits - expected).norm() / expected.norm()).item() < 1e-5
+
+
+def test_cascades_take_the_same_way(
+    calibrated: Checkpoint, onnx: OnnxRunner, texts: list[str]
+) -> None:
+    expected = Predictor(calibrated).predict(texts)
+    answers = Predictor(replace(calibrated, model=onnx)).predict(texts)  # type: ignore[arg-type]
+    for answer, reference in zip(answers, expected, strict=True):
+        assert route(answer) == route(reference)
+        near = pytest.approx(reference.answer.confidence, abs=MARGINS[torch.float32])
+        assert answer.answer.confidence == near
+
+
+def route(decision: object) -> list[tuple[str, int, bool]]:
+    steps = decision.steps  # type: ignore[attr-defined]
+    return [(step.stage.student.name, step.label, step.accepted) for step in steps]
+
+
+def test_it_runs_no_student_of_another_checkpoint(
+    calibrated_dir: Path, onnx: OnnxRunner, texts: list[str]
+) -> None:
+    with pytest.raises(NestlingError, match="a student of another checkpoint"):
+        onnx(mixed(load_checkpoint(calibrated_dir), texts))
+
+
+def test_names_the_providers_that_there_are(calibrated: Checkpoint) -> None:
+    message = "'MoonExecutionProvider' is not in this build of ONNX Runtime, which has .*CPU"
+    with pytest.raises(NestlingError, match=message):
+        OnnxRunner(calibrated, providers=("MoonExecutionProvider", "CPUExecutionProvider"))
+
+
+def test_without_onnx_runtime_auto_is_torch_and_onnx_an_error(
+    calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(extra, "find_spec", lambda _: None)
+    caplog.set_level("INFO")
+    choice = choose.choose(calibrated, Settings(runner="auto"))
+    assert (choice.run, choice.name) == (None, "torch")
+    assert "runner: torch (onnx, onnxscript, onnxruntime: not installed" in caplog.text
+    for name in ("onnx", "onnx-int8"):
+        with pytest.raises(NestlingError, match=re.escape("pip install '.[onnx]' in")):
+            choose.choose(calibrated, Settings(runner=name))
+
+
+class Altered:
+    """Torch, slower by some time, its logits off by some factor."""
+
+    def __init__(self, checkpoint: Checkpoint, seconds: float = 0.0, factor: float = 1.0) -> None:
+        self._model, self._seconds, self._factor = checkpoint.model, seconds, factor
+
+    def __call__(self, batch: PackedBatch) -> Tensor:
+        time.sleep(self._seconds)
+        logits: Tensor = self._model(batch) * self._factor
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("torch_seconds", "onnx_seconds", "factor", "name", "why"),
+    [
+        (0.02, 0.0, 1.0, "onnx", r"onnx takes 0\.\d\d times as long"),
+        (0.0, 0.02, 1.0, "torch", r"onnx takes \d+\.\d\d times as long"),
+        (0.02, 0.0, 1.01, "torch", "ONNX Runtime's answers differ"),
+    ],
+)
+def test_auto_takes_the_fastest_that_agrees(
+    calibrated: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    torch_seconds: float,
+    onnx_seconds: float,
+    factor: float,
+    name: str,
+    why: str,
+) -> None:
+    other = Altered(calibrated, onnx_seconds, factor)
+    slow = Altered(calibrated, torch_seconds)
+    monkeypatch.setattr(choose, "TorchRunner", lambda _: slow)
+    monkeypatch.setattr(choose, "OnnxRunner", lambda *_: other)
+    choice = choose.choose(calibrated, Settings(runner="auto"))
+    assert choice.name == name
+    assert choice.run is (other if name == "onnx" else None)
+    assert re.match(why, choice.why)
+
+
+def test_the_probe_tells_onnx_in_float32_from_less(
+    calibrated: Checkpoint, onnx: OnnxRunner
+) -> None:
+    reference: Runner = TorchRunner(calibrated)
+    assert probe(calibrated) == probe(calibrated)
+    assert agree(reference, onnx, calibrated)
+    assert not agree(reference, Altered(calibrated, factor=1.01), calibrated)
+    seconds = measure({"onnx": onnx}, calibrated, calibrated.policy())
+    assert seconds["onnx"] > 0
+
+
+@pytest.mark.slow
+def test_a_server_on_int8_offers_students_alone(calibrated_dir: Path, tmp_path: Path) -> None:
+    with serve(calibrated_dir, tmp_path / "log", "--runner", "onnx-int8") as server:
+        assert "onnx-int8" in server.greeting
+        assert "the thresholds of all, short were calibrated on float32 logits" in server.log
+        assert f"`nestling calibrate {calibrated_dir} --data FILE --runner onnx-int8`" in server.log
+        assert server.classify("play some music")["decision"]["student"] == "ta"
+        assert server.classify("play some music", model="tiny")["label"]
+        refused = server.client.post("/v1/classify", json={"inputs": "x", "model": "all"})
+        assert refused.status_code == 404
+
+
+def test_settings_name_the_runners() -> None:
+    with pytest.raises(NestlingError, match="runner: 'jax' is none of auto, torch, onnx, onnx-int"):
+        Settings(runner="jax")
+    with pytest.raises(NestlingError, match="runner: onnx does not go with dtype bfloat16"):
+        Settings(runner="onnx", dtype="bfloat16")
+
+
+def test_a_server_on_torch_loads_no_onnx() -> None:
+    code = (
+        "import sys, nestling.models.runners.choose;"
+        "print([name for name in ('onnx', 'onnxscript', 'onnxruntime') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

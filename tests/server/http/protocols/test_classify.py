@@ -1,0 +1,139 @@
+"""`/v1/classify`: the form of an answer, and that company in a batch does not change it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import httpx
+import pytest
+
+from nestling.models import Checkpoint, Decision, Predictor
+
+from ...serving import Server
+
+TEXT = "how do i say goodbye in french"
+
+
+def test_greets_with_a_command_that_works(server: Server) -> None:
+    assert "tiny-intents" in server.greeting
+    assert "3 students, 5 labels" in server.greeting
+
+
+def test_answers_what_curl_sends(server: Server) -> None:
+    """`curl -d` declares a form, whatever the body is."""
+    response = server.client.post(
+        "/v1/classify",
+        content=f'{{"inputs": "{TEXT}"}}',
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json()["label"] == server.classify(TEXT)["label"]
+
+
+def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
+    expected = Predictor(calibrated).predict([TEXT])[0]
+    answer = server.classify(TEXT)
+    decision = answer["decision"]
+    assert answer["label"] == calibrated.architecture.labels[expected.answer.label]
+    assert answer["score"] == decision["path"][-1]["confidence"]
+    assert decision.pop("device_seconds") > 0
+    assert decision == {
+        "model": "all",
+        "student": expected.answer.stage.student.name,
+        "path": [
+            {
+                "student": step.stage.student.name,
+                "label": calibrated.architecture.labels[step.label],
+                "confidence": pytest.approx(step.confidence, abs=2e-6),
+                "threshold": round(step.stage.threshold, 6),
+                "accepted": step.accepted,
+            }
+            for step in expected.steps
+        ],
+        "limited_by": None,
+        "cached": False,
+        "brownout": 0,
+        "variants": {},
+        "tokens": 9,
+        "flops": round(expected.flops),
+        "relative_cost": pytest.approx(expected.relative_cost, rel=1e-3),
+        "weights": calibrated.weights_sha256[:12],
+    }
+
+
+def test_a_list_answers_a_list_in_order(server: Server, texts: list[str]) -> None:
+    answers = server.classify(texts[:20])
+    assert isinstance(answers, list)
+    alone = [server.classify(text) for text in texts[:20]]
+    assert [without_time(a) for a in answers] == [without_time(a) for a in alone]
+    assert isinstance(server.classify(texts[:1]), list)
+
+
+@pytest.mark.parametrize("model", ["auto", "all", "short", "tiny", "small", "ta"])
+def test_model_names_the_policy(server: Server, model: str) -> None:
+    decision = server.classify(TEXT, model=model)["decision"]
+    assert decision["model"] == ("all" if model == "auto" else model)
+    if model in ("tiny", "small", "ta"):
+        assert [step["student"] for step in decision["path"]] == [model]
+
+
+@pytest.mark.parametrize("text", ["Grüße 你好 🦆", "a\x00b", "play\u2028music", "x" * 5000])
+def test_any_text_is_answered(server: Server, text: str) -> None:
+    assert server.classify(text)["label"]
+
+
+def test_alone_equals_batched_under_mixed_traffic(
+    server: Server, calibrated: Checkpoint, texts: list[str]
+) -> None:
+    rng = random.Random(1)
+    requests: list[tuple[list[str], str]] = []
+    for _ in range(120):
+        count = rng.choice([1, 1, 1, 2, 7])
+        model = rng.choice(["auto", "auto", "short", "tiny", "small", "ta"])
+        requests.append((rng.choices(texts, k=count), model))
+    answers = asyncio.run(post_all(server.url, requests))
+    predictors = {model: Predictor(calibrated, model) for _, model in requests}
+    stages = set()
+    for (inputs, model), answer in zip(requests, answers, strict=True):
+        for text, one in zip(inputs, answer, strict=True):
+            [alone] = predictors[model].predict([text])
+            assert_same(one, alone, calibrated)
+            stages.add(len(alone.steps))
+    assert stages == {1, 2, 3}
+
+
+async def post_all(url: str, requests: list[tuple[list[str], str]]) -> list[Any]:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+
+        async def post(inputs: list[str], model: str) -> Any:
+            response = await client.post("/v1/classify", json={"inputs": inputs, "model": model})
+            assert response.status_code == 200, response.text
+            return response.json()
+
+        return await asyncio.gather(*(post(*request) for request in requests))
+
+
+def assert_same(answer: dict[str, Any], alone: Decision, checkpoint: Checkpoint) -> None:
+    labels = checkpoint.architecture.labels
+    assert answer["label"] == labels[alone.answer.label]
+    assert [
+        (step["student"], step["label"], step["confidence"], step["accepted"])
+        for step in answer["decision"]["path"]
+    ] == [
+        (
+            step.stage.student.name,
+            labels[step.label],
+            pytest.approx(step.confidence, abs=1e-5),
+            step.accepted,
+        )
+        for step in alone.steps
+    ]
+
+
+def without_time(answer: dict[str, Any]) -> dict[str, Any]:
+    decision = {k: v for k, v in answer["decision"].items() if k != "device_seconds"}
+    path = [{**step, "confidence": round(step["confidence"], 4)} for step in decision["path"]]
+    return {"label": answer["label"], **decision, "path": path}

@@ -1,0 +1,187 @@
+"""Heads and bodies in whatever pieces they come."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import weakref
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from uvicorn.server import ServerState
+
+from nestling.server.http.auth import Keyring
+from nestling.server.http.connection.body import BodyReader, Chunked, Sized
+from nestling.server.http.connection.config import Config
+from nestling.server.http.connection.head import Head, HeadReader
+from nestling.server.http.connection.protocol import HttpConnection
+from nestling.server.http.connection.refusal import RefusalError
+from nestling.server.http.dispatcher import RequestDispatcher
+from nestling.server.http.keys import Keys
+from nestling.server.http.wire import WIRE
+from nestling.server.settings import Settings
+from nestling.server.telemetry.metrics import Metrics
+
+HEAD = b"\r\n".join(
+    [
+        b"\r\nPOST /a%20b?c=d HTTP/1.1",
+        b"Host: here",
+        b"X-Name: \t of  it \t",
+        b"Connection: x, Close",
+        b"Transfer-Encoding: Chunked",
+        b"Expect: 100-continue",
+        b"\r\nbehind",
+    ]
+)
+CHUNKS = b"5\r\nhello\r\n1;a=b;c\r\n \r\n0005\r\nworld\r\n0\r\na: b\r\nc:\r\n\r\nbehind"
+
+
+def read_head(pieces: list[bytes]) -> tuple[Head | None, bytes]:
+    reader, buffer, head = HeadReader(), bytearray(), None
+    for piece in pieces:
+        buffer += piece
+        head = head or reader.read(buffer)
+    return head, bytes(buffer)
+
+
+def read_body(reader: BodyReader, pieces: list[bytes]) -> tuple[bytes, bytes]:
+    buffer, body = bytearray(), b""
+    for piece in pieces:
+        buffer += piece
+        if not reader.whole:
+            body += reader.take(buffer)
+    assert reader.whole
+    return body, bytes(buffer)
+
+
+def splits(data: bytes) -> list[list[bytes]]:
+    """All in two pieces, all in single bytes, and some at random."""
+    rng, found = random.Random(0), [[data[:at], data[at:]] for at in range(len(data) + 1)]
+    found.append([bytes([byte]) for byte in data])
+    for _ in range(50):
+        cuts = sorted(rng.choices(range(len(data)), k=rng.randint(2, 9)))
+        ends = zip([0, *cuts], [*cuts, len(data)], strict=True)
+        found.append([data[begin:end] for begin, end in ends])
+    return found
+
+
+def test_a_head_is_the_same_in_any_pieces() -> None:
+    for pieces in splits(HEAD):
+        head, rest = read_head(pieces)
+        assert rest == b"behind"
+        assert head == Head(
+            method="POST",
+            target=b"/a%20b",
+            path="/a b",
+            query=b"c=d",
+            version="1.1",
+            fields=[
+                (b"host", b"here"),
+                (b"x-name", b"of  it"),
+                (b"connection", b"x, Close"),
+                (b"transfer-encoding", b"Chunked"),
+                (b"expect", b"100-continue"),
+            ],
+            length=None,
+            keep_alive=False,
+            awaited=True,
+        )
+
+
+def test_a_body_is_the_same_in_any_pieces() -> None:
+    for pieces in splits(CHUNKS):
+        assert read_body(Chunked(), pieces) == (b"hello world", b"behind")
+    for pieces in splits(b"hello worldbehind"):
+        assert read_body(Sized(11), pieces) == (b"hello world", b"behind")
+
+
+@pytest.mark.parametrize(
+    ("reader", "data"),
+    [(HeadReader, HEAD.partition(b"behind")[0]), (Chunked, CHUNKS.partition(b"behind")[0])],
+)
+def test_what_is_damaged_is_refused_or_read_and_nothing_else_is_raised(
+    reader: Any, data: bytes
+) -> None:
+    rng = random.Random(1)
+    for _ in range(5000):
+        damaged = bytearray(data)
+        for _ in range(rng.randint(1, 3)):
+            damaged[rng.randrange(len(data))] = rng.choice(b"\r\n\x00 :;,0aF\xff/\t%?" + data)
+        reading = reader()
+        with suppress(RefusalError):
+            reading.read(damaged) if reader is HeadReader else reading.take(damaged)
+
+
+def test_a_reader_is_no_garbage_in_a_cycle() -> None:
+    """Such garbage waits until it is looked for, and that takes the time of those who wait."""
+    gc.collect()
+    gc.disable()
+    try:
+        reader = HeadReader()
+        reader.read(bytearray(HEAD))
+        gone = weakref.ref(reader)
+        del reader
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+class Application:
+    """Stands for all behind a connection."""
+
+    state = SimpleNamespace(
+        reloader=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([], [])))
+    )
+
+    async def __call__(self, scope: Any, receive: Any, _: Any) -> None:
+        wire = scope.pop(WIRE)
+        while (await receive())["more_body"]:
+            pass
+        await wire.reply(200, [(b"content-length", b"0")], b"")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        HEAD[:40],
+        b"nonsense",
+        b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 3,
+        b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS,
+    ],
+)
+def test_a_connection_that_has_ended_is_no_garbage_in_a_cycle(sent: bytes) -> None:
+    made: list[weakref.ref[HttpConnection]] = []
+
+    async def talk() -> None:
+        none = Keys({})
+        application = cast(Any, Application())
+        front = RequestDispatcher(application, [], Keyring(none, none), log_requests=False)
+        config = Config(front, Settings(), shutdown_timeout=1)
+
+        def connection() -> HttpConnection:
+            new = HttpConnection(
+                front, Settings(), config=config, server_state=ServerState(), app_state={}
+            )
+            made.append(weakref.ref(new))
+            return new
+
+        server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(sent)
+        writer.write_eof()
+        await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        server.close()
+        await asyncio.sleep(0.1)
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(talk())
+        assert [gone() for gone in made] == [None]
+    finally:
+        gc.enable()
