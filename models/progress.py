@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 
-class Progress(Protocol):
-    """Whoever works tells it; what it does with that is its own affair."""
+class Progress:
+    """Whoever works tells it. This one shows nothing: for a library's caller, and for all processes
+    of a run but the first.
+    """
 
     def note(self, text: str) -> None:
         """A line that stays."""
@@ -25,20 +26,4 @@ class Progress(Protocol):
         """
 
 
-class Silent:
-    """Shows nothing: for a library's caller, and for all processes of a run but the first."""
-
-    def note(self, text: str) -> None:
-        pass
-
-    def step(
-        self,
-        phase: str,
-        done: int = 0,
-        total: int = 0,
-        detail: Callable[[], str] | None = None,
-    ) -> None:
-        pass
-
-
-SILENT = Silent()
+SILENT = Progress()
