@@ -1,4 +1,4 @@
-"""Errors a user can mend, told apart from defects of ours."""
+"""Errors that a user can fix, told apart from defects of ours."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ class DataError(NestlingError):
 
 
 class NotFiniteError(NestlingError):
-    """Numbers of a training that have become infinite or NaN: no further step can mend them."""
+    """Numbers of a training that have become infinite or NaN: no further step can repair them."""

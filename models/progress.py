@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 
 class Progress:
-    """Whoever works tells it. This one shows nothing: for a library's caller, and for all processes
-    of a run but the first.
+    """What long work reports to. This one shows nothing, which is right for a library's caller, and
+    for all processes of a run but the first.
     """
 
     def note(self, text: str) -> None:
@@ -22,7 +22,7 @@ class Progress:
     ) -> None:
         """So much of a phase is done; a phase begins with its first step, best at 0.
 
-        total: 0 where nobody knows. detail: more about it, asked for only when it is shown.
+        total: 0 where it is not known. detail: more about it, called only when it is shown.
         """
 
 
