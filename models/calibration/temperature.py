@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LOWEST, HIGHEST = 0.05, 20.0
-PRECISION = 1e-8
+TOLERANCE = 1e-8
 """Of log T."""
 
 
@@ -21,10 +21,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature between 0.05 and 20 of least mean negative log-likelihood.
 
     logits: (texts, labels). labels: (texts,) int64, the true classes.
-    The likelihood is convex in 1/T, so that it has one minimum over log T.
+    The likelihood is convex in 1/T, so a search over log T within bounds finds the minimum (Brent).
     Raises ValueError without a text.
     """
-    from scipy.optimize import minimize_scalar  # heavy: only what calibrates pays for it
+    from scipy.optimize import minimize_scalar  # heavy: only the commands that calibrate pay for it
 
     if not len(labels):
         raise ValueError("a temperature needs at least one labelled text")
@@ -33,10 +33,9 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     def loss(log_t: float) -> float:
         return F.cross_entropy(z / math.exp(log_t), labels).item()
 
-    found = minimize_scalar(
-        loss, bounds=(math.log(LOWEST), math.log(HIGHEST)), options={"xatol": PRECISION}
-    )
-    return math.exp(found.x)
+    bounds = math.log(LOWEST), math.log(HIGHEST)
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": TOLERANCE})
+    return math.exp(best.x)
 
 
 def calibration_error(confidence: Tensor, right: Tensor, bins: int = 15) -> float:
