@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Sequence
 from math import inf
 
 from ...models.cascade.decisions import Decision
+from ...models.cascade.scheduled import decide, step
 from ...models.checkpoint.manifest import Manifest
-from ...models.runners.base import ForwardBatch, ForwardOutput, decide, step
+from ...models.runners.base import ForwardBatch, ForwardOutput
 from ...server.core.admission import Admission
 from ...server.core.brownout import Brownout, browned_out
 from ...server.core.service import WATCH_SECONDS

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.kernels.candidates import CANDIDATES
 from nestling.kernels.gate.triton import program
 from nestling.kernels.norm.triton import warps
-from nestling.kernels.tiles import CANDIDATES, Tile
+from nestling.kernels.tiles import Tile
 
 from .compiling import Compiled, compile_kernel, prepare
 
@@ -33,7 +34,7 @@ OTHERS: list[tuple[str, str, dict[str, Any]]] = [
         *(("gate:gate_kernel", program(labels)) for labels in (2, 150, 16384)),
         *(
             (
-                "norm:grouped_add_norm_kernel",
+                "norm:norm_kernel",
                 {"ADD": add, "CENTRE": centre, "COLUMNS": columns, "GROUPS": 4}
                 | {"num_warps": warps(columns)},
             )
@@ -54,7 +55,7 @@ def compiled() -> Iterator[dict[Key, Future[Compiled]]]:
         for kernel, architecture, kind, tile in LINEAR:
             jobs[kernel, architecture, kind, tile] = pool.submit(
                 compile_kernel,
-                f"{kernel}.triton:{kernel}_kernel",
+                f"linear.triton:{kernel}_kernel",
                 architecture,
                 kind,
                 constants(kernel, kind, tile),
