@@ -19,7 +19,7 @@ from ...server.build import load_for, read_for
 from ...server.core.load_control import TICK_SECONDS
 from ...server.settings import RunnerName
 from ..profile.profile import SCHEMA, Profile
-from ..profile.workload import Stated, Workload
+from ..profile.workload import StudentConfidences, Workload
 from .fit import fit
 from .loads import Loads
 from .server import MeasuredServer
@@ -107,7 +107,7 @@ def workload_of(
     predictions = predict_all(loaded, chosen, texts.name, run, progress)
     asked = {(s.name, s.temperature): s for s in _asked(manifest)}
     stated = [
-        Stated(
+        StudentConfidences(
             name,
             temperature,
             tuple(round(c, DIGITS) for c in predictions.confidences(name, temperature).tolist()),

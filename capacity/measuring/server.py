@@ -72,8 +72,8 @@ class MeasuredServer(ServerProcess):
         self.pid = self.process.pid
         children = (PROC / str(self.pid) / "task" / str(self.pid) / "children").read_text()
         self.worker = int(children.split()[0])
-        place(self.pid, self.loop_core)
-        place(self.worker, self.worker_cores)
+        pin(self.pid, self.loop_core)
+        pin(self.worker, self.worker_cores)
 
     def cpu(self) -> Cpu:
         """What its processes have spent."""
@@ -98,7 +98,7 @@ class MeasuredServer(ServerProcess):
         return {name: float(value) for name, _, value in pairs}
 
 
-def place(pid: int, cores: set[int], client: bool = False) -> None:
+def pin(pid: int, cores: set[int], client: bool = False) -> None:
     """Have all threads of a process run on these cores alone, and before what else runs there.
 
     A client goes before all of them, in real time, so that it is never late. Where this user may
