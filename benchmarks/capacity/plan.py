@@ -56,7 +56,7 @@ NAMES = ("p50_ms", "p99_ms", "http", "worker")
 
 
 @dataclass(frozen=True)
-class Load:
+class ValidationLoad:
     """model: asked for. share: of the bound. spacing: of the arrivals."""
 
     model: str
@@ -69,18 +69,18 @@ class Load:
 
 
 LOADS = (
-    *(Load("auto", share) for share in SHARES),
-    Load("auto", 0.45, Spacing.BURSTS),
-    Load(TA, 0.3),
-    Load(TA, 0.6),
+    *(ValidationLoad("auto", share) for share in SHARES),
+    ValidationLoad("auto", 0.45, Spacing.BURSTS),
+    ValidationLoad(TA, 0.3),
+    ValidationLoad(TA, 0.6),
 )
 
 
 @dataclass
-class Run:
+class ValidationRun:
     """A load once. due: seconds at which its requests were sent."""
 
-    load: Load
+    load: ValidationLoad
     repeat: int
     rate: float
     due: NDArray[np.float64]
@@ -100,7 +100,7 @@ def main() -> None:
     workload = workload_of(given.checkpoint, manifest, given.runner, texts, 0)
     lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
     observed: list[ObservedLoad] = []
-    runs: list[Run] = []
+    runs: list[ValidationRun] = []
     with MeasuredServer(given.checkpoint, "--runner", given.runner) as server:
         tick = tick_of(server)
 
@@ -151,7 +151,7 @@ def note(line: str) -> None:
 
 def loaded(
     server: MeasuredServer, texts: Texts, rates: dict[str, float], seconds: float, repeat: int
-) -> Iterator[Run]:
+) -> Iterator[ValidationRun]:
     """Every load in turn, on the server. rates: of each model at most."""
     setup = Setup(
         find(server.url), texts, PROTOCOLS, {"native": 1.0}, processes=1, max_lag_ms=1e3
@@ -163,7 +163,9 @@ def loaded(
             note(f"{load.name}: {rate:.0f} per second")
             rng = np.random.default_rng([repeat, number])
             due = arrivals(steps([rate], seconds), load.spacing, rng)
-            yield Run(load, repeat, rate, due, measured(server, generator, due, rng, load.model))
+            yield ValidationRun(
+                load, repeat, rate, due, measured(server, generator, due, rng, load.model)
+            )
 
 
 def measured(
@@ -195,7 +197,7 @@ def predicted(inputs: SimulationInput, due: NDArray[np.float64], seed: int) -> d
     }
 
 
-def compared(load: Load, runs: list[Run]) -> dict[str, Any]:
+def compared(load: ValidationLoad, runs: list[ValidationRun]) -> dict[str, Any]:
     """Medians over the repeats, and by how much the prediction is off."""
     row: dict[str, Any] = {
         "load": load.name,
