@@ -68,7 +68,8 @@ class ServerProcess:
         `wait` does.
         """
         with self.process:
-            self.terminate()
+            if self.process.poll() is None:
+                self.terminate()
             try:
                 self.wait()
             except subprocess.TimeoutExpired:
