@@ -18,7 +18,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -46,8 +45,6 @@ from nestling.models.checkpoint.manifest import TA
 from nestling.server.build import read_for
 from nestling.server.core.load_control import TICK_SECONDS
 from nestling.server.settings import Settings
-
-from ..server.serving import machine
 
 ALLOWED = 0.15
 SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.85)
@@ -123,14 +120,13 @@ def main() -> None:
         run.predicted = predicted(replace(final, model=run.load.model), run.due, run.repeat)
     rows = [compared(load, [run for run in runs if run.load == load]) for load in LOADS]
     show(rows)
+    here = environment(("nestling", "torch"))
     errors = [abs(row[name]["error"]) for row in rows for name in NAMES]
     print(
         json.dumps(
             {
                 "benchmark": "plan",
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "hardware": environment()["hardware"],
-                "versions": machine()["versions"],
+                **{name: here[name] for name in ("date", "hardware", "versions")},
                 "command": "python -m benchmarks.capacity.plan models/zoo/clinc150 "
                 "--data test.jsonl",
                 "runner": given.runner,

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from math import ceil
-from types import TracebackType
 
 from ...models.cascade.policy import Cascade
 from ..errors import Reason, RequestError
@@ -127,12 +126,7 @@ class Admission:
     def __enter__(self) -> Admission:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def cascade(self, asked: Cascade) -> Cascade:
