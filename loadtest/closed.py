@@ -15,7 +15,7 @@ import numpy as np
 
 from .client.records import Records
 from .errors import check_above, check_at_least
-from .messenger import RequestSender, ScheduledRequest
+from .request_sender import RequestSender, ScheduledRequest
 from .setup import Setup
 
 
@@ -29,14 +29,14 @@ def closed_loop(setup: Setup, clients: int, seconds: float, model: str = "auto")
     check_above("seconds", seconds, 0)
     rng = np.random.default_rng(setup.seed)
     order = cycle(rng.permutation(len(setup.texts)).tolist())
-    with RequestSender(replace(setup, connections=clients), model) as messenger:
-        end = messenger.start + seconds
+    with RequestSender(replace(setup, connections=clients), model) as sender:
+        end = sender.start + seconds
 
         def ask() -> None:
             if (now := time.monotonic()) < end:
-                messenger.send(ScheduledRequest([next(order)], now, ask))
+                sender.send(ScheduledRequest([next(order)], now, ask))
 
         for _ in range(clients):
             ask()
         time.sleep(max(0.0, end - time.monotonic()))
-    return messenger.records()
+    return sender.records()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import LoadtestError
-from .messenger import RequestSender, ScheduledRequest
+from .request_sender import RequestSender, ScheduledRequest
 from .scenario import Rules, Scenario
 from .setup import Setup
 
@@ -37,7 +37,7 @@ class MlperfResult:
 
 
 def generate(
-    setup: Setup, rules: Rules, messenger: RequestSender, batch: int, logs: Path
+    setup: Setup, rules: Rules, sender: RequestSender, batch: int, logs: Path
 ) -> MlperfResult:
     """Let the generator run, its logs in a folder. batch: texts of a request, where it has many.
 
@@ -59,7 +59,7 @@ def generate(
         now = time.monotonic()
         for at in range(0, len(samples), batch):
             some = samples[at : at + batch]
-            messenger.send(ScheduledRequest([s.index for s in some], now, _done(complete, some)))
+            sender.send(ScheduledRequest([s.index for s in some], now, _done(complete, some)))
 
     count = len(setup.texts)
     sut = lg.ConstructSUT(issue, flushed.set)

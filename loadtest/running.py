@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bench import LoadGenerator
 from .client.records import Records
 from .errors import LoadtestError, check_above, check_at_least
 from .knee import SHARE, Knee, Search
-from .messenger import RequestSender
+from .load_generator import LoadGenerator
 from .mlperf import INVALID, generate
 from .reference import Reference
+from .request_sender import RequestSender
 from .results import energy
 from .results.environment import environment
 from .results.summary import Truth, summarize
@@ -117,7 +117,7 @@ def run(
     report = _report("run", setup, traffic.described())
     progress.step("asking the server")
     reference, runs = Reference(setup), []
-    with LoadGenerator(setup) as bench:
+    with LoadGenerator(setup) as generator:
         for repeat in range(repeats):
             for model in models:
                 progress.step(
@@ -126,7 +126,7 @@ def run(
                 )
                 rng = np.random.default_rng([setup.seed, repeat])
                 due, first = traffic.due(rng)
-                records, joules = bench.send(due, rng, model, first, traffic.warmup)
+                records, joules = generator.send(due, rng, model, first, traffic.warmup)
                 progress.step("comparing the answers")
                 summary = _summary(setup, reference, records, traffic.seconds, joules)
                 runs.append({"model": model, "repeat": repeat, **summary})
@@ -143,14 +143,14 @@ def find_knee(
         "knee", setup, {"arrivals": "poisson", "seconds": search.seconds, "warmup": warmup}
     )
     reference = Reference(setup)
-    with LoadGenerator(setup) as bench:
+    with LoadGenerator(setup) as generator:
         numbers = iter(range(1 << 31))
 
         def probe(rate: float, seconds: float) -> dict[str, Any]:
             rng = np.random.default_rng([setup.seed, next(numbers)])
             progress.step(f"probing {rate:,.1f} requests per second for {warmup + seconds:.3g} s")
             due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
-            records, joules = bench.send(due, rng, model, rate, warmup)
+            records, joules = generator.send(due, rng, model, rate, warmup)
             return {"model": model, **_summary(setup, reference, records, seconds, joules)}
 
         found = Knee(search, probe, progress.note).find()
@@ -183,9 +183,9 @@ def run_mlperf(
     if rules.scenario is Scenario.OFFLINE:  # where all are due at once, the last has to wait
         patient = replace(setup, timeout=max(setup.timeout, OFFLINE_PATIENCE * rules.seconds))
     progress.step(f"{rules.scenario.value}, at least {rules.seconds:g} s")
-    with RequestSender(patient, model) as messenger:
-        found = generate(setup, rules, messenger, int(next(iter(setup.batches))), logs)
-    records = messenger.records()
+    with RequestSender(patient, model) as sender:
+        found = generate(setup, rules, sender, int(next(iter(setup.batches))), logs)
+    records = sender.records()
     answered = int((records.requests.status == 200).sum())
     joules = counted.read(answered)
     summary = _summary(setup, reference, records, records.window, joules)

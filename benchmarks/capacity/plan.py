@@ -32,9 +32,9 @@ from nestling.capacity.measuring.loads import Loads, ObservedLoad
 from nestling.capacity.measuring.measure import tick_of, workload_of
 from nestling.capacity.measuring.server import MeasuredServer, place
 from nestling.capacity.simulation.run import SimulationInput, simulate
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.protocols import PROTOCOLS
 from nestling.loadtest.client.target import find
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.environment import environment
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import Texts, read_texts
@@ -155,22 +155,22 @@ def loaded(
     setup = Setup(
         find(server.url), texts, PROTOCOLS, {"native": 1.0}, processes=1, max_lag_ms=1e3
     )  # fmt: skip
-    with LoadGenerator(setup) as bench:
-        place(bench.pids[0], server.worker_cores, client=True)
+    with LoadGenerator(setup) as generator:
+        place(generator.pids[0], server.worker_cores, client=True)
         for number, load in enumerate(LOADS):
             rate = load.share * rates[load.model]
             note(f"{load.name}: {rate:.0f} per second")
             rng = np.random.default_rng([repeat, number])
             due = arrivals(steps([rate], seconds), load.spacing, rng)
-            yield Run(load, repeat, rate, due, measured(server, bench, due, rng, load.model))
+            yield Run(load, repeat, rate, due, measured(server, generator, due, rng, load.model))
 
 
 def measured(
-    server: MeasuredServer, bench: LoadGenerator, due: NDArray[np.float64], rng: Any, model: str
+    server: MeasuredServer, generator: LoadGenerator, due: NDArray[np.float64], rng: Any, model: str
 ) -> dict[str, float]:
     """What the server did. http, worker: CPU seconds of its two processes per second."""
     cpu = server.cpu()
-    records, _ = bench.send(due, rng, model)
+    records, _ = generator.send(due, rng, model)
     cpu = server.cpu().since(cpu)
     p50, p99 = np.quantile(records.requests.latency, (0.5, 0.99))
     return {

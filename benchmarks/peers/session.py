@@ -12,12 +12,12 @@ from nestling.loadtest.errors import LoadtestError
 from nestling.loadtest.results.environment import environment
 from nestling.loadtest.texts import Texts
 
-from .catalogue import Peer
 from .environments import installed, versions
 from .exports import APPS, exported, fingerprint
 from .measure import Effort, Measurement
 from .process import Process, free_port
 from .record import Record, resume
+from .registry import Peer
 
 TURN = 40.0
 """Seconds of a turn, about: start, measure, stop. For the plan only."""

@@ -35,9 +35,9 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.closed import closed_loop
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import read_texts
 from nestling.loadtest.traffic.arrivals import arrivals
@@ -122,8 +122,8 @@ def main() -> None:
 def steady(setup: Setup, rate: float, seconds: float) -> Records:
     """What came of texts that arrive as Poisson's do."""
     rng = np.random.default_rng(0)
-    with LoadGenerator(setup) as bench:
-        return bench.send(arrivals(steps([rate], seconds), Spacing.POISSON, rng), rng)[0]
+    with LoadGenerator(setup) as generator:
+        return generator.send(arrivals(steps([rate], seconds), Spacing.POISSON, rng), rng)[0]
 
 
 def measured(server: Server, load: Callable[[float], Records], seconds: float) -> dict[str, Any]:

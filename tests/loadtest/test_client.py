@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.faults import Fault
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.client.target import find
 from nestling.loadtest.errors import FellBehindError, LoadtestError
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.summary import outcomes
 from nestling.loadtest.setup import Setup
 
@@ -22,9 +22,9 @@ Make = Callable[..., Setup]
 
 
 def send(setup: Setup, due: list[float] | np.ndarray, warmup: float = 0.0) -> Records:
-    with LoadGenerator(setup) as bench:
+    with LoadGenerator(setup) as generator:
         rng = np.random.default_rng(setup.seed)
-        return bench.send(np.asarray(due, np.float64), rng, "auto", 50, warmup)[0]
+        return generator.send(np.asarray(due, np.float64), rng, "auto", 50, warmup)[0]
 
 
 def labels_of(records: Records) -> list[str]:

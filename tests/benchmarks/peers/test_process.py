@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.peers.catalogue import CLASSIFY
 from benchmarks.peers.process import Process, free_port
+from benchmarks.peers.registry import CLASSIFY
 from nestling.loadtest.errors import LoadtestError
 
 TRIVIAL = str(Path(__file__).with_name("trivial.py"))

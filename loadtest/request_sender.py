@@ -38,7 +38,7 @@ class RequestSender:
         self._setup, self._model = setup, model
         self._protocol = setup.used[0]
         self._read = self._protocol.reader()
-        self._parcels: list[ScheduledRequest] = []
+        self._scheduled: list[ScheduledRequest] = []
         self._ends: dict[int, tuple[float, int, Answer]] = {}
         self._inbox: deque[ScheduledRequest] = deque()
         self._bell, self._ear = socket.socketpair()
@@ -49,9 +49,9 @@ class RequestSender:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._cpu = 0.0
 
-    def send(self, parcel: ScheduledRequest) -> None:
+    def send(self, request: ScheduledRequest) -> None:
         """From any thread."""
-        self._inbox.append(parcel)
+        self._inbox.append(request)
         self._bell.send(b"!")
 
     def __enter__(self) -> RequestSender:
@@ -76,20 +76,20 @@ class RequestSender:
         """Something came in; as `Connection.ready`."""
         self._ear.recv(65536)
         while self._inbox:
-            parcel = self._inbox.popleft()
-            texts = [self._setup.texts.texts[row] for row in parcel.rows]
+            request = self._inbox.popleft()
+            texts = [self._setup.texts.texts[row] for row in request.rows]
             payload = self._protocol.request(self._setup.target, texts, self._model)
-            self._parcels.append(parcel)
-            number = len(self._parcels) - 1
-            self._sender.submit(Exchange(number, payload, parcel.due, self._done))
+            self._scheduled.append(request)
+            number = len(self._scheduled) - 1
+            self._sender.submit(Exchange(number, payload, request.due, self._done))
 
     def records(self) -> Records:
         """Of all that was sent, once the context is left."""
-        parcels = self._parcels
-        sizes = np.array([len(parcel.rows) for parcel in parcels], np.int32)
-        zeros = np.zeros(len(parcels), np.int16)
-        due = np.array([parcel.due - self.start for parcel in parcels])
-        rows = np.array([row for parcel in parcels for row in parcel.rows], np.int32)
+        scheduled = self._scheduled
+        sizes = np.array([len(request.rows) for request in scheduled], np.int32)
+        zeros = np.zeros(len(scheduled), np.int16)
+        due = np.array([request.due - self.start for request in scheduled])
+        rows = np.array([row for request in scheduled for row in request.rows], np.int32)
         requests, texts = blank(SendPlan(due, zeros, zeros - 1, sizes, rows))
         labels: dict[str, int] = {}
         students: dict[str, int] = {}
@@ -109,7 +109,7 @@ class RequestSender:
             if answer.seconds:
                 texts.seconds[place] = answer.seconds
             first += size
-        window = max((p.due - self.start + self._ends[n][0] for n, p in enumerate(parcels)),
+        window = max((p.due - self.start + self._ends[n][0] for n, p in enumerate(scheduled)),
                      default=0.0)  # fmt: skip
         return Records(requests, texts, tuple(labels), tuple(students), self._cpu, window)
 
@@ -121,13 +121,13 @@ class RequestSender:
 
     def _done(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
         latency = time.monotonic() - exchange.due
-        parcel, answer = self._parcels[exchange.number], NOTHING
+        request, answer = self._scheduled[exchange.number], NOTHING
         if status == 200:
             try:
                 answer = self._read(headers, body)
-                if len(answer.labels) != len(parcel.rows):
+                if len(answer.labels) != len(request.rows):
                     raise ValueError("not one label for each text")
             except (ValueError, KeyError, IndexError, TypeError):
                 answer, status = NOTHING, Failure.UNREADABLE
         self._ends[exchange.number] = (latency, status, answer)
-        parcel.done()
+        request.done()

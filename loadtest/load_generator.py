@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .client.fleet import WorkerPool
 from .client.plan import make_plan
 from .client.records import Records
+from .client.worker_pool import WorkerPool
 from .errors import FellBehindError, LoadtestError
 from .results import energy
 from .setup import Setup
@@ -25,7 +25,7 @@ class LoadGenerator:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self._fleet = WorkerPool(
+        self._pool = WorkerPool(
             setup.target,
             setup.texts.texts,
             setup.processes,
@@ -35,7 +35,7 @@ class LoadGenerator:
         )
 
     def __enter__(self) -> LoadGenerator:
-        self._fleet.__enter__()
+        self._pool.__enter__()
         return self
 
     def __exit__(
@@ -44,12 +44,12 @@ class LoadGenerator:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._fleet.__exit__(kind, error, tb)
+        self._pool.__exit__(kind, error, tb)
 
     @property
     def pids(self) -> list[int]:
         """Of the client's processes."""
-        return self._fleet.pids
+        return self._pool.pids
 
     def send(
         self,
@@ -72,7 +72,7 @@ class LoadGenerator:
             due = np.concatenate((warm, due + warmup))
         plan = make_plan(due, len(setup.texts), setup.shares, setup.batches, setup.faults, rng)
         counted = energy.start(setup.target.local)
-        records = self._fleet.run(plan, setup.used, model)
+        records = self._pool.run(plan, setup.used, model)
         joules = counted.read(int((records.requests.status == 200).sum()))
         self._check(records)
         measured = records.where(records.requests.due >= warmup)
