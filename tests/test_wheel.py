@@ -45,6 +45,7 @@ def test_the_wheel_holds_what_is_read_while_serving(built: set[str]) -> None:
         "experiments/store/migrations/script.py.mako",
         "kernels/tiles.json",
         "loadtest/report/page.css",
+        "loadtest/report/page.html",
         "models/zoo/clinc150/model.safetensors",
         "server/console/static/index.html",
         "server/http/docs/static/docs.js",

@@ -72,6 +72,14 @@ def test_the_page_of_a_run_without_an_answer(setup: Make) -> None:
     assert "Latency: the tail" not in text
 
 
+def test_what_a_user_gave_is_no_markup(setup: Make) -> None:
+    model = "<script>alert(1)</script>"
+    with Stub() as stub:
+        text = page(run(setup(stub.url), Traffic("50", 1), [model], 1))
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
 def test_the_page_of_a_knee(setup: Make) -> None:
     with Stub(service=0.02, capacity=4) as stub:
         search = Search(200, seconds=0.5, tolerance=1.5, tries=1, samples=100)
