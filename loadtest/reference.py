@@ -69,7 +69,7 @@ class Reference:
         sizes = np.full(-(-len(rows) // BATCH), BATCH, np.int32)
         sizes[-1] = len(rows) - sizes[:-1].sum()
         none = np.zeros(len(sizes), np.int16)
-        job = WorkerTask(
+        task = WorkerTask(
             self._setup.target,
             self._setup.used[:1],
             self._setup.reference,
@@ -79,6 +79,6 @@ class Reference:
             TIMEOUT,
             self._setup.slow_seconds,
         )
-        records = WorkerLoad(job).run(time.monotonic())
+        records = WorkerLoad(task).run(time.monotonic())
         self._outcomes = outcomes(records.requests.status)
         self._labels[rows] = np.array([*records.labels, ""], object)[records.texts.label]

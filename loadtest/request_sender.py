@@ -16,7 +16,7 @@ from .client.connection import Exchange, Failure
 from .client.plan import SendPlan
 from .client.protocols import Answer, Headers
 from .client.records import Records, blank
-from .client.sender import Sender
+from .client.send_loop import SendLoop
 from .setup import Setup
 
 NOTHING = Answer(())
@@ -43,8 +43,8 @@ class RequestSender:
         self._inbox: deque[ScheduledRequest] = deque()
         self._bell, self._ear = socket.socketpair()
         self._ear.setblocking(False)
-        self._sender = Sender(setup.target, setup.connections, setup.timeout)
-        self._sender.watch(self._ear, self)
+        self._loop = SendLoop(setup.target, setup.connections, setup.timeout)
+        self._loop.watch(self._ear, self)
         self._stopped = False
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._cpu = 0.0
@@ -68,7 +68,7 @@ class RequestSender:
         self._stopped = True
         self._bell.send(b"!")
         self._thread.join()
-        self._sender.close()
+        self._loop.close()
         self._bell.close()
         self._ear.close()
 
@@ -81,7 +81,7 @@ class RequestSender:
             payload = self._protocol.request(self._setup.target, texts, self._model)
             self._scheduled.append(request)
             number = len(self._scheduled) - 1
-            self._sender.submit(Exchange(number, payload, request.due, self._done))
+            self._loop.submit(Exchange(number, payload, request.due, self._done))
 
     def records(self) -> Records:
         """Of all that was sent, once the context is left."""
@@ -115,8 +115,8 @@ class RequestSender:
 
     def _work(self) -> None:
         begun = time.thread_time()
-        while not self._stopped or self._sender.busy:
-            self._sender.step(time.monotonic() + 1.0)
+        while not self._stopped or self._loop.busy:
+            self._loop.step(time.monotonic() + 1.0)
         self._cpu = time.thread_time() - begun
 
     def _done(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:

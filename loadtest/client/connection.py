@@ -31,7 +31,7 @@ class Failure(IntEnum):
 
 
 class Exchange:
-    """A request under way. number: its sender's name for it. due: as `time.monotonic` counts.
+    """A request under way. number: by which its sender knows it. due: as `time.monotonic` counts.
 
     done: called once, with the status or Failure, headers of the prefix above, and body.
     """

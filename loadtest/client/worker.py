@@ -13,7 +13,7 @@ from .faults import Fault, commit
 from .plan import SendPlan
 from .protocols import Headers, Protocol
 from .records import Records, blank
-from .sender import Sender
+from .send_loop import SendLoop
 from .target import Target
 
 OPENED = 32
@@ -24,7 +24,7 @@ OPENED = 32
 class WorkerTask:
     """What a process is to send. texts: those that the plan's rows point into.
 
-    connections: at most, of this process. timeout, slow_seconds: as Sender and Fault have them.
+    connections: at most, of this process. timeout, slow_seconds: as SendLoop and Fault have them.
     """
 
     target: Target
@@ -38,28 +38,28 @@ class WorkerTask:
 
 
 def work(pipe: Pipe) -> None:
-    """Take jobs until there is None; each starts at the moment that is told once it is ready."""
+    """Take tasks until there is None; each starts at the moment that is told once it is ready."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends what the user interrupts
-    while job := pipe.recv():
-        load = WorkerLoad(job)
+    while task := pipe.recv():
+        load = WorkerLoad(task)
         pipe.send("ready")
         pipe.send(load.run(pipe.recv()))
 
 
 class WorkerLoad:
-    """A job, prepared: all requests' bytes are made, connections stand."""
+    """A task, prepared: all requests' bytes are made, connections stand."""
 
-    def __init__(self, job: WorkerTask) -> None:
-        self._job = job
-        self._payloads = _payloads(job)
-        self._readers = [protocol.reader() for protocol in job.protocols]
-        self._sender = Sender(job.target, job.connections, job.timeout)
-        self._sender.open(OPENED)
-        self._requests, self._texts = blank(job.plan)
-        ends = job.plan.sizes.cumsum()
-        self._firsts: list[int] = (ends - job.plan.sizes).tolist()
-        self._due: list[float] = job.plan.due.tolist()
-        self._protocols: list[int] = job.plan.protocols.tolist()
+    def __init__(self, task: WorkerTask) -> None:
+        self._task = task
+        self._payloads = _payloads(task)
+        self._readers = [protocol.reader() for protocol in task.protocols]
+        self._loop = SendLoop(task.target, task.connections, task.timeout)
+        self._loop.open(OPENED)
+        self._requests, self._texts = blank(task.plan)
+        ends = task.plan.sizes.cumsum()
+        self._firsts: list[int] = (ends - task.plan.sizes).tolist()
+        self._due: list[float] = task.plan.due.tolist()
+        self._protocols: list[int] = task.plan.protocols.tolist()
         self._labels: dict[str, int] = {}
         self._students: dict[str, int] = {}
         self._start = 0.0
@@ -70,29 +70,29 @@ class WorkerLoad:
         start: the moment from which the plan counts, as `time.monotonic` does.
         """
         self._start = start
-        sender, due, lags = self._sender, self._due, self._requests.lag
-        faults = self._job.plan.faults.tolist()
+        loop, due, lags = self._loop, self._due, self._requests.lag
+        faults = self._task.plan.faults.tolist()
         gc.collect()
         gc.disable()  # nothing here is cyclic, and a collection would hold up what is due
         cpu = time.process_time()
         number, total = 0, len(due)
-        while number < total or sender.busy:
+        while number < total or loop.busy:
             now = time.monotonic()
             while number < total and start + due[number] <= now:
                 moment = start + due[number]
                 exchange = Exchange(number, self._payloads[number], moment, self._done)
                 lags[number] = now - moment
                 if faults[number] < 0:
-                    sender.submit(exchange)
+                    loop.submit(exchange)
                 else:
                     fault = list(Fault)[faults[number]]
-                    commit(sender, fault, exchange, self._job.slow_seconds)
+                    commit(loop, fault, exchange, self._task.slow_seconds)
                 number += 1
                 now = time.monotonic()
-            sender.step(start + due[number] if number < total else now + 1.0)
+            loop.step(start + due[number] if number < total else now + 1.0)
         cpu = time.process_time() - cpu
         gc.enable()
-        sender.close()
+        loop.close()
         return Records(
             self._requests,
             self._texts,
@@ -131,16 +131,16 @@ class WorkerLoad:
             self._requests.brownout[number] = answer.brownout
 
 
-def _payloads(job: WorkerTask) -> list[bytes]:
+def _payloads(task: WorkerTask) -> list[bytes]:
     """Bytes of each request, made once where requests are the same."""
     made: dict[tuple[int, bytes], bytes] = {}
-    payloads, first, rows = [], 0, job.plan.rows
-    for which, size in zip(job.plan.protocols.tolist(), job.plan.sizes.tolist(), strict=True):
+    payloads, first, rows = [], 0, task.plan.rows
+    for which, size in zip(task.plan.protocols.tolist(), task.plan.sizes.tolist(), strict=True):
         chosen = rows[first : first + size]
         key = (which, chosen.tobytes())
         if key not in made:
-            texts = [job.texts[row] for row in chosen]
-            made[key] = job.protocols[which].request(job.target, texts, job.model)
+            texts = [task.texts[row] for row in chosen]
+            made[key] = task.protocols[which].request(task.target, texts, task.model)
         payloads.append(made[key])
         first += size
     return payloads

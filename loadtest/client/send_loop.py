@@ -27,7 +27,7 @@ class Waker(Protocol):
     def ready(self, events: int) -> None: ...
 
 
-class Sender:
+class SendLoop:
     """At most `limit` connections; who finds none free waits here, and its latency counts.
 
     timeout: seconds from the moment at which a request was due, after which it is given up.
