@@ -47,7 +47,7 @@ def generate(
         import mlperf_loadgen as lg
     except ImportError as error:
         raise LoadtestError(
-            "mlperf_loadgen is not installed; this command needs the extra `loadtest`: "
+            "mlperf_loadgen: not installed; this command needs the extra `loadtest`: "
             "pip install '.[loadtest]' in Nestling's source tree"
         ) from error
     flushed = threading.Event()

@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.capacity.capacity import bound
+from nestling.capacity.bounds import upper_bound
 from nestling.capacity.measuring.fit import fit
 from nestling.capacity.measuring.loads import Loads, ObservedLoad
 from nestling.capacity.measuring.measure import tick_of, workload_of
-from nestling.capacity.measuring.server import MeasuredServer, place
-from nestling.capacity.simulation.run import SimulationInput, simulate
+from nestling.capacity.measuring.server import MeasuredServer, pin
+from nestling.capacity.simulation.inputs import SimulationInput
+from nestling.capacity.simulation.run import simulate
 from nestling.loadtest.client.protocols import PROTOCOLS
 from nestling.loadtest.client.target import find
 from nestling.loadtest.load_generator import LoadGenerator
@@ -43,7 +44,7 @@ from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 from nestling.models.checkpoint.manifest import TA
 from nestling.server.build import read_for
-from nestling.server.core.service import WATCH_SECONDS
+from nestling.server.core.load_control import TICK_SECONDS
 from nestling.server.settings import Settings
 
 from ..server.serving import machine
@@ -103,8 +104,8 @@ def main() -> None:
     with MeasuredServer(given.checkpoint, "--runner", given.runner) as server:
         tick = tick_of(server)
 
-        def scene() -> SimulationInput:
-            costs, _ = fit(observed, lengths, tick, WATCH_SECONDS)
+        def inputs() -> SimulationInput:
+            costs, _ = fit(observed, lengths, tick, TICK_SECONDS)
             return SimulationInput(
                 manifest, Settings(runner=given.runner), costs, workload, beside=True
             )
@@ -114,10 +115,10 @@ def main() -> None:
             note(f"profile, round {repeat + 1} of {given.repeats}")
             observed += Loads(server, texts, repeat).all(list(manifest.students), 1)
             rates = rates or {
-                model: bound(replace(scene(), model=model)).rate for model in ("auto", TA)
+                model: upper_bound(replace(inputs(), model=model)).rate for model in ("auto", TA)
             }
             runs += loaded(server, texts, rates, given.seconds, repeat)
-    final = scene()
+    final = inputs()
     for run in runs:
         run.predicted = predicted(replace(final, model=run.load.model), run.due, run.repeat)
     rows = [compared(load, [run for run in runs if run.load == load]) for load in LOADS]
@@ -156,7 +157,7 @@ def loaded(
         find(server.url), texts, PROTOCOLS, {"native": 1.0}, processes=1, max_lag_ms=1e3
     )  # fmt: skip
     with LoadGenerator(setup) as generator:
-        place(generator.pids[0], server.worker_cores, client=True)
+        pin(generator.pids[0], server.worker_cores, client=True)
         for number, load in enumerate(LOADS):
             rate = load.share * rates[load.model]
             note(f"{load.name}: {rate:.0f} per second")
@@ -183,9 +184,9 @@ def measured(
     }
 
 
-def predicted(scene: SimulationInput, due: NDArray[np.float64], seed: int) -> dict[str, float]:
+def predicted(inputs: SimulationInput, due: NDArray[np.float64], seed: int) -> dict[str, float]:
     """The same of the simulation."""
-    found = simulate(scene, due, seed)
+    found = simulate(inputs, due, seed)
     return {
         "p50_ms": 1e3 * found.p50,
         "p99_ms": 1e3 * found.p99,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from ..profile.costs import (
     ClientCosts,
@@ -241,8 +242,6 @@ def _solve(
     rows: Sequence[Sequence[float] | NDArray[np.float64]], values: Sequence[float]
 ) -> _Solved:
     """Factors, none below 0, by which the regressors explain the values: relative errors count."""
-    from scipy.optimize import nnls  # heavy: only what calibrates or measures pays for it
-
     target = np.array(values)
     matrix = np.array(rows, np.float64) / target[:, None]
     scale = np.ones(len(values))

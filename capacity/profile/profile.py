@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 import orjson
 from pydantic import ConfigDict
 
+from ...models.checkpoint.integrity import replace_text
 from ...models.checkpoint.manifest import Manifest
 from ...server.settings import RunnerName
 from ..errors import PlanError
@@ -61,9 +62,8 @@ class Profile:
                     )
 
     def write(self, path: Path) -> None:
-        """As indented JSON, lists of numbers in one line each."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_shown(asdict(self)) + "\n", "utf-8")
+        """As indented JSON, lists of numbers in one line each, in place of what is there."""
+        replace_text(path, _shown(asdict(self)) + "\n")
 
 
 def _shown(value: Any, indent: str = "") -> str:

@@ -12,8 +12,8 @@ from ...models.runners.base import ForwardBatch, ForwardOutput
 
 
 @dataclass(frozen=True)
-class Stated:
-    """What one student, at one temperature, says of every text: calibrated confidences."""
+class StudentConfidences:
+    """How sure one student, at one temperature, is of every text: calibrated confidences."""
 
     student: str
     temperature: float
@@ -32,7 +32,7 @@ class Workload:
     sha256: str
     margin: float
     lengths: tuple[int, ...]
-    stated: tuple[Stated, ...]
+    stated: tuple[StudentConfidences, ...]
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -45,18 +45,18 @@ class Workload:
         """Whether it has a student's confidences at a temperature."""
         return (student, temperature) in self._confidences
 
-    def verdicts(self, questions: ForwardBatch, seconds: float) -> ForwardOutput:
-        """What the gate says of texts that `tokens` stands for. seconds: that the batch took."""
-        names = [name for name, count in questions.runs for _ in range(count)]
+    def forward(self, batch: ForwardBatch, seconds: float) -> ForwardOutput:
+        """What a runner would return for texts that `tokens` stands for. seconds: of the batch."""
+        names = [name for name, count in batch.runs for _ in range(count)]
         confidences = [
             self._confidences[name, temperature][tokens[0]]
             for name, temperature, tokens in zip(
-                names, questions.temperatures, questions.sequences, strict=True
+                names, batch.temperatures, batch.sequences, strict=True
             )
         ]
         accepts = [
             threshold <= 0 or confidence >= threshold + self.margin
-            for confidence, threshold in zip(confidences, questions.thresholds, strict=True)
+            for confidence, threshold in zip(confidences, batch.thresholds, strict=True)
         ]
         count = len(names)
         return ForwardOutput(

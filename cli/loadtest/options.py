@@ -16,6 +16,7 @@ from ...loadtest.client.target import find
 from ...loadtest.errors import LoadtestError
 from ...loadtest.setup import Setup
 from ...loadtest.texts import read_texts
+from ...models.errors import NestlingError, missing_extra
 from ..outputs import check_folder
 
 SEEDS = 2**31 - 1
@@ -127,14 +128,13 @@ def build(
         Path | None, option("File whose only line is the server's API key.", "none")
     ] = None,
 ) -> Setup:
-    """Raises LoadtestError for what cannot be used, before anything is sent."""
+    """Raises LoadtestError for what cannot be used, before anything is sent; NestlingError where
+    the extra is not installed.
+    """
     from ...loadtest.traffic.mix import parse_mix
 
     if find_spec("matplotlib") is None:
-        raise LoadtestError(
-            "matplotlib is not installed; this command needs the extra `loadtest`: "
-            "pip install '.[loadtest]' in Nestling's source tree"
-        )
+        raise NestlingError(missing_extra("matplotlib", "this command", "loadtest"))
     known = PROTOCOLS | (declared(_read(protocols), str(protocols)) if protocols else {})
     shares = parse_mix("protocol", protocol)
     key = _read(key_file).decode().strip() if key_file else None
