@@ -70,14 +70,14 @@ def find(url: str, key: str | None = None) -> Target:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise LoadtestError(f"url: {parts.hostname}: {error.strerror}") from error
-    why: OSError | None = None
+    why = ""
     for family, _, _, _, address in found:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.settimeout(5)
             try:
                 probe.connect(address)
             except OSError as error:
-                why = error
+                why = error.strerror or str(error)
                 continue
         return Target(url, parts.netloc, parts.path.rstrip("/"), family, address, key)
     raise LoadtestError(f"url: nothing answers at {url}: {why}")
