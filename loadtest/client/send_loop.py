@@ -1,8 +1,9 @@
 """A loop that sends at given moments and takes the answers as they come.
 
-Not asyncio: its timers, and uvloop's, count whole milliseconds, by which every latency would be
-late. `select` waits to the microsecond; the sockets themselves wait in epoll or kqueue, of whose
-handle `select` is told.
+It is not asyncio's: the timers of asyncio and of uvloop count whole milliseconds, by which every
+latency would be too long, and asyncio with precise timers takes no less CPU time
+(`benchmarks/loadtest/client.py`). `select` waits to the microsecond; the sockets themselves wait in
+epoll or kqueue, of whose handle `select` is told.
 """
 
 from __future__ import annotations

@@ -93,5 +93,5 @@ class WorkerPool:
             for pipe in self._pipes:
                 pipe.send(start)
             return merge([pipe.recv() for pipe in self._pipes])
-        except (EOFError, BrokenPipeError) as error:
+        except (EOFError, ConnectionError) as error:
             raise LoadtestError("client: a process of its own has died") from error
