@@ -26,7 +26,7 @@ from .server import MeasuredServer
 
 IDLE_SECONDS = 2.0
 TEXTS = 1000
-"""Of the data, that stand for the traffic."""
+"""Texts of the data that stand for the traffic."""
 DIGITS = 6
 """Of a confidence."""
 
@@ -41,10 +41,10 @@ def measure(
     seed: int,
     progress: Progress = SILENT,
 ) -> Profile:
-    """Start a real server, load it in many ways, and fit what that cost it.
+    """Start a real server, load it in many ways, and fit costs to what it spent.
 
     data: JSON Lines of `text` and `label`. runner: `torch` or `onnx-int8`. Raises NestlingError or
-    LoadtestError for what the user can mend.
+    LoadtestError for what the user can fix.
     """
     manifest, texts = read_for(checkpoint, runner), read_texts(data)
     workload = workload_of(checkpoint, manifest, runner, texts, seed, progress)
@@ -82,7 +82,7 @@ def measure(
 
 
 def tick_of(server: MeasuredServer) -> float:
-    """CPU seconds that its event loop takes each time that it looks after itself."""
+    """CPU seconds that its event loop takes each time that it looks at its load."""
     before = server.cpu()
     time.sleep(IDLE_SECONDS)
     return server.cpu().since(before).loop * TICK_SECONDS / IDLE_SECONDS
@@ -96,7 +96,7 @@ def workload_of(
     seed: int,
     progress: Progress = SILENT,
 ) -> Workload:
-    """All students on some of the texts, at every temperature at which a policy asks them."""
+    """All students' confidences in some of the texts, at every temperature that a policy uses."""
     from ...models.evaluation.predictions import predict_all  # which loads torch
 
     rng = np.random.default_rng(seed)

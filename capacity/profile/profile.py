@@ -21,7 +21,7 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True)
 class Profile:
-    """What `nestling plan measure` has found on a machine, by one runner, of one checkpoint.
+    """What `nestling plan measure` found on a machine, for one runner and one checkpoint.
 
     texts: the workload that came with it. date: ISO 8601, UTC.
     """
@@ -44,7 +44,9 @@ class Profile:
     workload: Workload
 
     def check(self, manifest: Manifest) -> None:
-        """Raises PlanError if it says nothing of a checkpoint, or of how sure a cascade is."""
+        """Raises PlanError if it was measured with another checkpoint, or before a cascade of this
+        one was calibrated.
+        """
         if self.weights_sha256 != manifest.weights_sha256:
             raise PlanError(
                 f"hardware: {self.name} was measured with {self.checkpoint}, whose weights are "

@@ -1,4 +1,4 @@
-"""Texts without their words: how long they are, and how sure each student is of them."""
+"""Texts without their words: their lengths, and how sure each student is of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class StudentConfidences:
 
 @dataclass(frozen=True)
 class Workload:
-    """lengths: tokens of each text, special ones included. stated: what the students say of them.
+    """lengths: tokens of each text, special ones included. stated: the students' confidences.
 
-    margin: what the gate asks above a threshold. data: the file that the texts are from; sha256:
-    its own.
+    margin: by which the gate wants a confidence to exceed a threshold. data: the file that the
+    texts are from; sha256: of that file.
     """
 
     data: str
@@ -38,7 +38,7 @@ class Workload:
         return len(self.lengths)
 
     def tokens(self, row: int) -> list[int]:
-        """Stands for a text in a decision: its row, as often as it has tokens."""
+        """What stands for a text in a decision: its row, as often as it has tokens."""
         return self._tokens[row]
 
     def knows(self, student: str, temperature: float) -> bool:

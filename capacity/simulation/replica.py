@@ -116,7 +116,7 @@ class Replica:
         engine.batch, wait = self._queue.take()
         engine.again = self._clock.now + max(wait, RESOLUTION)
         if engine.alarm is not None:
-            self._clock.call_off(engine.alarm)
+            self._clock.cancel(engine.alarm)
             engine.alarm = None
         halves = [costs.half(texts) for texts in (finished, len(engine.batch)) if texts]
         if not halves:
