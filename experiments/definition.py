@@ -85,6 +85,15 @@ class BucketRange:
     first: int
     end: int
 
+    @classmethod
+    def of(cls, low: float, high: float) -> BucketRange:
+        """From shares of the layer, 0 to 1."""
+        return cls(round(low * BUCKETS), round(high * BUCKETS))
+
+    @property
+    def width(self) -> int:
+        return self.end - self.first
+
     def __str__(self) -> str:
         return f"[{self.first / BUCKETS:g}, {self.end / BUCKETS:g}]"
 

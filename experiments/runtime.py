@@ -23,8 +23,9 @@ from .assignment import Assigners, Assignment
 from .clock import SteadyClock
 from .definition import Experiment, ExperimentPlan, Unit
 from .diff import Change
+from .field_checks import Known
 from .outcome_checks import Labels
-from .parsing import Known, parse
+from .parsing import parse
 from .records import Exposure
 from .statistics.report import Report
 from .store.database import StoreError, transaction
@@ -101,7 +102,7 @@ class Experiments:
     def accept(self, known: Known) -> None:
         """Raises DeclarationError for a checkpoint that lacks what the experiments name."""
         if self.version:
-            parse(self.declared, replace(known, headers=True))
+            parse(self.declared, replace(known, stored=True))
 
     @property
     def declared(self) -> Any:
