@@ -11,15 +11,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from .definition import BUCKETS, BucketRange
 from .errors import shown
 from .metrics import GUARDED, MEASURED, Better, Kind
 from .secrets import is_secret
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo
+
+    Info = ValidationInfo["Known"]
 
 INT8 = "onnx-int8"
 
@@ -37,9 +41,6 @@ class Known:
     labels: Collection[str] = ()
     layers: Collection[str] = ()
     stored: bool = False
-
-
-Info = ValidationInfo[Known]
 
 
 def one_of(value: object, known: Collection[str]) -> str:
