@@ -17,9 +17,9 @@ from .....experiments.json_text import key_twice
 from .....experiments.runtime import Experiments
 from .....experiments.store.database import StoreError
 from .....experiments.store.plans import PlanMovedError
+from .....models.nearest import in_words, listing
 from ....core.inference import experiments_of
 from ....errors import Reason, RequestError
-from ....nearest import in_words, listing
 from ...body import parse_json, read_body, wrong_type
 from ...errors import NATIVE, READING
 from ...route import ControlRoute, json_response, json_shown, path_parameters, service_of
