@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..models.progress import SILENT, Progress
-from ..server.core.service import WATCH_SECONDS
+from ..server.core.load_control import TICK_SECONDS
 from .errors import PlanError
 from .simulation.run import Found, SimulationInput, simulate
 from .traffic import Shape, steady
@@ -79,7 +79,7 @@ def capacity(
         due = over.moments(rate, np.random.default_rng(seed), LEAST)
         return simulate(scene, due, seed, objective, math.ceil(enough * len(due)) + 1)
 
-    alone = simulate(scene, np.arange(0.0, ALONE * WATCH_SECONDS, WATCH_SECONDS), seed)
+    alone = simulate(scene, np.arange(0.0, ALONE * TICK_SECONDS, TICK_SECONDS), seed)
     slow = min(IDLE / alone.p50, most.rate / 2)
     idle = probe(slow, steady(1.0), 1.0)
     if idle.p99 > objective:

@@ -43,7 +43,7 @@ from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 from nestling.models.checkpoint.manifest import TA
 from nestling.server.build import read_for
-from nestling.server.core.service import WATCH_SECONDS
+from nestling.server.core.load_control import TICK_SECONDS
 from nestling.server.settings import Settings
 
 from ..server.serving import machine
@@ -104,7 +104,7 @@ def main() -> None:
         tick = tick_of(server)
 
         def scene() -> SimulationInput:
-            costs, _ = fit(observed, lengths, tick, WATCH_SECONDS)
+            costs, _ = fit(observed, lengths, tick, TICK_SECONDS)
             return SimulationInput(
                 manifest, Settings(runner=given.runner), costs, workload, beside=True
             )

@@ -28,7 +28,7 @@ from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
-from .serving import Server, asked, machine, nestling
+from .serving import BenchmarkServer, asked, machine, nestling
 
 CLIENTS = 64
 PATIENCE = 5.0
@@ -45,7 +45,7 @@ def main() -> None:
     given = parser.parse_args()
     texts = read_texts(given.data)
 
-    def start(target_ms: float) -> Server:
+    def start(target_ms: float) -> BenchmarkServer:
         return nestling(given.checkpoint, "--threads", "1", "--target-delay-ms", str(target_ms))
 
     with start(0) as server:
@@ -76,7 +76,7 @@ def main() -> None:
     )
 
 
-def overload(server: Server, texts: Texts, rate: float, seconds: float) -> Records:
+def overload(server: BenchmarkServer, texts: Texts, rate: float, seconds: float) -> Records:
     """What came of texts that arrive as Poisson's do."""
     rng = np.random.default_rng(0)
     due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.texts import read_texts
 
-from .serving import Server, asked, cpu_seconds, machine, nestling
+from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 CLIENTS = (1, 64)
 
@@ -84,10 +85,12 @@ def compared(ways: dict[str, list[float]]) -> dict[str, object]:
     }
 
 
-def start(name: str, checkpoint: str) -> Server:
+def start(name: str, checkpoint: str) -> BenchmarkServer:
     if name == "process":
         return nestling(checkpoint, "--threads", "1", "--target-delay-ms", "0")
-    return Server("-m", "benchmarks.server.engine", checkpoint, "--in-thread")
+    return BenchmarkServer(
+        [sys.executable, "-m", "benchmarks.server.engine", checkpoint, "--in-thread"]
+    )
 
 
 def serve_in_thread(checkpoint: str) -> None:

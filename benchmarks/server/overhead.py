@@ -44,7 +44,7 @@ from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
-from .serving import Server, asked, cpu_seconds, machine, nestling
+from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"
 CLIENTS = 64
@@ -126,7 +126,9 @@ def steady(setup: Setup, rate: float, seconds: float) -> Records:
         return bench.send(arrivals(steps([rate], seconds), Spacing.POISSON, rng), rng)[0]
 
 
-def measured(server: Server, load: Callable[[float], Records], seconds: float) -> dict[str, Any]:
+def measured(
+    server: BenchmarkServer, load: Callable[[float], Records], seconds: float
+) -> dict[str, Any]:
     """The time of both processes, then how it is shared."""
     load(WARM_UP)
     processes = {"server": server.main, "worker": server.worker}
@@ -161,14 +163,14 @@ def measured(server: Server, load: Callable[[float], Records], seconds: float) -
     }
 
 
-def device_seconds(server: Server) -> float:
+def device_seconds(server: BenchmarkServer) -> float:
     """That all batches so far have run, by the clock of the process that computes."""
     with urlopen(f"{server.url}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     return sum(float(x.rpartition(" ")[2]) for x in lines if x.startswith(DEVICE_SECONDS))
 
 
-def profile(server: Server, run: Callable[[], object]) -> Profile:
+def profile(server: BenchmarkServer, run: Callable[[], object]) -> Profile:
     """Which parts' code runs meanwhile. Raises RuntimeError if the profiler may not look."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stacks"

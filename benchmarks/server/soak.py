@@ -35,7 +35,7 @@ from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
-from .serving import Server, asked, machine, nestling
+from .serving import BenchmarkServer, asked, machine, nestling
 
 EVERY = 5.0
 BATCHES = {"1": 0.8, "10": 0.1, "40": 0.1}
@@ -97,7 +97,7 @@ def main() -> None:
     )
 
 
-def soak(server: Server, setup: Setup, seconds: float, rate: float) -> dict[str, Any]:
+def soak(server: BenchmarkServer, setup: Setup, seconds: float, rate: float) -> dict[str, Any]:
     """Every request's end, and the memory meanwhile."""
     rng = np.random.default_rng(setup.seed)
     due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
@@ -156,7 +156,7 @@ def ends(records: Records) -> Counter[str]:
     return found
 
 
-def memory(server: Server) -> tuple[float, float]:
+def memory(server: BenchmarkServer) -> tuple[float, float]:
     """Resident, of server and worker, in MiB."""
     server_size, worker_size = (
         process.memory_info().rss / 2**20 for process in (server.main, server.worker)

@@ -16,7 +16,7 @@ from ...models.cascade.policy import Student
 from ...models.checkpoint.manifest import Manifest
 from ...models.progress import SILENT, Progress
 from ...server.build import load_for, read_for
-from ...server.core.service import WATCH_SECONDS
+from ...server.core.load_control import TICK_SECONDS
 from ...server.settings import RunnerName
 from ..profile.profile import SCHEMA, Profile
 from ..profile.workload import Stated, Workload
@@ -58,7 +58,7 @@ def measure(
         observed = list(loads.all(list(manifest.students), rounds, progress))
         threads = max(1, len(server.worker_cores))
     progress.step("fitting costs")
-    costs, table = fit(observed, lengths, tick, WATCH_SECONDS)
+    costs, table = fit(observed, lengths, tick, TICK_SECONDS)
     return Profile(
         schema=SCHEMA,
         measured=True,
@@ -85,7 +85,7 @@ def tick_of(server: MeasuredServer) -> float:
     """CPU seconds that its event loop takes each time that it looks after itself."""
     before = server.cpu()
     time.sleep(IDLE_SECONDS)
-    return server.cpu().since(before).loop * WATCH_SECONDS / IDLE_SECONDS
+    return server.cpu().since(before).loop * TICK_SECONDS / IDLE_SECONDS
 
 
 def workload_of(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from urllib.request import urlopen
 
+from ...loadtest.server_process import ServerProcess, serve_command
 from ..errors import PlanError
 
 PROC = Path("/proc")
@@ -56,11 +53,12 @@ class Counts:
         )
 
 
-class MeasuredServer:
+class MeasuredServer(ServerProcess):
     """`nestling serve` on a free port, its event loop and its worker on cores of their own.
 
     flags: further ones. loop_core, worker_cores: where they run; a client belongs on the latter.
-    Raises PlanError on a system without Linux's `/proc`, or with less than two cores.
+    Raises PlanError on a system without Linux's `/proc`, or with less than two cores; LoadtestError
+    if the server does not start.
     """
 
     def __init__(self, checkpoint: Path, *flags: str) -> None:
@@ -70,34 +68,12 @@ class MeasuredServer:
         if len(cores) < 2:
             raise PlanError("measure: needs two cores, one for the event loop, one to compute")
         self.loop_core, self.worker_cores = {cores[0]}, set(cores[1:])
-        command = [sys.executable, "-m", "nestling.cli", "serve", str(checkpoint)]
-        self._process = subprocess.Popen(
-            [*command, "--port", "0", *flags], stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout
-        found = re.search(r"http://\S+:\d+", self._process.stdout.readline())
-        if not found:
-            raise PlanError(f"measure: `nestling serve {checkpoint}` does not start")
-        self.url = found[0]
-        self.pid = self._process.pid
+        super().__init__(serve_command(str(checkpoint), *flags))
+        self.pid = self.process.pid
         children = (PROC / str(self.pid) / "task" / str(self.pid) / "children").read_text()
         self.worker = int(children.split()[0])
         place(self.pid, self.loop_core)
         place(self.worker, self.worker_cores)
-
-    def __enter__(self) -> MeasuredServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
-        assert self._process.stdout
-        self._process.stdout.close()
 
     def cpu(self) -> Cpu:
         """What its processes have spent."""

@@ -1,9 +1,8 @@
 """One server in simulated time.
 
-What decides is the server's own code: `WorkQueue`, `Admission`, `Brownout`,
-`ThroughputEstimator`, `decide`, `step`, `settle`. What is simulated is what takes time. Requests
-and the engine take turns on the event loop, which has one core; the worker, who computes, has
-another.
+What decides is the server's own code: `LoadControl`, `WorkQueue`, `decide`, `step`, `settle`. What
+is simulated is what takes time. Requests and the engine take turns on the event loop, which has one
+core; the worker, which computes, has another.
 """
 
 from __future__ import annotations
@@ -15,10 +14,7 @@ from math import inf
 from ...models.cascade.decisions import Decision
 from ...models.checkpoint.manifest import Manifest
 from ...models.runners.base import ForwardBatch, ForwardOutput, decide, step
-from ...server.core.admission import Admission
-from ...server.core.brownout import Brownout, browned_out
-from ...server.core.service import WATCH_SECONDS
-from ...server.core.throughput import ThroughputEstimator
+from ...server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from ...server.engine.engine import settle
 from ...server.engine.queue import WorkQueue
 from ...server.engine.requests import PendingRequest, QueueEntry
@@ -62,11 +58,7 @@ class Replica:
         self.serving, self.worker = (
             Core(clock, Speed(costs.speeds, rng.random()), costs.wake) for _ in range(2)
         )
-        self._admission = Admission(
-            settings.max_queued_requests, settings.max_queued_tokens, settings.max_body_bytes
-        )
-        self._brownout = Brownout(settings.target_delay_ms / 1e3)
-        self._pace = ThroughputEstimator()
+        self._load = LoadControl(settings)
         self._queue = WorkQueue(
             settings.max_batch_tokens,
             settings.max_batch_requests,
@@ -75,19 +67,14 @@ class Replica:
         )
         self.answered: Callable[[int], None] = lambda _: None
         self.batches = self.batched = 0
-        self._age = self._lag = self._watched = 0.0
+        self._asleep = 0.0
         self._engine = _Engine()
         self._loop = IdlePenalty(clock, costs.loop.cold, costs.cooling, costs.loop.waking)
         self._students = {
             name: IdlePenalty(clock, cost.cold, costs.cooling)
             for name, cost in costs.worker.students.items()
         }
-        clock.after(WATCH_SECONDS, self._watch)
-
-    @property
-    def delay(self) -> float:
-        """As `Service.delay`."""
-        return max(self._pace.delay, self._age) + self._lag
+        clock.after(TICK_SECONDS, self._tick)
 
     def receive(self, number: int, rows: Sequence[int]) -> None:
         """A request has come. rows: its texts, of the workload."""
@@ -95,7 +82,7 @@ class Replica:
 
         def begin() -> float:
             try:
-                self._brownout.check(self.delay)
+                self._load.check_delay()
                 job.append(self._admit(number, rows))
             except RequestError:
                 self._outcome.refused[number] = True
@@ -114,21 +101,16 @@ class Replica:
 
     def _admit(self, number: int, rows: Sequence[int]) -> _Request:
         """As the beginning of `Service.answer`."""
-        self._admission.texts(len(rows))
-        level = self._brownout.level
-        cascade = browned_out(self._cascade, level)
+        admission = self._load.admit(len(rows), apart=self._queue.is_large(len(rows)))
+        cascade = admission.cascade(self._cascade)
         decisions = [decide(self._manifest, cascade, self._workload.tokens(row)) for row in rows]
-        request = _Request(decisions, number)
         try:
-            self._admission.tokens(request.tokens)
+            admission.tokens(sum(len(decision.tokens) for decision in decisions))
         except RequestError:
-            self._admission.leave(texts=len(rows))
+            admission.close()
             raise
-        if cascade is not self._cascade:
-            self._outcome.browned_out[number] = True
-        if not self._queue.is_large(len(rows)):
-            self._pace.enter(len(rows))
-        return request
+        self._outcome.browned_out[number] = cascade is not self._cascade
+        return _Request(decisions, number, admission)
 
     def _wake_engine(self) -> None:
         """The engine is to look into the queue, unless it has a batch, or will in any case."""
@@ -202,39 +184,38 @@ class Replica:
         return seconds
 
     def _respond(self, request: _Request) -> None:
-        """The event loop writes an answer."""
-        texts = len(request.decisions)
+        """The event loop writes an answer; its texts have left before it does, as in `Service`."""
+
+        def begin() -> float:
+            request.admission.answered()
+            request.admission.close()
+            return self._half(len(request.decisions))
 
         def then() -> None:
             self._loop.rest()
-            if not self._queue.is_large(texts):
-                self._pace.leave(texts)
-            self._pace.answer(texts)
-            self._admission.leave(texts=texts, tokens=request.tokens)
             for decision in request.decisions:
                 self._outcome.students[decision.answer.stage.student.name] += 1
             self.answered(request.number)
 
-        self.serving.submit(lambda: self._half(texts), then)
+        self.serving.submit(begin, then)
 
     def _half(self, texts: int) -> float:
         """Seconds that a request takes the event loop when it comes, and when it goes."""
         return self._costs.loop.half(texts) + self._loop.wake()
 
-    def _watch(self) -> None:
-        """As `Service._watch`: late where the event loop has its hands full."""
-        due = self._clock.now
+    def _tick(self) -> None:
+        """The server looks at its load; it is late where the event loop has its hands full."""
+
+        def begin() -> float:
+            self._load.tick(self._asleep, self._clock.now, self._queue.age())
+            return self._costs.loop.tick
 
         def then() -> None:
-            now = self._clock.now
             self._loop.rest()
-            self._pace.observe(now - self._watched)
-            self._age, self._lag = self._queue.age(), now - due
-            self._watched = now
-            self._brownout.observe(self.delay, now)
-            self._clock.after(WATCH_SECONDS, self._watch)
+            self._asleep = self._clock.now
+            self._clock.after(TICK_SECONDS, self._tick)
 
-        self.serving.submit(lambda: self._costs.loop.tick, then)
+        self.serving.submit(begin, then)
 
 
 class _Engine:
@@ -255,6 +236,6 @@ class _Engine:
 class _Request(PendingRequest):
     """A job that knows its request. No future: nobody awaits anything in simulated time."""
 
-    def __init__(self, decisions: list[Decision], number: int) -> None:
+    def __init__(self, decisions: list[Decision], number: int, admission: Admission) -> None:
         self.decisions, self.number, self.open = decisions, number, len(decisions)
-        self.tokens = sum(len(decision.tokens) for decision in decisions)
+        self.admission = admission

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...models.cascade.decisions import Decision
+from .constraints import RequestConstraints
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,32 @@ class _Part(Inputs):
 
     def field(self, index: int) -> str:
         return self.whole.field(self.indices[index])
+
+
+@dataclass(frozen=True)
+class InferenceRequest:
+    """What is asked, by whatever protocol it came."""
+
+    inputs: Inputs
+    constraints: RequestConstraints
+
+
+def no_header(_: str) -> None:
+    """The look-up of a caller that sends no headers."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, as far as experiments want to know it.
+
+    id: of the request. user: whose request it is, if it says so. header: looks up a header by its
+    name; it returns None for one that has not come, and may raise RequestError. A caller that goes
+    away cancels the task that awaits the answer.
+    """
+
+    id: str
+    user: str | None = None
+    header: Callable[[str], str | None] = no_header
 
 
 @dataclass(frozen=True)

@@ -25,18 +25,15 @@ from ..engine.watchdog import Watchdog
 from ..errors import Reason, RequestError, internal_error
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
-from .admission import Admission
 from .answer_cache import AnswerCache
-from .brownout import Brownout, browned_out
 from .constraints import RequestConstraints, check_feasible
+from .load_control import TICK_SECONDS, LoadControl
 from .policies import AUTO, Policies
 from .requests import Answers, Embeddings, Inputs
 from .shadow import ShadowEvaluator
-from .throughput import ThroughputEstimator
 from .tokenizing import Tokenizing
 
 WARM_UP_LENGTHS = (4, 16, 64)
-WATCH_SECONDS = 0.05
 
 
 class Service:
@@ -58,13 +55,8 @@ class Service:
         self.policies = Policies(manifest)
         self._limit = min(manifest.architecture.max_tokens, settings.max_batch_tokens)
         self._durations = LatencyEstimator()
-        self._brownout = Brownout(settings.target_delay_ms / 1e3)
-        self._admission = Admission(
-            settings.max_queued_requests, settings.max_queued_tokens, settings.max_body_bytes
-        )
-        self._tokenizing = Tokenizing(
-            manifest.tokenizer, self._limit, settings.max_text_chars, self._admission
-        )
+        self.load = LoadControl(settings)
+        self._tokenizing = Tokenizing(manifest.tokenizer, self._limit, settings.max_text_chars)
         self._embedder = Embedder(backend)
         self._cache = AnswerCache(settings.answer_cache, metrics)
         queue = WorkQueue(
@@ -77,11 +69,6 @@ class Service:
         self._queue = queue
         self.users = 0
         """Requests that were given to this service and have not ended."""
-        self._pace = ThroughputEstimator()
-        self._age = 0.0
-        """Seconds that the oldest text had waited when that was last looked at."""
-        self._lag = 0.0
-        """Seconds by which the event loop is late, and requests wait that nobody has seen yet."""
         self._shadowing = ShadowEvaluator(
             manifest, settings, metrics, lambda decisions: self._run(decisions, inf)
         )
@@ -91,11 +78,6 @@ class Service:
     def device(self) -> str:
         """Where the weights lie: `cpu` or `cuda`."""
         return self._backend.device.partition(":")[0]
-
-    @property
-    def delay(self) -> float:
-        """Seconds that a text which comes now is predicted to wait for its answer."""
-        return max(self._pace.delay, self._age) + self._lag
 
     @property
     def ready(self) -> bool:
@@ -127,7 +109,7 @@ class Service:
     @property
     def browned_out(self) -> bool:
         """Whether answers are cheaper than asked for, because too many ask."""
-        return self._brownout.level > 0
+        return self.load.level > 0
 
     @contextmanager
     def using(self) -> Iterator[None]:
@@ -146,18 +128,14 @@ class Service:
         self.metrics.gauges(
             lambda: len(self._queue),
             lambda: self._engine.running,
-            lambda: self._brownout.level,
+            lambda: self.load.level,
             lambda: len(self._cache),
         )
-
-    def check_load(self) -> None:
-        """Raises RequestError where a text that comes now would wait too long."""
-        self._brownout.check(self.delay)
 
     async def retire(self) -> None:
         """Stop, once the last request that was given to this service has ended."""
         while self.users:
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
         await self.stop()
 
     async def answer(self, inputs: Inputs, contract: RequestConstraints) -> Answers:
@@ -176,33 +154,24 @@ class Service:
         started = perf_counter()
         came = started if contract.arrived is None else contract.arrived
         asked = self.policies.of(contract.model, contract.thresholds)
-        level = 0 if contract.shadow else self._brownout.level
-        cascade = browned_out(asked, level)
         self._tokenizing.check(inputs, contract.truncate)
-        self._admission.texts(len(inputs))
-        waits = 0 if self._queue.is_large(len(inputs)) else len(inputs)
-        self._pace.enter(waits)
-        try:
-            tokens = await self._tokenizing.tokens(inputs, contract.truncate, contract.deadline)
+        with self.load.admit(len(inputs), apart=self._queue.is_large(len(inputs))) as admission:
+            cascade = asked if contract.shadow else admission.cascade(asked)
+            tokens = await self._tokenizing.tokens(
+                inputs, admission, contract.truncate, contract.deadline
+            )
             tokenized = perf_counter()
             self.metrics.tokenize_duration.observe(tokenized - started)
             decisions = [self._decide(cascade, ids, contract) for ids in tokens]
             if cascade is not asked:
                 for decision in decisions:
-                    decision.brownout = level
+                    decision.brownout = admission.level
             for index, decision in enumerate(decisions):
                 field = inputs.field(index)
                 check_feasible(decision, self._durations, came, tokenized, field)
-            total = sum(map(len, tokens))
-            self._admission.tokens(total)
-            try:
-                answered = await self._run(decisions, contract.deadline)
-                self._pace.answer(len(answered))
-            finally:
-                self._admission.leave(tokens=total)
-        finally:
-            self._pace.leave(waits)
-            self._admission.leave(texts=len(inputs))
+            admission.tokens(sum(map(len, tokens)))
+            answered = await self._run(decisions, contract.deadline)
+            admission.answered()
         if not contract.shadow:
             self._shadowing.consider(answered)
         return Answers(answered, tokenized - started, perf_counter() - started)
@@ -223,14 +192,11 @@ class Service:
                 "dimensions",
             )
         self._tokenizing.check(inputs, truncate=False)
-        self._admission.texts(len(inputs))
-        try:
-            tokens = await self._tokenizing.tokens(inputs)
+        with self.load.admit(len(inputs), apart=True) as admission:
+            tokens = await self._tokenizing.tokens(inputs, admission)
             vectors = await self._embed(tokens, student.name, dimensions or student.spec.dim)
             if not np.isfinite(vectors).all():
                 raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
-        finally:
-            self._admission.leave(texts=len(inputs))
         return Embeddings(vectors, sum(map(len, tokens)))
 
     async def _embed(
@@ -240,21 +206,15 @@ class Service:
             return await self._embedder.embed(tokens, student, dimensions)
         except ExecutorGoneError:
             while not self.ready:
-                await asyncio.sleep(WATCH_SECONDS)
+                await asyncio.sleep(TICK_SECONDS)
         return await self._embedder.embed(tokens, student, dimensions)
 
     async def _watch(self) -> None:
         """Keep the brownout in step with the queue; replace what has died or hangs."""
-        before = perf_counter()
         while True:
             asleep = perf_counter()
-            await asyncio.sleep(WATCH_SECONDS)
-            now = perf_counter()
-            self._pace.observe(now - before)
-            self._age = self._queue.age()
-            self._lag = max(0.0, now - asleep - WATCH_SECONDS)
-            before = now
-            self._brownout.observe(self.delay, now)
+            await asyncio.sleep(TICK_SECONDS)
+            self.load.tick(asleep, perf_counter(), self._queue.age())
             await self._watchdog.look()
 
     def _warm_up(self) -> list[Decision]:

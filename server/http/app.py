@@ -20,6 +20,7 @@ from ...experiments.runtime import Experiments, known_of
 from ...models.checkpoint.manifest import Manifest
 from ..console import routes as console
 from ..console.feed import Feed
+from ..core.inference import Inference
 from ..core.reload import Load, Reloader
 from ..core.service import Service
 from ..engine.executor import Executor
@@ -133,7 +134,7 @@ def create_app(
     describe_keys(app, keyring)
     app.state.reloader = reloader
     app.state.draining = False
-    app.state.experiments = running
+    app.state.inference = Inference(reloader, running)
     app.state.feed = Feed(
         reloader, {route.path for route in measured if route.sheds}, running is not None
     )

@@ -129,7 +129,7 @@ class RequestDispatcher:
     def _refused(self, request: Request, route: MeasuredRoute | None) -> Response | None:
         try:
             if route is not None and route.sheds:
-                service_of(request).check_load()
+                service_of(request).load.check_delay()
             self._keyring.check(request)
         except RequestError as error:
             if route is not None:

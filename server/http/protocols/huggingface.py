@@ -11,10 +11,10 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ...core.constraints import RequestConstraints
-from ...core.inference import answer
 from ...core.policies import AUTO
 from ...errors import Reason, RequestError
 from ..answer_headers import answer_headers
+from ..answering import answer
 from ..body import (
     check_fields,
     check_flag,

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from ...core.policies import AUTO
 from ...core.requests import Inputs
 from ...errors import Reason, RequestError
+from ..answering import embed
 from ..body import NamedInputs, check_count, check_fields, check_texts, read_json, wrong_type
 from ..errors import OPENAI
 from ..route import (
@@ -25,7 +26,6 @@ from ..route import (
     json_shown,
     request_body,
     service_of,
-    while_connected,
 )
 from .token_ids import as_integers, check_ids
 
@@ -121,7 +121,7 @@ async def embeddings(request: Request) -> Response:
         service.settings.max_client_batch,
         service.manifest.architecture.vocabulary,
     )
-    found = await while_connected(request, service.embed(inputs, model, dimensions))
+    found = await embed(request, inputs, model, dimensions)
     rows = found.vectors
     return json_response(
         {

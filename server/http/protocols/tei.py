@@ -12,11 +12,11 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ...core.constraints import RequestConstraints
-from ...core.inference import answer
 from ...core.requests import Inputs
 from ...core.tokenizing import TOKENIZER_THREADS
 from ...errors import Reason, RequestError
 from ..answer_headers import answer_headers
+from ..answering import answer
 from ..body import check_fields, check_flag, check_texts, read_json, shown, wrong_type
 from ..errors import TEI
 from ..route import (

@@ -194,7 +194,7 @@ def test_answers_of_a_brownout_are_not_kept(calibrated: Checkpoint, texts: list[
     async def scenario(service: Service, backend: Backend) -> list[Decision]:
         found = []
         for level in (3, 0, 3):
-            service._brownout.level = level
+            service.load.brownout.level = level
             found.append(await decided(service, text))
         return found
 

@@ -17,12 +17,18 @@ from .....experiments.json_text import key_twice
 from .....experiments.runtime import Experiments
 from .....experiments.store.database import StoreError
 from .....experiments.store.plans import PlanMovedError
-from ....core.inference import experiments_of
+from .....models.nearest import in_words, listing
 from ....errors import Reason, RequestError
-from ....nearest import in_words, listing
 from ...body import parse_json, read_body, wrong_type
 from ...errors import NATIVE, READING
-from ...route import ControlRoute, json_response, json_shown, path_parameters, service_of
+from ...route import (
+    ControlRoute,
+    experiments_of,
+    json_response,
+    json_shown,
+    path_parameters,
+    service_of,
+)
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
 EXAMPLE = {

@@ -15,10 +15,10 @@ from .....experiments.records import LONGEST_NAME
 from .....models.cascade.decisions import Decision
 from .....models.checkpoint.manifest import Manifest
 from ....core.constraints import RequestConstraints
-from ....core.inference import answer
 from ....core.policies import AUTO
 from ....errors import Reason, RequestError
 from ...answer_headers import answer_headers
+from ...answering import answer
 from ...body import check_contract, check_fields, check_texts, one_or_many, read_json, wrong_type
 from ...errors import NATIVE
 from ...request_headers import BLANKS

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .....models.cascade.decisions import Decision
-from ....core.inference import answer
 from ....errors import Reason, RequestError
 from ...answer_headers import answer_headers
+from ...answering import answer
 from ...body import (
     check_contract,
     check_fields,

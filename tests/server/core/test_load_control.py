@@ -1,7 +1,11 @@
-"""Overload: the cascade is shortened step by step, then texts are turned away; and back again."""
+"""Overload: the cascade is shortened step by step, then texts are turned away; and back again.
+
+And what the load control does with a request from its first step to its last.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,17 +17,22 @@ from starlette.testclient import TestClient
 
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.models.runners.local import LocalStudents
-from nestling.server.core.brownout import (
+from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.load_control import (
     FALL_SECONDS,
     HOPELESS,
     LEVELS,
+    RATES,
     RISE_SECONDS,
+    SMOOTHED,
+    TICK_SECONDS,
+    Admission,
     Brownout,
+    LoadControl,
+    ThroughputEstimator,
     browned_out,
 )
-from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.service import Service
-from nestling.server.core.throughput import SMOOTHED, TICKS, ThroughputEstimator
 from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.errors import Reason, RequestError
 from nestling.server.http.app import create_app
@@ -101,7 +110,7 @@ def test_what_each_level_does_to_a_cascade(calibrated: Checkpoint) -> None:
 
 def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> list[Any]:
-        service._brownout.level = 3
+        service.load.brownout.level = 3
         return [
             (await service.answer(one("book a table"), RequestConstraints(model))).decisions[0]
             for model in ("auto", "ta")
@@ -113,43 +122,43 @@ def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
     assert (fixed.brownout, fixed.answer.stage.student.name) == (0, "ta")
 
 
-def tick(pace: ThroughputEstimator, answered: int) -> None:
+def tick(throughput: ThroughputEstimator, answered: int) -> None:
     """A twentieth of a second in which some of many are answered, and as many come."""
-    pace.answer(answered)
-    pace.leave(answered)
-    pace.enter(answered)
-    pace.observe(0.05)
+    throughput.answer(answered)
+    throughput.leave(answered)
+    throughput.enter(answered)
+    throughput.observe(0.05)
 
 
 def test_delay_is_what_is_inside_over_the_best_recent_rate() -> None:
-    pace = ThroughputEstimator()
-    pace.enter(50)
-    assert pace.delay == 0
+    throughput = ThroughputEstimator()
+    throughput.enter(50)
+    assert throughput.delay == 0
     for _ in range(10):
-        tick(pace, 5)
-    assert pace.delay == pytest.approx(0.5)
-    for _ in range(TICKS + SMOOTHED):
-        tick(pace, 1)
-    assert pace.delay == pytest.approx(2.5)
+        tick(throughput, 5)
+    assert throughput.delay == pytest.approx(0.5)
+    for _ in range(RATES + SMOOTHED):
+        tick(throughput, 1)
+    assert throughput.delay == pytest.approx(2.5)
 
 
 def test_a_rate_of_answers_to_few_who_ask_is_no_limit() -> None:
-    pace = ThroughputEstimator()
-    for _ in range(2 * TICKS):
-        pace.enter(1)
-        pace.answer(1)
-        pace.leave(1)
-        pace.observe(0.05)  # twenty a second, each answered at once
-    pace.enter(500)
-    assert pace.delay == 0
+    throughput = ThroughputEstimator()
+    for _ in range(2 * RATES):
+        throughput.enter(1)
+        throughput.answer(1)
+        throughput.leave(1)
+        throughput.observe(0.05)  # twenty a second, each answered at once
+    throughput.enter(500)
+    assert throughput.delay == 0
     for _ in range(2 + SMOOTHED):
-        tick(pace, 50)
-    assert pace.delay == pytest.approx(0.5)
-    pace.leave(500)
-    for _ in range(TICKS):
-        pace.observe(0.05)  # after a while nobody knows any more
-    pace.enter(500)
-    assert pace.delay == 0
+        tick(throughput, 50)
+    assert throughput.delay == pytest.approx(0.5)
+    throughput.leave(500)
+    for _ in range(RATES):
+        throughput.observe(0.05)  # after a while nobody knows any more
+    throughput.enter(500)
+    assert throughput.delay == 0
 
 
 def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
@@ -160,11 +169,11 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
     with TestClient(app) as client:
         service = app.app.state.reloader.service
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
-        service._brownout.level = 3
-        service._pace.enter(10**9)
+        service.load.brownout.level = 3
+        service.load.throughput.enter(10**9)
         for _ in range(3):
-            service._pace.answer(1)
-            service._pace.observe(1.0)
+            service.load.throughput.answer(1)
+            service.load.throughput.observe(1.0)
         native = client.post("/v1/classify", content=b"never read")
         assert native.status_code == 429
         assert native.json()["error"]["type"] == "overloaded"
@@ -178,5 +187,102 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
         assert client.get("/v1/models").status_code == 200
         count = client.get("/metrics").text
         assert 'nestling_requests_total{code="429",endpoint="/v1/classify"} 1.0' in count
-        service._pace.leave(10**9)
+        service.load.throughput.leave(10**9)
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
+
+
+def control(**settings: float) -> LoadControl:
+    """Of few texts, tokens and characters."""
+    few = {
+        "max_queued_requests": 10, "max_client_batch": 10, "max_queued_tokens": 100,
+        "max_body_bytes": 5000, "target_delay_ms": 1e3 * TARGET,
+    }  # fmt: skip
+    return LoadControl(Settings(**few | settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("unit", "limit", "enter"),
+    [
+        ("texts", 10, lambda held, count: held._control.admit(count, apart=False)),
+        ("characters", 5000, Admission.characters),
+        ("tokens", 100, Admission.tokens),
+    ],
+)
+def test_each_limit_holds_and_what_is_closed_makes_room(
+    unit: str, limit: int, enter: Callable[[Admission, int], Admission | None]
+) -> None:
+    load = control()
+    first = load.admit(0, apart=False)
+    held = enter(first, limit)
+    with pytest.raises(RequestError, match=f"{limit} {unit} are waiting and 1 more would") as full:
+        enter(first, 1)
+    assert full.value.details == {"limit": limit, "actual": limit}
+    assert full.value.headers == {"Retry-After": "1"}
+    for each in (held, first):
+        if each is not None:
+            each.close()
+    enter(load.admit(0, apart=False), limit)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_request_that_fails_at_any_step_leaves_nothing_behind(steps: int) -> None:
+    def request() -> None:
+        with load.admit(10, apart=False) as admission:
+            each: list[Callable[[], None]] = [
+                lambda: admission.characters(5000),
+                lambda: admission.tokenized(3000),
+                lambda: admission.tokens(100),
+                admission.answered,
+            ]
+            for step in each[:steps]:
+                step()
+            raise ZeroDivisionError
+
+    load = control()
+    with pytest.raises(ZeroDivisionError):
+        request()
+    assert set(load._inside.values()) == {0}
+    assert load.throughput.inside == 0
+
+
+def test_a_request_keeps_the_level_at_which_it_came(calibrated: Checkpoint) -> None:
+    load, whole = control(), calibrated.policy("all")
+    before = load.admit(1, apart=False)
+    load.brownout.level = 3
+    assert before.cascade(whole) is whole
+    assert [s.student.name for s in load.admit(1, apart=False).cascade(whole).stages] == ["tiny"]
+
+
+def test_the_delay_is_the_larger_of_estimate_and_age_and_what_the_loop_is_late_by() -> None:
+    load, now = control(target_delay_ms=0), 0.0
+    load.admit(10, apart=False)
+    load.admit(0, apart=True)
+    for _ in range(2 + SMOOTHED):
+        load.throughput.answer(5)  # a hundred in a second
+        load.tick(now, now + TICK_SECONDS, age=0.02)
+        now += TICK_SECONDS
+    assert load.delay == pytest.approx(0.1)
+    load.tick(now, now + TICK_SECONDS, age=0.3)
+    assert load.delay == pytest.approx(0.3)
+    load.tick(now + TICK_SECONDS, now + 2 * TICK_SECONDS + 0.2, age=0.3)
+    assert load.delay == pytest.approx(0.5)
+    load.check_delay()  # without a target nobody is turned away
+
+
+def test_who_waits_apart_delays_nobody_and_counts_as_answered() -> None:
+    load = control()
+    apart = load.admit(10, apart=True)
+    assert load.throughput.inside == 0
+    apart.answered()
+    assert load.throughput._answered == 10
+
+
+def test_a_delay_beyond_the_target_raises_the_level_and_then_turns_away() -> None:
+    load = control()
+    for tick in range(100):
+        load.tick(tick * TICK_SECONDS, (tick + 1) * TICK_SECONDS, age=1.5 * TARGET)
+        if load.level < 3:
+            load.check_delay()
+    assert load.level == 3
+    with pytest.raises(RequestError, match="the queue is 150 ms long, the target is 100 ms"):
+        load.check_delay()
