@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .metrics import GuardrailMetric, Metric
+from .metrics import MEASURED, GuardrailMetric, Metric
 
 BUCKETS = 10_000
 """Of a layer; the smallest share of traffic is one of them."""
@@ -144,6 +144,13 @@ class Experiment:
     @property
     def treatments(self) -> tuple[Variant, ...]:
         return self.variants[1:]
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether the verdict rests on the pairs. An outcome that clients report is of the answer
+        that was served, so that it has no pairs.
+        """
+        return self.paired > 0 and self.primary.name in MEASURED
 
     @property
     def parameters(self) -> frozenset[str]:

@@ -33,15 +33,13 @@ class DeclarationError(NestlingError):
 
 
 class FieldError(NestlingError):
-    """One field of a record that cannot be what was sent.
+    """A field of an outcome that holds what it cannot be here.
 
-    field: its path. reason: `missing_field`, `unknown_field`, `wrong_type`, `empty`, `too_long`,
-    `too_many` or `out_of_range`. details: numbers and lists for programs to read.
+    field: its path in what was sent. details: lists for programs to read.
     """
 
-    def __init__(self, reason: str, message: str, field: str, **details: Any) -> None:
+    def __init__(self, message: str, field: str, **details: Any) -> None:
         super().__init__(f"{field}: {message}")
-        self.reason = reason
         self.message = message
         self.field = field
         self.details = details

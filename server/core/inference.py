@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
@@ -18,6 +19,8 @@ from .reload import Reloader
 from .requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from .service import Service
 from .variants import assign, constrained, counterfactual
+
+log = logging.getLogger(__name__)
 
 
 class Inference:
@@ -89,8 +92,12 @@ class Inference:
         service = self._pinned(variants, service)
         unhurried = replace(request.constraints, deadline=inf, shadow=True)
         started = perf_counter()
-        with service.using():
-            answers = await service.answer(request.inputs, constrained(unhurried, variants))
+        try:
+            with service.using():
+                answers = await service.answer(request.inputs, constrained(unhurried, variants))
+        except RequestError as error:
+            log.info("experiments: the other variant of a pair did not answer: %s", error)
+            return []
         result = RequestResult(200, perf_counter() - started, len(request.inputs), answers)
         labels, price = service.manifest.architecture.labels, service.price_per_second
         return [counterfactual_arm(assigned, pair, result, labels, price)]

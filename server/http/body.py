@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
+from ...models.json_kinds import kind
 from ..core.constraints import RequestConstraints
 from ..core.requests import Inputs
 from ..errors import Reason, RequestError
-from ..json_kinds import kind
 from .request_headers import header
 from .wire import wire_of
 
