@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import orjson
 from pydantic import BeforeValidator, ValidationError
@@ -79,7 +79,7 @@ def refused(value: Any, model: type[Body], error: ValidationError) -> RequestErr
         return unknown
     found = error.errors(include_url=False)
     first = min(found, key=lambda each: each["type"] != "missing")
-    same = [each for each in found if each["loc"][0] == first["loc"][0]]
+    same = [each for each in found if _names(each["loc"]) == _names(first["loc"])]
     return _translated(max(same, key=_progress), same, model)
 
 
@@ -139,12 +139,14 @@ def _unknown(value: dict[str, Any], model: type[Body], within: str) -> Iterator[
             )
     for name, field in known.items():
         inner, there = _model_in(field.annotation), value.get(name)
-        if inner and isinstance(there, dict):
-            yield from _unknown(there, inner, f"{within}{name}.")
-        elif inner and isinstance(there, list):
-            for index, each in enumerate(there):
+        many = any(get_origin(part) is list for part in _parts(field.annotation))
+        if inner and isinstance(there, list if many else dict):
+            places = (
+                {f"[{index}]": each for index, each in enumerate(there)} if many else {"": there}
+            )
+            for place, each in places.items():
                 if isinstance(each, dict):
-                    yield from _unknown(each, inner, f"{within}{name}[{index}].")
+                    yield from _unknown(each, inner, f"{within}{name}{place}.")
 
 
 def _translated(
@@ -171,7 +173,7 @@ def _translated(
 
 
 def _not_a_choice(place: Place, value: Any, field: FieldInfo) -> RequestError:
-    choices = [each for each in _leaves(field.annotation) if isinstance(each, str)]
+    choices = [each for each in _parts(field.annotation) if isinstance(each, str)]
     message = f"{shown(value)} is none of {', '.join(choices)}"
     for each in field.metadata:
         if isinstance(each, Otherwise):
@@ -188,29 +190,31 @@ def _limits(field: FieldInfo) -> Iterator[str]:
 
 def _field(model: type[Body], place: Place) -> FieldInfo:
     """The declaration of the field at a place."""
-    names = [each for each in _bare(place) if isinstance(each, str)]
-    for name in names[:-1]:
+    *outer, last = _names(place)
+    for name in outer:
         model = _model_in(model.model_fields[name].annotation) or model
-    return model.model_fields[names[-1]]
+    return model.model_fields[last]
 
 
 def _model_in(annotation: Any) -> type[Body] | None:
     """The model that a field holds, or a list of."""
-    models = (each for each in _leaves(annotation) if hasattr(each, "model_fields"))
-    return next(models, None)
+    return next((part for part in _parts(annotation) if hasattr(part, "model_fields")), None)
 
 
-def _leaves(annotation: Any) -> Iterator[Any]:
-    """The types, and the values of a `Literal`, of which an annotation is made."""
+def _parts(annotation: Any) -> Iterator[Any]:
+    """A type, and all types and values of a `Literal` of which it is made."""
+    yield annotation
     for each in get_args(annotation):
-        yield from _leaves(each)
-    if not get_args(annotation):
-        yield annotation
+        yield from _parts(each)
 
 
 def _progress(error: ErrorDetails) -> list[int]:
     """How far into a value a type fitted it: positions in lists."""
     return [each for each in error["loc"] if isinstance(each, int)]
+
+
+def _names(place: Place) -> list[str]:
+    return [each for each in _bare(place) if isinstance(each, str)]
 
 
 def _bare(place: Place) -> Iterator[int | str]:

@@ -32,6 +32,8 @@ Rows = Annotated[
     list[Annotated[Ids, expects(list, "a list of token ids, as the first")]], Field(fail_fast=True)
 ]
 
+Encoding = Literal["float", "base64"]
+
 
 class EmbeddingsRequest(Body):
     """input: texts, or token ids of this checkpoint's tokenizer, special tokens included.
@@ -50,7 +52,7 @@ class EmbeddingsRequest(Body):
         Field(union_mode="left_to_right"),
     ]
     model: str | None = None
-    encoding_format: Literal["float", "base64"] | None = None
+    encoding_format: Annotated[Encoding, expects(str, "a string")] | None = None
     dimensions: int | None = None
     user: str | None = None
 

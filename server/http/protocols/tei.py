@@ -25,7 +25,8 @@ from .scores import Score, logits, probabilities, ranked
 
 router = APIRouter(route_class=MeasuredRoute, tags=["text-embeddings-inference"])
 about = APIRouter(route_class=ProtocolRoute, tags=["text-embeddings-inference"])
-ONE, ALONE, BATCH = "a string or a list of strings", "a list with one text", "a list of such lists"
+ONE, ALONE, BATCH = "a string or a list of strings", "a string in the list", "a list of lists"
+"""What errors call the three forms of inputs."""
 
 
 def _only(texts: Any) -> Any:
