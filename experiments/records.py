@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainValidator,
     SkipValidation,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -42,10 +43,35 @@ BLANKS = " \t\r\n"
 _STORABLE = re.compile(r"[^\x00\ud800-\udfff]*")
 """PostgreSQL stores no NUL; nothing stores half of a surrogate pair."""
 
-STORABLE = r"^[^\x00]*$"
-"""PostgreSQL stores no NUL; half of a surrogate pair is no text for pydantic."""
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=STORABLE)]
-Id = Annotated[str, Field(max_length=LONGEST_NAME, pattern=STORABLE)]
+
+def refusal(reason: str, message: str, **details: Any) -> PydanticCustomError:
+    """What is wrong with a field, in words for whoever sent it.
+
+    reason: `wrong_type`, `missing_field`, `unknown_field`, `empty`, `too_long` or `out_of_range`.
+    details: numbers for programs to read.
+    """
+    context = {"reason": reason, "message": message, "details": details}
+    return PydanticCustomError("refusal", "{message}", context)
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database that can keep the record takes it."""
+    return _STORABLE.fullmatch(text) is not None
+
+
+def is_unit(text: str | None) -> TypeGuard[str]:
+    """Whether it can be what is assigned: neither too long nor beyond what a database stores."""
+    return text is not None and 0 < len(text) <= LONGEST_NAME and is_storable(text)
+
+
+def _storable(text: str) -> str:
+    if not is_storable(text):
+        raise refusal("out_of_range", "holds a NUL or half of a surrogate pair")
+    return text
+
+
+Id = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_storable)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=0, le=10**6)]
 Amount = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
 
@@ -95,35 +121,18 @@ class Exposure:
     covariate: Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)] | None = None
 
 
-def refusal(reason: str, message: str, **details: Any) -> PydanticCustomError:
-    """What is wrong with a field of an outcome, in words for whoever sent it.
-
-    reason: `wrong_type`, `missing_field`, `unknown_field`, `empty`, `too_long` or `out_of_range`.
-    details: numbers for programs to read.
-    """
-    context = {"reason": reason, "message": message, "details": details}
-    return PydanticCustomError("refusal", "{message}", context)
-
-
-def _text(value: Any, limit: int = LONGEST_NAME) -> str:
-    if not isinstance(value, str):
-        raise refusal("wrong_type", f"expected a string, got {kind(value)}")
-    if not value:
-        raise refusal("empty", "an empty string")
-    if len(value) > limit:
-        message = f"{len(value)} characters; the limit is {limit}"
-        raise refusal("too_long", message, limit=limit, actual=len(value))
-    if not is_storable(value):
-        raise refusal("out_of_range", "holds a NUL or half of a surrogate pair")
-    return value
-
-
-def _without_blanks(value: Any) -> Any:
-    return value.strip(BLANKS) if isinstance(value, str) else value
+LABELS = TypeAdapter(
+    Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_storable)],
+    config=ConfigDict(strict=True),
+)
 
 
 def _given(id: Any) -> Any:
     return "" if id is None else id
+
+
+def _without_blanks(value: Any) -> Any:
+    return value.strip(BLANKS) if isinstance(value, str) else value
 
 
 def _metric(metric: str) -> str:
@@ -136,7 +145,7 @@ def _metric(metric: str) -> str:
 
 def _value(value: Any, info: ValidationInfo) -> float | str:
     if info.data.get("metric") == LABEL:
-        return _text(value, LONGEST_LABEL)
+        return LABELS.validate_python(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refusal("wrong_type", f"expected a number, got {kind(value)}")
     if not -LARGEST <= value <= LARGEST:  # NaN is not, either
@@ -183,13 +192,14 @@ class Outcome(BaseModel):
 
     @model_validator(mode="after")
     def _target(self) -> Self:
-        if self.request_id is None and (self.experiment is None or self.unit is None):
-            self._refuse("request_id", "missing_field", "missing; or name experiment and unit")
-        for field in ("experiment", "unit"):
-            if self.request_id is not None and getattr(self, field) is not None:
-                self._refuse(field, "unknown_field", "beside a request_id, which has its own")
-        if self.metric == LABEL and self.request_id is None:
-            self._refuse("request_id", "missing_field", "missing; a label belongs to a request")
+        if self.request_id is None:
+            if self.experiment is None or self.unit is None:
+                self._refuse("request_id", "missing_field", "missing; or name experiment and unit")
+            if self.metric == LABEL:
+                self._refuse("request_id", "missing_field", "missing; a label belongs to a request")
+        elif self.experiment is not None or self.unit is not None:
+            field = "unit" if self.experiment is None else "experiment"
+            self._refuse(field, "unknown_field", "beside a request_id, which has its own")
         if not self.id:
             object.__setattr__(self, "id", self._derived_id())
         return self
@@ -204,13 +214,3 @@ class Outcome(BaseModel):
         parts = (self.request_id, self.experiment, self.unit, self.metric, self.at)
         # repr of each part, so that no two tuples give the same bytes
         return blake2b(repr([str(part) for part in parts]).encode(), digest_size=16).hexdigest()
-
-
-def is_unit(text: str | None) -> TypeGuard[str]:
-    """Whether it can be what is assigned: neither too long nor beyond what a database stores."""
-    return text is not None and 0 < len(text) <= LONGEST_NAME and is_storable(text)
-
-
-def is_storable(text: str) -> bool:
-    """Whether every database that can keep the record takes it."""
-    return _STORABLE.fullmatch(text) is not None
