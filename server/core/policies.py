@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ...models.cascade.policy import Cascade
 from ...models.checkpoint.manifest import Manifest
 from ...models.errors import NestlingError
+from ...models.nearest import in_words, listing
 from ..errors import Reason, RequestError
-from ..nearest import in_words, listing
 
 AUTO = "auto"
 

@@ -1,24 +1,24 @@
-"""What all protocols share: routes that render errors and count, an answer that may be unwanted."""
+"""What all protocols share: routes that render errors and count."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import orjson
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from ...experiments.runtime import Experiments
+from ..core.inference import Inference
 from ..core.reload import Reloader
 from ..core.service import Service
 from ..errors import Reason, RequestError, internal_error
 from .errors import format_of
-from .wire import wire_of
 
-T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -30,6 +30,11 @@ def service_of(request: Request) -> Service:
 def reloader_of(request: Request) -> Reloader:
     """What replaces the service."""
     return cast(Reloader, request.app.state.reloader)
+
+
+def experiments_of(request: Request) -> Experiments | None:
+    """What runs; None if this server keeps no record."""
+    return cast(Inference, request.app.state.inference).experiments
 
 
 def json_response(
@@ -104,59 +109,3 @@ def _as_request_error(exception: Exception, path: str) -> RequestError:
     if isinstance(exception, ClientDisconnect):
         return RequestError(Reason.CLIENT_GONE, "the client has gone")
     return internal_error(path)
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled if the client goes away.
-
-    The result is noted in the scope, for traces. Raises ClientDisconnect when the client has gone.
-    """
-    wire, task = wire_of(request.scope), cast("asyncio.Task[T]", asyncio.current_task())
-    gone = False
-
-    def leave() -> None:
-        nonlocal gone
-        gone = True
-        task.cancel()
-
-    if wire:
-        wire.when_gone(leave)
-    try:
-        result = request.scope["result"] = await work
-        return result
-    except asyncio.CancelledError:
-        if gone:
-            task.uncancel()
-            raise ClientDisconnect from None
-        raise
-    finally:
-        if wire:
-            wire.when_gone(None)
-
-
-def request_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    """What OpenAPI says of a route's body, which the route itself reads and checks."""
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def json_shown(example: Any, model: Any = None) -> dict[str, Any]:
-    """What OpenAPI says of an answer: its type, and an example."""
-    shown: dict[str, Any] = {"content": {"application/json": {"example": example}}}
-    return shown | ({"model": model} if model else {})
-
-
-def path_parameters(**examples: str) -> dict[str, Any]:
-    """What OpenAPI says of a route's path: names, each with an example."""
-    return {
-        "parameters": [
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string"},
-                "example": example,
-            }
-            for name, example in examples.items()
-        ]
-    }

@@ -1,0 +1,75 @@
+"""The seam between protocols and inference: who asks, and what happens when he goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from starlette.requests import ClientDisconnect, Request
+
+from ..core.constraints import RequestConstraints
+from ..core.inference import Inference
+from ..core.policies import AUTO
+from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
+from ..telemetry.requests import REQUEST_ID
+from .request_headers import header
+from .route import service_of
+from .wire import wire_of
+
+T = TypeVar("T")
+
+
+async def answer(
+    request: Request, inputs: Inputs, constraints: RequestConstraints, user: str | None = None
+) -> Answers:
+    """What `Inference.infer` returns to this HTTP request.
+
+    user: whose request the body says it is. Raises ClientDisconnect when the client has gone.
+    """
+    caller = Caller(REQUEST_ID.get(), user, partial(header, request))
+    asked = InferenceRequest(inputs, constraints)
+    return await _while_connected(
+        request, _inference(request).infer(asked, caller, service_of(request))
+    )
+
+
+async def embed(
+    request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
+) -> Embeddings:
+    """What `Inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
+    work = _inference(request).embed(inputs, model, dimensions, service_of(request))
+    return await _while_connected(request, work)
+
+
+def _inference(request: Request) -> Inference:
+    return cast(Inference, request.app.state.inference)
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled if the client goes away.
+
+    The result is noted in the scope, for traces.
+    """
+    wire, task = wire_of(request.scope), cast("asyncio.Task[T]", asyncio.current_task())
+    gone = False
+
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        task.cancel()
+
+    if wire:
+        wire.when_gone(leave)
+    try:
+        result = request.scope["result"] = await work
+        return result
+    except asyncio.CancelledError:
+        if gone:
+            task.uncancel()
+            raise ClientDisconnect from None
+        raise
+    finally:
+        if wire:
+            wire.when_gone(None)
