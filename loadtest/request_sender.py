@@ -12,14 +12,13 @@ from types import TracebackType
 
 import numpy as np
 
-from .client.connection import Exchange, Failure
+from .client.connection import Exchange
 from .client.plan import SendPlan
 from .client.protocols import Answer, Headers
-from .client.records import Records, blank
+from .client.recorder import Recorder, read_answer
+from .client.records import Records
 from .client.send_loop import SendLoop
 from .setup import Setup
-
-NOTHING = Answer(())
 
 
 @dataclass(frozen=True)
@@ -90,28 +89,13 @@ class RequestSender:
         zeros = np.zeros(len(scheduled), np.int16)
         due = np.array([request.due - self.start for request in scheduled])
         rows = np.array([row for request in scheduled for row in request.rows], np.int32)
-        requests, texts = blank(SendPlan(due, zeros, zeros - 1, sizes, rows))
-        labels: dict[str, int] = {}
-        students: dict[str, int] = {}
-        first = 0
-        for number, size in enumerate(sizes.tolist()):
-            latency, status, answer = self._ends[number]
-            requests.latency[number], requests.status[number] = latency, status
-            requests.brownout[number] = answer.brownout
-            place = slice(first, first + size)
-            if answer.labels:
-                texts.label[place] = [labels.setdefault(x, len(labels)) for x in answer.labels]
-            if answer.students:
-                texts.student[place] = [
-                    students.setdefault(x, len(students)) for x in answer.students
-                ]
-                texts.cost[place] = answer.costs
-            if answer.seconds:
-                texts.seconds[place] = answer.seconds
-            first += size
-        window = max((p.due - self.start + self._ends[n][0] for n, p in enumerate(scheduled)),
-                     default=0.0)  # fmt: skip
-        return Records(requests, texts, tuple(labels), tuple(students), self._cpu, window)
+        recorder = Recorder(SendPlan(due, zeros, zeros - 1, sizes, rows))
+        for number in range(len(scheduled)):
+            recorder.keep(number, *self._ends[number])
+        window = max(
+            (moment + self._ends[number][0] for number, moment in enumerate(due)), default=0.0
+        )
+        return recorder.records(self._cpu, window)
 
     def _work(self) -> None:
         begun = time.thread_time()
@@ -121,13 +105,7 @@ class RequestSender:
 
     def _done(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
         latency = time.monotonic() - exchange.due
-        request, answer = self._scheduled[exchange.number], NOTHING
-        if status == 200:
-            try:
-                answer = self._read(headers, body)
-                if len(answer.labels) != len(request.rows):
-                    raise ValueError("not one label for each text")
-            except (ValueError, KeyError, IndexError, TypeError):
-                answer, status = NOTHING, Failure.UNREADABLE
-        self._ends[exchange.number] = (latency, status, answer)
+        request = self._scheduled[exchange.number]
+        ended = read_answer(self._read, status, headers, body, len(request.rows))
+        self._ends[exchange.number] = (latency, *ended)
         request.done()

@@ -8,11 +8,12 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 
-from .connection import Exchange, Failure
+from .connection import Exchange
 from .faults import Fault, commit
 from .plan import SendPlan
 from .protocols import Headers, Protocol
-from .records import Records, blank
+from .recorder import Recorder, read_answer
+from .records import Records
 from .send_loop import SendLoop
 from .target import Target
 
@@ -53,25 +54,20 @@ class WorkerLoad:
         self._task = task
         self._payloads = _payloads(task)
         self._readers = [protocol.reader() for protocol in task.protocols]
+        self._protocols: list[int] = task.plan.protocols.tolist()
+        self._sizes: list[int] = task.plan.sizes.tolist()
+        self._recorder = Recorder(task.plan)
         self._loop = SendLoop(task.target, task.connections, task.timeout)
         self._loop.open(OPENED)
-        self._requests, self._texts = blank(task.plan)
-        ends = task.plan.sizes.cumsum()
-        self._firsts: list[int] = (ends - task.plan.sizes).tolist()
-        self._due: list[float] = task.plan.due.tolist()
-        self._protocols: list[int] = task.plan.protocols.tolist()
-        self._labels: dict[str, int] = {}
-        self._students: dict[str, int] = {}
-        self._start = 0.0
 
     def run(self, start: float) -> Records:
         """Send everything at its moment; return when the last answer came or was given up.
 
         start: the moment from which the plan counts, as `time.monotonic` does.
         """
-        self._start = start
-        loop, due, lags = self._loop, self._due, self._requests.lag
-        faults = self._task.plan.faults.tolist()
+        loop, lags = self._loop, self._recorder.requests.lag
+        due: list[float] = self._task.plan.due.tolist()
+        faults: list[int] = self._task.plan.faults.tolist()
         gc.collect()
         gc.disable()  # nothing here is cyclic, and a collection would hold up what is due
         cpu = time.process_time()
@@ -93,42 +89,14 @@ class WorkerLoad:
         cpu = time.process_time() - cpu
         gc.enable()
         loop.close()
-        return Records(
-            self._requests,
-            self._texts,
-            tuple(self._labels),
-            tuple(self._students),
-            cpu,
-            time.monotonic() - start,
-        )
+        return self._recorder.records(cpu, time.monotonic() - start)
 
     def _done(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+        latency = time.monotonic() - exchange.due
         number = exchange.number
-        requests = self._requests
-        requests.latency[number] = time.monotonic() - exchange.due
-        if status == 200:
-            try:
-                self._read(number, headers, body)
-            except (ValueError, KeyError, IndexError, TypeError):
-                status = Failure.UNREADABLE
-        requests.status[number] = status
-
-    def _read(self, number: int, headers: Headers, body: bytes) -> None:
-        answer = self._readers[self._protocols[number]](headers, body)
-        first = self._firsts[number]
-        if len(answer.labels) != self._requests.sizes[number]:
-            raise ValueError("not one label for each text")
-        texts, labels, students = self._texts, self._labels, self._students
-        for at, label in enumerate(answer.labels, first):
-            texts.label[at] = labels.setdefault(label, len(labels))
-        for at, student in enumerate(answer.students, first):
-            texts.student[at] = students.setdefault(student, len(students))
-        for at, cost in enumerate(answer.costs, first):
-            texts.cost[at] = cost
-        for at, seconds in enumerate(answer.seconds, first):
-            texts.seconds[at] = seconds
-        if answer.brownout:
-            self._requests.brownout[number] = answer.brownout
+        read = self._readers[self._protocols[number]]
+        status, answer = read_answer(read, status, headers, body, self._sizes[number])
+        self._recorder.keep(number, latency, status, answer)
 
 
 def _payloads(task: WorkerTask) -> list[bytes]:

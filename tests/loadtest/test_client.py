@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -138,6 +140,16 @@ def test_a_run_in_which_the_client_fell_behind_is_refused(setup: Make) -> None:
         given = setup(stub.url, max_lag_ms=5.0)
         with pytest.raises(FellBehindError, match="the limit --max-lag-ms 5"):
             send(given, np.zeros(20_000) + np.linspace(0, 1e-3, 20_000))
+
+
+def test_a_process_of_the_client_that_dies_is_told(setup: Make) -> None:
+    with (
+        pytest.raises(LoadtestError, match="a process of its own has died"),
+        Stub() as stub,
+        LoadGenerator(setup(stub.url, processes=2)) as generator,
+    ):
+        os.kill(generator.pids[0], signal.SIGKILL)
+        generator.send(np.linspace(0, 0.1, 10), np.random.default_rng(0))
 
 
 def test_an_url_that_is_none_or_where_nobody_listens() -> None:
