@@ -1,4 +1,4 @@
-"""Loads sent to a server; what the client spoiled is refused."""
+"""Sends loads to a server; a run in which the client itself was late is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .traffic.spacing import Spacing
 
 
 class LoadGenerator:
-    """Client processes that stay for several runs."""
+    """Client processes that are kept for several runs."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -48,7 +48,7 @@ class LoadGenerator:
 
     @property
     def pids(self) -> list[int]:
-        """Of the client's processes."""
+        """The ids of the client's processes."""
         return self._pool.pids
 
     def send(
@@ -59,10 +59,11 @@ class LoadGenerator:
         warm_rate: float = 0.0,
         warmup: float = 0.0,
     ) -> tuple[Records, dict[str, Any]]:
-        """Send at these moments, after a warm-up which is not counted; the records, and energy.
+        """Send requests at these moments, after a warm-up; return the records, and the energy used.
 
-        due: seconds, float64, ascending. warm_rate, warmup: requests per second, seconds. Raises
-        FellBehindError if the client was late, LoadtestError if nothing is to be sent.
+        due: seconds, float64, ascending. warm_rate: requests per second of the warm-up. warmup: its
+        seconds; the records leave it out. Raises FellBehindError if the client was late,
+        LoadtestError if there is nothing to send.
         """
         setup = self.setup
         if not len(due):

@@ -1,4 +1,4 @@
-"""Requests that another decides on, sent one by one from a thread of its own."""
+"""Sends requests that are decided on one by one, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from .setup import Setup
 
 @dataclass(frozen=True)
 class ScheduledRequest:
-    """rows: of the texts. due: as `time.monotonic` counts. done: called when all is over."""
+    """A request that is to be sent.
+
+    rows: of the texts. due: the moment from which its latency counts, on the clock of
+    `time.monotonic`. done: is called when it has been answered or given up.
+    """
 
     rows: Sequence[int]
     due: float
@@ -31,7 +35,7 @@ class ScheduledRequest:
 
 
 class RequestSender:
-    """Sends in the order given; keeps what comes."""
+    """A context that sends requests in the order given, and records the results."""
 
     def __init__(self, setup: Setup, model: str) -> None:
         self._setup, self._model = setup, model
@@ -49,7 +53,7 @@ class RequestSender:
         self._cpu = 0.0
 
     def send(self, request: ScheduledRequest) -> None:
-        """From any thread."""
+        """Send a request. Any thread may call it."""
         self._inbox.append(request)
         self._bell.send(b"!")
 
@@ -72,7 +76,7 @@ class RequestSender:
         self._ear.close()
 
     def ready(self, events: int) -> None:
-        """Something came in; as `Connection.ready`."""
+        """Take the requests that have been handed over; as `Connection.ready`."""
         self._ear.recv(65536)
         while self._inbox:
             request = self._inbox.popleft()
@@ -83,7 +87,7 @@ class RequestSender:
             self._loop.submit(Exchange(number, payload, request.due, self._done))
 
     def records(self) -> Records:
-        """Of all that was sent, once the context is left."""
+        """The results of all requests, once the context has been left."""
         scheduled = self._scheduled
         sizes = np.array([len(request.rows) for request in scheduled], np.int32)
         zeros = np.zeros(len(scheduled), np.int16)

@@ -1,4 +1,4 @@
-"""From a set-up and a kind of test to a report, as it is written to JSON."""
+"""Runs each kind of test, and returns its report as it is written to JSON."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .watching import NOBODY, Watcher
 SCHEMA = 1
 FIRST_SECOND = 1.0
 OFFLINE_PATIENCE = 10
-"""Times the length of the scenario, until its last text is given up."""
+"""How many times the length of the scenario its last text may wait."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """When requests are due. rate: as `parse_rate` reads it; with a trace, its mean, or None.
+    """When requests are due. rate: as `parse_rate` reads it; with a trace the mean, or None.
 
     Raises LoadtestError that names field and limit.
     """
@@ -62,7 +62,7 @@ class Traffic:
             self._mean()
 
     def due(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:
-        """Moments in seconds from the start, ascending, and the rate with which they begin."""
+        """The moments, in seconds from the start, ascending, and the rate at the beginning."""
         if self.trace is None:
             rate = self._rate()
             first = float(np.interp(min(FIRST_SECOND, rate.seconds), rate.times, rate.expected))
@@ -112,7 +112,7 @@ def run(
     repeats: int,
     progress: Watcher = NOBODY,
 ) -> dict[str, Any]:
-    """Every model in turn, as often as told, so that a change of the machine meets all alike."""
+    """Load the models in turns, `repeats` times, so that changes of the machine affect all alike."""
     check_at_least("repeats", repeats, 1)
     report = _report("run", setup, traffic.described())
     progress.step("asking the server")
@@ -137,7 +137,7 @@ def run(
 def find_knee(
     setup: Setup, search: Search, warmup: float, model: str, progress: Watcher = NOBODY
 ) -> dict[str, Any]:
-    """The knee, its probes, and the probes of the knee's rate as the report's runs."""
+    """Find the knee. The report has all probes; those of the knee's rate are its runs."""
     check_at_least("warmup", warmup, 0)
     report = _report(
         "knee", setup, {"arrivals": "poisson", "seconds": search.seconds, "warmup": warmup}
@@ -170,7 +170,7 @@ def find_knee(
 def run_mlperf(
     setup: Setup, rules: Rules, model: str, logs: Path, progress: Watcher = NOBODY
 ) -> dict[str, Any]:
-    """A scenario of MLPerf: the generator's verdict, and the same numbers as of every run.
+    """Run a scenario of MLPerf: the generator's verdict, and the numbers that every run has.
 
     Raises LoadtestError for a mix of protocols or batch sizes, which the generator does not know.
     """
@@ -203,7 +203,7 @@ def run_mlperf(
 
 
 def _report(kind: str, setup: Setup, traffic: dict[str, Any]) -> dict[str, Any]:
-    """What every report says, whatever was tested."""
+    """The part that all kinds of report share."""
     return {
         "benchmark": "loadtest",
         "schema": SCHEMA,

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from nestling.loadtest.client.connection import OK
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.client.target import find
 from nestling.loadtest.errors import LoadtestError, check_above, check_at_least
 from nestling.loadtest.knee import Knee, Search
 from nestling.loadtest.load_generator import LoadGenerator
-from nestling.loadtest.results.summary import OK, Truth, outcomes, summarize
+from nestling.loadtest.results.summary import Truth, outcomes, summarize
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import Texts
 from nestling.loadtest.traffic.arrivals import arrivals
@@ -182,7 +183,7 @@ class Measurement:
         return replace(self._at_once(connections), batches=batches, processes=1)
 
     def _at_once(self, connections: int) -> Setup:
-        # Where everything is due at the same moment, all but the first are late by intention.
+        # Where everything is due at the same moment, all but the first are late on purpose.
         return replace(
             self._single,
             connections=connections,

@@ -8,15 +8,18 @@ from .connection import Connection, Exchange, Failure
 from .send_loop import SendLoop
 
 PIECES = 10
-"""In which a slow client sends its request."""
+"""The number of pieces in which a slow client sends its request."""
 LEAVES_AFTER = 0.002
-"""Seconds until a client goes away; time for the request to arrive."""
+"""Seconds until a client goes away, so that its request has arrived."""
 MALFORMED = b'{"inputs": ["'
 
 
 class Fault(StrEnum):
-    """slow: sends its request in pieces. disconnect: goes away without waiting for the answer.
-    malformed: sends what is no JSON."""
+    """How a client misbehaves.
+
+    A slow client sends its request in pieces; `disconnect` closes the connection without waiting
+    for the answer; a malformed request is not JSON.
+    """
 
     SLOW = "slow"
     DISCONNECT = "disconnect"
@@ -26,7 +29,7 @@ class Fault(StrEnum):
 def commit(loop: SendLoop, fault: Fault, exchange: Exchange, slow_seconds: float) -> None:
     """Send the exchange's request as such a client does.
 
-    slow_seconds: from the first piece to the last.
+    slow_seconds: the time from the first piece to the last.
     """
     payload = exchange.payload
     if fault is Fault.MALFORMED:
@@ -45,7 +48,9 @@ def commit(loop: SendLoop, fault: Fault, exchange: Exchange, slow_seconds: float
 
 def _leave(loop: SendLoop, connection: Connection, exchange: Exchange) -> None:
     def leave() -> None:
-        if connection.exchange is exchange:  # else it was answered first, and another's by now
+        if (
+            connection.exchange is exchange
+        ):  # else it has been answered, and the connection may carry another
             connection.close(Failure.LEFT)
 
     loop.at(exchange.due + LEAVES_AFTER, leave)
@@ -55,7 +60,7 @@ def _later(
     loop: SendLoop, connection: Connection, exchange: Exchange, delay: float, piece: bytes
 ) -> None:
     def write() -> None:
-        if connection.exchange is exchange:  # else it was answered before it had said all
+        if connection.exchange is exchange:  # else it was answered before all was sent
             connection.write(piece)
 
     loop.at(exchange.due + delay, write)

@@ -1,24 +1,23 @@
-"""What comes of the requests of a plan, written into columns as it comes."""
+"""Writes the results of a plan's requests into columns, as they come."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from .connection import Failure
+from .connection import OK, Failure
 from .plan import SendPlan
 from .protocols import Answer, Headers
 from .records import Records, blank
 
 NOTHING = Answer(())
-OK = 200
 
 
 def read_answer(
     read: Callable[[Headers, bytes], Answer], status: int, headers: Headers, body: bytes, texts: int
 ) -> tuple[int, Answer]:
-    """The status and the answer; UNREADABLE, and no answer, where the body does not hold one.
+    """The status and the answer, or UNREADABLE and an empty one if the body has another form.
 
-    read: a protocol's reader. texts: how many labels the answer must have.
+    read: a protocol's reader. texts: the number of labels that the answer must have.
     """
     if status != OK:
         return status, NOTHING
@@ -30,7 +29,7 @@ def read_answer(
 
 
 class Recorder:
-    """The columns of one plan."""
+    """The columns of one plan, and the names that they refer to."""
 
     def __init__(self, plan: SendPlan) -> None:
         self.requests, self._texts = blank(plan)
@@ -39,7 +38,7 @@ class Recorder:
         self._students: dict[str, int] = {}
 
     def keep(self, number: int, latency: float, status: int, answer: Answer) -> None:
-        """What came of a request. number: its place in the plan. latency: seconds."""
+        """Record one request. number: its place in the plan. latency: seconds."""
         requests, texts, first = self.requests, self._texts, self._firsts[number]
         requests.latency[number], requests.status[number] = latency, status
         for at, label in enumerate(answer.labels, first):
@@ -54,6 +53,6 @@ class Recorder:
             requests.brownout[number] = answer.brownout
 
     def records(self, cpu_seconds: float, window: float) -> Records:
-        """All that was kept. cpu_seconds, window: as of `Records`."""
+        """All results. cpu_seconds, window: as of `Records`."""
         labels, students = tuple(self._labels), tuple(self._students)
         return Records(self.requests, self._texts, labels, students, cpu_seconds, window)

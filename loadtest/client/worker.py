@@ -1,4 +1,4 @@
-"""One process of the client: sends its share of a plan, and keeps what comes."""
+"""One process of the client: it sends its share of a plan, and records the results."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from .send_loop import SendLoop
 from .target import Target
 
 OPENED = 32
-"""Connections that stand before the first request, at most."""
+"""The most connections that are opened before the first request."""
 
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """What a process is to send. texts: those that the plan's rows point into.
+    """What one process is to send.
 
-    connections: at most, of this process. timeout, slow_seconds: as SendLoop and Fault have them.
+    texts: those that the plan's rows refer to. connections: the most that this process opens.
+    timeout: as of SendLoop. slow_seconds: as of `commit`.
     """
 
     target: Target
@@ -39,7 +40,10 @@ class WorkerTask:
 
 
 def work(pipe: Pipe) -> None:
-    """Take tasks until there is None; each starts at the moment that is told once it is ready."""
+    """Carry out tasks from the pipe until one is None.
+
+    Once a task is prepared, the pipe brings the moment at which it starts.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends what the user interrupts
     while task := pipe.recv():
         load = WorkerLoad(task)
@@ -48,7 +52,7 @@ def work(pipe: Pipe) -> None:
 
 
 class WorkerLoad:
-    """A task, prepared: all requests' bytes are made, connections stand."""
+    """A prepared task: the bytes of all requests are made, and connections are open."""
 
     def __init__(self, task: WorkerTask) -> None:
         self._task = task
@@ -61,15 +65,15 @@ class WorkerLoad:
         self._loop.open(OPENED)
 
     def run(self, start: float) -> Records:
-        """Send everything at its moment; return when the last answer came or was given up.
+        """Send each request when it is due; return once all are answered or given up.
 
-        start: the moment from which the plan counts, as `time.monotonic` does.
+        start: the moment from which the plan counts, on the clock of `time.monotonic`.
         """
         loop, lags = self._loop, self._recorder.requests.lag
         due: list[float] = self._task.plan.due.tolist()
         faults: list[int] = self._task.plan.faults.tolist()
         gc.collect()
-        gc.disable()  # nothing here is cyclic, and a collection would hold up what is due
+        gc.disable()  # no cycles are made here, and a collection would delay requests
         cpu = time.process_time()
         number, total = 0, len(due)
         while number < total or loop.busy:
@@ -100,7 +104,7 @@ class WorkerLoad:
 
 
 def _payloads(task: WorkerTask) -> list[bytes]:
-    """Bytes of each request, made once where requests are the same."""
+    """The bytes of each request; equal requests share them."""
     made: dict[tuple[int, bytes], bytes] = {}
     payloads, first, rows = [], 0, task.plan.rows
     for which, size in zip(task.plan.protocols.tolist(), task.plan.sizes.tolist(), strict=True):

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader, Undefined
 from markupsafe import Markup
 
+from ..results.summary import value_at
 from . import charts
 
 COLUMNS = {
@@ -45,7 +46,7 @@ def page(report: dict[str, Any]) -> str:
         undefined=ChainableUndefined,  # what a report does not have is shown as nothing
         keep_trailing_newline=True,
     )
-    environment.filters |= {"shown": _shown, "number": _number, "svg_of": _svg_of}
+    environment.filters |= {"shown": _shown, "number": value_at, "svg_of": _svg_of}
     return environment.get_template("page.html").render(
         report=report,
         runs=report["runs"],
@@ -66,7 +67,7 @@ def _tiles(report: dict[str, Any]) -> list[tuple[str, str]]:
         tiles.append(("knee, requests /s", f"{report['knee']['rate_per_second']:,.0f}"))
     for title, column in TILES.items():
         place, form = COLUMNS[column]
-        values = [value for run in runs if (value := _number(run, place)) is not None]
+        values = [value for run in runs if (value := value_at(run, place)) is not None]
         if values:
             tiles.append((title + of, form.format(median(values))))
     return tiles
@@ -108,9 +109,3 @@ def _svg_of(svg: str, title: str) -> Markup:
 
 def _shown(value: float | Undefined | None, form: str) -> str:
     return "" if value is None or isinstance(value, Undefined) else form.format(value)
-
-
-def _number(run: dict[str, Any], place: str) -> float | None:
-    group, _, name = place.partition(".")
-    found = run[group].get(name) if name else run[group]
-    return None if found is None else float(found)

@@ -1,4 +1,4 @@
-"""Where, when, by which versions and by which command numbers were made."""
+"""The machine, date, versions and command of a measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSIONS = ("nestling", "numpy", "httptools")
 
 
 def environment() -> dict[str, Any]:
-    """The client's side; load_average: of the machine, before the first run."""
+    """Of the client's machine. load_average: before the first run."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["nestling", *sys.argv[1:]]),

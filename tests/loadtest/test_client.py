@@ -143,13 +143,13 @@ def test_a_run_in_which_the_client_fell_behind_is_refused(setup: Make) -> None:
 
 
 def test_a_process_of_the_client_that_dies_is_told(setup: Make) -> None:
-    with (
-        pytest.raises(LoadtestError, match="a process of its own has died"),
-        Stub() as stub,
-        LoadGenerator(setup(stub.url, processes=2)) as generator,
-    ):
-        os.kill(generator.pids[0], signal.SIGKILL)
-        generator.send(np.linspace(0, 0.1, 10), np.random.default_rng(0))
+    def send_while_one_dies(url: str) -> None:
+        with LoadGenerator(setup(url, processes=2)) as generator:
+            os.kill(generator.pids[0], signal.SIGKILL)
+            generator.send(np.linspace(0, 0.1, 10), np.random.default_rng(0))
+
+    with Stub() as stub, pytest.raises(LoadtestError, match="a process of its own has died"):
+        send_while_one_dies(stub.url)
 
 
 def test_an_url_that_is_none_or_where_nobody_listens() -> None:
