@@ -112,7 +112,7 @@ def run(
     repeats: int,
     progress: Watcher = NOBODY,
 ) -> dict[str, Any]:
-    """Load the models in turns, `repeats` times, so that changes of the machine affect all alike."""
+    """Load the models in turns, so that changes of the machine affect all alike."""
     check_at_least("repeats", repeats, 1)
     report = _report("run", setup, traffic.described())
     progress.step("asking the server")
