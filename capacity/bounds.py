@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..loadtest.knee import SHARE
 from ..models.progress import SILENT, Progress
 from ..server.core.load_control import TICK_SECONDS
 from .errors import PlanError
@@ -15,8 +16,6 @@ from .simulation.result import SimulationSummary
 from .simulation.run import simulate
 from .traffic import Shape, steady
 
-SHARE = 0.99
-"""Of the requests that must be answered in time, as the load test's knee has it."""
 TOLERANCE = 0.02
 """Relative width of the gap between a rate that holds and one that does not, at the end."""
 LEAST = 3000

@@ -18,7 +18,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -47,8 +46,6 @@ from nestling.server.build import read_for
 from nestling.server.core.load_control import TICK_SECONDS
 from nestling.server.settings import Settings
 
-from ..server.serving import machine
-
 ALLOWED = 0.15
 SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.85)
 """Of what the busier core could do, were it never idle."""
@@ -56,7 +53,7 @@ NAMES = ("p50_ms", "p99_ms", "http", "worker")
 
 
 @dataclass(frozen=True)
-class Load:
+class ValidationLoad:
     """model: asked for. share: of the bound. spacing: of the arrivals."""
 
     model: str
@@ -69,18 +66,18 @@ class Load:
 
 
 LOADS = (
-    *(Load("auto", share) for share in SHARES),
-    Load("auto", 0.45, Spacing.BURSTS),
-    Load(TA, 0.3),
-    Load(TA, 0.6),
+    *(ValidationLoad("auto", share) for share in SHARES),
+    ValidationLoad("auto", 0.45, Spacing.BURSTS),
+    ValidationLoad(TA, 0.3),
+    ValidationLoad(TA, 0.6),
 )
 
 
 @dataclass
-class Run:
+class ValidationRun:
     """A load once. due: seconds at which its requests were sent."""
 
-    load: Load
+    load: ValidationLoad
     repeat: int
     rate: float
     due: NDArray[np.float64]
@@ -100,7 +97,7 @@ def main() -> None:
     workload = workload_of(given.checkpoint, manifest, given.runner, texts, 0)
     lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
     observed: list[ObservedLoad] = []
-    runs: list[Run] = []
+    runs: list[ValidationRun] = []
     with MeasuredServer(given.checkpoint, "--runner", given.runner) as server:
         tick = tick_of(server)
 
@@ -123,14 +120,13 @@ def main() -> None:
         run.predicted = predicted(replace(final, model=run.load.model), run.due, run.repeat)
     rows = [compared(load, [run for run in runs if run.load == load]) for load in LOADS]
     show(rows)
+    here = environment(("nestling", "torch"))
     errors = [abs(row[name]["error"]) for row in rows for name in NAMES]
     print(
         json.dumps(
             {
                 "benchmark": "plan",
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "hardware": environment()["hardware"],
-                "versions": machine()["versions"],
+                **{name: here[name] for name in ("date", "hardware", "versions")},
                 "command": "python -m benchmarks.capacity.plan models/zoo/clinc150 "
                 "--data test.jsonl",
                 "runner": given.runner,
@@ -151,7 +147,7 @@ def note(line: str) -> None:
 
 def loaded(
     server: MeasuredServer, texts: Texts, rates: dict[str, float], seconds: float, repeat: int
-) -> Iterator[Run]:
+) -> Iterator[ValidationRun]:
     """Every load in turn, on the server. rates: of each model at most."""
     setup = Setup(
         find(server.url), texts, PROTOCOLS, {"native": 1.0}, processes=1, max_lag_ms=1e3
@@ -163,7 +159,9 @@ def loaded(
             note(f"{load.name}: {rate:.0f} per second")
             rng = np.random.default_rng([repeat, number])
             due = arrivals(steps([rate], seconds), load.spacing, rng)
-            yield Run(load, repeat, rate, due, measured(server, generator, due, rng, load.model))
+            yield ValidationRun(
+                load, repeat, rate, due, measured(server, generator, due, rng, load.model)
+            )
 
 
 def measured(
@@ -195,7 +193,7 @@ def predicted(inputs: SimulationInput, due: NDArray[np.float64], seed: int) -> d
     }
 
 
-def compared(load: Load, runs: list[Run]) -> dict[str, Any]:
+def compared(load: ValidationLoad, runs: list[ValidationRun]) -> dict[str, Any]:
     """Medians over the repeats, and by how much the prediction is off."""
     row: dict[str, Any] = {
         "load": load.name,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +22,9 @@ from .loads import Loads
 from .server import MeasuredServer
 
 IDLE_SECONDS = 2.0
+"""For which a server is watched that has nothing to do."""
+PACKAGES = ("nestling", "torch", "numpy", "uvicorn", "uvloop")
+"""Whose versions a profile tells."""
 TEXTS = 1000
 """Texts of the data that stand for the traffic."""
 DIGITS = 6
@@ -59,17 +59,18 @@ def measure(
         threads = max(1, len(server.worker_cores))
     progress.step("fitting costs")
     costs, table = fit(observed, lengths, tick, TICK_SECONDS)
+    here = environment(PACKAGES)
     return Profile(
         schema=SCHEMA,
         measured=True,
         name=name,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=here["date"],
         command=(
             f"nestling plan measure {manifest.path.name} --data {data.name} --runner {runner} "
             f"--device {device} --rounds {rounds}"
         ),
-        hardware=environment()["hardware"],
-        versions=_versions(),
+        hardware=here["hardware"],
+        versions=here["versions"],
         device=device,
         runner=runner,
         threads=threads,
@@ -126,8 +127,3 @@ def workload_of(
 def _asked(manifest: Manifest) -> list[Student]:
     stages = [stage for cascade in manifest.cascades.values() for stage in cascade.stages]
     return [*(stage.student for stage in stages), *manifest.students.values()]
-
-
-def _versions() -> dict[str, str]:
-    packages = ("nestling", "torch", "numpy", "uvicorn", "uvloop")
-    return {name: version(name) for name in packages} | {"python": platform.python_version()}

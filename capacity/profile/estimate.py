@@ -11,14 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict
-
 from ...models.cascade.policy import Student
 from ...models.checkpoint.manifest import Manifest
 from .costs import Costs, StudentCost
-from .profile import Profile
+from .profile import STRICT, Profile
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 TYPICAL = 8
 """Tokens at which the cost of attention, which grows with their square, is taken as linear."""
 

@@ -17,6 +17,8 @@ from .costs import Costs
 from .workload import Workload
 
 SCHEMA: Final = 1
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+"""How a file of hardware is checked."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Profile:
     texts: the workload that came with it. date: ISO 8601, UTC.
     """
 
-    __pydantic_config__: ClassVar = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    __pydantic_config__: ClassVar = STRICT
     schema: Literal[1]
     measured: Literal[True]
     name: str

@@ -22,9 +22,9 @@ from nestling.capacity.simulation.inputs import SimulationInput
 from nestling.models.checkpoint.manifest import Manifest, read_manifest
 from nestling.server.settings import Settings
 
-from ..server.conftest import calibrated_dir, texts
+from ..server.conftest import calibrated, calibrated_dir, texts
 
-__all__ = ["calibrated_dir", "texts"]
+__all__ = ["calibrated", "calibrated_dir", "texts"]
 
 SURE = (0.999, 0.001)
 """Of every student: of the first text, of the second, and so on in turns."""

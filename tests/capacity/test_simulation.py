@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nestling.capacity.profile.costs import ClientCosts, EngineCosts, LoopCosts, Speeds
 from nestling.capacity.profile.profile import Profile
+from nestling.capacity.simulation.clock import SimulatedClock
+from nestling.capacity.simulation.inputs import SimulationInput
+from nestling.capacity.simulation.replica import Replica
+from nestling.capacity.simulation.result import SimulationResult
 from nestling.capacity.simulation.run import simulate
 from nestling.capacity.traffic import steady
+from nestling.models import Checkpoint
 from nestling.models.checkpoint.manifest import Manifest
-from nestling.server.engine import queue
+from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.load_control import TICK_SECONDS, Admission, LoadControl
+from nestling.server.core.service import Service
 from nestling.server.engine.queue import WorkQueue
+from nestling.server.engine.requests import QueueEntry
 
+from ..server.engine.test_engine import Backend, one, run
 from .conftest import costs, inputs
 
 SELDOM = np.arange(200) * 0.01
@@ -24,7 +35,7 @@ def test_the_queue_is_the_servers_own(manifest: Manifest, monkeypatch: pytest.Mo
     packed: list[int] = []
     original = WorkQueue._pack
 
-    def pack(self: WorkQueue) -> list[queue.Ticket]:
+    def pack(self: WorkQueue) -> list[QueueEntry]:
         batch = original(self)
         packed.append(len(batch))
         return batch
@@ -32,6 +43,80 @@ def test_the_queue_is_the_servers_own(manifest: Manifest, monkeypatch: pytest.Mo
     monkeypatch.setattr(WorkQueue, "_pack", pack)
     found = simulate(inputs(manifest, costs(0.001)), SELDOM)
     assert sum(packed) == found.requests
+
+
+class Steps:
+    """Records the calls of the load control, and when they are made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> None:
+        self.names: list[str] = []
+        self.moments: list[float] = []
+        for owner, names in (
+            (LoadControl, ("check_delay", "admit")),
+            (Admission, ("cascade", "characters", "tokenized", "tokens", "answered", "close")),
+        ):
+            for name in names:
+                original = getattr(owner, name)
+
+                def step(
+                    *given: Any, _name: str = name, _do: Callable[..., Any] = original, **more: Any
+                ) -> Any:
+                    self.names.append(_name)
+                    self.moments.append(clock())
+                    return _do(*given, **more)
+
+                monkeypatch.setattr(owner, name, step)
+
+
+def replica_of(inputs: SimulationInput, clock: SimulatedClock) -> Replica:
+    return Replica(clock, inputs, SimulationResult(np.zeros(1), 1.0), 0)
+
+
+def test_a_request_takes_the_steps_of_the_servers_load_control_in_its_order(
+    manifest: Manifest, calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(service: Service, backend: Backend) -> None:
+        steps.names.clear()
+        service.load.check_delay()  # which the dispatcher does before it reads the body
+        await service.answer(one("book a table"), RequestConstraints("all"))
+
+    steps = Steps(monkeypatch, lambda: 0.0)
+    run(calibrated, scenario)
+    of_the_server = [*steps.names]
+    steps.names.clear()
+    simulate(inputs(manifest, costs(0.001), "all"), np.zeros(1))
+    assert steps.names == of_the_server
+    assert of_the_server == ["check_delay", "admit", "cascade", "tokens", "answered", "close"]
+
+
+def test_a_request_has_left_before_its_answer_is_written(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimulatedClock()
+    steps = Steps(monkeypatch, lambda: clock.now)
+    slow = replace(costs(0.001), loop=LoopCosts(0.02, 0.0, 0.0, 0.0, 0.0))
+    replica = replica_of(inputs(manifest, slow, fill_ms=0), clock)
+    ended: list[float] = []
+    replica.answered = lambda _: ended.append(clock.now)
+    replica.receive(0, [0])
+    clock.run(stop=lambda: bool(ended))
+    # 10 ms to read it, 1 ms to compute, 10 ms to write the answer
+    assert steps.moments[-2:] == pytest.approx([0.011, 0.011])
+    assert ended == pytest.approx([0.021])
+
+
+def test_the_event_loop_is_not_late_by_what_its_own_tick_takes(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[tuple[float, float, float]] = []
+    monkeypatch.setattr(LoadControl, "tick", lambda _, *given: ticks.append(given))
+    slow = replace(costs(0.001), loop=LoopCosts(0.0, 0.0, 0.0, 0.0, 0.02))
+    clock = SimulatedClock()
+    replica_of(inputs(manifest, slow), clock)
+    clock.run(stop=lambda: len(ticks) == 3)
+    assert ticks == [
+        (pytest.approx(n * 0.07), pytest.approx(n * 0.07 + TICK_SECONDS), 0.0) for n in range(3)
+    ]
 
 
 def test_the_same_seed_gives_the_same_numbers(manifest: Manifest, profile: Profile) -> None:
