@@ -94,7 +94,7 @@ class ScheduledBatch:
 
         The time that the batch took is shared among them by FLOPs.
         """
-        flops = [d.stage.student.flops.of(len(d.tokens)) for d in self.decisions]
+        flops = [d.stage_flops for d in self.decisions]
         share = verdicts.seconds / sum(flops)
         return [
             d

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.models.runners.local import LocalStudents
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.load_control import (
     FALL_SECONDS,
     HOPELESS,
@@ -112,7 +113,7 @@ def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> list[Any]:
         service.load.brownout.level = 3
         return [
-            (await service.answer(one("book a table"), RequestConstraints(model))).decisions[0]
+            (await answer(service, one("book a table"), RequestConstraints(model))).decisions[0]
             for model in ("auto", "ta")
         ]
 
