@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy import Engine
 
+from ..models.nearest import listing
 from ..server.errors import Reason, RequestError
-from ..server.nearest import listing
 from .definition import ExperimentPlan
 from .metrics import Kind
 from .records import LABEL, Outcome, is_storable

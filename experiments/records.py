@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, TypeGuard
 
 from ..server.errors import Reason, RequestError
-from ..server.json_kinds import kind
+from ..models.json_kinds import kind
 from .metrics import MEASURED
 
 LONGEST_NAME = 128

@@ -6,8 +6,8 @@ from typing import NoReturn
 
 from ...models.cascade.policy import Cascade
 from ...models.checkpoint.manifest import Manifest
+from ...models.nearest import in_words, listing
 from ..errors import Reason, RequestError
-from ..nearest import in_words, listing
 
 AUTO = "auto"
 

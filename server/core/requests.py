@@ -16,25 +16,26 @@ from .constraints import RequestConstraints
 class Inputs:
     """The texts of one request, or their token ids with special tokens.
 
-    single: it was one text, not a list with one text in it.
+    single: it was one text, not a list with one text in it. name: what the protocol calls them.
     """
 
     texts: list[str]
     single: bool
     tokens: list[list[int]] | None = None
+    name: str = "inputs"
 
     def __len__(self) -> int:
         return len(self.texts if self.tokens is None else self.tokens)
 
     def field(self, index: int) -> str:
         """What errors call a text."""
-        return "inputs" if self.single else f"inputs[{index}]"
+        return self.name if self.single else f"{self.name}[{index}]"
 
     def part(self, indices: Sequence[int]) -> Inputs:
         """Some of them, which errors go on calling as before."""
         texts = [self.texts[index] for index in indices] if self.tokens is None else []
         tokens = None if self.tokens is None else [self.tokens[index] for index in indices]
-        return _Part(texts, self.single, tokens, whole=self, indices=indices)
+        return _Part(texts, self.single, tokens, self.name, whole=self, indices=indices)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from ..telemetry.metrics import Metrics
 from .auth import Keyring
 from .dispatcher import RequestDispatcher
 from .docs import routes as docs
-from .docs.security import describe_keys
+from .docs.description import complete
 from .keys import Keys
 from .lost import no_such_method, no_such_path
 from .protocols import huggingface, openai, tei
@@ -131,7 +131,7 @@ def create_app(
 
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     app = _with_routes(routers, lifespan, ELSEWHERE if settings.metrics_port is not None else "")
-    describe_keys(app, keyring)
+    complete(app, keyring)
     app.state.reloader = reloader
     app.state.draining = False
     app.state.inference = Inference(reloader, running)

@@ -111,31 +111,3 @@ def _as_request_error(exception: Exception, path: str) -> RequestError:
     if isinstance(exception, ClientDisconnect):
         return RequestError(Reason.CLIENT_GONE, "the client has gone")
     return internal_error(path)
-
-
-def request_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    """What OpenAPI says of a route's body, which the route itself reads and checks."""
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def json_shown(example: Any, model: Any = None) -> dict[str, Any]:
-    """What OpenAPI says of an answer: its type, and an example."""
-    shown: dict[str, Any] = {"content": {"application/json": {"example": example}}}
-    return shown | ({"model": model} if model else {})
-
-
-def path_parameters(**examples: str) -> dict[str, Any]:
-    """What OpenAPI says of a route's path: names, each with an example."""
-    return {
-        "parameters": [
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string"},
-                "example": example,
-            }
-            for name, example in examples.items()
-        ]
-    }

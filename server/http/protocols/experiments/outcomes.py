@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import datetime
-from typing import Any, NotRequired
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, Tag
 from starlette.requests import Request
 from starlette.responses import Response
-from typing_extensions import TypedDict
 
 from .....experiments.analysis import deadlines
 from .....experiments.outcome_checks import check_rates
@@ -19,14 +18,15 @@ from .....experiments.records import Outcome
 from .....experiments.store.database import StoreError
 from .....experiments.store.outcomes import record
 from ....errors import Reason, RequestError
-from ...body import check_count, check_known, read_json, wrong_type
+from ...body import Body, check, check_count, parse_json, read_body
+from ...body_errors import refusal, wrong_type
 from ...errors import CHECKING, NATIVE, READING
+from ...openapi import json_shown, request_body
 from ...request_headers import BLANKS
-from ...route import ControlRoute, json_response, json_shown, request_body, service_of
+from ...route import ControlRoute, json_response, service_of
 from .declared import COMMON, required, unavailable
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
-FIELDS = ("id", "metric", "value", "request_id", "experiment", "unit", "at")
 MOST = 10_000
 """Outcomes of one request."""
 EXAMPLE = {
@@ -36,20 +36,39 @@ EXAMPLE = {
 }
 
 
-class OutcomeBody(TypedDict):
+def _time(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise wrong_type("a string", value)
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise refusal(Reason.OUT_OF_RANGE, f"{value[:40]!r} is not a time in ISO 8601") from None
+
+
+Identity = Annotated[str, AfterValidator(lambda text: text.strip(BLANKS))]
+Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=str)]
+Value = Annotated[
+    Annotated[float, Tag("a number")] | Annotated[str, Tag("a string")],
+    Field(union_mode="left_to_right"),
+]
+
+
+class OutcomeBody(Body):
     """metric: `label` with the right answer, `reward`, or any other name with a number.
 
     Either request_id, or experiment and unit; blanks around an id or a unit are not part of it.
     id: by which it counts once. at: ISO 8601 with zone. A null counts as left out.
     """
 
+    example: ClassVar[str] = '{"request_id": "…", "metric": "label", "value": "…"}'
+
+    id: str | None = None
     metric: str
-    value: float | str
-    id: NotRequired[str | None]
-    request_id: NotRequired[str | None]
-    experiment: NotRequired[str | None]
-    unit: NotRequired[str | None]
-    at: NotRequired[str | None]
+    value: Value
+    request_id: Identity | None = None
+    experiment: str | None = None
+    unit: Identity | None = None
+    at: Time | None = None
 
 
 @router.post(
@@ -60,12 +79,13 @@ class OutcomeBody(TypedDict):
         200: json_shown({"receipts": ["stored"], "counts": {"stored": 1}}),
         **NATIVE.documented(*COMMON, *READING, *CHECKING),
     },
-    openapi_extra=request_body(TypeAdapter(OutcomeBody | list[OutcomeBody]).json_schema(), EXAMPLE),
+    openapi_extra=request_body(OutcomeBody, EXAMPLE, many=True),
 )
 async def outcomes(request: Request) -> Response:
     """One or a list. Each gets its receipt: stored, duplicate, conflict, unknown or late."""
     experiments = required(request)
-    body = await read_json(request, service_of(request).settings.max_body_bytes)
+    content = await read_body(request, service_of(request).settings.max_body_bytes)
+    body = parse_json(content, OutcomeBody.example)
     listed = body if isinstance(body, list) else [body]
     check_count(len(listed), MOST, "the list", "outcome")
     places = [f"[{index}]." if body is listed else "" for index in range(len(listed))]
@@ -85,30 +105,9 @@ async def outcomes(request: Request) -> Response:
 
 def _outcome(value: Any, within: str) -> Outcome:
     try:
-        fields = check_known(value, FIELDS)
-        for name in ("metric", "value"):
-            if name not in fields:
-                raise RequestError(Reason.MISSING_FIELD, "missing", name)
-        for name in ("request_id", "unit"):
-            if isinstance(fields.get(name), str):
-                fields[name] = fields[name].strip(BLANKS)
-        if fields.get("id") is None:
-            fields["id"] = ""
-        return Outcome(**{**fields, "at": _time(fields.get("at"))})
+        body = check(value, OutcomeBody)
+        return Outcome(**{**dict(body), "id": body.id or ""})
     except RequestError as error:
         if not within:
             raise
         raise error.within(within) from None
-
-
-def _time(value: Any) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise wrong_type("at", value, "a string")
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise RequestError(
-            Reason.OUT_OF_RANGE, f"{value[:40]!r} is not a time in ISO 8601", "at"
-        ) from None

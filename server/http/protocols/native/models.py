@@ -18,7 +18,8 @@ from .....models.checkpoint.manifest import Manifest
 from ....core.policies import AUTO
 from ....errors import Reason
 from ...errors import OPENAI
-from ...route import ProtocolRoute, json_response, json_shown, path_parameters, service_of
+from ...openapi import json_shown, path_parameters
+from ...route import ProtocolRoute, json_response, service_of
 
 router = APIRouter(route_class=ProtocolRoute, tags=["OpenAI"])
 TYPICAL_TOKENS = 16

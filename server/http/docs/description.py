@@ -1,4 +1,4 @@
-"""Which routes want which key, in OpenAPI: Swagger UI's button Authorize comes of it."""
+"""OpenAPI's description beyond the routes' own: models of bodies, and which key a route wants."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from ..auth import KeyNeeded, Keyring
+from ..openapi import share_definitions
 
 
 def _ways(kind: str, whose: str) -> dict[str, Any]:
@@ -25,13 +26,17 @@ SCHEMES = {
 }
 
 
-def describe_keys(app: FastAPI, keyring: Keyring) -> None:
-    """Have an application's OpenAPI say which keys its routes want, if they want any."""
+def complete(app: FastAPI, keyring: Keyring) -> None:
+    """Have an application's OpenAPI show the models of its bodies, and which keys its routes want.
+
+    Swagger UI's button Authorize comes of the keys.
+    """
     plain = app.openapi
 
     @cache
     def described() -> dict[str, Any]:
         schema = plain()
+        share_definitions(schema)
         used: dict[str, Any] = {}
         for path, operations in schema["paths"].items():
             for method, operation in operations.items():
