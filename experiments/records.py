@@ -9,8 +9,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeGuard
 
-from ..server.errors import Reason, RequestError
 from ..models.json_kinds import kind
+from ..server.errors import Reason, RequestError
 from .metrics import MEASURED
 
 LONGEST_NAME = 128

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
 from nestling.server.core.load_control import (
@@ -164,7 +164,7 @@ def test_a_rate_of_answers_to_few_who_ask_is_no_limit() -> None:
 
 def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
     def load(_: Path | None, __: object = None) -> InProcessExecutor:
-        return InProcessExecutor(LocalStudents(load_checkpoint(calibrated_dir)))
+        return InProcessExecutor(TorchRunner(load_checkpoint(calibrated_dir)))
 
     app = create_app(load(None), Settings(target_delay_ms=100), load)
     with TestClient(app) as client:

@@ -11,7 +11,7 @@ import pytest
 
 from nestling.models import Checkpoint, Predictor
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
 from nestling.server.core.requests import Inputs
@@ -25,7 +25,7 @@ POISON = "alarm"
 TINY = RequestConstraints("tiny")
 
 
-class Backend(LocalStudents):
+class Backend(TorchRunner):
     """The model behind a gate; it breaks on a batch that holds the poison."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -36,14 +36,14 @@ class Backend(LocalStudents):
         self.batches: list[int] = []
         self.hold_from = 0
 
-    def ask(self, questions: ForwardBatch) -> ForwardOutput:
-        self.batches.append(len(questions.sequences))
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
+        self.batches.append(len(batch.sequences))
         if len(self.batches) == self.hold_from:
             self.open.clear()
         assert self.open.wait(timeout=30)
-        if any(self.poison in ids for ids in questions.sequences):
+        if any(self.poison in ids for ids in batch.sequences):
             raise ArithmeticError("poison")
-        return super().ask(questions)
+        return super().forward(batch)
 
 
 def one(text: str) -> Inputs:
@@ -179,8 +179,8 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
 
 
 def test_a_backend_that_cannot_start_says_so(calibrated: Checkpoint) -> None:
-    class Broken(LocalStudents):
-        def ask(self, questions: ForwardBatch) -> ForwardOutput:
+    class Broken(TorchRunner):
+        def forward(self, batch: ForwardBatch) -> ForwardOutput:
             raise RuntimeError("no kernel image")
 
     async def main() -> None:
