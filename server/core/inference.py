@@ -9,6 +9,7 @@ again of all of them, when nobody waits; and what came of the variants is record
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -34,6 +35,8 @@ from .reload import Reloader
 from .requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from .service import Service
 from .variants import assign, constrained, counterfactual
+
+log = logging.getLogger(__name__)
 
 
 class Inference:
@@ -95,7 +98,11 @@ class Inference:
         service = self._pinned(variants, service)
         unhurried = replace(request.constraints, deadline=inf, shadow=True)
         started = perf_counter()
-        answers = await answer(service, request.inputs, constrained(unhurried, variants))
+        try:
+            answers = await answer(service, request.inputs, constrained(unhurried, variants))
+        except RequestError as error:
+            log.info("experiments: the other variant of a pair did not answer: %s", error)
+            return []
         result = RequestResult(200, perf_counter() - started, len(request.inputs), answers)
         labels, price = service.manifest.architecture.labels, service.price_per_second
         return [counterfactual_arm(assigned, pair, result, labels, price)]
