@@ -6,7 +6,9 @@ same value came once; with two values nobody can tell which was meant, so none i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from random import getrandbits
 
 from starlette.requests import Request
 
@@ -15,6 +17,9 @@ from ..errors import Reason, RequestError
 BLANKS = " \t\r\n"
 """What may surround a value, or an identifier in a body, without being part of it. No more than
 that: by its bytes, a letter of UTF-8 may end like another blank of Latin-1."""
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, section 3.2.2."""
+GIVEN = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 def values_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
@@ -37,3 +42,18 @@ def header(request: Request, name: str) -> str | None:
             actual=len(found),
         )
     return found[0] if found else None
+
+
+def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """The id of a request, given its headers as ASGI has them.
+
+    The trace id of a `traceparent`, else the client's `x-request-id`, else new. One that came with
+    several values is as none.
+    """
+    match values_of(headers, b"traceparent"):
+        case [trace] if traced := TRACEPARENT.fullmatch(trace):
+            return traced[1]
+    match values_of(headers, b"x-request-id"):
+        case [given] if GIVEN.fullmatch(given):
+            return given
+    return f"{getrandbits(128):032x}"

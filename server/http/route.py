@@ -24,7 +24,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def service_of(request: Request) -> Service:
     """The service that answers a request: one and the same from its beginning to its end."""
-    return cast(Service, request.scope.get("service") or reloader_of(request).service)
+    return cast(Service, request.scope["service"])
 
 
 def reloader_of(request: Request) -> Reloader:
