@@ -15,7 +15,7 @@ from ..core.inference import Inference
 from ..core.policies import AUTO
 from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from ..telemetry.requests import REQUEST_ID
-from .request_headers import header
+from .headers import header
 from .wire import WIRE, DirectResponse
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from enum import Enum, auto
 from starlette.requests import Request
 
 from ..errors import Reason, RequestError
+from .headers import header
 from .keys import Keys
-from .request_headers import header
 
 OPEN = (
     "/health",

@@ -16,7 +16,7 @@ from ..core.constraints import RequestConstraints
 from ..core.requests import Inputs
 from ..errors import Reason, RequestError
 from .body_errors import not_json, refused
-from .request_headers import header
+from .headers import header
 from .wire import WIRE, DirectResponse
 
 LONGEST_DEADLINE_MS = 3_600_000

@@ -21,7 +21,7 @@ from ..core.service import Service
 from ..errors import RequestError
 from ..telemetry.requests import REQUEST_ID
 from .auth import Keyring
-from .request_headers import id_of
+from .headers import id_of
 from .route import MeasuredRoute, error_response
 from .wire import WIRE
 

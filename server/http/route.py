@@ -61,6 +61,8 @@ def error_response(request: Request, error: RequestError) -> Response:
 class ProtocolRoute(APIRoute):
     """Passes the request to its endpoint as it came, and renders its errors."""
 
+    measured = False
+
     def get_route_handler(self) -> Handler:
         return self.handle_request
 
@@ -77,26 +79,22 @@ class ProtocolRoute(APIRoute):
             response, status = error_response(request, error), error.status
         finally:
             service.users -= 1
-        # Counted once the answer has gone.
-        seconds = perf_counter() - started
-        asyncio.get_running_loop().call_soon(self.ended, request, status, seconds)
+        if self.measured:  # once the answer has gone
+            seconds = perf_counter() - started
+            loop = asyncio.get_running_loop()
+            loop.call_soon(service.metrics.request, self.path, status, seconds)
         return response
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        """Called once for each request.
-
-        status: an error's own, whatever its protocol makes of it, so that one alert on the metrics
-        holds for all protocols.
-        """
 
 
 class MeasuredRoute(ProtocolRoute):
-    """A route that answers texts: counted, timed, and shed under overload."""
+    """A route that answers texts: counted, timed, and shed under overload.
 
+    The status that is counted is an error's own, whatever its protocol makes of it, so that one
+    alert on the metrics holds for all protocols.
+    """
+
+    measured = True
     sheds = True
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        service_of(request).metrics.request(self.path, status, seconds)
 
 
 class ControlRoute(MeasuredRoute):

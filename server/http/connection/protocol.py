@@ -69,9 +69,8 @@ class HttpConnection(asyncio.Protocol):
         self._head: HeadReader | None = None
         self._cycle: RequestCycle | None = None
         self._paused = self.eof = False
-        self._linger = 0
+        self._linger, self._due = 0, 0.0
         self._part: Part | None = None
-        self._due = 0.0
         self._seconds: dict[Part, float] = {
             Part.HEADERS: settings.header_timeout,
             Part.BODY: settings.body_timeout,
@@ -176,7 +175,8 @@ class HttpConnection(asyncio.Protocol):
             elif self._cycle.failure:
                 self.buffer.clear()  # nobody knows what this is
             elif self._cycle.more_body:
-                self._read_body(self._cycle)
+                self._cycle.read(self.buffer)
+                self._wait_for_body(self._cycle)
         except RefusalError as refused:
             if self._cycle is None:
                 self._refuse(refused)
@@ -197,20 +197,21 @@ class HttpConnection(asyncio.Protocol):
         task = self._loop.create_task(cycle.run(self.front))
         self.server.tasks.add(task)
         task.add_done_callback(self.server.tasks.discard)
-        if cycle.more_body:
-            self._read_body(cycle)
-
-    def _read_body(self, cycle: RequestCycle) -> None:
-        if self.buffer:
+        if cycle.more_body and self.buffer:
             cycle.read(self.buffer)
-        if not cycle.more_body:
-            self._part = None
-            if cycle.complete:
-                self._next()
+        if cycle.more_body:
+            self._wait_for_body(cycle)
+
+    def _wait_for_body(self, cycle: RequestCycle) -> None:
+        """Wait for what is missing of a body, if anything is."""
+        if cycle.more_body:
+            self._wait(Part.BODY)
+            if len(cycle.body) > AHEAD_BYTES:
+                self._pause()
             return
-        self._wait(Part.BODY)
-        if len(cycle.body) > AHEAD_BYTES:
-            self._pause()
+        self._part = None
+        if cycle.complete:
+            self._next()
 
     def _next(self) -> None:
         """A request and its answer are complete: to what has come behind it."""
