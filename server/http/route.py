@@ -24,7 +24,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def service_of(request: Request) -> Service:
     """The service that answers a request: one and the same from its beginning to its end."""
-    return cast(Service, request.scope.get("service") or reloader_of(request).service)
+    return cast(Service, request.scope["service"])
 
 
 def reloader_of(request: Request) -> Reloader:
@@ -61,6 +61,8 @@ def error_response(request: Request, error: RequestError) -> Response:
 class ProtocolRoute(APIRoute):
     """Passes the request to its endpoint as it came, and renders its errors."""
 
+    measured = False
+
     def get_route_handler(self) -> Handler:
         return self.handle_request
 
@@ -68,33 +70,31 @@ class ProtocolRoute(APIRoute):
         """The endpoint's answer, or the error in the protocol's form."""
         started = perf_counter()
         service = service_of(request)
+        service.users += 1
         try:
-            with service.using():
-                response = await cast(Handler, self.endpoint)(request)
+            response = await cast(Handler, self.endpoint)(request)
             status = response.status_code
         except Exception as exception:
             error = _as_request_error(exception, self.path)
             response, status = error_response(request, error), error.status
-        # Counted once the answer has gone.
-        seconds = perf_counter() - started
-        asyncio.get_running_loop().call_soon(self.ended, request, status, seconds)
+        finally:
+            service.users -= 1
+        if self.measured:  # once the answer has gone
+            seconds = perf_counter() - started
+            loop = asyncio.get_running_loop()
+            loop.call_soon(service.metrics.request, self.path, status, seconds)
         return response
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        """Called once for each request.
-
-        status: an error's own, whatever its protocol makes of it, so that one alert on the metrics
-        holds for all protocols.
-        """
 
 
 class MeasuredRoute(ProtocolRoute):
-    """A route that answers texts: counted, timed, and shed under overload."""
+    """A route that answers texts: counted, timed, and shed under overload.
 
+    The status that is counted is an error's own, whatever its protocol makes of it, so that one
+    alert on the metrics holds for all protocols.
+    """
+
+    measured = True
     sheds = True
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        service_of(request).metrics.request(self.path, status, seconds)
 
 
 class ControlRoute(MeasuredRoute):

@@ -14,11 +14,11 @@ from typing_extensions import TypedDict
 from ...core.constraints import RequestConstraints
 from ...core.tokenizing import TOKENIZER_THREADS
 from ...errors import Reason
-from ..answer_headers import answer_headers
 from ..answering import answer
 from ..body import Body, inputs_of, read
 from ..body_errors import Otherwise, refusal, wrong_type
 from ..errors import TEI
+from ..headers import answer_headers
 from ..openapi import json_shown, request_body
 from ..route import MeasuredRoute, ProtocolRoute, json_response, service_of
 from .scores import Score, logits, probabilities, ranked
