@@ -15,8 +15,8 @@ from ..core.inference import Inference
 from ..core.policies import AUTO
 from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from ..telemetry.requests import REQUEST_ID
+from .departure import CONNECTION, Connection
 from .headers import header
-from .wire import WIRE, DirectResponse
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     The result is noted in the scope, for traces.
     """
-    wire: DirectResponse | None = request.scope.get(WIRE)
+    connection: Connection | None = request.scope.get(CONNECTION)
     task = cast("asyncio.Task[T]", asyncio.current_task())
     gone = False
 
@@ -57,11 +57,11 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         gone = True
         task.cancel()
 
-    if wire:
-        if wire.gone:
+    if connection:
+        if connection.gone:
             work.close()
             raise ClientDisconnect
-        wire.leave = leave
+        connection.leave = leave
     try:
         result = request.scope["result"] = await work
         return result
@@ -71,5 +71,5 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
             raise ClientDisconnect from None
         raise
     finally:
-        if wire:
-            wire.leave = None
+        if connection:
+            connection.leave = None

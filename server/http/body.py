@@ -17,7 +17,6 @@ from ..core.requests import Inputs
 from ..errors import Reason, RequestError
 from .body_errors import not_json, refused
 from .headers import header
-from .wire import WIRE, DirectResponse
 
 LONGEST_DEADLINE_MS = 3_600_000
 
@@ -80,11 +79,6 @@ async def read_body(request: Request, limit: int) -> bytes | bytearray:
     declared = header(request, "content-length") or ""
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
-    wire: DirectResponse | None = request.scope.get(WIRE)
-    if wire and (there := wire.take_body()) is not None:
-        if len(there) > limit:
-            raise _too_large(limit)
-        return there
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -18,16 +18,15 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from ..core.service import Service
-from ..errors import RequestError
+from ..errors import Refusal, RequestError
 from ..telemetry.requests import REQUEST_ID
 from .auth import Keyring
+from .departure import CONNECTION
 from .headers import id_of
 from .route import MeasuredRoute, error_response
-from .wire import WIRE
 
 if TYPE_CHECKING:
     from ..telemetry.traces import Traces  # needs an extra
-    from .connection.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +72,12 @@ class RequestDispatcher:
             response = await self._answer(scope, receive)
             if response is None:
                 await self.app(scope, receive, send_with_id)
-            elif wire := scope.get(WIRE):
-                status = response.status_code
-                await wire.reply(status, [*response.raw_headers, named], bytes(response.body))
             else:
                 await response(scope, receive, send_with_id)
         finally:
             scope["method"] = method
-            scope.pop(WIRE, None)  # which knows the scope: the two would hold each other in memory
+            # It knows the scope: the two would hold each other in memory.
+            scope.pop(CONNECTION, None)
             if self._traces:
                 self._traces.request(scope, status, perf_counter() - started)
             if self._log_requests:

@@ -16,8 +16,7 @@ from prometheus_client import (
 )
 
 from ...models.cascade.decisions import Decision
-from ..errors import STATUS, Reason
-from ..http.connection.refusal import Refusal
+from ..errors import STATUS, Reason, Refusal
 from .guarantee import GuaranteeMetrics
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .refusal import Refusal, RefusalError
+from ...errors import Refusal
+from .refusal import RefusalError
 
 SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}(?:[;\r]|$)")
 SIZE_LINE = re.compile(rb"[0-9A-Fa-f]{1,15}(;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")

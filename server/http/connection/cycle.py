@@ -1,10 +1,9 @@
-"""One request and its answer, as ASGI sees them, and by the shorter way of `DirectResponse`."""
+"""One request and its answer, as ASGI sees them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Sequence
 from http.client import responses
 from typing import Any, Protocol
@@ -13,8 +12,8 @@ from starlette.types import ASGIApp, Message, Scope
 from uvicorn.server import ServerState
 
 from ...errors import internal_error
+from ..departure import CONNECTION
 from ..dispatcher import RequestDispatcher
-from ..wire import WIRE
 from .body import Chunked
 from .head import Head
 from .outlet import Outlet
@@ -26,8 +25,6 @@ STATUS_LINES = {
     status: f"HTTP/1.1 {status} {responses.get(status, '')}\r\n".encode()
     for status in range(200, 600)
 }
-UNSENDABLE = re.compile(rb"[\x00\r\n]")
-"""In a header: it would end there, and what follows would be another."""
 BODILESS = (204, 304)
 log = logging.getLogger(__name__)
 
@@ -77,7 +74,7 @@ class RequestCycle:
             "query_string": head.query,
             "headers": head.fields,
             "state": line.app_state.copy(),
-            WIRE: self,
+            CONNECTION: self,
         }
         self.keep_alive = head.keep_alive
         self.body = bytearray()
@@ -87,6 +84,7 @@ class RequestCycle:
         self.complete = self.gone = False
         self.started = self._chunked = False
         self._unsent: int | None = None
+        self._waiting = b""
         self.failure: RefusalError | None = None
         self.leave: Callable[[], None] | None = None
         self._news = asyncio.Event()
@@ -117,7 +115,7 @@ class RequestCycle:
                 self.keep_alive = False
                 failure = error if isinstance(error, RefusalError) else internal_error(path)
                 response = self._line.front.refuse(path, failure)
-                await self.reply(response.status_code, response.raw_headers, bytes(response.body))
+                await response(self.scope, self.receive, self.send)
 
     def read(self, buffer: bytearray) -> None:
         """Take from what has come what belongs to the body. Raises RefusalError."""
@@ -152,7 +150,8 @@ class RequestCycle:
             if self.awaited:
                 self._out.write(CONTINUE)
                 self.awaited = False
-            self._line.resume_reading()
+            if self.more_body:
+                self._line.resume_reading()
             await self._news.wait()
             self._news.clear()
         if self.failure and not self.complete:
@@ -177,30 +176,9 @@ class RequestCycle:
         else:
             raise RuntimeError(f"{message['type']} is no part of an answer")
 
-    def take_body(self) -> bytes | bytearray | None:
-        """As `DirectResponse` says."""
-        if self.more_body or self.failure:
-            return None
-        body, self.body = self.body, bytearray()
-        return body
-
-    async def reply(self, status: int, headers: Headers, body: bytes) -> None:
-        """As `DirectResponse` says."""
-        if self._out.full:
-            await self._out.drained()
-        if self.gone:
-            return
-        self.started = True
-        head = self._head(status, headers)
-        self._write_first(head if self._method == "HEAD" else head + body)
-        self._end()
-
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         if self.started:
             raise RuntimeError("an answer began twice")
-        if any(UNSENDABLE.search(part) for header in headers for part in header):
-            raise RuntimeError("a header of an answer has a line end in it")
-        self.started = True
         named = {name.lower(): value for name, value in headers}
         if b"content-length" in named:
             self._unsent = int(named[b"content-length"])
@@ -209,9 +187,15 @@ class RequestCycle:
             headers.append((b"transfer-encoding", b"chunked"))
         elif status not in BODILESS:
             self.keep_alive = False  # its end is the end of the connection
-        self._write_first(self._head(status, headers))
+        head = self._head(status, headers)
+        self.started = True
         if self._method == "HEAD":
+            self._write_first(head)
             self._end()
+        elif self._unsent is None:
+            self._write_first(head)
+        else:
+            self._waiting = head  # for the body, which comes at once
 
     def _continue(self, body: bytes, more: bool) -> None:
         if not self.started:
@@ -223,7 +207,11 @@ class RequestCycle:
         elif self._chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body = chunk if more else chunk + b"0\r\n\r\n"
-        self._out.write(body)
+        if self._waiting:
+            self._write_first(self._waiting + body)
+            self._waiting = b""
+        else:
+            self._out.write(body)
         if not more:
             self._end()
 
@@ -254,6 +242,12 @@ class RequestCycle:
 
 
 def render_head(status: int, headers: Headers) -> bytes:
-    """Status line and headers of an answer. headers: in lower case, and checked."""
+    """Status line and headers of an answer. headers: in lower case.
+
+    Raises RuntimeError for a header that would end within itself: what follows would be another.
+    """
     lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    return b"".join((STATUS_LINES[status], *lines, b"\r\n"))
+    head = b"".join((STATUS_LINES[status], *lines, b"\r\n"))
+    if not len(lines) + 2 == head.count(b"\r") == head.count(b"\n") or b"\x00" in head:
+        raise RuntimeError("a header of an answer has a line end in it")
+    return head

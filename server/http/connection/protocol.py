@@ -16,12 +16,13 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from ...errors import Refusal
 from ...settings import Settings
 from ..dispatcher import RequestDispatcher
 from .cycle import RequestCycle, render_head
 from .head import HeadReader
 from .outlet import Outlet
-from .refusal import Refusal, RefusalError, incomplete, late
+from .refusal import RefusalError, incomplete, late
 
 AHEAD_BYTES = 64 * 1024
 """That may wait, of a body or behind a request, while the socket is read on: only who reads learns
@@ -229,8 +230,6 @@ class HttpConnection(asyncio.Protocol):
         if not (self._paused or self.eof):
             self._paused = True
             self._transport.pause_reading()
-
-    # Times
 
     def _wait(self, part: Part) -> None:
         """Wait for a part from now on. Its time runs from the first time that it is said."""

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
-from ...errors import Reason, RequestError
-
-
-class Refusal(StrEnum):
-    """A label in the metrics: finer than an error's type, which is what a client can act upon."""
-
-    REQUEST_LINE = "request_line"
-    HTTP_VERSION = "http_version"
-    METHOD = "method"
-    URL_TOO_LONG = "url_too_long"
-    HEADER = "header"
-    HEADERS_TOO_LARGE = "headers_too_large"
-    TRANSFER_CODING = "transfer_coding"
-    EXPECTATION = "expectation"
-    CHUNK = "chunk"
-    INCOMPLETE = "incomplete"
-    HEADER_TIMEOUT = "header_timeout"
-    BODY_TIMEOUT = "body_timeout"
-    WRITE_TIMEOUT = "write_timeout"
-
+from ...errors import Reason, Refusal, RequestError
 
 REASONS = {
     Refusal.REQUEST_LINE: Reason.MALFORMED_REQUEST,

@@ -20,9 +20,9 @@ from nestling.server.http.connection.cycle import Line, RequestCycle
 from nestling.server.http.connection.head import Head, HeadReader
 from nestling.server.http.connection.protocol import HttpConnection
 from nestling.server.http.connection.refusal import RefusalError
+from nestling.server.http.departure import CONNECTION
 from nestling.server.http.dispatcher import RequestDispatcher
 from nestling.server.http.keys import Keys
-from nestling.server.http.wire import WIRE
 from nestling.server.settings import Settings
 from nestling.server.telemetry.metrics import Metrics
 
@@ -58,7 +58,7 @@ def read_body(length: int | None, pieces: list[bytes]) -> tuple[bytes, bytes]:
         if cycle.more_body:
             cycle.read(buffer)
     assert not cycle.more_body
-    return bytes(cycle.take_body() or b""), bytes(buffer)
+    return bytes(cycle.body), bytes(buffer)
 
 
 def splits(data: bytes) -> list[list[bytes]]:
@@ -138,11 +138,13 @@ class Application:
 
     state = SimpleNamespace(reloader=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([]))))
 
-    async def __call__(self, scope: Any, receive: Any, _: Any) -> None:
-        wire = scope.pop(WIRE)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope.pop(CONNECTION)
         while (await receive())["more_body"]:
             pass
-        await wire.reply(200, [(b"content-length", b"0")], b"")
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
 
 
 @pytest.mark.parametrize(
