@@ -32,9 +32,9 @@ from nestling.capacity.measuring.measure import tick_of, workload_of
 from nestling.capacity.measuring.server import MeasuredServer, pin
 from nestling.capacity.simulation.inputs import SimulationInput
 from nestling.capacity.simulation.run import simulate
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.protocols import PROTOCOLS
 from nestling.loadtest.client.target import find
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.environment import environment
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import Texts, read_texts

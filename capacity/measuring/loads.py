@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...loadtest.bench import LoadGenerator
 from ...loadtest.client.protocols import PROTOCOLS
 from ...loadtest.client.records import Records
 from ...loadtest.client.target import find
+from ...loadtest.load_generator import LoadGenerator
 from ...loadtest.setup import Setup
 from ...loadtest.texts import Texts
 from ...models.progress import SILENT, Progress

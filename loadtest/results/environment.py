@@ -1,4 +1,4 @@
-"""Where, when, by which versions and by which command numbers were made."""
+"""The machine, date, versions and command of a measurement."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ VERSIONS = ("nestling", "numpy", "httptools")
 
 
 def environment(packages: Sequence[str] = VERSIONS) -> dict[str, Any]:
-    """The client's side. packages: whose versions are told. load_average: of the machine, before
-    the first run.
+    """Of the client's machine. packages: those whose versions are named. load_average: before the
+    first run.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -22,8 +22,7 @@ from nestling.models.checkpoint.manifest import Manifest
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from nestling.server.core.service import Service
-from nestling.server.engine.queue import WorkQueue
-from nestling.server.engine.requests import QueueEntry
+from nestling.server.engine.queue import QueueEntry, WorkQueue
 
 from ..server.engine.test_engine import Backend, one, run
 from .conftest import costs, inputs
