@@ -94,6 +94,27 @@ STATUS = {
 }
 
 
+class Refusal(StrEnum):
+    """Why a connection refuses a request, or cuts it off: a label in the metrics.
+
+    It is finer than an error's type, which is what a client can act upon.
+    """
+
+    REQUEST_LINE = "request_line"
+    HTTP_VERSION = "http_version"
+    METHOD = "method"
+    URL_TOO_LONG = "url_too_long"
+    HEADER = "header"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    TRANSFER_CODING = "transfer_coding"
+    EXPECTATION = "expectation"
+    CHUNK = "chunk"
+    INCOMPLETE = "incomplete"
+    HEADER_TIMEOUT = "header_timeout"
+    BODY_TIMEOUT = "body_timeout"
+    WRITE_TIMEOUT = "write_timeout"
+
+
 class RequestError(Exception):
     """A request that is not answered, with what its sender needs to know.
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.closed import closed_loop
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.latency import quantiles_ms
 from nestling.loadtest.results.summary import Truth, summarize
 from nestling.loadtest.texts import Texts, read_texts
@@ -28,7 +28,7 @@ from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
-from .serving import Server, asked, machine, nestling
+from .serving import BenchmarkServer, asked, machine, nestling
 
 CLIENTS = 64
 PATIENCE = 5.0
@@ -45,7 +45,7 @@ def main() -> None:
     given = parser.parse_args()
     texts = read_texts(given.data)
 
-    def start(target_ms: float) -> Server:
+    def start(target_ms: float) -> BenchmarkServer:
         return nestling(given.checkpoint, "--threads", "1", "--target-delay-ms", str(target_ms))
 
     with start(0) as server:
@@ -76,12 +76,12 @@ def main() -> None:
     )
 
 
-def overload(server: Server, texts: Texts, rate: float, seconds: float) -> Records:
+def overload(server: BenchmarkServer, texts: Texts, rate: float, seconds: float) -> Records:
     """What came of texts that arrive as Poisson's do."""
     rng = np.random.default_rng(0)
     due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
-    with LoadGenerator(asked(server, texts, timeout=PATIENCE)) as bench:
-        return bench.send(due, rng)[0]
+    with LoadGenerator(asked(server, texts, timeout=PATIENCE)) as generator:
+        return generator.send(due, rng)[0]
 
 
 def summary(records: Records, texts: Texts, seconds: float, objective_ms: float) -> dict[str, Any]:

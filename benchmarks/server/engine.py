@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.texts import read_texts
 
-from .serving import Server, asked, cpu_seconds, machine, nestling
+from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 CLIENTS = (1, 64)
 
@@ -84,10 +85,12 @@ def compared(ways: dict[str, list[float]]) -> dict[str, object]:
     }
 
 
-def start(name: str, checkpoint: str) -> Server:
+def start(name: str, checkpoint: str) -> BenchmarkServer:
     if name == "process":
         return nestling(checkpoint, "--threads", "1", "--target-delay-ms", "0")
-    return Server("-m", "benchmarks.server.engine", checkpoint, "--in-thread")
+    return BenchmarkServer(
+        [sys.executable, "-m", "benchmarks.server.engine", checkpoint, "--in-thread"]
+    )
 
 
 def serve_in_thread(checkpoint: str) -> None:
@@ -95,6 +98,7 @@ def serve_in_thread(checkpoint: str) -> None:
 
     from nestling.models import load_checkpoint
     from nestling.models.runners.torch import TorchRunner
+    from nestling.server.build import assemble
     from nestling.server.engine.in_process import InProcessExecutor
     from nestling.server.http.app import create_app
     from nestling.server.settings import Settings
@@ -108,7 +112,7 @@ def serve_in_thread(checkpoint: str) -> None:
         return InProcessExecutor(TorchRunner(load_checkpoint(checkpoint)))
 
     with bind(settings) as listeners:
-        app = create_app(load(None), settings, load)
+        app = create_app(assemble(load(None), settings, load), settings)
         run(app, settings, listeners, lambda: print(url_of(listeners.main), flush=True))
 
 

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from .serving import Server, machine, nestling
+from .serving import BenchmarkServer, machine, nestling
 
 CHECKPOINT = str(Path(str(files("nestling.models"))) / "zoo" / "clinc150")
 BODY = json.dumps({"inputs": "how do i say goodbye in french"}).encode()
@@ -89,7 +89,7 @@ def main() -> None:
         name: {"now": attacked(nestling(CHECKPOINT), attack, given.seconds)}
         | (
             {"base": attacked(
-                Server("-m", given.base_module, "serve", "--port", "0", python=given.base),
+                BenchmarkServer([given.base, "-m", given.base_module, "serve", "--port", "0"]),
                 attack, given.seconds,
             )}
             if given.base else {}
@@ -102,7 +102,7 @@ def main() -> None:
                       "seconds": given.seconds, **machine(), "attacks": found}))  # fmt: skip
 
 
-def attacked(server: Server, attack: Attack, seconds: float) -> dict[str, float]:
+def attacked(server: BenchmarkServer, attack: Attack, seconds: float) -> dict[str, float]:
     """One attack on a server, which is stopped afterwards."""
     with server:
         parts = urlsplit(server.url)
@@ -133,7 +133,8 @@ def attacked(server: Server, attack: Attack, seconds: float) -> dict[str, float]
 
 def memory(process: psutil.Process) -> int:
     """Mebibytes resident."""
-    return round(process.memory_info().rss / 2**20)
+    resident: int = process.memory_info().rss
+    return round(resident / 2**20)
 
 
 if __name__ == "__main__":

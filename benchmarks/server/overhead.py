@@ -23,7 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,16 +35,16 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.closed import closed_loop
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import read_texts
 from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
-from .serving import Server, asked, cpu_seconds, machine, nestling
+from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"
 CLIENTS = 64
@@ -122,11 +122,13 @@ def main() -> None:
 def steady(setup: Setup, rate: float, seconds: float) -> Records:
     """What came of texts that arrive as Poisson's do."""
     rng = np.random.default_rng(0)
-    with LoadGenerator(setup) as bench:
-        return bench.send(arrivals(steps([rate], seconds), Spacing.POISSON, rng), rng)[0]
+    with LoadGenerator(setup) as generator:
+        return generator.send(arrivals(steps([rate], seconds), Spacing.POISSON, rng), rng)[0]
 
 
-def measured(server: Server, load: Callable[[float], Records], seconds: float) -> dict[str, Any]:
+def measured(
+    server: BenchmarkServer, load: Callable[[float], Records], seconds: float
+) -> dict[str, Any]:
     """The time of both processes, then how it is shared."""
     load(WARM_UP)
     processes = {"server": server.main, "worker": server.worker}
@@ -140,7 +142,7 @@ def measured(server: Server, load: Callable[[float], Records], seconds: float) -
     }
     before = {name: cpu_seconds(process) for name, process in processes.items()}
     seen = profile(server, lambda: load(seconds))
-    parts: Counter[str] = Counter()
+    parts: dict[str, float] = defaultdict(float)
     starved = {}
     for name, process in processes.items():
         running = SAMPLES_PER_SECOND * (cpu_seconds(process) - before[name])
@@ -154,21 +156,24 @@ def measured(server: Server, load: Callable[[float], Records], seconds: float) -
         "worker_us": round(spent["worker"]),
         "model_us": round(model),
         "device_us": round(1e6 * device / len(records)),
-        "outside_model_us": round(parts.total()),
-        "parts_us": {part: round(us, 1) for part, us in parts.most_common()},
+        "outside_model_us": round(sum(parts.values())),
+        "parts_us": {
+            part: round(us, 1)
+            for part, us in sorted(parts.items(), key=lambda each: each[1], reverse=True)
+        },
         "samples": {name: seen.samples[p.pid].total() for name, p in processes.items()},
         "starved": starved,
     }
 
 
-def device_seconds(server: Server) -> float:
+def device_seconds(server: BenchmarkServer) -> float:
     """That all batches so far have run, by the clock of the process that computes."""
     with urlopen(f"{server.url}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     return sum(float(x.rpartition(" ")[2]) for x in lines if x.startswith(DEVICE_SECONDS))
 
 
-def profile(server: Server, run: Callable[[], object]) -> Profile:
+def profile(server: BenchmarkServer, run: Callable[[], object]) -> Profile:
     """Which parts' code runs meanwhile. Raises RuntimeError if the profiler may not look."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stacks"

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-import signal
-import subprocess
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +15,7 @@ import psutil
 
 from nestling.loadtest.client.protocols import PROTOCOLS, Protocol
 from nestling.loadtest.client.target import find
+from nestling.loadtest.server_process import ServerProcess, serve_command
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import Texts
 
@@ -25,19 +23,8 @@ LATE_MS = 60_000.0
 """The clients share the machine with the server, and may be late: the latency has that in it."""
 
 
-class Server:
-    """A command that announces its URL; stopped by SIGTERM. Raises RuntimeError if it does not.
-
-    python: the interpreter that runs it.
-    """
-
-    def __init__(self, *command: str, python: str = sys.executable) -> None:
-        self.process = subprocess.Popen([python, *command], stdout=subprocess.PIPE, text=True)
-        greeting = self.process.stdout.readline() if self.process.stdout else ""
-        found = re.search(r"http://\S+:\d+", greeting)
-        if found is None:
-            raise RuntimeError(f"{' '.join(command)}: did not start: {greeting!r}")
-        self.url = found[0]
+class BenchmarkServer(ServerProcess):
+    """Its processes too, to be weighed."""
 
     @property
     def main(self) -> psutil.Process:
@@ -50,22 +37,14 @@ class Server:
         [worker] = self.main.children()
         return worker
 
-    def __enter__(self) -> Server:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-
-
-def nestling(checkpoint: str, *flags: str, python: str = sys.executable) -> Server:
-    """`nestling serve` on a free port."""
-    command = ("-m", "nestling.cli", "serve", checkpoint, "--port", "0", *flags)
-    return Server(*command, python=python)
+def nestling(*words: str, python: str = sys.executable) -> BenchmarkServer:
+    """`nestling serve` on a free port, with these words."""
+    return BenchmarkServer(serve_command(*words, python=python))
 
 
 def asked(
-    server: Server, texts: Texts, protocols: dict[str, Protocol] = PROTOCOLS, **fields: Any
+    server: ServerProcess, texts: Texts, protocols: dict[str, Protocol] = PROTOCOLS, **fields: Any
 ) -> Setup:
     """Single texts by the native protocol, or as the fields say."""
     given: dict[str, Any] = {"shares": {"native": 1.0}, "max_lag_ms": LATE_MS} | fields
@@ -75,7 +54,7 @@ def asked(
 def cpu_seconds(*processes: psutil.Process) -> float:
     """That these have used so far, user and system."""
     times = [process.cpu_times() for process in processes]
-    return sum(time.user + time.system for time in times)
+    return float(sum(time.user + time.system for time in times))
 
 
 def machine() -> dict[str, object]:

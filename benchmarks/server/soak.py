@@ -24,18 +24,18 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.connection import Failure
 from nestling.loadtest.client.faults import Fault
 from nestling.loadtest.client.protocols import PROTOCOLS, Native, Protocol
 from nestling.loadtest.client.records import Records
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import read_texts
 from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
-from .serving import Server, asked, machine, nestling
+from .serving import BenchmarkServer, asked, machine, nestling
 
 EVERY = 5.0
 BATCHES = {"1": 0.8, "10": 0.1, "40": 0.1}
@@ -97,14 +97,14 @@ def main() -> None:
     )
 
 
-def soak(server: Server, setup: Setup, seconds: float, rate: float) -> dict[str, Any]:
+def soak(server: BenchmarkServer, setup: Setup, seconds: float, rate: float) -> dict[str, Any]:
     """Every request's end, and the memory meanwhile."""
     rng = np.random.default_rng(setup.seed)
     due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
     readings: list[tuple[float, float, float]] = []
-    with LoadGenerator(setup) as bench, ThreadPoolExecutor(1) as pool:
+    with LoadGenerator(setup) as generator, ThreadPoolExecutor(1) as pool:
         start = time.perf_counter()
-        sending = pool.submit(bench.send, due, rng)
+        sending = pool.submit(generator.send, due, rng)
         while not sending.done():
             readings.append((time.perf_counter() - start, *memory(server)))
             time.sleep(EVERY)
@@ -156,7 +156,7 @@ def ends(records: Records) -> Counter[str]:
     return found
 
 
-def memory(server: Server) -> tuple[float, float]:
+def memory(server: BenchmarkServer) -> tuple[float, float]:
     """Resident, of server and worker, in MiB."""
     server_size, worker_size = (
         process.memory_info().rss / 2**20 for process in (server.main, server.worker)

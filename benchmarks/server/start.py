@@ -16,12 +16,13 @@ import platform
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+from nestling.loadtest.server_process import ServerProcess, serve_command
 
 RUNNERS = ("torch", "onnx", "onnx-int8", "auto")
 
@@ -64,19 +65,10 @@ def main() -> None:
 
 def start(runner: str, cache: Path) -> tuple[float, float]:
     """Seconds until the server announces itself, and CPU seconds until it has ended."""
-    command = [sys.executable, "-m", "nestling.cli", "serve", "--port", "0"]
     before, started = _cpu(), time.perf_counter()
-    with subprocess.Popen(
-        [*command, "--runner", runner],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-    ) as server:
-        if server.stdout is None or not server.stdout.readline():
-            raise RuntimeError(f"--runner {runner}: did not start")
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    with ServerProcess(serve_command("--runner", runner), subprocess.DEVNULL, environment):
         seconds = time.perf_counter() - started
-        server.terminate()
-        server.wait()
     return round(seconds, 1), round(_cpu() - before, 1)
 
 

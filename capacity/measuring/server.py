@@ -1,27 +1,30 @@
-"""A real server under measurement: where it runs, and what it has spent."""
+"""A real server that is measured: where it runs, and the CPU time that it has spent."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
-import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from operator import sub
 from pathlib import Path
-from types import TracebackType
+from typing import NamedTuple
 from urllib.request import urlopen
 
+from ...loadtest.server_process import ServerProcess, serve_command
 from ..errors import PlanError
 
 PROC = Path("/proc")
+COUNTED = (
+    "nestling_batch_texts_count",
+    "nestling_batch_texts_sum",
+    "nestling_inference_duration_seconds_sum",
+)
+"""The metrics that `Counts` is read from, in its order."""
 
 
-@dataclass(frozen=True)
-class Cpu:
-    """CPU seconds so far: of the event loop's thread; of its process's others, which tokenise long
-    requests; of the worker. sleeps: how often the event loop had nothing to do.
+class Cpu(NamedTuple):
+    """CPU seconds so far: of the event loop's thread; of its process's other threads, which
+    tokenise long requests; of the worker. sleeps: how often the event loop had nothing to do.
     """
 
     loop: float
@@ -31,36 +34,27 @@ class Cpu:
 
     def since(self, before: Cpu) -> Cpu:
         """What has been spent from then on."""
-        return Cpu(
-            self.loop - before.loop,
-            self.others - before.others,
-            self.worker - before.worker,
-            self.sleeps - before.sleeps,
-        )
+        return Cpu(*map(sub, self, before))
 
 
-@dataclass(frozen=True)
-class Counts:
-    """So far: batches, texts in them, seconds that they took as the engine saw it."""
+class Counts(NamedTuple):
+    """So far: batches, the texts in them, the seconds that they took by the engine's measure."""
 
     batches: float
     texts: float
     seconds: float
 
     def since(self, before: Counts) -> Counts:
-        """What has come to it from then on."""
-        return Counts(
-            self.batches - before.batches,
-            self.texts - before.texts,
-            self.seconds - before.seconds,
-        )
+        """What has been added from then on."""
+        return Counts(*map(sub, self, before))
 
 
-class MeasuredServer:
+class MeasuredServer(ServerProcess):
     """`nestling serve` on a free port, its event loop and its worker on cores of their own.
 
     flags: further ones. loop_core, worker_cores: where they run; a client belongs on the latter.
-    Raises PlanError on a system without Linux's `/proc`, or with less than two cores.
+    Raises PlanError on a system without Linux's `/proc`, or with less than two cores; LoadtestError
+    if the server does not start.
     """
 
     def __init__(self, checkpoint: Path, *flags: str) -> None:
@@ -70,34 +64,12 @@ class MeasuredServer:
         if len(cores) < 2:
             raise PlanError("measure: needs two cores, one for the event loop, one to compute")
         self.loop_core, self.worker_cores = {cores[0]}, set(cores[1:])
-        command = [sys.executable, "-m", "nestling.cli", "serve", str(checkpoint)]
-        self._process = subprocess.Popen(
-            [*command, "--port", "0", *flags], stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout
-        found = re.search(r"http://\S+:\d+", self._process.stdout.readline())
-        if not found:
-            raise PlanError(f"measure: `nestling serve {checkpoint}` does not start")
-        self.url = found[0]
-        self.pid = self._process.pid
+        super().__init__(serve_command(str(checkpoint), *flags))
+        self.pid = self.process.pid
         children = (PROC / str(self.pid) / "task" / str(self.pid) / "children").read_text()
         self.worker = int(children.split()[0])
-        place(self.pid, self.loop_core)
-        place(self.worker, self.worker_cores)
-
-    def __enter__(self) -> MeasuredServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
-        assert self._process.stdout
-        self._process.stdout.close()
+        pin(self.pid, self.loop_core)
+        pin(self.worker, self.worker_cores)
 
     def cpu(self) -> Cpu:
         """What its processes have spent."""
@@ -107,26 +79,18 @@ class MeasuredServer:
         return Cpu(loop, sum(threads.values()), worker, _sleeps(self.pid))
 
     def counts(self) -> Counts:
-        """What its metrics say of batches. To ask costs the event loop some milliseconds."""
-        counted = self._metrics()
-        return Counts(
-            counted["nestling_batch_texts_count"],
-            counted["nestling_batch_texts_sum"],
-            counted["nestling_inference_duration_seconds_sum"],
-        )
-
-    def _metrics(self) -> dict[str, float]:
+        """What its metrics say of batches. The question costs the event loop some milliseconds."""
         with urlopen(f"{self.url}/metrics") as answer:
             lines = answer.read().decode().splitlines()
-        pairs = (line.rpartition(" ") for line in lines if line.startswith("nestling_"))
-        return {name: float(value) for name, _, value in pairs}
+        said = dict(line.rsplit(" ", 1) for line in lines if line.startswith(COUNTED))
+        return Counts(*(float(said[name]) for name in COUNTED))
 
 
-def place(pid: int, cores: set[int], client: bool = False) -> None:
-    """Have all threads of a process run on these cores alone, and before what else runs there.
+def pin(pid: int, cores: set[int], client: bool = False) -> None:
+    """Run all threads of a process on these cores alone, with priority over what else runs there.
 
-    A client goes before all of them, in real time, so that it is never late. Where this user may
-    not do that, all are equal, and what else the machine does is in the numbers.
+    A client has priority over all of them, in real time, so that it is never late. A user who lacks
+    the right to do that gets equal priorities, and other work of the machine is in the numbers.
     """
     for task in (PROC / str(pid) / "task").iterdir():
         thread = int(task.name)

@@ -1,141 +1,217 @@
-"""The way of every protocol from inputs to answers: variant, service, record."""
+"""The one way from a request to its answers, whatever protocol it came by.
+
+A request that asks for `auto` gets its variants from the experiments, once. Then its policy says
+which cascade is asked, under its constraints; load control lets it in; what is in the cache is
+answered from there; the texts are made tokens; the engine asks the students; some answers are asked
+again of all of them, when nobody waits; and what came of the variants is recorded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
+from math import inf
 from time import perf_counter
-from typing import cast
 
-from starlette.requests import Request
+import numpy as np
+from numpy.typing import NDArray
 
 from ...experiments.assignment import Assignment
-from ...experiments.definition import Source, Unit, Variant
+from ...experiments.definition import Variant
 from ...experiments.exposures import ExposureContext, RequestResult, counterfactual_arm, exposures
-from ...experiments.records import LARGEST, Exposure, is_unit
+from ...experiments.records import Exposure
 from ...experiments.runtime import Experiments
-from ...experiments.secrets import is_secret
-from ..errors import STATUS, Reason, RequestError
-from ..http.request_headers import header
-from ..http.route import reloader_of, service_of, while_connected
-from ..telemetry.requests import REQUEST_ID
-from .constraints import RequestConstraints
+from ...models.cascade.decisions import Decision
+from ...models.cascade.policy import Cascade
+from ..engine.executor import ExecutorGoneError
+from ..errors import STATUS, Reason, RequestError, internal_error
+from .constraints import RequestConstraints, check_feasible
+from .load_control import TICK_SECONDS
 from .policies import AUTO
-from .requests import Answers, Inputs
+from .reload import Reloader
+from .requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from .service import Service
+from .variants import assign, constrained, counterfactual
 
-COVARIATE = "x-nestling-covariate"
-"""Header: what was known of the unit before the experiment, a number."""
-
-
-def experiments_of(request: Request) -> Experiments | None:
-    """What runs; None if this server keeps no record."""
-    return cast("Experiments | None", request.app.state.experiments)
+log = logging.getLogger(__name__)
 
 
-async def answer(
-    request: Request, inputs: Inputs, contract: RequestConstraints, user: str | None = None
-) -> Answers:
-    """One decision per text, in order, by the variants that the request's unit has got.
+class Inference:
+    """Answers requests, whatever protocol they came by.
 
-    Who names a student or a cascade gets it; experiments are for those who ask for `auto`. user:
-    the body's own. Raises what `Service.answer` raises.
+    services: what answers now. experiments: what runs; None if this server keeps no record. Belongs
+    to the event loop; cancelling what it returns drops the work.
     """
-    service, experiments = service_of(request), experiments_of(request)
-    if experiments is None or contract.model != AUTO:
-        return await while_connected(request, service.answer(inputs, contract))
-    request_id = REQUEST_ID.get()
 
-    def unit_of(unit: Unit) -> str | None:
-        match unit.source:
-            case Source.REQUEST:
-                found: str | None = request_id
-            case Source.USER:
-                found = user
-            case Source.HEADER:
-                # An earlier version let secret ones be declared; those are recorded no more.
-                named = unit.header if unit.header and not is_secret(unit.header) else None
-                found = header(request, named) if named else None
-        return found if is_unit(found) else None
+    def __init__(self, services: Reloader, experiments: Experiments | None) -> None:
+        self.services, self.experiments = services, experiments
 
-    assignments = experiments.assign(unit_of)
-    if not assignments:
-        return await while_connected(request, service.answer(inputs, contract))
-    now = experiments.clock.now()
-    met = ExposureContext(request_id, now, assignments, _covariate(request))
-    variants = [each.variant for each in assignments]
-    service = _service_by(request, variants)
-    labels, price = service.manifest.architecture.labels, service.price_per_second
-    started, status, answers = perf_counter(), STATUS[Reason.INTERNAL], None
+    async def start(self) -> None:
+        """Answer from now on."""
+        await self.services.start()
+        if self.experiments:
+            await self.experiments.start()
+
+    async def stop(self, timeout: float) -> None:
+        """Answer what has been accepted, and record what came of it for at most so many seconds."""
+        await self.services.stop()
+        if self.experiments:
+            await self.experiments.stop(timeout)
+
+    async def infer(
+        self, request: InferenceRequest, caller: Caller, service: Service | None = None
+    ) -> Answers:
+        """One decision per text, in order, by the variants that the caller's unit has got.
+
+        Who names a student or a cascade gets it; experiments are for those who ask for `auto`.
+        service: the one that the request has had from its beginning, if it has one. Raises
+        RequestError for an unknown model, a too long text, a full queue, constraints that cannot be
+        met, a deadline that passes.
+        """
+        service = service or self.services.service
+        inputs, constraints = request.inputs, request.constraints
+        assigned = None
+        if self.experiments is not None and constraints.model == AUTO:
+            assigned = assign(self.experiments, caller)
+        if self.experiments is None or assigned is None:
+            return await answer(service, inputs, constraints)
+        variants = [each.variant for each in assigned.assignments]
+        pinned = self._pinned(variants, service)
+        labels, price = pinned.manifest.architecture.labels, pinned.price_per_second
+        started, status, answers = perf_counter(), STATUS[Reason.INTERNAL], None
+        try:
+            answers = await answer(pinned, inputs, constrained(constraints, variants))
+            status = 200
+        except RequestError as error:
+            status = error.status
+            raise
+        finally:
+            result = RequestResult(status, perf_counter() - started, len(inputs), answers)
+            self.experiments.record(exposures(assigned, result, labels, price))
+        for decision in answers.decisions:
+            decision.variants = {a.experiment: a.variant.name for a in assigned.assignments}
+        for pair in assigned.assignments:
+            if pair.other is not None and not pinned.load.level:
+                self.experiments.later(self._other_arm(request, assigned, pair, service))
+        return answers
+
+    async def _other_arm(
+        self,
+        request: InferenceRequest,
+        assigned: ExposureContext,
+        pair: Assignment,
+        service: Service,
+    ) -> list[Exposure]:
+        """Ask the pair's other variant, when nobody waits."""
+        variants = counterfactual(assigned.assignments, pair)
+        service = self._pinned(variants, service)
+        unhurried = replace(request.constraints, deadline=inf, shadow=True)
+        started = perf_counter()
+        try:
+            answers = await answer(service, request.inputs, constrained(unhurried, variants))
+        except RequestError as error:
+            log.info("experiments: the other variant of a pair did not answer: %s", error)
+            return []
+        result = RequestResult(200, perf_counter() - started, len(request.inputs), answers)
+        labels, price = service.manifest.architecture.labels, service.price_per_second
+        return [counterfactual_arm(assigned, pair, result, labels, price)]
+
+    def _pinned(self, variants: Iterable[Variant], service: Service) -> Service:
+        """The service of the runner that a variant pins; the given one if none does."""
+        pinned = self.services.pinned
+        runners = (variant.runner for variant in variants if variant.runner in pinned)
+        return pinned.get(next(runners, None) or "", service)
+
+
+async def answer(service: Service, inputs: Inputs, constraints: RequestConstraints) -> Answers:
+    """One decision per text by one service, in order; no experiment has a say here any more."""
+    cascade = service.policies[constraints.model]
+    if constraints.thresholds is not None:
+        cascade = cascade.at(constraints.thresholds)
+    service.users += 1
     try:
-        with service.using():
-            work = service.answer(inputs, _by(variants, contract))
-            answers = await while_connected(request, work)
-        status = 200
-    except RequestError as error:
-        status = error.status
-        raise
+        if service.cache is None:
+            return await _compute(service, cascade, constraints, inputs)
+        ask = partial(_compute, service, cascade, constraints)
+        return await service.cache.answer(cascade, inputs, constraints, ask)
     finally:
-        ended = RequestResult(status, perf_counter() - started, len(inputs), answers)
-        experiments.record(exposures(met, ended, labels, price))
-    for decision in answers.decisions:
-        decision.variants = {each.experiment: each.variant.name for each in assignments}
-    for assignment in assignments:
-        if assignment.other is not None and not service.browned_out:
-            others = [each.variant for each in assignments if each is not assignment]
-            others.append(assignment.other)
-            second = _service_by(request, others)
-            later = _second_arm(second, met, assignment, inputs, _by(others, contract))
-            experiments.later(later)
-    return answers
+        service.users -= 1
 
 
-async def _second_arm(
-    service: Service,
-    met: ExposureContext,
-    assignment: Assignment,
-    inputs: Inputs,
-    contract: RequestConstraints,
-) -> list[Exposure]:
-    """Ask the pair's other variant, when nobody waits."""
-    unhurried = replace(contract, deadline=float("inf"), shadow=True)
-    started = perf_counter()
-    with service.using():
-        answers = await service.answer(inputs, unhurried)
-    ended = RequestResult(200, perf_counter() - started, len(inputs), answers)
-    labels, price = service.manifest.architecture.labels, service.price_per_second
-    return [counterfactual_arm(met, assignment, ended, labels, price)]
+async def _compute(
+    service: Service, asked: Cascade, constraints: RequestConstraints, inputs: Inputs
+) -> Answers:
+    """The same, without a look at earlier answers. asked: the cascade of the request's policy."""
+    started, texts = perf_counter(), len(inputs.tokens or inputs.texts)
+    service.tokenizing.check(inputs, constraints.truncate)
+    with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
+        level = 0 if constraints.shadow else admission.level
+        cascade = admission.cascade(asked) if level else asked
+        tokens = await service.tokenizing.tokens(
+            inputs, admission, constraints.truncate, constraints.deadline
+        )
+        tokenized = perf_counter()
+        service.metrics.tokenize_duration.observe(tokenized - started)
+        ta_flops, brownout = service.ta_flops, 0 if cascade is asked else level
+        decisions = [
+            Decision(
+                cascade,
+                ids,
+                ta_flops[len(ids)],
+                constraints.min_confidence,
+                constraints.max_cost,
+                constraints.deadline,
+                brownout=brownout,
+                shadow=constraints.shadow,
+            )
+            for ids in tokens
+        ]
+        if constraints.max_cost < inf or constraints.deadline < inf:
+            came = started if constraints.arrived is None else constraints.arrived
+            for index, decision in enumerate(decisions):
+                field = inputs.field(index)
+                check_feasible(decision, service.durations, came, tokenized, field)
+        admission.tokens(sum(map(len, tokens)))
+        answered = await service.engine.run(decisions, constraints.deadline)
+        admission.answered()
+    if service.shadow and not constraints.shadow:
+        service.shadow.consider(answered)
+    return Answers(answered, tokenized - started, perf_counter() - started)
 
 
-def _service_by(request: Request, variants: Sequence[Variant]) -> Service:
-    """The one of the runner that a variant pins, if any does."""
-    pinned = reloader_of(request).pinned
-    runners = (variant.runner for variant in variants if variant.runner in pinned)
-    return pinned.get(next(runners, None) or "", service_of(request))
+async def embed(
+    service: Service, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
+) -> Embeddings:
+    """A student's vector of each text; `auto` and cascades stand for their last student.
 
-
-def _by(variants: Sequence[Variant], contract: RequestConstraints) -> RequestConstraints:
-    """The contract under variants, each of which decides something else."""
-    for variant in variants:
-        if variant.policy is not None:
-            contract = replace(contract, model=variant.policy)
-        if variant.thresholds is not None:
-            contract = replace(contract, thresholds=variant.thresholds)
-    return contract
-
-
-def _covariate(request: Request) -> float | None:
-    given = header(request, COVARIATE)
-    if given is None:
-        return None
-    try:
-        value = float(given)
-    except ValueError:
-        value = float("nan")
-    if not abs(value) <= LARGEST:  # NaN is neither
+    dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for an
+    unknown model, a too long text, more dimensions than the student has, a full queue.
+    """
+    student = service.policies[model].stages[-1].student
+    if dimensions is not None and not 1 <= dimensions <= student.spec.dim:
         raise RequestError(
             Reason.OUT_OF_RANGE,
-            f"{given[:32]!r} is not a number of at most {LARGEST:g} in magnitude",
-            COVARIATE,
+            f"{dimensions}; {student.name!r} has from 1 to {student.spec.dim}",
+            "dimensions",
         )
-    return value
+    service.tokenizing.check(inputs, truncate=False)
+    with service.load.admit(len(inputs), apart=True) as admission:
+        tokens = await service.tokenizing.tokens(inputs, admission)
+        vectors = await _vectors(service, tokens, student.name, dimensions or student.spec.dim)
+        if not np.isfinite(vectors).all():
+            raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
+    return Embeddings(vectors, sum(map(len, tokens)))
+
+
+async def _vectors(
+    service: Service, tokens: list[list[int]], student: str, dimensions: int
+) -> NDArray[np.float32]:
+    try:
+        return await service.embedder.embed(tokens, student, dimensions)
+    except ExecutorGoneError:
+        while not service.ready:
+            await asyncio.sleep(TICK_SECONDS)
+    return await service.embedder.embed(tokens, student, dimensions)

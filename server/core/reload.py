@@ -17,14 +17,14 @@ from .service import Service
 
 log = logging.getLogger(__name__)
 Load = Callable[[Path | None, RunnerName | None], Executor]
-"""A backend of a verified checkpoint, by a runner; None for what was given at start."""
+"""An executor of a verified checkpoint, by a runner; None for what was given at start."""
 
 
 class Reloader:
     """Holds the services that answer, and replaces them.
 
     service: for all requests but those whose experiment pins another runner; pinned: for these, by
-    runner. build: a service of a backend, not yet started. accept: raises NestlingError for a
+    runner. build: a service of an executor, not yet started. accept: raises NestlingError for a
     checkpoint that must not be taken up. Belongs to the event loop. A request takes its service
     once: its answer comes wholly from one checkpoint.
     """
@@ -81,7 +81,7 @@ class Reloader:
     async def pin(self, runners: Collection[str]) -> None:
         """Have a service for each of these runners, and for no other beside the main one.
 
-        Raises NestlingError, BackendGoneError, and all stays as it was.
+        Raises NestlingError, and all stays as it was.
         """
         async with self._busy:
             wanted = [name for name in runners if name != self.service.settings.runner]
@@ -91,9 +91,11 @@ class Reloader:
                 for name in wanted:
                     if name not in kept:
                         fresh[name] = await self._begin(self._path, name)
-            except BaseException:
+            except BaseException as error:
                 for service in fresh.values():
                     await service.stop()
+                if isinstance(error, ExecutorGoneError):
+                    raise NestlingError(str(error)) from error
                 raise
             gone = [service for name, service in self.pinned.items() if name not in kept]
             self.pinned = kept | fresh
@@ -106,13 +108,13 @@ class Reloader:
         await asyncio.gather(*(service.stop() for service in services), *self._old)
 
     async def _begin(self, path: Path | None, runner: str | None) -> Service:
-        backend = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))
+        executor = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))
         try:
-            self._accept(backend.manifest)
-            service = self._build(backend)
+            self._accept(executor.manifest)
+            service = self._build(executor)
             await service.start()
         except BaseException:
-            await backend.stop()
+            await executor.stop()
             raise
         return service
 

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...models.cascade.decisions import Decision
+from .constraints import RequestConstraints
 
 
 @dataclass(frozen=True)
 class Inputs:
     """The texts of one request, or their token ids with special tokens.
 
-    single: it was one text, not a list with one text in it.
+    single: it was one text, not a list with one text in it. name: what the protocol calls them.
     """
 
     texts: list[str]
     single: bool
     tokens: list[list[int]] | None = None
+    name: str = "inputs"
 
     def __len__(self) -> int:
         return len(self.texts if self.tokens is None else self.tokens)
 
     def field(self, index: int) -> str:
         """What errors call a text."""
-        return "inputs" if self.single else f"inputs[{index}]"
+        return self.name if self.single else f"{self.name}[{index}]"
 
     def part(self, indices: Sequence[int]) -> Inputs:
         """Some of them, which errors go on calling as before."""
         texts = [self.texts[index] for index in indices] if self.tokens is None else []
         tokens = None if self.tokens is None else [self.tokens[index] for index in indices]
-        return _Part(texts, self.single, tokens, whole=self, indices=indices)
+        return _Part(texts, self.single, tokens, self.name, whole=self, indices=indices)
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,38 @@ class _Part(Inputs):
 
 
 @dataclass(frozen=True)
+class InferenceRequest:
+    """What is asked, by whatever protocol it came."""
+
+    inputs: Inputs
+    constraints: RequestConstraints
+
+
+def no_header(_: str) -> None:
+    """The look-up of a caller that sends no headers."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, as far as experiments want to know it.
+
+    id: of the request. user: whose request it is, if it says so. header: looks up a header by its
+    name; it returns None for one that has not come, and may raise RequestError. A caller that goes
+    away cancels the task that awaits the answer.
+    """
+
+    id: str
+    user: str | None = None
+    header: Callable[[str], str | None] = no_header
+
+
+@dataclass(frozen=True)
 class Answers:
     """What a request gets. tokenize_seconds, total_seconds: of the request as a whole."""
 
     decisions: list[Decision]
     tokenize_seconds: float
     total_seconds: float
-
-    @property
-    def queue_seconds(self) -> float:
-        """Of the text that waited longest, over all its stages."""
-        return max(decision.waited for decision in self.decisions)
-
-    @property
-    def inference_seconds(self) -> float:
-        """Of the batches of the text that needed most, over all its stages."""
-        return max(decision.ran for decision in self.decisions)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ...models.checkpoint.manifest import INT8, TA, Manifest
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
 from .shadow_log import ShadowLog
-from .shadow_sampler import ShadowSampler
+from .shadow_sampler import ShadowSampler, violated
 
 DELTA = 0.05
 """The bounds on disagreement fail with this probability."""
@@ -35,7 +35,7 @@ class ShadowEvaluator:
         ask: Callable[[list[Decision]], Awaitable[list[Decision]]],
     ) -> None:
         self._manifest, self._metrics, self._ask = manifest, metrics, ask
-        self.shadow = ShadowSampler(settings.shadow)
+        self.sampler = ShadowSampler(settings.shadow)
         self._precision = "int8" if settings.runner == INT8 else settings.dtype
         self._log = (
             ShadowLog(settings.shadow_log, metrics.guarantee.log_errors.inc)
@@ -48,9 +48,9 @@ class ShadowEvaluator:
     def consider(self, answered: Sequence[Decision]) -> None:
         """Texts that have just been answered."""
         for decision in answered:
-            if self.shadow.chooses(decision):
-                self.shadow.waiting += 1
-                task = asyncio.create_task(self._watch(decision))
+            if self.sampler.chooses(decision):
+                self.sampler.waiting += 1
+                task = asyncio.create_task(self._evaluate(decision))
                 self._tasks.add(task)
                 task.add_done_callback(self._done)
 
@@ -62,9 +62,9 @@ class ShadowEvaluator:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self.shadow.waiting -= 1
+        self.sampler.waiting -= 1
 
-    async def _watch(self, decision: Decision) -> None:
+    async def _evaluate(self, decision: Decision) -> None:
         steps = {step.stage.student.name: step for step in decision.steps}
         wanted = {stage.student.name: stage.student for stage in decision.cascade.stages}
         wanted.setdefault(TA, self._manifest.ta)
@@ -72,8 +72,10 @@ class ShadowEvaluator:
             [student for name, student in wanted.items() if name not in steps], decision.tokens
         )
         agrees = steps[TA].label == decision.answer.label
-        watched = self.shadow.observe(decision.cascade, agrees)
-        self._metrics.guarantee.shadowed(decision, agrees, watched.bounds(DELTA))
+        watched = self.sampler.observe(decision.cascade, agrees)
+        bounds = watched.bounds(DELTA)
+        refuted = violated(decision.cascade, bounds[0])
+        self._metrics.guarantee.shadowed(decision, agrees, bounds, refuted)
         if self._log:
             record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
             loop = asyncio.get_running_loop()

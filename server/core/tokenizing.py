@@ -10,7 +10,7 @@ from time import perf_counter
 
 from ...models.inputs.tokenizer import TextTokenizer
 from ..errors import Reason, RequestError
-from .admission import Admission
+from .load_control import Admission
 from .requests import Inputs
 
 TOKENIZER_THREADS = 2
@@ -28,14 +28,11 @@ class Tokenizing:
     """Tokenises the texts of many requests, a slice of each in turn.
 
     limit: tokens of a text, special tokens included. max_chars: characters of one; None for
-    CHARACTERS_PER_TOKEN of each token. admission: counts the characters that wait for a thread.
-    Belongs to the event loop.
+    CHARACTERS_PER_TOKEN of each token. Belongs to the event loop.
     """
 
-    def __init__(
-        self, tokenizer: TextTokenizer, limit: int, max_chars: int | None, admission: Admission
-    ) -> None:
-        self._tokenizer, self._limit, self._admission = tokenizer, limit, admission
+    def __init__(self, tokenizer: TextTokenizer, limit: int, max_chars: int | None) -> None:
+        self._tokenizer, self._limit = tokenizer, limit
         self.max_chars = max_chars or CHARACTERS_PER_TOKEN * limit
         self._threads = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
 
@@ -61,10 +58,15 @@ class Tokenizing:
                 )
 
     async def tokens(
-        self, inputs: Inputs, truncate: bool = False, deadline: float = inf
+        self,
+        inputs: Inputs,
+        admission: Admission,
+        truncate: bool = False,
+        deadline: float = inf,
     ) -> list[list[int]]:
         """Token ids of each text, which `check` has let pass; those that came as ids stay as such.
 
+        admission: counts the characters that wait for a thread, until it is closed at the latest.
         truncate: cut a text to the limit of characters, then of tokens. deadline: on
         `perf_counter`'s clock. Cancelling this leaves undone what no thread has begun. Raises
         RequestError: a text of too many tokens, or of which nothing is left; too many characters
@@ -72,7 +74,7 @@ class Tokenizing:
         """
         if inputs.tokens is not None:
             for index, ids in enumerate(inputs.tokens):
-                self._check_tokens(ids, inputs.field(index))
+                self._check_tokens(inputs, index, ids)
             return inputs.tokens
         texts = inputs.texts
         if truncate:
@@ -81,8 +83,8 @@ class Tokenizing:
         if sum(lengths) <= SHORT:
             return self._checked(inputs, 0, self._encode(texts, truncate))
         found: list[list[int]] = []
-        loop, waiting = asyncio.get_running_loop(), sum(lengths)
-        self._admission.characters(waiting)
+        loop = asyncio.get_running_loop()
+        admission.characters(sum(lengths))
         try:
             async with asyncio.timeout(None if deadline == inf else deadline - perf_counter()):
                 for part in _slices(lengths):
@@ -91,9 +93,7 @@ class Tokenizing:
                         self._threads, self._encode, texts[part], truncate
                     )
                     found += self._checked(inputs, len(found), encoded)
-                    done = sum(lengths[part])
-                    self._admission.leave(characters=done)
-                    waiting -= done
+                    admission.tokenized(sum(lengths[part]))
         except TimeoutError:
             raise RequestError(
                 Reason.DEADLINE,
@@ -101,8 +101,6 @@ class Tokenizing:
                 "tokenised",
                 "deadline_ms",
             ) from None
-        finally:
-            self._admission.leave(characters=waiting)
         return found
 
     def _encode(self, texts: list[str], truncate: bool) -> list[list[int]]:
@@ -121,15 +119,15 @@ class Tokenizing:
                     f"an empty text: the tokenizer leaves nothing of {of}",
                     inputs.field(index),
                 )
-            self._check_tokens(ids, inputs.field(index))
+            self._check_tokens(inputs, index, ids)
         return encoded
 
-    def _check_tokens(self, ids: list[int], field: str) -> None:
+    def _check_tokens(self, inputs: Inputs, index: int, ids: list[int]) -> None:
         if len(ids) > self._limit:
             raise RequestError(
                 Reason.TOO_LONG,
                 f"{len(ids)} tokens; the limit is {self._limit}",
-                field,
+                inputs.field(index),
                 limit=self._limit,
                 actual=len(ids),
             )

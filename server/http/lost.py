@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from starlette.routing import BaseRoute, Route
 
+from ...models.nearest import COMPARED, nearest
 from ..errors import Reason, RequestError
-from ..nearest import COMPARED, nearest
 
 SHOWN = 64
 """Characters of a path that its error repeats."""

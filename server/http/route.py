@@ -1,35 +1,40 @@
-"""What all protocols share: routes that render errors and count, an answer that may be unwanted."""
+"""What all protocols share: routes that render errors and count."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import orjson
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from ...experiments.runtime import Experiments
+from ..core.inference import Inference
 from ..core.reload import Reloader
 from ..core.service import Service
 from ..errors import Reason, RequestError, internal_error
 from .errors import format_of
-from .wire import wire_of
 
-T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def service_of(request: Request) -> Service:
     """The service that answers a request: one and the same from its beginning to its end."""
-    return cast(Service, request.scope.get("service") or reloader_of(request).service)
+    return cast(Service, request.scope["service"])
 
 
 def reloader_of(request: Request) -> Reloader:
     """What replaces the service."""
     return cast(Reloader, request.app.state.reloader)
+
+
+def experiments_of(request: Request) -> Experiments | None:
+    """What runs; None if this server keeps no record."""
+    return cast(Inference, request.app.state.inference).experiments
 
 
 def json_response(
@@ -56,6 +61,8 @@ def error_response(request: Request, error: RequestError) -> Response:
 class ProtocolRoute(APIRoute):
     """Passes the request to its endpoint as it came, and renders its errors."""
 
+    measured = False
+
     def get_route_handler(self) -> Handler:
         return self.handle_request
 
@@ -63,33 +70,31 @@ class ProtocolRoute(APIRoute):
         """The endpoint's answer, or the error in the protocol's form."""
         started = perf_counter()
         service = service_of(request)
+        service.users += 1
         try:
-            with service.using():
-                response = await cast(Handler, self.endpoint)(request)
+            response = await cast(Handler, self.endpoint)(request)
             status = response.status_code
         except Exception as exception:
             error = _as_request_error(exception, self.path)
             response, status = error_response(request, error), error.status
-        # Counted once the answer has gone.
-        seconds = perf_counter() - started
-        asyncio.get_running_loop().call_soon(self.ended, request, status, seconds)
+        finally:
+            service.users -= 1
+        if self.measured:  # once the answer has gone
+            seconds = perf_counter() - started
+            loop = asyncio.get_running_loop()
+            loop.call_soon(service.metrics.request, self.path, status, seconds)
         return response
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        """Called once for each request.
-
-        status: an error's own, whatever its protocol makes of it, so that one alert on the metrics
-        holds for all protocols.
-        """
 
 
 class MeasuredRoute(ProtocolRoute):
-    """A route that answers texts: counted, timed, and shed under overload."""
+    """A route that answers texts: counted, timed, and shed under overload.
 
+    The status that is counted is an error's own, whatever its protocol makes of it, so that one
+    alert on the metrics holds for all protocols.
+    """
+
+    measured = True
     sheds = True
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        service_of(request).metrics.request(self.path, status, seconds)
 
 
 class ControlRoute(MeasuredRoute):
@@ -104,59 +109,3 @@ def _as_request_error(exception: Exception, path: str) -> RequestError:
     if isinstance(exception, ClientDisconnect):
         return RequestError(Reason.CLIENT_GONE, "the client has gone")
     return internal_error(path)
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled if the client goes away.
-
-    The result is noted in the scope, for traces. Raises ClientDisconnect when the client has gone.
-    """
-    wire, task = wire_of(request.scope), cast("asyncio.Task[T]", asyncio.current_task())
-    gone = False
-
-    def leave() -> None:
-        nonlocal gone
-        gone = True
-        task.cancel()
-
-    if wire:
-        wire.when_gone(leave)
-    try:
-        result = request.scope["result"] = await work
-        return result
-    except asyncio.CancelledError:
-        if gone:
-            task.uncancel()
-            raise ClientDisconnect from None
-        raise
-    finally:
-        if wire:
-            wire.when_gone(None)
-
-
-def request_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    """What OpenAPI says of a route's body, which the route itself reads and checks."""
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def json_shown(example: Any, model: Any = None) -> dict[str, Any]:
-    """What OpenAPI says of an answer: its type, and an example."""
-    shown: dict[str, Any] = {"content": {"application/json": {"example": example}}}
-    return shown | ({"model": model} if model else {})
-
-
-def path_parameters(**examples: str) -> dict[str, Any]:
-    """What OpenAPI says of a route's path: names, each with an example."""
-    return {
-        "parameters": [
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string"},
-                "example": example,
-            }
-            for name, example in examples.items()
-        ]
-    }

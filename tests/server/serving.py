@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import signal
-import subprocess
 import sys
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+
+from nestling.loadtest.server_process import ServerProcess, serve_command
 
 from ..progress import without_progress
 
@@ -20,33 +18,22 @@ NESTLING = [sys.executable, "-m", "nestling.cli"]
 STUB = [sys.executable, "-P", str(Path(__file__).with_name("stub_server.py"))]
 
 
-class Server:
-    """Starts a command that announces its URL, and stops it with SIGTERM."""
+class Server(ServerProcess):
+    """A command that prints its URL, and a client that asks it."""
 
     def __init__(
         self, command: list[str], log: Path, environment: dict[str, str] | None = None
     ) -> None:
-        """environment: of the process; by default this one's."""
+        """log: of what it writes to stderr. environment: its own; by default this process's."""
         self._log = log
         with log.open("w") as stderr:
-            self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
-            )
-        self.greeting, self.url = self._next_url()
+            super().__init__(command, stderr, environment)
         self.client = httpx.Client(base_url=self.url, timeout=60)
 
     @cached_property
     def metrics_url(self) -> str:
         """Of the port of its own, if it was told to have one."""
-        return next(url for line, url in iter(self._next_url, None) if line.startswith("Metrics"))
-
-    def _next_url(self) -> tuple[str, str]:
-        """The next line of its output that names one, and the URL up to its port."""
-        assert self.process.stdout
-        for line in self.process.stdout:
-            if found := re.search(r"http://\S+:\d+", line):
-                return line, found[0]
-        raise AssertionError(f"no greeting; {self.log}")
+        return next(url for line, url in iter(self.next_url, None) if line.startswith("Metrics"))
 
     @property
     def log(self) -> str:
@@ -68,34 +55,14 @@ class Server:
             for sample in family.samples
         }
 
-    def terminate(self) -> None:
-        """Send SIGTERM without waiting."""
-        self.process.send_signal(signal.SIGTERM)
-
-    def wait(self) -> int:
-        """The exit status."""
-        return self.process.wait(timeout=60)
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self.client.close()
-        if self.process.poll() is None:
-            self.terminate()
-            self.wait()
-        assert self.process.stdout
-        self.process.stdout.close()
+        super().stop()
 
 
 def serve(checkpoint: Path, log: Path, *flags: str) -> Server:
     """`nestling serve` on a free port."""
-    return Server([*NESTLING, "serve", str(checkpoint), "--port", "0", *flags], log)
+    return Server(serve_command(str(checkpoint), *flags), log)
 
 
 def _series(name: str, labels: dict[str, str]) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import DataError, NestlingError
+from ...nearest import did_you_mean
 from .labelled import Labelled
-from .naming import MOST, did_you_mean, listed
+from .naming import MOST, listed
 
 EXAMPLE = '{"label of the data": "label of the teacher"}'
 

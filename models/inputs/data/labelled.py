@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError
+from ...nearest import did_you_mean
 from .cells import as_labels, as_texts
 from .columns import read_columns
-from .naming import did_you_mean, listed
+from .naming import listed
 
 
 @dataclass(frozen=True)

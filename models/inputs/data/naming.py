@@ -1,9 +1,8 @@
-"""Names as a message lists them: some of many, quoted where blanks would hide; the nearest."""
+"""Names as a message lists them: some of many, quoted where blanks would not be seen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import islice
 
 MOST = 12
@@ -17,14 +16,6 @@ def listed(names: Iterable[str]) -> str:
     found = list(names)
     rest = f" and {len(found) - MOST:,} more" if len(found) > MOST else ""
     return ", ".join(map(_name, islice(found, MOST))) + rest
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'alarm'?` if one is near, else nothing."""
-    by_fold = {other.strip().casefold(): other for other in known}
-    fold = name.strip().casefold()
-    close = [fold] if fold in by_fold else get_close_matches(fold, by_fold, n=1)
-    return f"; did you mean {by_fold[close[0]]!r}?" if close else ""
 
 
 def shortened(text: str) -> str:

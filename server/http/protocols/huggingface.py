@@ -2,61 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import TypeAdapter
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
-from typing_extensions import TypedDict
 
 from ...core.constraints import RequestConstraints
-from ...core.inference import answer
 from ...core.policies import AUTO
-from ...errors import Reason, RequestError
-from ..answer_headers import answer_headers
-from ..body import (
-    check_fields,
-    check_flag,
-    check_object,
-    check_texts,
-    one_or_many,
-    read_json,
-    shown,
-    wrong_type,
-)
+from ..answering import answer
+from ..body import Body, Texts, inputs_of, read
+from ..body_errors import Otherwise
 from ..errors import HUGGING_FACE
-from ..route import (
-    MeasuredRoute,
-    json_response,
-    json_shown,
-    path_parameters,
-    request_body,
-    service_of,
-)
+from ..headers import answer_headers
+from ..openapi import json_shown, path_parameters, request_body
+from ..route import MeasuredRoute, json_response, service_of
 from .scores import Score, logits, probabilities, ranked
 
 router = APIRouter(route_class=MeasuredRoute, tags=["Hugging Face"])
-PARAMETERS = ("top_k", "function_to_apply", "truncation")
-FUNCTIONS = ("softmax", "none")
+Function = Annotated[
+    Literal["softmax", "none"] | None,
+    Otherwise("known are softmax, none, since each text has exactly one label"),
+]
 
 
-class Parameters(TypedDict):
+class Parameters(Body):
     """top_k: so many labels, the likeliest first; by default all. truncation: answer a too long
     text by its beginning. function_to_apply: `softmax` for calibrated probabilities (the default),
     `none` for logits."""
 
-    top_k: NotRequired[int | None]
-    function_to_apply: NotRequired[Literal["softmax", "none"] | None]
-    truncation: NotRequired[bool | None]
+    top_k: Annotated[int | None, Field(ge=1)] = None
+    function_to_apply: Function = None
+    truncation: bool | None = None
 
 
-class TextClassificationRequest(TypedDict):
+class TextClassificationRequest(Body):
     """options: what the Hub's clients send along; without effect. A null counts as left out."""
 
-    inputs: str | list[str]
-    parameters: NotRequired[Parameters | None]
-    options: NotRequired[dict[str, Any] | None]
+    inputs: Texts
+    parameters: Parameters | None = None
+    options: dict[str, Any] | None = None
 
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -64,7 +50,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     **HUGGING_FACE.documented(),
 }
 _BODY = request_body(
-    TypeAdapter(TextClassificationRequest).json_schema(),
+    TextClassificationRequest,
     {"inputs": "how do i say goodbye in french", "parameters": {"top_k": 1}},
 )
 
@@ -86,45 +72,14 @@ _BODY = request_body(
 async def text_classification(request: Request) -> Response:
     """A list of scores for each text, also for a single one, as the Hub's clients expect."""
     service = service_of(request)
-    body = check_fields(
-        await read_json(request, service.settings.max_body_bytes),
-        ("inputs", "parameters", "options"),
+    body = await read(request, TextClassificationRequest, service.settings.max_body_bytes)
+    parameters = body.parameters or Parameters()
+    inputs = inputs_of(body.inputs, service.settings.max_client_batch)
+    constraints = RequestConstraints(
+        request.path_params.get("model", AUTO), truncate=bool(parameters.truncation)
     )
-    check_object(body, "options")
-    parameters = check_object(body, "parameters", PARAMETERS)
-    top_k, raw = _top_k(parameters.get("top_k")), _raw(parameters.get("function_to_apply"))
-    contract = RequestConstraints(
-        request.path_params.get("model", AUTO),
-        truncate=check_flag(parameters, "truncation", within="parameters."),
-    )
-    inputs = check_texts(one_or_many(body["inputs"]), service.settings.max_client_batch)
-    answers = await answer(request, inputs, contract)
-    scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
-    best = ranked(scores, service.manifest.architecture.labels, top_k)
+    answers = await answer(request, inputs, constraints)
+    shown = logits if parameters.function_to_apply == "none" else probabilities
+    labels = service.manifest.architecture.labels
+    best = ranked(shown(answers.decisions), labels, parameters.top_k)
     return json_response(best, headers=answer_headers(answers, service.device))
-
-
-def _top_k(value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise wrong_type("parameters.top_k", value, "an integer")
-    if value < 1:
-        raise RequestError(
-            Reason.OUT_OF_RANGE, f"{value}; it must be 1 or more", "parameters.top_k"
-        )
-    return value
-
-
-def _raw(function: Any) -> bool:
-    if function is None:
-        return False
-    if function not in FUNCTIONS:
-        raise RequestError(
-            Reason.OUT_OF_RANGE,
-            f"{shown(function)}; known are {', '.join(FUNCTIONS)}, since each text has exactly one "
-            "label",
-            "parameters.function_to_apply",
-            known=list(FUNCTIONS),
-        )
-    return bool(function == "none")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import replace
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from fastapi import APIRouter
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
+from pydantic import Field, Tag
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
@@ -17,38 +17,44 @@ from typing_extensions import TypedDict
 from ...core.policies import AUTO
 from ...core.requests import Inputs
 from ...errors import Reason, RequestError
-from ..body import NamedInputs, check_count, check_fields, check_texts, read_json, wrong_type
+from ..answering import embed
+from ..body import Body, Strings, check_count, inputs_of, read
+from ..body_errors import expects
 from ..errors import OPENAI
-from ..route import (
-    MeasuredRoute,
-    json_response,
-    json_shown,
-    request_body,
-    service_of,
-    while_connected,
-)
+from ..openapi import json_shown, request_body
+from ..route import MeasuredRoute, json_response, service_of
 from .token_ids import as_integers, check_ids
-
-FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
-ENCODINGS = ("float", "base64")
-EXAMPLE = '{"input": "…", "model": "auto"}'
-
 
 router = APIRouter(route_class=MeasuredRoute, tags=["OpenAI"])
 
+Ids = Annotated[list[int], Field(fail_fast=True)]
+Rows = Annotated[
+    list[Annotated[Ids, expects(list, "a list of token ids, as the first")]], Field(fail_fast=True)
+]
 
-class EmbeddingsRequest(TypedDict):
+Encoding = Literal["float", "base64"]
+
+
+class EmbeddingsRequest(Body):
     """input: texts, or token ids of this checkpoint's tokenizer, special tokens included.
 
     dimensions: a prefix of the vector. encoding_format: `base64` for little-endian float32.
     user: without effect. A null counts as left out.
     """
 
-    input: str | list[str] | list[int] | list[list[int]]
-    model: NotRequired[str | None]
-    encoding_format: NotRequired[Literal["float", "base64"] | None]
-    dimensions: NotRequired[int | None]
-    user: NotRequired[str | None]
+    example: ClassVar[str] = '{"input": "…", "model": "auto"}'
+
+    input: Annotated[
+        Annotated[str, Tag("a string")]
+        | Strings
+        | Annotated[Ids, Tag("a list of token ids")]
+        | Annotated[Rows, Tag("a list of such lists")],
+        Field(union_mode="left_to_right"),
+    ]
+    model: str | None = None
+    encoding_format: Annotated[Encoding, expects(str, "a string")] | None = None
+    dimensions: int | None = None
+    user: str | None = None
 
 
 class Embedding(TypedDict):
@@ -92,42 +98,30 @@ class EmbeddingList(TypedDict):
         **OPENAI.documented(),
     },
     openapi_extra=request_body(
-        TypeAdapter(EmbeddingsRequest).json_schema(),
-        {"input": "how do i say goodbye in french", "model": AUTO},
+        EmbeddingsRequest, {"input": "how do i say goodbye in french", "model": AUTO}
     ),
 )
 async def embeddings(request: Request) -> Response:
     """Vectors of length 1. A cascade stands for its last student."""
     service = service_of(request)
-    body = check_fields(
-        await read_json(request, service.settings.max_body_bytes, example=EXAMPLE),
-        FIELDS,
-        "input",
-        EXAMPLE,
-    )
-    model, dimensions = _text(body, "model", AUTO), body.get("dimensions")
-    _text(body, "user", "")
-    encoding = _text(body, "encoding_format", ENCODINGS[0])
-    if encoding not in ENCODINGS:
-        raise RequestError(
-            Reason.OUT_OF_RANGE,
-            f"{encoding[:64]!r} is none of {', '.join(ENCODINGS)}",
-            "encoding_format",
-        )
-    if dimensions is not None and (isinstance(dimensions, bool) or not isinstance(dimensions, int)):
-        raise wrong_type("dimensions", dimensions, "an integer")
+    body = await read(request, EmbeddingsRequest, service.settings.max_body_bytes)
+    model = AUTO if body.model is None else body.model
     inputs = _inputs(
-        body["input"],
+        body.input,
         service.settings.max_client_batch,
         service.manifest.architecture.vocabulary,
     )
-    found = await while_connected(request, service.embed(inputs, model, dimensions))
+    found = await embed(request, inputs, model, body.dimensions)
     rows = found.vectors
     return json_response(
         {
             "object": "list",
             "data": [
-                {"object": "embedding", "index": index, "embedding": _encoded(row, encoding)}
+                {
+                    "object": "embedding",
+                    "index": index,
+                    "embedding": _encoded(row, body.encoding_format),
+                }
                 for index, row in enumerate(rows)
             ],
             "model": model,
@@ -136,40 +130,26 @@ async def embeddings(request: Request) -> Response:
     )
 
 
-def _encoded(row: NDArray[np.float32], encoding: str) -> str | list[float]:
+def _encoded(row: NDArray[np.float32], encoding: str | None) -> str | list[float]:
     if encoding == "base64":
         return b64encode(row.astype("<f4", copy=False).tobytes()).decode()
     values: list[float] = row.tolist()
     return values
 
 
-def _text(body: dict[str, Any], field: str, default: str) -> str:
-    value = body.get(field)
-    if value is None:
-        return default
-    if not isinstance(value, str):
-        raise wrong_type(field, value, "a string")
-    return value
-
-
 def _inputs(value: Any, limit: int, vocabulary: int) -> Inputs:
-    """The first element says which: strings, a text's ids, or lists of ids."""
-    first = value[0] if isinstance(value, list) and value else None
-    if isinstance(first, bool) or not isinstance(first, int | list):
-        single = not isinstance(value, list)
-        texts = NamedInputs([value] if single else value, single=single, name="input")
-        return check_texts(texts, limit, "input")
-    single = isinstance(first, int)
-    named = NamedInputs([], single=single, tokens=[], name="input")
+    """value: as in `EmbeddingsRequest`; its first element says which."""
+    if not value or isinstance(value, str) or isinstance(value[0], str):
+        return inputs_of(value, limit, "input")
+    single = isinstance(value[0], int)
     rows = [value] if single else value
     check_count(len(rows), limit, "input")
+    named = Inputs([], single, [], "input")
     tokens = [_ids(row, vocabulary, named.field(index)) for index, row in enumerate(rows)]
     return replace(named, tokens=tokens)
 
 
-def _ids(row: Any, vocabulary: int, field: str) -> list[int]:
-    if not isinstance(row, list):
-        raise wrong_type(field, row, "a list of token ids, as the first")
+def _ids(row: list[int], vocabulary: int, field: str) -> list[int]:
     if not row:
         raise RequestError(Reason.EMPTY, "an empty list; expected at least one token id", field)
     return check_ids(as_integers(row, field), vocabulary, field)

@@ -3,48 +3,74 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ...core.constraints import RequestConstraints
-from ...core.inference import answer
-from ...core.requests import Inputs
 from ...core.tokenizing import TOKENIZER_THREADS
-from ...errors import Reason, RequestError
-from ..answer_headers import answer_headers
-from ..body import check_fields, check_flag, check_texts, read_json, shown, wrong_type
+from ...errors import Reason
+from ..answering import answer
+from ..body import Body, inputs_of, read
+from ..body_errors import Otherwise, refusal, wrong_type
 from ..errors import TEI
-from ..route import (
-    MeasuredRoute,
-    ProtocolRoute,
-    json_response,
-    json_shown,
-    request_body,
-    service_of,
-)
+from ..headers import answer_headers
+from ..openapi import json_shown, request_body
+from ..route import MeasuredRoute, ProtocolRoute, json_response, service_of
 from .scores import Score, logits, probabilities, ranked
 
 router = APIRouter(route_class=MeasuredRoute, tags=["text-embeddings-inference"])
 about = APIRouter(route_class=ProtocolRoute, tags=["text-embeddings-inference"])
-RIGHT = "Right"
+ONE, ALONE, BATCH = "a string or a list of strings", "a string in the list", "a list of lists"
+"""What errors call the three forms of inputs."""
 
 
-class PredictRequest(TypedDict):
+def _only(texts: Any) -> Any:
+    """The text in a list of one; in this protocol a list of two is a pair of texts."""
+    if not isinstance(texts, list):
+        raise wrong_type("a list with one text, as the first", texts)
+    if len(texts) != 1:
+        raise refusal(
+            Reason.WRONG_TYPE if texts else Reason.EMPTY,
+            f"{len(texts)} texts, where this protocol has one text or a pair, and this checkpoint "
+            'classifies no pairs; a batch is [["…"], ["…"]]',
+        )
+    return texts[0]
+
+
+def _form(inputs: Any) -> str:
+    """The first element says which; an empty list is a batch without a text."""
+    if not isinstance(inputs, list):
+        return ONE
+    return ALONE if inputs and not isinstance(inputs[0], list) else BATCH
+
+
+_OneInList = Annotated[list[str], Field(min_length=1, max_length=1)]
+Only = Annotated[str, BeforeValidator(_only, json_schema_input_type=_OneInList)]
+Batch = Annotated[list[Only], Field(fail_fast=True)]
+
+
+class PredictRequest(Body):
     """A string or [string] is one text; [[string], …] is a batch.
 
     truncate: answer a too long text by its beginning. truncation_direction: which end is cut off,
     always the right one. raw_scores: logits, not probabilities. A null counts as left out.
     """
 
-    inputs: str | list[str] | list[list[str]]
-    truncate: NotRequired[bool | None]
-    truncation_direction: NotRequired[Literal["Right"] | None]
-    raw_scores: NotRequired[bool | None]
+    inputs: Annotated[
+        Annotated[str, Tag(ONE)] | Annotated[Only, Tag(ALONE)] | Annotated[Batch, Tag(BATCH)],
+        Discriminator(_form),
+    ]
+    truncate: bool | None = None
+    truncation_direction: Annotated[
+        Literal["Right"] | None,
+        Otherwise("a text is cut at its end only, which is 'Right'"),
+    ] = None
+    raw_scores: bool | None = None
 
 
 class ClassifierInfo(TypedDict):
@@ -99,9 +125,7 @@ _INFO = {
         ),
         **TEI.documented(),
     },
-    openapi_extra=request_body(
-        TypeAdapter(PredictRequest).json_schema(), {"inputs": "how do i say goodbye in french"}
-    ),
+    openapi_extra=request_body(PredictRequest, {"inputs": "how do i say goodbye in french"}),
 )
 async def predict(request: Request) -> Response:
     """One text answers a list of scores, a batch answers a list of such lists.
@@ -109,15 +133,10 @@ async def predict(request: Request) -> Response:
     The default cascade answers; scores are calibrated probabilities of the student that did.
     """
     service = service_of(request)
-    body = check_fields(
-        await read_json(request, service.settings.max_body_bytes),
-        ("inputs", "truncate", "truncation_direction", "raw_scores"),
-    )
-    _check_direction(body.get("truncation_direction"))
-    truncate, raw = check_flag(body, "truncate"), check_flag(body, "raw_scores")
-    inputs = check_texts(_inputs(body["inputs"]), service.settings.max_client_batch)
-    answers = await answer(request, inputs, RequestConstraints(truncate=truncate))
-    scores = logits(answers.decisions) if raw else probabilities(answers.decisions)
+    body = await read(request, PredictRequest, service.settings.max_body_bytes)
+    inputs = inputs_of(body.inputs, service.settings.max_client_batch)
+    answers = await answer(request, inputs, RequestConstraints(truncate=bool(body.truncate)))
+    scores = (logits if body.raw_scores else probabilities)(answers.decisions)
     shown = ranked(scores, service.manifest.architecture.labels)
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
@@ -156,35 +175,3 @@ async def info(request: Request) -> Response:
         "docker_label": None,
     }
     return json_response(body)
-
-
-def _check_direction(value: Any) -> None:
-    if value not in (None, RIGHT):
-        raise RequestError(
-            Reason.OUT_OF_RANGE,
-            f"{shown(value)}; a text is cut at its end only, which is {RIGHT!r}",
-            "truncation_direction",
-            known=[RIGHT],
-        )
-
-
-def _inputs(value: Any) -> Inputs:
-    if not isinstance(value, list):
-        return Inputs([value], single=True)
-    if value and isinstance(value[0], list):
-        return Inputs([_only(item, f"inputs[{i}]") for i, item in enumerate(value)], single=False)
-    return Inputs([_only(value, "inputs")] if value else [], single=True)
-
-
-def _only(texts: Any, field: str) -> Any:
-    """The text in a list of one; in this protocol a list of two is a pair of texts."""
-    if not isinstance(texts, list):
-        raise wrong_type(field, texts, "a list with one text, as the first")
-    if len(texts) != 1:
-        raise RequestError(
-            Reason.WRONG_TYPE if texts else Reason.EMPTY,
-            f"{len(texts)} texts, where this protocol has one text or a pair, and this checkpoint "
-            'classifies no pairs; a batch is [["…"], ["…"]]',
-            field,
-        )
-    return texts[0]

@@ -19,6 +19,7 @@ from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.service import Service
 from nestling.server.engine.executor import ExecutorGoneError
 from nestling.server.errors import RequestError
@@ -183,7 +184,7 @@ def test_a_broken_engine_is_replaced_and_its_texts_are_asked_again(
 ) -> None:
     async def scenario(service: Service, backend: Any) -> Any:
         setattr(backend, fault, 1)
-        [decision] = (await service.answer(one(POISON), RequestConstraints("tiny"))).decisions
+        [decision] = (await answer(service, one(POISON), RequestConstraints("tiny"))).decisions
         await until(lambda: service.ready)
         return decision, service.metrics.runner_restarts._value.get()
 
@@ -197,8 +198,8 @@ def test_texts_that_break_it_twice_fail(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Any) -> None:
         backend.deaths = 2
         with pytest.raises(RequestError, match="internal error"):
-            await service.answer(one(POISON), RequestConstraints("tiny"))
-        assert (await service.answer(one(POISON), RequestConstraints("tiny"))).decisions
+            await answer(service, one(POISON), RequestConstraints("tiny"))
+        assert (await answer(service, one(POISON), RequestConstraints("tiny"))).decisions
 
     run(calibrated, scenario, backend=Faulty)
 
@@ -212,14 +213,14 @@ def test_out_of_memory_splits_the_batch(calibrated: Checkpoint) -> None:
 
     async def scenario(service: Service, backend: Backend) -> Any:
         backend.open.clear()
-        first = asyncio.ensure_future(service.answer(one("six"), RequestConstraints("tiny")))
+        first = asyncio.ensure_future(answer(service, one("six"), RequestConstraints("tiny")))
         while not backend.batches:
             await asyncio.sleep(0.001)
         rest = [
-            asyncio.ensure_future(service.answer(one("book a table"), RequestConstraints("tiny")))
+            asyncio.ensure_future(answer(service, one("book a table"), RequestConstraints("tiny")))
             for _ in range(7)
         ]
-        while len(service._queue) < 7:
+        while len(service.queue) < 7:
             await asyncio.sleep(0.001)
         backend.open.set()
         await asyncio.gather(first, *rest)

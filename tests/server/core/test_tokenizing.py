@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from threading import Event
 from time import perf_counter
@@ -13,12 +14,14 @@ import pytest
 import nestling.models
 from nestling.models import Checkpoint
 from nestling.models.inputs.tokenizer import TextTokenizer
-from nestling.server.core.admission import Admission
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
+from nestling.server.core.load_control import LoadControl
 from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
 from nestling.server.core.tokenizing import SLICE, TOKENIZER_THREADS, Tokenizing
 from nestling.server.errors import Reason, RequestError
+from nestling.server.settings import Settings
 
 from ..engine.test_engine import Backend, run, until
 
@@ -46,11 +49,21 @@ class Held:
         return not ids
 
 
-def tokenizing(
-    held: Held, max_chars: int | None = None, admission: Admission | None = None
-) -> Tokenizing:
-    admission = admission or Admission(10_000, 10_000, 2**23)
-    return Tokenizing(held, LIMIT, max_chars, admission)  # type: ignore[arg-type]
+def tokenizing(held: Held, max_chars: int | None = None) -> Tokenizing:
+    return Tokenizing(held, LIMIT, max_chars)  # type: ignore[arg-type]
+
+
+async def tokens(
+    turns: Tokenizing,
+    inputs: Inputs,
+    truncate: bool = False,
+    deadline: float = inf,
+    load: LoadControl | None = None,
+) -> list[list[int]]:
+    """As the service has them made."""
+    load = load or LoadControl(Settings())
+    with load.admit(len(inputs), apart=True) as admission:
+        return await turns.tokens(inputs, admission, truncate, deadline)
 
 
 def many(letter: str, texts: int, characters: int) -> Inputs:
@@ -64,10 +77,10 @@ def test_two_requests_do_not_hold_the_threads() -> None:
         held.open.clear()
         turns = tokenizing(held)
         large = [
-            asyncio.ensure_future(turns.tokens(many(letter, 40, SLICE // 2))) for letter in "ab"
+            asyncio.ensure_future(tokens(turns, many(letter, 40, SLICE // 2))) for letter in "ab"
         ]
         await until(lambda: len(held.slices) == TOKENIZER_THREADS)
-        small = asyncio.ensure_future(turns.tokens(many("c", 40, 40)))
+        small = asyncio.ensure_future(tokens(turns, many("c", 40, 40)))
         await asyncio.sleep(0)
         held.open.set()
         assert await small == [[ord("c")]] * 40
@@ -87,10 +100,10 @@ def test_a_deadline_ends_the_wait_for_the_tokenizer() -> None:
         held = Held()
         held.open.clear()
         turns = tokenizing(held)
-        large = [asyncio.ensure_future(turns.tokens(many("a", 4, SLICE))) for _ in range(3)]
+        large = [asyncio.ensure_future(tokens(turns, many("a", 4, SLICE))) for _ in range(3)]
         await until(lambda: len(held.slices) == TOKENIZER_THREADS)
         with pytest.raises(RequestError, match="deadline_ms: passed while 40 of 40") as late:
-            await turns.tokens(many("c", 40, 40), deadline=perf_counter() + 0.05)
+            await tokens(turns, many("c", 40, 40), deadline=perf_counter() + 0.05)
         assert late.value.status == 504
         assert len(held.slices) == TOKENIZER_THREADS
         held.open.set()
@@ -103,18 +116,18 @@ def test_a_deadline_ends_the_wait_for_the_tokenizer() -> None:
 
 def test_who_leaves_takes_the_rest_along() -> None:
     async def main() -> None:
-        held, admission = Held(), Admission(10, 10_000, 2**23)
+        held, load = Held(), LoadControl(Settings())
         held.open.clear()
-        turns = tokenizing(held, admission=admission)
-        gone = asyncio.ensure_future(turns.tokens(many("a", 50, SLICE)))
+        turns = tokenizing(held)
+        gone = asyncio.ensure_future(tokens(turns, many("a", 50, SLICE), load=load))
         await until(lambda: len(held.slices) == 1)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
         held.open.set()
-        assert await turns.tokens(many("b", 1, 1000)) == [[ord("b")]]
+        assert await tokens(turns, many("b", 1, 1000)) == [[ord("b")]]
         assert [texts[0][0] for texts in held.slices] == ["a", "b"]
-        admission.characters(2**23)  # all have left
+        assert set(load._inside.values()) == {0}
         turns.close()
 
     asyncio.run(main())
@@ -124,11 +137,13 @@ def test_what_waits_is_bounded_in_characters() -> None:
     async def main() -> None:
         held = Held()
         held.open.clear()
-        turns = tokenizing(held, admission=Admission(10_000, 100, 50_000))
-        whole = asyncio.ensure_future(turns.tokens(many("a", 50, 1000)))  # as much as a body has
+        turns = tokenizing(held)
+        load = LoadControl(Settings(max_queued_tokens=100, max_body_bytes=50_000))
+        as_much_as_a_body_has = many("a", 50, 1000)
+        whole = asyncio.ensure_future(tokens(turns, as_much_as_a_body_has, load=load))
         await until(lambda: len(held.slices) == 1)
         with pytest.raises(RequestError, match="characters are waiting and 1000 more") as full:
-            await turns.tokens(many("b", 1, 1000))
+            await tokens(turns, many("b", 1, 1000), load=load)
         assert full.value.status == 429
         held.open.set()
         assert len(await whole) == 50
@@ -146,7 +161,7 @@ def test_a_text_is_tokenised_once_and_no_more_of_it_than_may_be() -> None:
         with pytest.raises(RequestError, match=r"inputs\[0\]: 5000 characters; the limit is 1000"):
             turns.check(inputs, truncate=False)
         turns.check(inputs, truncate=True)
-        found = await turns.tokens(inputs, truncate=True)
+        found = await tokens(turns, inputs, truncate=True)
         assert [len(ids) for ids in found] == [LIMIT, LIMIT, 1]
         assert [text for texts in held.slices for text in texts] == ["x" * 1000, "y" * 900, "z"]
         turns.close()
@@ -160,7 +175,7 @@ def test_the_first_text_of_too_many_tokens_ends_it() -> None:
         turns = tokenizing(held)
         inputs = Inputs(["y" * 600] * 1000, single=False)
         with pytest.raises(RequestError, match=r"inputs\[0\]: 600 tokens; the limit is 512"):
-            await turns.tokens(inputs)
+            await tokens(turns, inputs)
         assert len(held.slices) == 1
         assert turns.max_chars == 128 * LIMIT
         turns.close()
@@ -174,20 +189,20 @@ def test_a_deadline_covers_the_tokens(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> None:
         held = Held()
         held.open.clear()
-        service._tokenizing = tokenizing(held)
+        service.tokenizing = tokenizing(held)
         inputs = many("a", 40, 40)
         contract = RequestConstraints("tiny", deadline=perf_counter() + 0.1)
         with pytest.raises(RequestError) as late:
-            await service.answer(inputs, contract)
+            await answer(service, inputs, contract)
         assert (late.value.reason, late.value.field) == (Reason.DEADLINE, "deadline_ms")
         held.open.set()
-        service._durations.observe(["tiny"], 60)
+        service.durations.observe(["tiny"], 60)
         came = perf_counter() - 100  # it waited for long, and there was time enough
         soon = RequestConstraints("tiny", deadline=perf_counter() + 30, arrived=came)
         with pytest.raises(RequestError, match=r"too near, after .* ms of waiting") as late:
-            await service.answer(inputs, soon)
+            await answer(service, inputs, soon)
         assert late.value.status == 504
-        service._tokenizing.close()
+        service.tokenizing.close()
 
     run(calibrated, scenario)
 

@@ -18,7 +18,6 @@ from nestling.server.http.errors import (
     ErrorFormat,
     format_of,
 )
-from nestling.server.nearest import in_words, listing
 
 from ..serving import Server
 
@@ -197,13 +196,6 @@ def test_a_model_that_is_none_has_the_nearest_first(server: Server) -> None:
         found = error(server.client.post("/v1/classify", json={"inputs": "a", "model": name}), 404)
         assert found["known"][0] == nearest
         assert found["message"].startswith(f"model: {name!r} is none of {nearest}, ")
-
-
-def test_a_long_list_of_names_is_cut() -> None:
-    known = [f"cascade-{number}" for number in range(30)]
-    assert listing("cascade-29", known)[0] == "cascade-29"
-    assert in_words("huge", known) == ", ".join(known[:10]) + " and 20 more"
-    assert in_words("huge", ["a", "b"]) == "a, b"
 
 
 @pytest.mark.parametrize(

@@ -174,23 +174,33 @@ def test_null_is_as_left_out(server: Server, path: str, fields: dict[str, Any]) 
 
 
 def test_openapi_says_that_optional_fields_may_be_null(server: Server) -> None:
-    described = server.client.get("/openapi.json").json()["paths"]
+    described = server.client.get("/openapi.json").json()
     for path in ("/v1/classify", "/", "/models/{model}", "/predict", "/v1/embeddings",
                  "/v2/models/{model}/infer", "/v1/outcomes", "/admin/reload"):  # fmt: skip
-        content = described[path]["post"]["requestBody"]["content"]
-        for schema in objects(content["application/json"]["schema"]):
-            for name, field in schema.get("properties", {}).items():
+        body = described["paths"][path]["post"]["requestBody"]
+        schemas = objects(body["content"]["application/json"]["schema"], described)
+        assert schemas, path
+        for schema in schemas:
+            for name, field in schema["properties"].items():
                 if name not in schema.get("required", ()):
                     assert '"null"' in json.dumps(field), (path, name)
 
 
-def objects(schema: Any) -> list[Any]:
-    """Every object's schema within one, itself included."""
+def objects(schema: Any, described: Any) -> list[Any]:
+    """Every object's schema within one, itself included, and those that it refers to.
+
+    described: the whole of OpenAPI's description, in which references lead from its root.
+    """
     if isinstance(schema, list):
-        return [found for each in schema for found in objects(each)]
+        return [found for each in schema for found in objects(each, described)]
     if not isinstance(schema, dict):
         return []
-    nested = [found for each in schema.values() for found in objects(each)]
+    if isinstance(reference := schema.get("$ref"), str):
+        found = described
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+        return objects(found, described)
+    nested = [found for each in schema.values() for found in objects(each, described)]
     return [schema, *nested] if isinstance(schema.get("properties"), dict) else nested
 
 

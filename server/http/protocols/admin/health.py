@@ -7,7 +7,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from ...route import json_response, json_shown, service_of
+from ...openapi import json_shown
+from ...route import json_response, service_of
 
 router = APIRouter()
 metrics = APIRouter()

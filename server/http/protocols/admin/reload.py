@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ....errors import Reason
-from ...body import check_known, read_json, wrong_type
+from ...body import Body, read
 from ...errors import NATIVE, READING
-from ...route import ControlRoute, json_response, json_shown, reloader_of, service_of
+from ...openapi import json_shown, request_body
+from ...route import ControlRoute, json_response, reloader_of, service_of
 
 router = APIRouter(route_class=ControlRoute)
+
+
+class ReloadRequest(Body):
+    """checkpoint: another directory; null, or left out, is the one given at start."""
+
+    example: ClassVar[str] = '{"checkpoint": "…"}'
+
+    checkpoint: str | None = None
 
 
 @router.post(
@@ -34,29 +44,14 @@ router = APIRouter(route_class=ControlRoute)
             Reason.INTERNAL,
         ),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": False,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {"checkpoint": {"type": ["string", "null"]}},
-                        "additionalProperties": False,
-                    },
-                    "example": {},
-                }
-            },
-        }
-    },
+    openapi_extra=request_body(ReloadRequest, {}, required=False),
 )
 async def reload(request: Request) -> Response:
     """Without a body, or without `checkpoint`: the directory given at start, read again."""
-    body = await read_json(request, service_of(request).settings.max_body_bytes, empty={})
-    path = check_known(body, ("checkpoint",)).get("checkpoint")
-    if path is not None and not isinstance(path, str):
-        raise wrong_type("checkpoint", path, "a string")
-    checkpoint = await reloader_of(request).reload(Path(path) if path else None)
+    limit = service_of(request).settings.max_body_bytes
+    body = await read(request, ReloadRequest, limit, empty={})
+    path = Path(body.checkpoint) if body.checkpoint else None
+    checkpoint = await reloader_of(request).reload(path)
     return json_response(
         {
             "weights_sha256": checkpoint.weights_sha256,

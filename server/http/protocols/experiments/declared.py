@@ -12,17 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .....experiments.definition import BUCKETS, Experiment
-from .....experiments.fields import DeclarationError
+from .....experiments.errors import DeclarationError
 from .....experiments.json_text import key_twice
 from .....experiments.runtime import Experiments
 from .....experiments.store.database import StoreError
 from .....experiments.store.plans import PlanMovedError
-from ....core.inference import experiments_of
+from .....models.json_kinds import kind
+from .....models.nearest import in_words, listing
 from ....errors import Reason, RequestError
-from ....nearest import in_words, listing
-from ...body import parse_json, read_body, wrong_type
+from ...body import parse_json, read_body
 from ...errors import NATIVE, READING
-from ...route import ControlRoute, json_response, json_shown, path_parameters, service_of
+from ...openapi import json_shown, path_parameters
+from ...route import ControlRoute, experiments_of, json_response, service_of
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
 EXAMPLE = {
@@ -98,7 +99,8 @@ async def declare(request: Request) -> Response:
         problem = f"line {twice[1]}: {twice[0]!r} is there twice"
         raise RequestError(Reason.INVALID_DECLARATION, problem, problems=[problem])
     if not isinstance(body, dict):
-        raise wrong_type("the declaration", body, "an object")
+        message = f"expected an object, got {kind(body)}"
+        raise RequestError(Reason.WRONG_TYPE, message, "the declaration")
     try:
         steps = await experiments.declare(body)
     except DeclarationError as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any, NotRequired
+from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import TypeAdapter
+from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
@@ -14,23 +14,41 @@ from typing_extensions import TypedDict
 from .....experiments.records import LONGEST_NAME
 from .....models.cascade.decisions import Decision
 from .....models.checkpoint.manifest import Manifest
-from ....core.constraints import RequestConstraints
-from ....core.inference import answer
 from ....core.policies import AUTO
-from ....errors import Reason, RequestError
-from ...answer_headers import answer_headers
-from ...body import check_contract, check_fields, check_texts, one_or_many, read_json, wrong_type
+from ....errors import Reason
+from ...answering import answer
+from ...body import (
+    Body,
+    Deadline,
+    MaxCost,
+    MinConfidence,
+    Texts,
+    constraints_of,
+    inputs_of,
+    read,
+)
+from ...body_errors import refusal
 from ...errors import NATIVE
-from ...request_headers import BLANKS
-from ...route import MeasuredRoute, json_response, json_shown, request_body, service_of
+from ...headers import BLANKS, answer_headers
+from ...openapi import json_shown, request_body
+from ...route import MeasuredRoute, json_response, service_of
 
 router = APIRouter(route_class=MeasuredRoute)
 
 
-FIELDS = ("inputs", "model", "deadline_ms", "max_cost", "min_confidence", "user")
+def _user(text: str) -> str:
+    user = text.strip(BLANKS)
+    if 0 < len(user) <= LONGEST_NAME:
+        return user
+    raise refusal(
+        Reason.OUT_OF_RANGE,
+        f"{len(user)} characters; from 1 to {LONGEST_NAME} are expected",
+        limit=LONGEST_NAME,
+        actual=len(user),
+    )
 
 
-class ClassifyRequest(TypedDict):
+class ClassifyRequest(Body):
     """One text or a list of texts, and what the answers may cost.
 
     model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
@@ -39,12 +57,12 @@ class ClassifyRequest(TypedDict):
     around it are not part of it. A null counts as left out.
     """
 
-    inputs: str | list[str]
-    model: NotRequired[str | None]
-    deadline_ms: NotRequired[float | None]
-    max_cost: NotRequired[float | None]
-    min_confidence: NotRequired[float | None]
-    user: NotRequired[str | None]
+    inputs: Texts
+    model: str | None = None
+    deadline_ms: Deadline = None
+    max_cost: MaxCost = None
+    min_confidence: MinConfidence = None
+    user: Annotated[str, AfterValidator(_user)] | None = None
 
 
 class PathStep(TypedDict):
@@ -128,16 +146,16 @@ _EXAMPLE = {
         **NATIVE.documented(),
     },
     openapi_extra=request_body(
-        TypeAdapter(ClassifyRequest).json_schema(),
-        {"inputs": "how do i say goodbye in french", "model": AUTO},
+        ClassifyRequest, {"inputs": "how do i say goodbye in french", "model": AUTO}
     ),
 )
 async def classify(request: Request) -> Response:
     """A string answers one object, a list answers a list of them in the same order."""
     service, started = service_of(request), perf_counter()
-    body = check_fields(await read_json(request, service.settings.max_body_bytes), FIELDS)
-    inputs = check_texts(one_or_many(body["inputs"]), service.settings.max_client_batch)
-    answers = await answer(request, inputs, _contract(body, started), _user(body))
+    body = await read(request, ClassifyRequest, service.settings.max_body_bytes)
+    inputs = inputs_of(body.inputs, service.settings.max_client_batch)
+    constraints = constraints_of(body, AUTO if body.model is None else body.model, started)
+    answers = await answer(request, inputs, constraints, body.user)
     shown = [classification(service.manifest, decision) for decision in answers.decisions]
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
@@ -174,31 +192,6 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
             "weights": manifest.weights_sha256[:12],
         },
     }
-
-
-def _contract(body: dict[str, Any], started: float) -> RequestConstraints:
-    model = AUTO if body.get("model") is None else body["model"]
-    if not isinstance(model, str):
-        raise wrong_type("model", model, "a string")
-    return check_contract(body, model, started)
-
-
-def _user(body: dict[str, Any]) -> str | None:
-    user = body.get("user")
-    if user is None:
-        return None
-    if not isinstance(user, str):
-        raise wrong_type("user", user, "a string")
-    user = user.strip(BLANKS)
-    if not 0 < len(user) <= LONGEST_NAME:
-        raise RequestError(
-            Reason.OUT_OF_RANGE,
-            f"{len(user)} characters; from 1 to {LONGEST_NAME} are expected",
-            "user",
-            limit=LONGEST_NAME,
-            actual=len(user),
-        )
-    return user
 
 
 def _significant(number: float) -> float:

@@ -5,49 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 from fastapi import APIRouter
 from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from .....models.cascade.decisions import Decision
-from ....core.inference import answer
 from ....errors import Reason, RequestError
-from ...answer_headers import answer_headers
-from ...body import (
-    check_contract,
-    check_fields,
-    check_flag,
-    check_known,
-    check_object,
-    parse_json,
-    read_body,
-    shown,
-    wrong_type,
-)
+from ...answering import answer
+from ...body import check, constraints_of, parse_json, read_body
 from ...errors import ANSWERING, OPEN_INFERENCE
-from ...request_headers import header
-from ...route import MeasuredRoute, json_response, path_parameters, service_of
+from ...headers import answer_headers, header
+from ...openapi import BINARY, json_shown, path_parameters, request_body
+from ...route import MeasuredRoute, json_response, service_of
 from ..scores import probabilities
 from .binary import LENGTH_HEADER, Sections, binary_response, to_bytes
-from .inputs import EXAMPLE, read_inputs
-from .schema import INFER_BODY, INFER_RESPONSE
+from .inputs import read_inputs
+from .request import (
+    InferParameters,
+    InferRequest,
+    OutputName,
+    OutputParameters,
+    RequestedOutput,
+    by_name,
+)
 
 VERSION = "1"
-OUTPUTS = {
+OUTPUTS: dict[OutputName, str] = {
     "label": "BYTES",
     "score": "FP32",
     "probabilities": "FP32",
     "student": "BYTES",
     "cost": "FP32",
 }
-CONTRACT = ("deadline_ms", "max_cost", "min_confidence")
-IGNORED = ("content_type", "headers")
-"""What KServe's and MLServer's clients send along; it changes nothing here."""
-
 
 router = APIRouter(route_class=MeasuredRoute, tags=["Open Inference Protocol"])
 
@@ -56,12 +50,54 @@ router = APIRouter(route_class=MeasuredRoute, tags=["Open Inference Protocol"])
 class Wanted:
     """An output that the request asks for. binary: behind the JSON, not in it."""
 
-    name: str
+    name: OutputName
     binary: bool
 
 
+class OutputTensor(TypedDict):
+    """data: flat, row-major; missing where the tensor stands behind the JSON."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: NotRequired[list[str] | list[float]]
+    parameters: NotRequired[dict[str, Any]]
+
+
+class InferResponse(TypedDict):
+    """One tensor for each output, in the order in which they were asked for."""
+
+    model_name: str
+    model_version: str
+    id: NotRequired[str]
+    outputs: list[OutputTensor]
+
+
+_TEXT = {
+    "name": "text",
+    "datatype": "BYTES",
+    "shape": [1],
+    "data": ["how do i say goodbye in french"],
+}
+_BODY = request_body(
+    InferRequest,
+    {"inputs": [_TEXT], "outputs": [{"name": "label"}, {"name": "score"}]},
+    others={"application/octet-stream": BINARY},
+)
+_ANSWER = json_shown(
+    {
+        "model_name": "auto",
+        "model_version": "1",
+        "outputs": [
+            {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["translate"]},
+            {"name": "score", "datatype": "FP32", "shape": [1], "data": [0.999127]},
+        ],
+    },
+    InferResponse,
+    others={"application/octet-stream": BINARY},
+)
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: INFER_RESPONSE,
+    200: _ANSWER,
     **OPEN_INFERENCE.documented(*ANSWERING, Reason.INVALID_TENSOR),
 }
 
@@ -71,14 +107,14 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     summary="Classify texts or token ids",
     response_model=None,
     responses=_RESPONSES,
-    openapi_extra=INFER_BODY | path_parameters(model="auto"),
+    openapi_extra=_BODY | path_parameters(model="auto"),
 )
 @router.post(
     "/v2/models/{model}/versions/{version}/infer",
     summary="Classify texts or token ids",
     response_model=None,
     responses=_RESPONSES,
-    openapi_extra=INFER_BODY | path_parameters(model="auto", version=VERSION),
+    openapi_extra=_BODY | path_parameters(model="auto", version=VERSION),
 )
 async def infer(request: Request) -> Response:
     """Tensors in, tensors out; `outputs` selects, else all are given."""
@@ -88,28 +124,24 @@ async def infer(request: Request) -> Response:
         await read_body(request, service.settings.max_body_bytes),
         header(request, LENGTH_HEADER),
     )
-    body = check_fields(
-        parse_json(sections.json, EXAMPLE),
-        ("id", "inputs", "outputs", "parameters"),
-        example=EXAMPLE,
-    )
-    identifier = body.get("id")
-    if identifier is not None and not isinstance(identifier, str):
-        raise wrong_type("id", identifier, "a string")
-    parameters = check_object(body, "parameters", (*CONTRACT, "binary_data_output", *IGNORED))
-    contract = check_contract(parameters, model, started, "parameters.")
-    binary = check_flag(parameters, "binary_data_output", within="parameters.")
-    wanted = _wanted(body.get("outputs"), binary)
+    value = parse_json(sections.json, InferRequest.example)
+    try:
+        body = check(value, InferRequest)
+    except RequestError as error:
+        raise by_name(error, value) from None
+    parameters = body.parameters or InferParameters()
+    wanted = _wanted(body.outputs, bool(parameters.binary_data_output))
     inputs = read_inputs(
-        body["inputs"],
+        body.inputs,
         sections,
         service.settings.max_client_batch,
         service.manifest.architecture.vocabulary,
     )
+    contract = constraints_of(parameters, model, started)
     answers = await answer(request, inputs, contract)
     content: dict[str, Any] = {"model_name": model, "model_version": VERSION, "outputs": []}
-    if identifier:
-        content["id"] = identifier
+    if body.id:
+        content["id"] = body.id
     raw = []
     for one in wanted:
         values = _values(one.name, answers.decisions, service.manifest.architecture.labels)
@@ -130,7 +162,7 @@ async def infer(request: Request) -> Response:
 def served_model(request: Request) -> str:
     """The model in a request's path. Raises RequestError if it, or its version, is not served."""
     model: str = request.path_params["model"]
-    service_of(request).policies.of(model)
+    service_of(request).policies[model]  # or it is unknown
     version = request.path_params.get("version", VERSION)
     if version != VERSION:
         raise RequestError(
@@ -142,30 +174,17 @@ def served_model(request: Request) -> str:
     return model
 
 
-def _wanted(value: Any, binary: bool) -> list[Wanted]:
-    if value is None or value == []:
-        return [Wanted(name, binary) for name in OUTPUTS]
-    if not isinstance(value, list):
-        raise wrong_type("outputs", value, "a list")
-    wanted: list[Wanted] = []
-    for index, item in enumerate(value):
-        field = f"outputs[{index}]"
-        if not isinstance(item, dict):
-            raise wrong_type(field, item, "an object")
-        name = item.get("name")
-        if not isinstance(name, str) or name not in OUTPUTS:
+def _wanted(outputs: Sequence[RequestedOutput] | None, binary: bool) -> list[Wanted]:
+    """binary: where an output does not say it itself."""
+    wanted: dict[str, Wanted] = {}
+    for index, output in enumerate(outputs or [RequestedOutput(name=name) for name in OUTPUTS]):
+        name, own = output.name, (output.parameters or OutputParameters()).binary_data
+        if name in wanted:
             raise RequestError(
-                Reason.UNKNOWN_FIELD,
-                f"{shown(name)} is none of {', '.join(OUTPUTS)}",
-                f"{field}.name",
+                Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"outputs[{index}].name"
             )
-        if name in {one.name for one in wanted}:
-            raise RequestError(Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"{field}.name")
-        check_known(item, ("name", "parameters"), within=f"{field}.")
-        parameters = check_object(item, "parameters", ("binary_data", "content_type"), f"{field}.")
-        own = check_flag(parameters, "binary_data", binary, f"{field}.parameters.")
-        wanted.append(Wanted(name, own))
-    return wanted
+        wanted[name] = Wanted(name, binary if own is None else own)
+    return list(wanted.values())
 
 
 def _values(

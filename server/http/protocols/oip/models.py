@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from ....errors import Reason
 from ...errors import OPEN_INFERENCE
-from ...route import ProtocolRoute, json_response, json_shown, path_parameters, service_of
+from ...openapi import json_shown, path_parameters
+from ...route import ProtocolRoute, json_response, service_of
 from ..admin.health import is_ready
 from .infer import OUTPUTS, VERSION, served_model
-from .inputs import DATATYPES
-from .schema import IndexEntry, ModelMetadata, ServerMetadata
+from .request import DATATYPES
 
 router = APIRouter(route_class=ProtocolRoute, tags=["Open Inference Protocol"])
 _SHAPES = {"input_ids": [-1, -1]}
@@ -36,6 +38,41 @@ _METADATA = {
 _INDEX = [{"name": "auto", "version": VERSION, "state": "READY", "reason": ""}]
 _MODEL = path_parameters(model="auto")
 _VERSIONED = path_parameters(model="auto", version=VERSION)
+
+
+class TensorMetadata(TypedDict):
+    """shape: -1 for what varies."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(TypedDict):
+    """A cascade or a student."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ServerMetadata(TypedDict):
+    """extensions: `binary_tensor_data`."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class IndexEntry(TypedDict):
+    """state: READY or UNAVAILABLE, then with the reason."""
+
+    name: str
+    version: str
+    state: str
+    reason: str
 
 
 @router.get(
@@ -93,7 +130,7 @@ async def model_metadata(request: Request) -> Response:
     labels = len(service_of(request).manifest.architecture.labels)
     shapes = _SHAPES | {"probabilities": [-1, labels]}
 
-    def described(datatypes: dict[str, str]) -> list[Any]:
+    def described(datatypes: Mapping[Any, str]) -> list[Any]:
         return [
             {"name": name, "datatype": datatype, "shape": shapes.get(name, [-1])}
             for name, datatype in datatypes.items()
@@ -121,6 +158,6 @@ async def repository_index(request: Request) -> Response:
     state, reason = ("READY", "") if service.ready else ("UNAVAILABLE", "the engine has ended")
     entries: list[IndexEntry] = [
         {"name": name, "version": VERSION, "state": state, "reason": reason}
-        for name in service.policies.names
+        for name in service.policies
     ]
     return json_response(entries)
