@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx
 
-from .serving import Server, machine, nestling
+from .serving import BenchmarkServer, machine, nestling
 
 CHECKPOINT = str(files("nestling.models") / "zoo" / "clinc150")
 WALKING = Path(__file__).with_name("walking")
@@ -63,13 +63,13 @@ def walked(runner: str) -> list[dict[str, Any]]:
     return records
 
 
-def toggle(server: Server) -> None:
+def toggle(server: BenchmarkServer) -> None:
     """Begin the record in all processes, or end it."""
     for process in (server.main, *server.main.children(recursive=True)):
         process.send_signal(signal.SIGUSR2)
 
 
-def ask(server: Server, number: int) -> None:
+def ask(server: BenchmarkServer, number: int) -> None:
     body = {"model": "tiny", "inputs": f"wake me at {number}"}
     httpx.post(f"{server.url}/v1/classify", json=body).raise_for_status()
 
