@@ -15,7 +15,7 @@ from ..core.inference import Inference
 from ..core.policies import AUTO
 from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from ..telemetry.requests import REQUEST_ID
-from .departure import CONNECTION, Connection
+from .departure import CONNECTION, RequestConnection
 from .headers import header
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     The result is noted in the scope, for traces.
     """
-    connection: Connection | None = request.scope.get(CONNECTION)
+    connection: RequestConnection | None = request.scope.get(CONNECTION)
     task = cast("asyncio.Task[T]", asyncio.current_task())
     gone = False
 
