@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..server.settings import Settings
-from .flags import with_settings
+from .flags import CHECKPOINT, unknown_variables, with_settings
 from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def serve(
         str | None,
         typer.Argument(
             help="Checkpoint directory or Hub id; without it, the one that ships with Nestling.",
-            envvar="NESTLING_CHECKPOINT",
+            envvar=CHECKPOINT,
             show_default=False,
         ),
     ] = None,
@@ -48,6 +48,8 @@ def run(name: str | None, settings: Settings) -> None:
     from ..server.telemetry.logs import configure_logging
 
     configure_logging(settings.log_format)
+    for warning in unknown_variables(os.environ):
+        log.warning(warning)
     signal.signal(signal.SIGTERM, _stop_starting)
     # To hand one text to another thread takes the tokenizer longer than to encode it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
