@@ -106,7 +106,7 @@ async def outcomes(request: Request) -> Response:
 def _outcome(value: Any, within: str) -> Outcome:
     try:
         body = check(value, OutcomeBody)
-        return Outcome(**{**dict(body), "id": body.id or ""})
+        return Outcome(**(vars(body) | {"id": body.id or ""}))
     except RequestError as error:
         if not within:
             raise

@@ -30,7 +30,6 @@ from .request import (
     InferParameters,
     InferRequest,
     OutputName,
-    OutputParameters,
     RequestedOutput,
     by_name,
 )
@@ -177,9 +176,11 @@ def served_model(request: Request) -> str:
 
 def _wanted(outputs: Sequence[RequestedOutput] | None, binary: bool) -> list[Wanted]:
     """binary: where an output does not say it itself."""
+    if not outputs:
+        return [Wanted(name, binary) for name in OUTPUTS]
     wanted: dict[str, Wanted] = {}
-    for index, output in enumerate(outputs or [RequestedOutput(name=name) for name in OUTPUTS]):
-        name, own = output.name, (output.parameters or OutputParameters()).binary_data
+    for index, output in enumerate(outputs):
+        name, own = output.name, output.parameters.binary_data if output.parameters else None
         if name in wanted:
             raise RequestError(
                 Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"outputs[{index}].name"
