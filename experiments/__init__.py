@@ -8,9 +8,10 @@ from .assignment import Assigners, Assignment
 from .clock import SteadyClock
 from .definition import Experiment, ExperimentLayer, ExperimentPlan, RampPhase, Unit, Variant
 from .diff import Change, changes
-from .fields import DeclarationError, Problem
+from .errors import DeclarationError, Problem
+from .field_checks import Known
 from .loader import read
-from .parsing import Known, parse
+from .parsing import parse
 
 __all__ = [
     "Assigners",

@@ -101,7 +101,7 @@ def breaches(
 
 def _pairs(connection: Connection, experiment: Experiment, scope: Scope) -> Joint:
     """The treatment's values beside control's, of units that both answered."""
-    if not experiment.paired:
+    if not experiment.compares_pairs:
         return Joint()
     [treatment] = experiment.treatments
     arms = (treatment.name, experiment.control.name)

@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 
 from .definition import ExperimentPlan, RampPhase
 from .diff import Change, changes
-from .parsing import Known, parse
+from .field_checks import Known
+from .parsing import parse
 from .store.database import transaction
 from .store.plans import StoredPlan, latest_plan, save_plan
 
@@ -43,4 +44,4 @@ def declare(
 
 def plan_of(stored: StoredPlan) -> ExperimentPlan:
     """What was declared, as it was understood then."""
-    return parse(stored.declared, Known(stored.policies, headers=True)) if stored.version else EMPTY
+    return parse(stored.declared, Known(stored.policies, stored=True)) if stored.version else EMPTY

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from .definition import Experiment
-from .fields import Problem
+from .errors import Problem
 
 
 def check(experiments: Sequence[Experiment]) -> list[Problem]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .metrics import GuardrailMetric, Metric
+from .metrics import MEASURED, GuardrailMetric, Metric
 
 BUCKETS = 10_000
 """Of a layer; the smallest share of traffic is one of them."""
@@ -85,6 +85,15 @@ class BucketRange:
     first: int
     end: int
 
+    @classmethod
+    def of(cls, low: float, high: float) -> BucketRange:
+        """From shares of the layer, 0 to 1."""
+        return cls(round(low * BUCKETS), round(high * BUCKETS))
+
+    @property
+    def width(self) -> int:
+        return self.end - self.first
+
     def __str__(self) -> str:
         return f"[{self.first / BUCKETS:g}, {self.end / BUCKETS:g}]"
 
@@ -135,6 +144,13 @@ class Experiment:
     @property
     def treatments(self) -> tuple[Variant, ...]:
         return self.variants[1:]
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether the verdict rests on the pairs. An outcome that clients report is of the answer
+        that was served, so that it has no pairs.
+        """
+        return self.paired > 0 and self.primary.name in MEASURED
 
     @property
     def parameters(self) -> frozenset[str]:

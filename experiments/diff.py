@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from .definition import BUCKETS, Experiment, ExperimentPlan, RampPhase
-from .fields import DeclarationError, Problem
+from .errors import DeclarationError, Problem
 
 FREE = frozenset({"enrolled", "end", "guardrails"})
 """May change at any time: they move nobody between variants."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-from ..server.core.requests import Answers
+from ..models.cascade.decisions import Decision
 from .assignment import Assignment
 from .definition import Variant
 from .records import MOST_PATHS, Exposure, StudentAsked
@@ -22,6 +23,14 @@ class ExposureContext:
     covariate: float | None = None
 
 
+class Answered(Protocol):
+    """The answers of one request."""
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """One per text, in order."""
+
+
 @dataclass(frozen=True)
 class RequestResult:
     """How it ended. texts: that were asked. answers: None where there is an error."""
@@ -29,7 +38,7 @@ class RequestResult:
     status: int
     seconds: float
     texts: int
-    answers: Answers | None = None
+    answers: Answered | None = None
 
 
 def exposures(

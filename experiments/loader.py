@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .fields import DeclarationError, Problem
+from .errors import DeclarationError, Problem
 from .json_text import read_json
 from .yaml_text import read_yaml
 

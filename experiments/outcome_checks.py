@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from sqlalchemy import Engine
 
 from ..models.nearest import listing
-from ..server.errors import Reason, RequestError
 from .definition import ExperimentPlan
+from .errors import FieldError
 from .metrics import Kind
 from .records import LABEL, Outcome, is_storable
 from .store.labels import BATCH, note_labels, noted_labels
@@ -38,14 +38,14 @@ class Labels:
             self._noted |= new
 
     def check(self, given: Mapping[str, Outcome]) -> None:
-        """given: by the place in the body. Raises RequestError for the first label that no
+        """given: by the place in the body. Raises FieldError for the first label that no
         checkpoint had, StoreError.
         """
         while unknown := self._unknown(given):
             found = noted_labels(self._engine, unknown)
             for label, place in unknown.items():
                 if label not in found:
-                    raise self._refused(label).within(place)
+                    raise self._refused(label, place)
             self._noted |= found
 
     def _unknown(self, given: Mapping[str, Outcome]) -> dict[str, str]:
@@ -57,19 +57,18 @@ class Labels:
                 unknown.setdefault(str(outcome.value), place)
         return unknown
 
-    def _refused(self, label: str) -> RequestError:
+    def _refused(self, label: str, place: str) -> FieldError:
         served = self._served()
         near = listing(label, served)[:NAMED]
-        return RequestError(
-            Reason.OUT_OF_RANGE,
+        return FieldError(
             f"{label[:64]!r} is none of the {len(served)} labels, such as {', '.join(near)}",
-            "value",
+            f"{place}value",
             known=near,
         )
 
 
 def check_rates(given: Mapping[str, Outcome], plan: ExperimentPlan) -> None:
-    """Raises RequestError for a number that its metric, as it is declared, cannot have.
+    """Raises FieldError for a number that its metric, as it is declared, cannot have.
 
     An outcome counts in every experiment of its request, so what any of them takes is taken.
     """
@@ -82,8 +81,7 @@ def check_rates(given: Mapping[str, Outcome], plan: ExperimentPlan) -> None:
         }
         value = outcome.value
         if kinds == {Kind.RATE} and not isinstance(value, str) and not 0 <= value <= 1:
-            raise RequestError(
-                Reason.OUT_OF_RANGE,
+            raise FieldError(
                 f"{value:g}; {outcome.metric!r} is declared as a rate, so it is from 0 to 1",
-                "value",
-            ).within(place)
+                f"{place}value",
+            )

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeGuard
+from typing import Annotated, Any, NamedTuple, Self, TypeGuard
 
-from ..server.errors import Reason, RequestError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SkipValidation,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
 from ..models.json_kinds import kind
+from ..server.errors import Reason, RequestError
 from .metrics import MEASURED
 
 LONGEST_NAME = 128
@@ -23,9 +39,42 @@ LARGEST = 1e12
 LABEL = "label"
 """The metric whose value is a string: what the answer should have been."""
 METRIC = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
-_NUMBERS = (int, float)
+BLANKS = " \t\r\n"
+"""Around an id or a unit they are no part of it."""
 _STORABLE = re.compile(r"[^\x00\ud800-\udfff]*")
 """PostgreSQL stores no NUL; nothing stores half of a surrogate pair."""
+
+
+def refusal(reason: str, message: str, **details: Any) -> PydanticCustomError:
+    """What is wrong with a field, in words for whoever sent it.
+
+    reason: `wrong_type`, `missing_field`, `unknown_field`, `empty`, `too_long` or `out_of_range`.
+    details: numbers for programs to read.
+    """
+    context = {"reason": reason, "message": message, "details": details}
+    return PydanticCustomError("refusal", "{message}", context)
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database that can keep the record takes it."""
+    return _STORABLE.fullmatch(text) is not None
+
+
+def is_unit(text: str | None) -> TypeGuard[str]:
+    """Whether it can be what is assigned: neither too long nor beyond what a database stores."""
+    return text is not None and 0 < len(text) <= LONGEST_NAME and is_storable(text)
+
+
+def _storable(text: str) -> str:
+    if not is_storable(text):
+        raise refusal("out_of_range", "holds a NUL or half of a surrogate pair")
+    return text
+
+
+Id = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_storable)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_storable)]
+Count = Annotated[int, Field(ge=0, le=10**6)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
 
 
 class StudentAsked(NamedTuple):
@@ -36,9 +85,9 @@ class StudentAsked(NamedTuple):
     confidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True))
 class Exposure:
-    """A request met a variant. Raises RequestError that names field, value and limit.
+    """A request met a variant. Raises ValidationError that names field, value and limit.
 
     request_id: by which outcomes find it. phase: the stretch of the experiment, in which nobody
     changes variant. unit: what was assigned. at: with time zone. latency_seconds: of
@@ -50,161 +99,119 @@ class Exposure:
     client's. covariate: what was known of the unit before the experiment.
     """
 
-    request_id: str
-    experiment: str
-    phase: str
-    variant: str
-    unit: str
-    at: datetime
-    texts: int
-    latency_seconds: float
-    relative_cost: float
-    cost: float
-    flops: float
-    escalations: int
-    status: int
+    request_id: Name
+    experiment: Name
+    phase: Name
+    variant: Name
+    unit: Name
+    at: AwareDatetime
+    texts: Count
+    latency_seconds: Amount
+    relative_cost: Amount
+    cost: Amount
+    flops: Annotated[float, Field(ge=0, le=1e24, allow_inf_nan=False)]
+    escalations: Count
+    status: Annotated[int, Field(ge=0, le=599)]
     student: str | None = None
     label: str | None = None
     confidence: float | None = None
     brownout: int = 0
-    path: Sequence[Sequence[StudentAsked]] = ()
+    path: Annotated[Sequence[SkipValidation[Any]], Field(max_length=MOST_PATHS)] = ()
     paired: bool = False
     served: bool = True
-    covariate: float | None = None
-
-    def __post_init__(self) -> None:
-        for field in ("request_id", "experiment", "phase", "variant", "unit"):
-            _check_text(field, getattr(self, field), LONGEST_NAME)
-        _check_time("at", self.at)
-        for field, high in _RANGES:
-            _check_number(field, getattr(self, field), 0, high)
-        if self.covariate is not None:
-            _check_number("covariate", self.covariate, -LARGEST, LARGEST)
-        if len(self.path) > MOST_PATHS:
-            raise RequestError(
-                Reason.TOO_MANY, f"{len(self.path)} texts; the limit is {MOST_PATHS}", "path"
-            )
+    covariate: Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)] | None = None
 
 
-_RANGES = (
-    ("texts", 1e6),
-    ("latency_seconds", LARGEST),
-    ("relative_cost", LARGEST),
-    ("cost", LARGEST),
-    ("flops", 1e24),
-    ("escalations", 1e6),
-    ("status", 599),
+LABELS = TypeAdapter(
+    Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_storable)],
+    config=ConfigDict(strict=True),
 )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a request or of a unit. Raises RequestError that names field, value and limit.
+def _given(id: Any) -> Any:
+    return "" if id is None else id
 
-    metric: `label` with a string, the right answer of a request; `reward`, or any name of the form
-    `[a-z][a-z0-9_.-]{0,63}` that the server does not measure itself, with a number of at most 1e12
-    in magnitude. Either request_id, or experiment and unit. at: with time zone; None is when it
-    arrives. id: by which it counts once, however often it is sent; without one it is made of
-    request or unit, metric and `at`.
+
+def _without_blanks(value: Any) -> Any:
+    return value.strip(BLANKS) if isinstance(value, str) else value
+
+
+def _metric(metric: str) -> str:
+    if not METRIC.fullmatch(metric):
+        raise refusal("out_of_range", f"{metric!r} is not of the form {METRIC.pattern}")
+    if metric in MEASURED:
+        raise refusal("out_of_range", f"{metric!r} is measured by the server itself")
+    return metric
+
+
+def _value(value: Any, info: ValidationInfo) -> float | str:
+    if info.data.get("metric") == LABEL:
+        return LABELS.validate_python(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refusal("wrong_type", f"expected a number, got {kind(value)}")
+    if not -LARGEST <= value <= LARGEST:  # NaN is not, either
+        too_long = isinstance(value, int) and value.bit_length() > 1000  # for a float64
+        said = "a huge integer" if too_long else format(value, "g")
+        limits = f"at least {-LARGEST:g} and at most {LARGEST:g}"
+        raise refusal("out_of_range", f"{said}; it must be finite, {limits}")
+    return value
+
+
+def _time(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            message = f"{value[:40]!r} is not a time in ISO 8601"
+            raise refusal("out_of_range", message) from None
+    if value is not None and not isinstance(value, datetime):
+        raise refusal("wrong_type", f"expected a string, got {kind(value)}")
+    if value is not None and value.tzinfo is None:
+        raise refusal("out_of_range", f"{value.isoformat()} has no time zone")
+    return value
+
+
+class Outcome(BaseModel):
+    """What came of a request or of a unit. Raises ValidationError that names field and limit.
+
+    metric: `label` with the right answer, `reward`, or any other name with a number of at most 1e12
+    in magnitude. Either request_id, or experiment and unit; blanks around an id or a unit are not
+    part of it. at: ISO 8601 with zone; by default when it arrives. id: by which it counts once,
+    however often it is sent; by default made of request or unit, metric and `at`. A null counts as
+    left out.
     """
 
-    metric: str
-    value: float | str
-    request_id: str | None = None
-    experiment: str | None = None
-    unit: str | None = None
-    at: datetime | None = None
-    id: str = ""
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    def __post_init__(self) -> None:
-        self._check_target()
-        _check_text("metric", self.metric, LONGEST_NAME)
-        if not METRIC.fullmatch(self.metric):
-            raise RequestError(
-                Reason.OUT_OF_RANGE,
-                f"{self.metric!r} is not of the form {METRIC.pattern}",
-                "metric",
-            )
-        if self.metric in MEASURED:
-            raise RequestError(
-                Reason.OUT_OF_RANGE, f"{self.metric!r} is measured by the server itself", "metric"
-            )
-        if self.metric == LABEL:
-            _check_text("value", self.value, LONGEST_LABEL)
-        else:
-            _check_number("value", self.value, -LARGEST, LARGEST)
-        if self.at is not None:
-            _check_time("at", self.at)
-        if self.id != "":
-            _check_text("id", self.id, LONGEST_NAME)
-        else:
+    metric: Annotated[Name, AfterValidator(_metric)]
+    value: Annotated[float | str, PlainValidator(_value, json_schema_input_type=float | str)]
+    id: Annotated[Id, BeforeValidator(_given, json_schema_input_type=Id | None)] = ""
+    request_id: Annotated[Name | None, BeforeValidator(_without_blanks)] = None
+    experiment: Name | None = None
+    unit: Annotated[Name | None, BeforeValidator(_without_blanks)] = None
+    at: Annotated[datetime | None, BeforeValidator(_time)] = None
+
+    @model_validator(mode="after")
+    def _target(self) -> Self:
+        if self.request_id is None:
+            if self.experiment is None or self.unit is None:
+                self._refuse("request_id", "missing_field", "missing; or name experiment and unit")
+            if self.metric == LABEL:
+                self._refuse("request_id", "missing_field", "missing; a label belongs to a request")
+        elif self.experiment is not None or self.unit is not None:
+            field = "unit" if self.experiment is None else "experiment"
+            self._refuse(field, "unknown_field", "beside a request_id, which has its own")
+        if not self.id:
             object.__setattr__(self, "id", self._derived_id())
+        return self
 
-    def _check_target(self) -> None:
-        if self.request_id is None and (self.experiment is None or self.unit is None):
-            raise RequestError(
-                Reason.MISSING_FIELD, "missing; or name experiment and unit", "request_id"
-            )
-        for field in ("request_id", "experiment", "unit"):
-            if (value := getattr(self, field)) is not None:
-                _check_text(field, value, LONGEST_NAME)
-                if field != "request_id" and self.request_id is not None:
-                    raise RequestError(
-                        Reason.UNKNOWN_FIELD, "beside a request_id, which has its own", field
-                    )
-        if self.metric == LABEL and self.request_id is None:
-            raise RequestError(
-                Reason.MISSING_FIELD, "missing; a label belongs to a request", "request_id"
-            )
+    def _refuse(self, field: str, reason: str, message: str) -> None:
+        error = InitErrorDetails(
+            type=refusal(reason, message), loc=(field,), input=getattr(self, field)
+        )
+        raise ValidationError.from_exception_data(type(self).__name__, [error])
 
     def _derived_id(self) -> str:
         parts = (self.request_id, self.experiment, self.unit, self.metric, self.at)
         # repr of each part, so that no two tuples give the same bytes
         return blake2b(repr([str(part) for part in parts]).encode(), digest_size=16).hexdigest()
-
-
-def is_unit(text: str | None) -> TypeGuard[str]:
-    """Whether it can be what is assigned: neither too long nor beyond what a database stores."""
-    return text is not None and 0 < len(text) <= LONGEST_NAME and is_storable(text)
-
-
-def is_storable(text: str) -> bool:
-    """Whether every database that can keep the record takes it."""
-    return _STORABLE.fullmatch(text) is not None
-
-
-def _check_text(field: str, value: Any, limit: int) -> None:
-    if not isinstance(value, str):
-        raise RequestError(Reason.WRONG_TYPE, f"expected a string, got {kind(value)}", field)
-    if not value:
-        raise RequestError(Reason.EMPTY, "an empty string", field)
-    if len(value) > limit:
-        raise RequestError(
-            Reason.TOO_LONG,
-            f"{len(value)} characters; the limit is {limit}",
-            field,
-            limit=limit,
-            actual=len(value),
-        )
-    if not is_storable(value):
-        raise RequestError(Reason.OUT_OF_RANGE, "holds a NUL or half of a surrogate pair", field)
-
-
-def _check_number(field: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
-        raise RequestError(Reason.WRONG_TYPE, f"expected a number, got {kind(value)}", field)
-    if not low <= value <= high:  # NaN is in no range
-        too_long = isinstance(value, int) and value.bit_length() > 1000  # for a float64
-        raise RequestError(
-            Reason.OUT_OF_RANGE,
-            f"{'a huge integer' if too_long else format(value, 'g')}; "
-            f"it must be finite, at least {low:g} and at most {high:g}",
-            field,
-        )
-
-
-def _check_time(field: str, value: Any) -> None:
-    if not isinstance(value, datetime):
-        raise RequestError(Reason.WRONG_TYPE, f"expected a time, got {kind(value)}", field)
-    if value.tzinfo is None:
-        raise RequestError(Reason.OUT_OF_RANGE, f"{value.isoformat()} has no time zone", field)

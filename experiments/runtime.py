@@ -14,23 +14,22 @@ from sqlalchemy import Engine
 
 from ..models.checkpoint.manifest import Manifest
 from ..models.errors import NestlingError
-from ..server.engine.executor import ExecutorGoneError
-from ..server.errors import RequestError
-from ..server.telemetry.experiments import ExperimentMetrics
 from .analysis import Judged, breaches, judge, judge_whole
 from .apply import EMPTY, declare, plan_of
 from .assignment import Assigners, Assignment
 from .clock import SteadyClock
 from .definition import Experiment, ExperimentPlan, Unit
 from .diff import Change
+from .field_checks import Known
 from .outcome_checks import Labels
-from .parsing import Known, parse
+from .parsing import parse
 from .records import Exposure
 from .statistics.report import Report
 from .store.database import StoreError, transaction
 from .store.plans import NOTHING, Stops, StoredPlan, latest_plan, latest_version, stop, stopped
 from .store.retention import prune
 from .store.writer import Writer
+from .telemetry import ExperimentTelemetry
 
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 2.0
@@ -63,7 +62,7 @@ class Experiments:
         engine: Engine,
         known: Callable[[], Known],
         pin: Callable[[Collection[str]], Awaitable[None]],
-        metrics: ExperimentMetrics,
+        metrics: ExperimentTelemetry,
         keep: timedelta | None = None,
     ) -> None:
         self.engine = engine
@@ -101,7 +100,7 @@ class Experiments:
     def accept(self, known: Known) -> None:
         """Raises DeclarationError for a checkpoint that lacks what the experiments name."""
         if self.version:
-            parse(self.declared, replace(known, headers=True))
+            parse(self.declared, replace(known, stored=True))
 
     @property
     def declared(self) -> Any:
@@ -127,7 +126,8 @@ class Experiments:
 
     def later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
         """Have a pair's other variant asked, and recorded. Beyond SECOND_ARMS that wait, drop it:
-        such a request is no pair, and served as it was.
+        such a request is no pair, and served as it was. work: returns nothing where that variant
+        does not answer.
         """
         if len(self._second) >= SECOND_ARMS:
             work.close()
@@ -137,10 +137,7 @@ class Experiments:
         task.add_done_callback(self._second.discard)
 
     async def _record_later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
-        try:
-            self.record(await work)
-        except RequestError as error:  # nobody waits for this answer
-            log.info("experiments: the other variant of a pair did not answer: %s", error)
+        self.record(await work)
 
     async def declare(self, declared: object) -> Sequence[Change]:
         """Have a declaration hold on all replicas, whole or not at all.
@@ -197,7 +194,7 @@ class Experiments:
         now = self.clock.now()
         for experiment in self.plan.experiments:
             if experiment.running(now):
-                self._metrics.judged(await asyncio.to_thread(self._guard_one, experiment, now))
+                self._metrics.analysed(await asyncio.to_thread(self._guard_one, experiment, now))
         await self._take_up()
 
     def _guard_one(self, experiment: Experiment, now: datetime) -> Report:
@@ -219,7 +216,7 @@ class Experiments:
         try:
             exposures, outcomes = await asyncio.to_thread(prune, self.engine, before)
         except StoreError as error:
-            self._metrics.prune_errors.inc()
+            self._metrics.prune_failed()
             log.error("store: what is too old stays for another hour: %s", error)
             return
         self._metrics.pruned(exposures, outcomes)
@@ -241,7 +238,7 @@ class Experiments:
             try:
                 await work()
                 failing = False
-            except (NestlingError, ExecutorGoneError) as error:
+            except NestlingError as error:
                 if not failing:
                     log.error("experiments: what holds stays as it is: %s", error)
                 failing = True

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from .fields import shown
+from .errors import shown
 
 TAG = "tag:yaml.org,2002:"
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")

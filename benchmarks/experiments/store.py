@@ -120,7 +120,9 @@ def writing(engine: Engine, rows: int) -> dict[str, Any]:
     lost = writer.close(timeout=300)
     written = perf_counter()
     now = datetime.now(UTC)
-    rewards = [Outcome("reward", 1.0, request_id=f"{rows + n:032x}") for n in range(CHUNK)]
+    rewards = [
+        Outcome(metric="reward", value=1.0, request_id=f"{rows + n:032x}") for n in range(CHUNK)
+    ]
     before_outcomes = perf_counter()
     record(engine, rewards, now, {})
     recorded = perf_counter()
@@ -144,7 +146,9 @@ def fill(engine: Engine, rows: int) -> None:
             connection.execute(
                 insert_new(connection, outcomes),
                 [
-                    outcome_row(Outcome("reward", n % 5 / 4, request_id=f"{n:032x}"), now)
+                    outcome_row(
+                        Outcome(metric="reward", value=n % 5 / 4, request_id=f"{n:032x}"), now
+                    )
                     for n in chunk
                 ],
             )

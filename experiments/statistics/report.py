@@ -94,7 +94,7 @@ def report(
     pairs = {
         variant.name: paired_lift(each.pairs.difference, each.pairs.covariate.mean, kind, mixture)
         for variant, each in zip(experiment.treatments, seen[1:], strict=True)
-        if experiment.paired
+        if experiment.compares_pairs
     }
     counted = [
         (each.enrolled, variant.weight)
@@ -103,7 +103,7 @@ def report(
     ]
     ratio = sample_ratio_p_value([n for n, _ in counted], [weight for _, weight in counted])
     paired_units = sum(pair.units for pair in pairs.values())
-    units = paired_units if experiment.paired else sum(values.n for values in outcomes)
+    units = paired_units if experiment.compares_pairs else sum(values.n for values in outcomes)
     return Report(
         experiment.name,
         experiment.phase,
@@ -113,7 +113,7 @@ def report(
         ),
         ratio,
         variance_removed(covaried) if adjusts else None,
-        verdict(experiment, ratio, pairs if experiment.paired else lifts, stopped, units),
+        verdict(experiment, ratio, pairs if experiment.compares_pairs else lifts, stopped, units),
     )
 
 

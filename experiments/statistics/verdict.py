@@ -40,7 +40,8 @@ class Verdict:
 def comparison(experiment: Experiment) -> Mixture:
     """The line for each treatment against control: α is shared out between them (Bonferroni)."""
     compared = len(experiment.treatments)
-    best_at = experiment.planned_units * 2 / (1 + compared) * (experiment.paired or 1)
+    share = experiment.paired if experiment.compares_pairs else 1
+    best_at = experiment.planned_units * 2 / (1 + compared) * share
     return Mixture((1 - experiment.confidence) / compared, max(1, best_at))
 
 

@@ -102,7 +102,7 @@ def series(connection: Connection, scope: Scope, metric: str, points: int = POIN
 
 
 def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, str]) -> Paired:
-    """Two arms on the same requests. Raises RequestError for a metric of the served arm alone."""
+    """Two arms on the same requests. Raises ValueError for a metric of the served arm alone."""
     check_paired(metric)
     a, b = exposures.alias("a"), exposures.alias("b")
     both = and_(

@@ -24,7 +24,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from ...server.errors import Reason, RequestError
 from ..metrics import MEASURED
 from ..records import LABEL
 from .schema import exposures, microseconds, outcomes
@@ -156,12 +155,11 @@ def counted(scope: Scope, metric: str) -> ColumnElement[bool]:
 
 
 def check_paired(metric: str) -> None:
-    """Raises RequestError for a metric that is not each arm's own."""
+    """Raises ValueError for a metric that is not each arm's own."""
     if metric not in MEASURED:
-        raise RequestError(
-            Reason.OUT_OF_RANGE,
-            f"{metric!r} is of the answer that was served; both arms have {', '.join(MEASURED)}",
-            "metric",
+        raise ValueError(
+            f"metric: {metric!r} is of the answer that was served; both arms have "
+            f"{', '.join(MEASURED)}"
         )
 
 

@@ -81,7 +81,7 @@ class Reloader:
     async def pin(self, runners: Collection[str]) -> None:
         """Have a service for each of these runners, and for no other beside the main one.
 
-        Raises NestlingError, BackendGoneError, and all stays as it was.
+        Raises NestlingError, and all stays as it was.
         """
         async with self._busy:
             wanted = [name for name in runners if name != self.service.settings.runner]
@@ -91,9 +91,11 @@ class Reloader:
                 for name in wanted:
                     if name not in kept:
                         fresh[name] = await self._begin(self._path, name)
-            except BaseException:
+            except BaseException as error:
                 for service in fresh.values():
                     await service.stop()
+                if isinstance(error, ExecutorGoneError):
+                    raise NestlingError(str(error)) from error
                 raise
             gone = [service for name, service in self.pinned.items() if name not in kept]
             self.pinned = kept | fresh

@@ -159,7 +159,16 @@ def _translated(
             return RequestError(Reason.MISSING_FIELD, "missing", named(place))
         case "refusal":
             reason, message, details = context["reason"], context["message"], context["details"]
-            return RequestError(reason, message, named(place), **details)
+            return RequestError(Reason(reason), message, named(place), **details)
+        case "string_too_short":
+            return RequestError(Reason.EMPTY, "an empty string", named(place))
+        case "string_too_long":
+            limit, actual = context["max_length"], len(value)
+            message = f"{actual} characters; the limit is {limit}"
+            return RequestError(Reason.TOO_LONG, message, named(place), limit=limit, actual=actual)
+        case "string_unicode":
+            message = "holds a NUL or half of a surrogate pair"
+            return RequestError(Reason.OUT_OF_RANGE, message, named(place))
         case "literal_error":
             return _not_a_choice(place, value, _field(model, place))
         case type_ if type_ in EXPECTED:

@@ -68,13 +68,15 @@ class ProtocolRoute(APIRoute):
         """The endpoint's answer, or the error in the protocol's form."""
         started = perf_counter()
         service = service_of(request)
+        service.users += 1
         try:
-            with service.using():
-                response = await cast(Handler, self.endpoint)(request)
+            response = await cast(Handler, self.endpoint)(request)
             status = response.status_code
         except Exception as exception:
             error = _as_request_error(exception, self.path)
             response, status = error_response(request, error), error.status
+        finally:
+            service.users -= 1
         # Counted once the answer has gone.
         seconds = perf_counter() - started
         asyncio.get_running_loop().call_soon(self.ended, request, status, seconds)

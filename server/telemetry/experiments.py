@@ -48,7 +48,7 @@ class ExperimentMetrics:
             registry=registry,
         )
         self._pruned = [pruned.labels(table) for table in ("exposures", "outcomes")]
-        self.prune_errors = Counter(
+        self._prune_errors = Counter(
             "nestling_store_prune_errors_total",
             "Times that rows which are too old could not be deleted.",
             registry=registry,
@@ -88,7 +88,11 @@ class ExperimentMetrics:
         for counter, rows in zip(self._pruned, (exposures, outcomes), strict=True):
             counter.inc(rows)
 
-    def judged(self, report: Report) -> None:
+    def prune_failed(self) -> None:
+        """Rows that are too old could not be deleted."""
+        self._prune_errors.inc()
+
+    def analysed(self, report: Report) -> None:
         """The numbers were looked at."""
         wrong = report.verdict.outcome is Conclusion.SAMPLE_RATIO
         self._mismatch.labels(report.experiment).set(wrong)

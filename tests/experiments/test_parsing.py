@@ -135,7 +135,7 @@ def test_no_secret_is_a_unit(header: str, secret: bool) -> None:
     assert path == "experiments[0].unit.header"
     assert message.startswith(f"{header.lower()!r} holds a secret")
     # What an earlier version has recorded can still be read.
-    [stored] = parse(declared, replace(KNOWN, headers=True)).experiments
+    [stored] = parse(declared, replace(KNOWN, stored=True)).experiments
     assert stored.unit == Unit(Source.HEADER, header.lower())
 
 

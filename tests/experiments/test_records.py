@@ -7,9 +7,9 @@ from math import inf, nan
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from nestling.experiments.records import Outcome, StudentAsked
-from nestling.server.errors import RequestError
 
 from .store.samples import BEGIN, exposure
 
@@ -17,58 +17,18 @@ from .store.samples import BEGIN, exposure
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"metric": "reward", "value": 1e308}, "value: 1e+308; it must be finite"),
-        ({"metric": "reward", "value": nan}, "value: nan; it must be finite"),
-        ({"metric": "reward", "value": -inf}, "value: -inf; .*at least -1e+12 and at most 1e+12"),
-        ({"metric": "reward", "value": 10**400}, "value: a huge integer; it must be .*at most 1e"),
-        ({"metric": "reward", "value": True}, "value: expected a number, got a boolean"),
-        ({"metric": "reward", "value": "1"}, "value: expected a number, got a string"),
-        ({"metric": "label", "value": 1.0}, "value: expected a string, got a number"),
-        ({"metric": "label", "value": ""}, "value: an empty string"),
-        ({"metric": "label", "value": "x" * 257}, "value: 257 characters; the limit is 256"),
-        ({"metric": "label", "value": "a\0"}, "value: holds a NUL"),
-        ({"metric": "label", "value": "\ud83d"}, "value: holds a NUL or half of a surrogate"),
-        ({"metric": "Reward", "value": 1.0}, "metric: 'Reward' is not of the form"),
-        ({"metric": "a" * 65, "value": 1.0}, "metric: .*is not of the form"),
-        ({"metric": "latency_ms", "value": 1.0}, "metric: 'latency_ms' is measured by the server"),
-        ({"metric": None, "value": 1.0}, "metric: expected a string, got null"),
-        ({"request_id": "r" * 129}, "request_id: 129 characters; the limit is 128"),
-        ({"request_id": ""}, "request_id: an empty string"),
-        ({"request_id": None}, "request_id: missing; or name experiment and unit"),
-        ({"request_id": None, "unit": "ana"}, "request_id: missing; or name experiment and unit"),
-        ({"unit": "ana"}, "unit: beside a request_id"),
-        (
-            {"request_id": None, "experiment": "e", "unit": "u", "metric": "label", "value": "x"},
-            "request_id: missing; a label belongs to a request",
-        ),
-        ({"at": datetime(2026, 1, 1)}, "at: 2026-01-01T00:00:00 has no time zone"),
-        ({"at": "yesterday"}, "at: expected a time, got a string"),
-        ({"id": "i" * 129}, "id: 129 characters; the limit is 128"),
-    ],
-)
-def test_a_bad_outcome_names_field_value_and_limit(fields: dict[str, Any], message: str) -> None:
-    good = {"metric": "reward", "value": 0.5, "request_id": "request-1"}
-    with pytest.raises(RequestError, match=f"^{message.replace('+', '[+]')}") as raised:
-        Outcome(**{**good, **fields})
-    assert raised.value.field == message.split(":")[0]
-    assert raised.value.status == 422
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"request_id": "r" * 129}, "request_id: 129 characters"),
-        ({"unit": "a\0b"}, "unit: holds a NUL"),
-        ({"latency_seconds": -1e-9}, "latency_seconds: -1e-09; it must be .* at least 0"),
-        ({"relative_cost": nan}, "relative_cost: nan"),
-        ({"covariate": inf}, "covariate: inf"),
-        ({"status": 600}, "status: 600; .* at most 599"),
-        ({"at": datetime(2026, 1, 1)}, "at: .* has no time zone"),
-        ({"path": [[StudentAsked("tiny", "music", 0.5)]] * 33}, "path: 33 texts; the limit is 32"),
+        ({"request_id": "r" * 129}, "request_id\n.*at most 128 characters.*'rrr"),
+        ({"unit": "a\0b"}, "unit\n.*holds a NUL"),
+        ({"latency_seconds": -1e-9}, "latency_seconds\n.*greater than or equal to 0.*-1e-09"),
+        ({"relative_cost": nan}, "relative_cost\n.*finite number.*nan"),
+        ({"covariate": inf}, "covariate\n.*finite number.*inf"),
+        ({"status": 600}, "status\n.*less than or equal to 599.*600"),
+        ({"at": datetime(2026, 1, 1)}, "at\n.*timezone"),
+        ({"path": [[StudentAsked("tiny", "music", 0.5)]] * 33}, "path\n.*at most 32 items.*33"),
     ],
 )
 def test_a_bad_exposure_names_field_value_and_limit(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(RequestError, match=f"^{message}"):
+    with pytest.raises(ValidationError, match=message):
         exposure(**fields)
 
 

@@ -53,7 +53,7 @@ def write(engine: Engine, given: Iterable[Exposure]) -> None:
 
 def reward(number: int, value: float, **fields: Any) -> Outcome:
     """Of the request with that number."""
-    return Outcome("reward", value, request_id=f"request-{number}", **fields)
+    return Outcome(metric="reward", value=value, request_id=f"request-{number}", **fields)
 
 
 def receive(

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import Engine, text
 
+from nestling.experiments.errors import FieldError
 from nestling.experiments.outcome_checks import Labels
 from nestling.experiments.records import Outcome
 from nestling.experiments.store.database import open_database, transaction
 from nestling.experiments.store.labels import note_labels, noted_labels
-from nestling.server.errors import Reason, RequestError
 
 from .samples import exposure, receive, write
 
@@ -20,7 +20,7 @@ SERVED = ["alarm", "money", "translate"]
 
 def labelled(*labels: str) -> Mapping[str, Outcome]:
     return {
-        f"[{index}].": Outcome("label", label, request_id=f"request-{index}")
+        f"[{index}].": Outcome(metric="label", value=label, request_id=f"request-{index}")
         for index, label in enumerate(labels)
     }
 
@@ -28,10 +28,10 @@ def labelled(*labels: str) -> Mapping[str, Outcome]:
 def test_a_label_that_nobody_knows_is_named_with_the_nearest(engine: Engine) -> None:
     labels = Labels(engine, lambda: SERVED)
     labels.check(labelled(*SERVED))
-    labels.check({"": Outcome("reward", 1.0, request_id="request-1")})
-    with pytest.raises(RequestError) as refused:
+    labels.check({"": Outcome(metric="reward", value=1.0, request_id="request-1")})
+    with pytest.raises(FieldError) as refused:
         labels.check(labelled("alarm", "translat", "no_such_label"))
-    assert (refused.value.reason, refused.value.field) == (Reason.OUT_OF_RANGE, "[1].value")
+    assert refused.value.field == "[1].value"
     assert str(refused.value).endswith(
         "'translat' is none of the 3 labels, such as translate, alarm, money"
     )
@@ -46,7 +46,7 @@ def test_labels_of_earlier_checkpoints_and_other_replicas_stay_known(engine: Eng
     labels.check(labelled("weather", "alarm"))
     fresh = Labels(engine, lambda: SERVED)  # after a restart, or another replica
     fresh.check(labelled("weather", "alarm"))
-    with pytest.raises(RequestError, match="'wether' is none of the 3"):
+    with pytest.raises(FieldError, match="'wether' is none of the 3"):
         fresh.check(labelled("wether"))
     labels.note()
     assert noted_labels(engine, ["alarm", "weather", "rain"]) == {"alarm", "weather"}
@@ -58,7 +58,7 @@ def test_a_thousand_labels_at_once(engine: Engine) -> None:
     Labels(engine, lambda: earlier).note()
     labels = Labels(engine, lambda: SERVED)
     labels.check(labelled(*earlier))
-    with pytest.raises(RequestError, match=r"\[1200\].value: 'label-x'"):
+    with pytest.raises(FieldError, match=r"\[1200\].value: 'label-x'"):
         labels.check(labelled(*earlier, "label-x"))
 
 
@@ -70,7 +70,7 @@ def test_what_no_database_stores_is_no_label_of_the_record(engine: Engine) -> No
 def test_an_older_record_knows_what_it_holds(url: str) -> None:
     engine = open_database(url)
     write(engine, [exposure(1, label="rain")])
-    receive(engine, [Outcome("label", "snow", request_id="request-1")])
+    receive(engine, [Outcome(metric="label", value="snow", request_id="request-1")])
     with transaction(engine) as connection:
         connection.execute(text("DROP TABLE labels"))
         connection.execute(text("UPDATE nestling_schema SET version_num = '0002'"))

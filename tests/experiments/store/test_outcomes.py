@@ -34,9 +34,9 @@ def test_the_same_again_is_a_duplicate_and_other_content_a_conflict(engine: Engi
     write(engine, [exposure(1), exposure(2)])
     assert receive(engine, [reward(1, 0.5), reward(2, 1.0)]) == [STORED, STORED]
     assert receive(engine, [reward(1, 0.5), reward(2, 0.0)], 60) == [DUPLICATE, CONFLICT]
-    label = Outcome("label", "music", request_id="request-1", id="mine")
-    other = Outcome("label", "money", request_id="request-1", id="mine")
-    elsewhere = Outcome("label", "music", request_id="request-2", id="mine")
+    label = Outcome(metric="label", value="music", request_id="request-1", id="mine")
+    other = Outcome(metric="label", value="money", request_id="request-1", id="mine")
+    elsewhere = Outcome(metric="label", value="music", request_id="request-2", id="mine")
     assert receive(engine, [label, label, other, elsewhere]) == [
         STORED,
         DUPLICATE,
@@ -49,7 +49,7 @@ def test_the_same_again_is_a_duplicate_and_other_content_a_conflict(engine: Engi
 
 
 def test_an_outcome_ahead_of_its_exposure_waits_for_it(engine: Engine) -> None:
-    of_unit = Outcome("visits", 3.0, experiment="colours", unit="unit-1")
+    of_unit = Outcome(metric="visits", value=3.0, experiment="colours", unit="unit-1")
     assert receive(engine, [reward(1, 1.0), of_unit]) == [UNKNOWN, UNKNOWN]
     with transaction(engine) as connection:
         assert pending(connection) == 2
@@ -67,8 +67,8 @@ def test_a_unit_is_known_in_its_own_experiment_only(engine: Engine) -> None:
     assert receive(
         engine,
         [
-            Outcome("visits", 3.0, experiment="colours", unit="unit-1"),
-            Outcome("visits", 3.0, experiment="shapes", unit="unit-1"),
+            Outcome(metric="visits", value=3.0, experiment="colours", unit="unit-1"),
+            Outcome(metric="visits", value=3.0, experiment="shapes", unit="unit-1"),
         ],
     ) == [STORED, UNKNOWN]
 
@@ -79,7 +79,7 @@ def test_what_comes_after_the_deadline_is_kept_and_not_counted(engine: Engine) -
     in_time, too_late = receive(engine, [reward(2, 1.0)], 10, **ended), [reward(1, 0.0)]
     assert in_time == [STORED]
     assert receive(engine, too_late, 11, **ended) == [STORED]  # for `shapes`, which goes on
-    clicks = Outcome("clicks", 1.0, request_id="request-2", at=BEGIN)
+    clicks = Outcome(metric="clicks", value=1.0, request_id="request-2", at=BEGIN)
     assert receive(engine, [clicks], 11, **ended) == [LATE]
     assert receive(engine, [clicks], 12, **ended) == [DUPLICATE]
     with transaction(engine) as connection:
@@ -112,7 +112,7 @@ def test_replicas_that_record_the_same_store_it_once(engine: Engine) -> None:
 
 def test_a_clock_that_goes_backwards_makes_nothing_late(engine: Engine) -> None:
     write(engine, [exposure(1)])
-    visits = Outcome("visits", 3.0, experiment="colours", unit="unit-1")
+    visits = Outcome(metric="visits", value=3.0, experiment="colours", unit="unit-1")
     assert receive(engine, [reward(1, 1.0), visits], -3600) == [STORED, STORED]
     with transaction(engine) as connection:
         assert moments(connection, SCOPE, "reward")["red"].units.n == 1

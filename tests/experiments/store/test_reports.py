@@ -22,7 +22,6 @@ from nestling.experiments.store.traffic import (
     latency_at,
     traffic,
 )
-from nestling.server.errors import RequestError
 
 from .samples import BEGIN, exposure, receive, reward, write
 
@@ -115,7 +114,10 @@ def test_moments_over_units_without_cancellation(engine: Engine, offset: float) 
 def test_the_label_is_what_the_answer_should_have_been(engine: Engine) -> None:
     write(engine, [exposure(0), exposure(1), exposure(2, label=None, status=504), exposure(3)])
     labels = ["music", "money", "music"]  # nobody knows of the fourth
-    receive(engine, [Outcome("label", x, request_id=f"request-{i}") for i, x in enumerate(labels)])
+    receive(
+        engine,
+        [Outcome(metric="label", value=x, request_id=f"request-{i}") for i, x in enumerate(labels)],
+    )
     with transaction(engine) as connection:
         right = moments(connection, SCOPE, "accuracy")["red"].units
     close(right, Summary(3, 1 / 3, 2 / 3))
@@ -166,7 +168,9 @@ def test_a_unit_in_two_variants_is_reported_and_left_out(engine: Engine) -> None
             exposure(6, unit="eve", variant="blue", paired=True, served=False),
         ],
     )
-    visits = [Outcome("visits", 1.0, experiment="colours", unit=u) for u in ("ana", "dan")]
+    visits = [
+        Outcome(metric="visits", value=1.0, experiment="colours", unit=u) for u in ("ana", "dan")
+    ]
     receive(engine, visits, 60)
     with transaction(engine) as connection:
         assert crossed_units(connection, SCOPE) == 1
@@ -184,7 +188,7 @@ def test_outcomes_of_a_unit_count_in_the_phase_that_it_was_in(engine: Engine) ->
     write(engine, [exposure(0, unit="ana"), exposure(100, unit="ana", phase="second")])
     for seconds, visits in ((-5, 1.0), (50, 2.0), (100, 10.0), (1000, 20.0)):
         at = BEGIN + timedelta(seconds=seconds)
-        one = Outcome("visits", visits, experiment="colours", unit="ana", at=at)
+        one = Outcome(metric="visits", value=visits, experiment="colours", unit="ana", at=at)
         receive(engine, [one], seconds)
     with transaction(engine) as connection:
         means = [
@@ -262,7 +266,7 @@ def test_both_arms_on_the_same_requests(engine: Engine) -> None:
             exposure(number, label=red, relative_cost=0.1 * (number % 7), **both),
             exposure(number, variant="blue", label=blue, relative_cost=1.0, served=False, **both),
         ]
-        labels.append(Outcome("label", "music", request_id=f"request-{number}"))
+        labels.append(Outcome(metric="label", value="music", request_id=f"request-{number}"))
     write(engine, [*rows, exposure(99), exposure(98, paired=True)])
     receive(engine, labels[:40])
     right = np.array([[n % 3 > 0, n % 4 > 0] for n in range(40)], dtype=float)
@@ -273,7 +277,7 @@ def test_both_arms_on_the_same_requests(engine: Engine) -> None:
         accuracy = paired(connection, SCOPE, "accuracy", ("red", "blue"))
         costs = paired(connection, SCOPE, "relative_cost", ("red", "blue"))
         nothing = paired(connection, SCOPE, "error_rate", ("red", "green"))
-        with pytest.raises(RequestError, match="'reward' is of the answer that was served"):
+        with pytest.raises(ValueError, match="'reward' is of the answer that was served"):
             paired(connection, SCOPE, "reward", ("red", "blue"))
     assert (accuracy.requests, accuracy.disagreements) == (60, disagreements)
     close(accuracy.units, joint(per_unit[:, 0], per_unit[:, 1]))

@@ -17,7 +17,7 @@ from nestling.experiments.assignment import Assigner
 from nestling.experiments.parsing import parse
 from nestling.experiments.runtime import known_of
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.checkpoint.load import write_calibration
+from nestling.models.checkpoint.save import write_calibration
 from nestling.server.http.keys import new_key
 
 from ...experiments.declared import experiment

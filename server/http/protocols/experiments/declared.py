@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .....experiments.definition import BUCKETS, Experiment
-from .....experiments.fields import DeclarationError
+from .....experiments.errors import DeclarationError
 from .....experiments.json_text import key_twice
 from .....experiments.runtime import Experiments
 from .....experiments.store.database import StoreError

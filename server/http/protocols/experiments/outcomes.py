@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BeforeValidator, Field, Tag
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from .....experiments.analysis import deadlines
+from .....experiments.errors import FieldError
 from .....experiments.outcome_checks import check_rates
 from .....experiments.records import Outcome
 from .....experiments.store.database import StoreError
 from .....experiments.store.outcomes import record
 from ....errors import Reason, RequestError
 from ...body import Body, check, check_count, parse_json, read_body
-from ...body_errors import refusal, wrong_type
 from ...errors import CHECKING, NATIVE, READING
 from ...openapi import json_shown, request_body
-from ...request_headers import BLANKS
 from ...route import ControlRoute, json_response, service_of
 from .declared import COMMON, required, unavailable
 
@@ -36,24 +34,7 @@ EXAMPLE = {
 }
 
 
-def _time(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise wrong_type("a string", value)
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise refusal(Reason.OUT_OF_RANGE, f"{value[:40]!r} is not a time in ISO 8601") from None
-
-
-Identity = Annotated[str, AfterValidator(lambda text: text.strip(BLANKS))]
-Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=str)]
-Value = Annotated[
-    Annotated[float, Tag("a number")] | Annotated[str, Tag("a string")],
-    Field(union_mode="left_to_right"),
-]
-
-
-class OutcomeBody(Body):
+class OutcomeBody(Outcome, Body):
     """metric: `label` with the right answer, `reward`, or any other name with a number.
 
     Either request_id, or experiment and unit; blanks around an id or a unit are not part of it.
@@ -62,13 +43,8 @@ class OutcomeBody(Body):
 
     example: ClassVar[str] = '{"request_id": "…", "metric": "label", "value": "…"}'
 
-    id: str | None = None
-    metric: str
-    value: Value
-    request_id: Identity | None = None
-    experiment: str | None = None
-    unit: Identity | None = None
-    at: Time | None = None
+
+OUTCOMES = TypeAdapter(list[OutcomeBody])
 
 
 @router.post(
@@ -86,28 +62,38 @@ async def outcomes(request: Request) -> Response:
     experiments = required(request)
     content = await read_body(request, service_of(request).settings.max_body_bytes)
     body = parse_json(content, OutcomeBody.example)
-    listed = body if isinstance(body, list) else [body]
-    check_count(len(listed), MOST, "the list", "outcome")
-    places = [f"[{index}]." if body is listed else "" for index in range(len(listed))]
-    given = {place: _outcome(each, place) for place, each in zip(places, listed, strict=True)}
-    check_rates(given, experiments.plan)
+    given = _checked(body)
     now = experiments.clock.now()
     late = deadlines(experiments.plan.by_name, now)
     try:
+        check_rates(given, experiments.plan)
         await asyncio.to_thread(experiments.labels.check, given)
         receipts = await asyncio.to_thread(
             record, experiments.engine, list(given.values()), now, late
         )
+    except FieldError as error:
+        raise RequestError(
+            Reason.OUT_OF_RANGE, error.message, error.field, **error.details
+        ) from None
     except StoreError as error:
         raise unavailable(error) from error
     return json_response({"receipts": receipts, "counts": Counter(map(str, receipts))})
 
 
-def _outcome(value: Any, within: str) -> Outcome:
+def _checked(body: Any) -> dict[str, Outcome]:
+    """The outcomes of a body by their places in it, with a dot at the end."""
+    if not isinstance(body, list):
+        return {"": check(body, OutcomeBody)}
+    check_count(len(body), MOST, "the list", "outcome")
     try:
-        body = check(value, OutcomeBody)
-        return Outcome(**(vars(body) | {"id": body.id or ""}))
+        given = OUTCOMES.validate_python(body)
+    except ValidationError:
+        given = [_found(each, f"[{index}].") for index, each in enumerate(body)]
+    return {f"[{index}].": each for index, each in enumerate(given)}
+
+
+def _found(value: Any, place: str) -> OutcomeBody:
+    try:
+        return check(value, OutcomeBody)
     except RequestError as error:
-        if not within:
-            raise
-        raise error.within(within) from None
+        raise error.within(place) from None

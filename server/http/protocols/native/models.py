@@ -68,7 +68,7 @@ async def models(request: Request) -> Response:
     return json_response(
         {
             "object": "list",
-            "data": [_entry(manifest, name) for name in service.policies.names],
+            "data": [_entry(manifest, name) for name in service.policies],
             "labels": manifest.architecture.labels,
             "max_tokens": manifest.architecture.max_tokens,
             "weights_sha256": manifest.weights_sha256,
@@ -86,7 +86,7 @@ async def models(request: Request) -> Response:
 async def model(request: Request) -> Response:
     """The same entry as in the list."""
     service, name = service_of(request), request.path_params["model"]
-    service.policies.of(name)
+    service.policies[name]  # or it is unknown
     return json_response(_entry(service.manifest, name))
 
 

@@ -162,7 +162,7 @@ async def infer(request: Request) -> Response:
 def served_model(request: Request) -> str:
     """The model in a request's path. Raises RequestError if it, or its version, is not served."""
     model: str = request.path_params["model"]
-    service_of(request).policies.of(model)
+    service_of(request).policies[model]  # or it is unknown
     version = request.path_params.get("version", VERSION)
     if version != VERSION:
         raise RequestError(

@@ -158,6 +158,6 @@ async def repository_index(request: Request) -> Response:
     state, reason = ("READY", "") if service.ready else ("UNAVAILABLE", "the engine has ended")
     entries: list[IndexEntry] = [
         {"name": name, "version": VERSION, "state": state, "reason": reason}
-        for name in service.policies.names
+        for name in service.policies
     ]
     return json_response(entries)
