@@ -26,7 +26,6 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ..models.json_kinds import kind
-from ..server.errors import Reason, RequestError
 from .metrics import MEASURED
 
 LONGEST_NAME = 128

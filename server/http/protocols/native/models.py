@@ -17,11 +17,11 @@ from .....models.cascade.policy import Student
 from .....models.checkpoint.manifest import Manifest
 from ....core.policies import AUTO
 from ....errors import Reason
-from ...errors import OPENAI
 from ...openapi import json_shown, path_parameters
 from ...route import ProtocolRoute, json_response, service_of
+from ..openai import OPENAI
 
-router = APIRouter(route_class=ProtocolRoute, tags=["OpenAI"])
+router = APIRouter(route_class=ProtocolRoute.rendering(OPENAI), tags=["OpenAI"])
 TYPICAL_TOKENS = 16
 """Length at which costs are compared: a short question."""
 _EXAMPLE = {

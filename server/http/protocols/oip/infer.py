@@ -19,7 +19,7 @@ from ....errors import Reason, RequestError
 from ...answer_headers import answer_headers
 from ...answering import answer
 from ...body import check, constraints_of, parse_json, read_body
-from ...errors import ANSWERING, OPEN_INFERENCE
+from ...errors import ANSWERING
 from ...openapi import BINARY, json_shown, path_parameters, request_body
 from ...request_headers import header
 from ...route import MeasuredRoute, json_response, service_of
@@ -27,6 +27,8 @@ from ..scores import probabilities
 from .binary import LENGTH_HEADER, Sections, binary_response, to_bytes
 from .inputs import read_inputs
 from .request import (
+    OPEN_INFERENCE,
+    TAG,
     InferParameters,
     InferRequest,
     OutputName,
@@ -43,7 +45,7 @@ OUTPUTS: dict[OutputName, str] = {
     "cost": "FP32",
 }
 
-router = APIRouter(route_class=MeasuredRoute, tags=["Open Inference Protocol"])
+router = APIRouter(route_class=MeasuredRoute.rendering(OPEN_INFERENCE), tags=[TAG])
 
 
 @dataclass(frozen=True)
