@@ -14,11 +14,11 @@ from .statistics.guardrails import Breach, breach
 from .statistics.mean import mean_interval
 from .statistics.mixture import Mixture
 from .statistics.quantiles import Quantile, quantile
-from .statistics.report import Observed, Report, report
+from .statistics.report import Report, VariantObservations, VariantTraffic, report
 from .statistics.summary import Joint
 from .store.comparison import Measured, moments, paired, series
 from .store.observations import Scope
-from .store.traffic import VariantTraffic, crossed_units, latency_at, traffic
+from .store.traffic import crossed_units, latency_at, traffic
 
 GRACE = timedelta(days=7)
 """After an experiment's end, in which outcomes still count."""
@@ -63,19 +63,14 @@ def judge(connection: Connection, experiment: Experiment, stopped: Mapping[str, 
     pairs = _pairs(connection, experiment, scope)
     observed = {}
     for variant in experiment.variants:
-        seen = counts.get(variant.name)
+        seen = counts.get(variant.name, VariantTraffic())
         measured = values.get(variant.name, Measured())
-        observed[variant.name] = Observed(
-            enrolled=seen.units if seen else 0,
-            outcomes=measured.units,
-            covaried=measured.covaried,
-            pairs=pairs if variant in experiment.treatments else Joint(),
-            requests=seen.requests if seen else 0,
-            texts=seen.texts if seen else 0,
-            errors=seen.errors if seen else 0,
-            escalations=seen.escalations if seen else 0,
-            cost=seen.cost if seen else 0.0,
-            latency=_latency(connection, scope, variant.name, seen, experiment),
+        observed[variant.name] = VariantObservations(
+            seen,
+            measured.units,
+            measured.covaried,
+            pairs if variant in experiment.treatments else Joint(),
+            _latency(connection, scope, variant.name, seen, experiment.confidence),
         )
     return report(experiment, observed, stopped)
 
@@ -105,7 +100,7 @@ def _pairs(connection: Connection, experiment: Experiment, scope: Scope) -> Join
         return Joint()
     [treatment] = experiment.treatments
     arms = (treatment.name, experiment.control.name)
-    return paired(connection, scope, experiment.primary.name, arms).units
+    return paired(connection, scope, experiment.primary.name, arms)
 
 
 def _guarded(connection: Connection, scope: Scope, guardrail: Guardrail) -> dict[str, Measured]:
@@ -134,19 +129,13 @@ def _series(connection: Connection, experiment: Experiment, scope: Scope) -> lis
 
 
 def _latency(
-    connection: Connection,
-    scope: Scope,
-    variant: str,
-    seen: VariantTraffic | None,
-    experiment: Experiment,
+    connection: Connection, scope: Scope, variant: str, seen: VariantTraffic, confidence: float
 ) -> tuple[Quantile, ...]:
-    answered = seen.requests - seen.errors if seen else 0
-
     def value_at(rank: int) -> float:
         return 1000 * latency_at(connection, scope, variant, rank)
 
-    alpha = 1 - experiment.confidence
-    found = (quantile(p, answered, value_at, alpha) for p in QUANTILES)
+    answered = seen.requests - seen.errors
+    found = (quantile(p, answered, value_at, 1 - confidence) for p in QUANTILES)
     return tuple(each for each in found if each is not None)
 
 

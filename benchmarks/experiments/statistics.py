@@ -208,10 +208,14 @@ def walk(
     ]
     for look in range(len(at)):
         treatment, control = (
-            Summary.from_sums(int(n[look]), total[look], squares[look])
-            for n, total, squares in sums
+            from_sums(int(n[look]), total[look], squares[look]) for n, total, squares in sums
         )
         yield treatment, control
+
+
+def from_sums(n: int, total: float, squares: float) -> Summary:
+    """From Σx and Σx²."""
+    return Summary(n, total / n, max(0.0, squares - total**2 / n)) if n else Summary()
 
 
 def adjusted(units: int, seed: int, correlation: float, mixture: Mixture) -> Iterator[Lift]:

@@ -6,17 +6,18 @@ database can aggregate; `guardrails` tells which variant to stop.
 
 from .guardrails import Breach, breach
 from .quantiles import Quantile, quantile
-from .report import Observed, Report, report
+from .report import Report, VariantObservations, VariantTraffic, report
 from .summary import Joint, Summary
 from .verdict import Verdict
 
 __all__ = [
     "Breach",
     "Joint",
-    "Observed",
     "Quantile",
     "Report",
     "Summary",
+    "VariantObservations",
+    "VariantTraffic",
     "Verdict",
     "breach",
     "quantile",

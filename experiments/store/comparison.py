@@ -18,6 +18,7 @@ from .observations import (
     Scope,
     check_paired,
     counted,
+    in_phase,
     is_measured,
     is_own,
     measured,
@@ -49,20 +50,6 @@ class Point:
     variants: dict[str, Measured]
 
 
-@dataclass(frozen=True)
-class Paired:
-    """Requests that both arms answered. disagreements: with two different labels.
-
-    units: outcome is the mean of a unit's requests under the first arm, covariate under the second.
-    With the request as the unit and 0 or 1 as values, cross + n·ȳ·x̄ is the number of requests for
-    which both are 1, hence McNemar's table.
-    """
-
-    requests: int
-    disagreements: int
-    units: Joint
-
-
 def moments(
     connection: Connection, scope: Scope, metric: str, above: float | None = None
 ) -> dict[str, Measured]:
@@ -82,9 +69,7 @@ def series(connection: Connection, scope: Scope, metric: str, points: int = POIN
     """
     e = exposures.c
     begin, end = connection.execute(
-        select(func.min(e.at), func.max(e.at)).where(
-            e.experiment == scope.experiment, e.phase == scope.phase, e.served
-        )
+        select(func.min(e.at), func.max(e.at)).where(in_phase(scope), e.served)
     ).one()
     if begin is None:
         return []
@@ -101,30 +86,28 @@ def series(connection: Connection, scope: Scope, metric: str, points: int = POIN
     return line
 
 
-def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, str]) -> Paired:
-    """Two arms on the same requests. Raises ValueError for a metric of the served arm alone."""
+def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, str]) -> Joint:
+    """Units whose requests both arms answered: outcome is the mean of a unit's requests under the
+    first arm, covariate under the second. Raises ValueError for a metric of the served arm alone.
+    """
     check_paired(metric)
     a, b = exposures.alias("a"), exposures.alias("b")
     both = and_(
-        a.c.experiment == scope.experiment,
-        a.c.phase == scope.phase,
+        in_phase(scope, a),
         a.c.paired,
         b.c.paired,
         a.c.variant == arms[0],
         b.c.variant == arms[1],
     )
     joined = a.join(b, and_(a.c.request_id == b.c.request_id, a.c.experiment == b.c.experiment))
-    counts = select(func.count(), func.count(case((a.c.label != b.c.label, 1))))
-    requests, disagreements = connection.execute(counts.select_from(joined).where(both)).one()
     if is_own(metric):
         y, x = measured(a, metric), measured(b, metric)
-        rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(joined)
-        rows = rows.where(both, is_measured(a, metric), is_measured(b, metric))
+        have = and_(is_measured(a, metric), is_measured(b, metric))
     else:
         y, x = outcome_value(a, ACCURACY), outcome_value(b, ACCURACY)
-        labelled = joined.join(outcomes, outcomes.c.request_id == a.c.request_id)
-        rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(labelled)
-        rows = rows.where(both, counted(scope, ACCURACY))
+        joined = joined.join(outcomes, outcomes.c.request_id == a.c.request_id)
+        have = counted(scope, ACCURACY)
+    rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(joined).where(both, have)
     r = rows.subquery().c
     units = (
         select(
@@ -136,7 +119,7 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
         .cte("units")
     )
     parts = _sums(connection, units, literal(0))
-    return Paired(requests, disagreements, parts.get((0, ""), Measured()).covaried)
+    return parts.get((0, ""), Measured()).covaried
 
 
 Parts = dict[tuple[int, str], Measured]

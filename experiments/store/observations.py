@@ -43,12 +43,17 @@ class Scope:
     deadline: datetime | None = None
 
 
+def in_phase(scope: Scope, table: FromClause = exposures) -> ColumnElement[bool]:
+    """All exposures of the phase."""
+    return and_(table.c.experiment == scope.experiment, table.c.phase == scope.phase)
+
+
 def crossed(scope: Scope) -> Select[tuple[str]]:
     """Units that met two variants in this phase."""
     e = exposures.c
     return (
         select(e.unit)
-        .where(e.experiment == scope.experiment, e.phase == scope.phase, e.served)
+        .where(in_phase(scope), e.served)
         .group_by(e.unit)
         .having(func.min(e.variant) != func.max(e.variant))
     )
@@ -57,12 +62,7 @@ def crossed(scope: Scope) -> Select[tuple[str]]:
 def served(scope: Scope) -> ColumnElement[bool]:
     """Exposures whose answer went to the client, without crossed units."""
     e = exposures.c
-    return and_(
-        e.experiment == scope.experiment,
-        e.phase == scope.phase,
-        e.served,
-        e.unit.not_in(crossed(scope)),
-    )
+    return and_(in_phase(scope), e.served, e.unit.not_in(crossed(scope)))
 
 
 def per_unit(scope: Scope, metric: str, above: float | None = None) -> CTE:
@@ -127,7 +127,7 @@ def measured(table: FromClause, metric: str) -> ColumnElement[Any]:
         return 1000 * c.latency_seconds
     if metric == "escalations":
         return cast(c.escalations, Double)
-    if metric == "relative_cost":  # a request of many texts is no dearer than the TA for that
+    if metric == "relative_cost":  # the mean over the texts of the request
         return c.relative_cost / case((c.texts > 0, c.texts), else_=1)
     return c[metric]
 

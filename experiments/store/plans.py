@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from ..definition import RampPhase
 from .database import transaction
 from .schema import insert_new, microseconds, plans, stops, time_of
 
@@ -21,13 +22,13 @@ class PlanMovedError(Exception):
 @dataclass(frozen=True)
 class StoredPlan:
     """One declaration. version: counts them, from 1. policies: that were served when it was made,
-    by name with their number of thresholds. phases: of each experiment, with their beginnings.
+    by name with their number of thresholds. phases: of each experiment, the present one last.
     """
 
     version: int
     declared: Any
     policies: Mapping[str, int]
-    phases: Mapping[str, Sequence[tuple[str, datetime]]]
+    phases: Mapping[str, Sequence[RampPhase]]
 
 
 NOTHING = StoredPlan(0, {}, {}, {})
@@ -48,7 +49,7 @@ def latest_plan(connection: Connection) -> StoredPlan:
     if found is None:
         return NOTHING
     phases = {
-        name: [(phase, time_of(since)) for phase, since in listed]
+        name: [RampPhase(phase, time_of(since)) for phase, since in listed]
         for name, listed in found.phases.items()
     }
     return StoredPlan(found.version, found.declared, found.policies, phases)
@@ -62,7 +63,7 @@ def save_plan(engine: Engine, plan: StoredPlan, at: datetime) -> None:
         "declared": plan.declared,
         "policies": dict(plan.policies),
         "phases": {
-            name: [(phase, microseconds(since)) for phase, since in listed]
+            name: [(phase.name, microseconds(phase.since)) for phase in listed]
             for name, listed in plan.phases.items()
         },
     }

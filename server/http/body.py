@@ -111,7 +111,7 @@ def check(value: Any, model: type[B]) -> B:
         # As `model_validate` does, which takes half as long again for a small body.
         return cast(B, model.__pydantic_validator__.validate_python(value))
     except ValidationError as error:
-        raise refused(value, model, error) from None
+        raise refused(value, model, error, model.example) from None
 
 
 def constraints_of(asked: Constrained, model: str, started: float) -> RequestConstraints:

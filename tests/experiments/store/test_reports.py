@@ -12,13 +12,11 @@ from sqlalchemy import Engine
 
 from nestling.experiments.records import Exposure, Outcome
 from nestling.experiments.statistics.summary import Joint, Summary
-from nestling.experiments.store.comparison import Measured, Paired, moments, paired, series
+from nestling.experiments.store.comparison import Measured, moments, paired, series
 from nestling.experiments.store.database import transaction
 from nestling.experiments.store.observations import Scope
 from nestling.experiments.store.traffic import (
-    Latency,
     crossed_units,
-    latencies,
     latency_at,
     traffic,
 )
@@ -220,14 +218,12 @@ def test_traffic_and_latencies(engine: Engine) -> None:
         assert (red.units, red.requests, red.texts, red.errors) == (50, 250, 500, 50)
         assert red.error_rate == 0.2
         assert red.escalation_rate == 0.25
-        assert red.cost_per_thousand == pytest.approx(2.0)
-        assert red.relative_cost == pytest.approx(25.0)
-        assert found["blue"].cost_per_thousand == 500
-        assert latencies(connection, SCOPE) == {
-            "red": Latency(0.1, 0.19, 0.198),
-            "blue": Latency(0.01, 0.01, 0.01),
-        }
-        assert [latency_at(connection, SCOPE, "red", rank) for rank in (1, 200)] == [0.001, 0.2]
+        assert red.cost_per_1000 == pytest.approx(2.0)
+        assert found["blue"].cost_per_1000 == 500
+        ranks = (1, 100, 190, 198, 200)
+        seconds = [latency_at(connection, SCOPE, "red", rank) for rank in ranks]
+        assert seconds == [0.001, 0.1, 0.19, 0.198, 0.2]
+        assert latency_at(connection, SCOPE, "blue", 1) == 0.01
 
 
 def test_a_series_narrows_to_the_whole(engine: Engine) -> None:
@@ -272,17 +268,15 @@ def test_both_arms_on_the_same_requests(engine: Engine) -> None:
     right = np.array([[n % 3 > 0, n % 4 > 0] for n in range(40)], dtype=float)
     per_unit = np.array([right[[n, n + 20]].mean(axis=0) for n in range(20)])
     cost = np.array([np.mean([0.1 * (n % 7) for n in (u, u + 20, u + 40)]) for u in range(20)])
-    disagreements = sum((n % 3 > 0) != (n % 4 > 0) for n in range(60))
     with transaction(engine) as connection:
         accuracy = paired(connection, SCOPE, "accuracy", ("red", "blue"))
         costs = paired(connection, SCOPE, "relative_cost", ("red", "blue"))
         nothing = paired(connection, SCOPE, "error_rate", ("red", "green"))
         with pytest.raises(ValueError, match="'reward' is of the answer that was served"):
             paired(connection, SCOPE, "reward", ("red", "blue"))
-    assert (accuracy.requests, accuracy.disagreements) == (60, disagreements)
-    close(accuracy.units, joint(per_unit[:, 0], per_unit[:, 1]))
-    close(costs.units, joint(cost, np.ones(20)))
-    assert nothing == Paired(0, 0, Joint())
+    close(accuracy, joint(per_unit[:, 0], per_unit[:, 1]))
+    close(costs, joint(cost, np.ones(20)))
+    assert nothing == Joint()
 
 
 def test_the_share_of_a_units_requests_above_a_limit(engine: Engine) -> None:
@@ -302,5 +296,4 @@ def test_nothing_is_known_of_an_experiment_that_nobody_met(engine: Engine) -> No
         assert moments(connection, SCOPE, "reward") == {}
         assert series(connection, SCOPE, "reward") == []
         assert traffic(connection, SCOPE) == {}
-        assert latencies(connection, SCOPE) == {}
         assert crossed_units(connection, SCOPE) == 0

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, Tag
 
+from nestling.models.json_checks import refusal
 from nestling.server.errors import Reason, RequestError
 from nestling.server.http.body import Body, Deadline, Strings, Texts, check
-from nestling.server.http.body_errors import Otherwise, expects, refusal
+from nestling.server.http.body_errors import Otherwise, expects
 
 Numbers = Annotated[list[int], Field(fail_fast=True), Tag("a list of integers")]
 

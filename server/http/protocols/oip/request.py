@@ -7,9 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from .....models.json_checks import refusal
 from ....errors import Reason, RequestError
 from ...body import Body, Deadline, MaxCost, MinConfidence, Strings
-from ...body_errors import expects, refusal, shown
+from ...body_errors import expects, shown
 from ...errors import BAD_REQUEST, MESSAGE_SCHEMA, ErrorFormat, message_body
 
 TAG = "Open Inference Protocol"
