@@ -139,8 +139,8 @@ async def infer(request: Request) -> Response:
         service.settings.max_client_batch,
         service.manifest.architecture.vocabulary,
     )
-    contract = constraints_of(parameters, model, started)
-    answers = await answer(request, inputs, contract)
+    constraints = constraints_of(parameters, model, started)
+    answers = await answer(request, inputs, constraints)
     content: dict[str, Any] = {"model_name": model, "model_version": VERSION, "outputs": []}
     if body.id:
         content["id"] = body.id
