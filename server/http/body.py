@@ -16,8 +16,8 @@ from ..core.constraints import RequestConstraints
 from ..core.requests import Inputs
 from ..errors import Reason, RequestError
 from .body_errors import not_json, refused
-from .request_headers import header
-from .wire import wire_of
+from .headers import header
+from .wire import WIRE, DirectResponse
 
 LONGEST_DEADLINE_MS = 3_600_000
 
@@ -80,7 +80,7 @@ async def read_body(request: Request, limit: int) -> bytes | bytearray:
     declared = header(request, "content-length") or ""
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
-    wire = wire_of(request.scope)
+    wire: DirectResponse | None = request.scope.get(WIRE)
     if wire and (there := wire.take_body()) is not None:
         if len(there) > limit:
             raise _too_large(limit)
@@ -138,7 +138,7 @@ def inputs_of(texts: str | list[str], limit: int, name: str = "inputs") -> Input
 
 def check_texts(inputs: Inputs, limit: int) -> Inputs:
     """The same inputs, if they have something in them, and are at most `limit`."""
-    check_count(len(inputs), limit, inputs.name)
+    check_count(len(inputs.texts), limit, inputs.name)
     for index, text in enumerate(inputs.texts):
         if not text or text.isspace():
             raise RequestError(Reason.EMPTY, "an empty text", inputs.field(index))

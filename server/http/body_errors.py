@@ -116,7 +116,7 @@ def not_json(body: bytes | bytearray, error: orjson.JSONDecodeError, example: st
 
 
 def _unknown(value: dict[str, Any], model: type[BaseModel], within: str) -> Iterator[RequestError]:
-    """The first unknown fields, found here since pydantic's list of them may be as long as the body.
+    """Unknown fields, one by one: pydantic's list of all of them may be as long as the body.
 
     within: where the model stands, with a dot at the end.
     """

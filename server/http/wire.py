@@ -6,29 +6,26 @@ Other ASGI servers, such as that of a test client, have none; then all goes the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
-
-from starlette.types import Scope
+from typing import Protocol
 
 WIRE = "nestling.wire"
+"""Where ASGI's scope has a `DirectResponse`, if its connection offers one."""
 
 
 class DirectResponse(Protocol):
-    """One request on its connection."""
+    """One request on its connection.
+
+    gone: the client has gone away. leave: what is called once if it goes away; None for nothing.
+    """
+
+    gone: bool
+    leave: Callable[[], None] | None
 
     def take_body(self) -> bytes | bytearray | None:
         """The body if all of it has come, as with most requests; None if it has to be awaited."""
-
-    def when_gone(self, leave: Callable[[], None] | None) -> None:
-        """Call once if the client goes away before it is answered; None: not any more."""
 
     async def reply(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """Send the whole answer, in one piece; that to HEAD without its body.
 
         headers: checked already, names in lower case.
         """
-
-
-def wire_of(scope: Scope) -> DirectResponse | None:
-    """That of a request, if its connection has one."""
-    return cast("DirectResponse | None", scope.get(WIRE))

@@ -32,33 +32,31 @@ CODES = sorted({200, *STATUS.values()})
 class Metrics:
     """The metrics of one server, in a registry of its own.
 
-    endpoints, students: every value that these labels can take; students cheapest first, the TA
-    last. price_per_hour: of the device, in whatever currency the operator pays.
+    students: every value that this label can take, cheapest first, the TA last. price_per_hour: of
+    the device, in whatever currency the operator pays.
     """
 
-    def __init__(
-        self, endpoints: Iterable[str], students: Iterable[str], price_per_hour: float = 0.0
-    ) -> None:
+    def __init__(self, students: Iterable[str], price_per_hour: float = 0.0) -> None:
         # Without this, each counter has a second series with its birth, which nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        endpoints, students = list(endpoints), list(students)
-        requests = Counter(
+        students = list(students)
+        self._all_requests = Counter(
             "nestling_requests_total",
             "Requests by endpoint and HTTP status code.",
             ("endpoint", "code"),
             registry=registry,
         )
-        self._requests = {(e, c): requests.labels(e, str(c)) for e in endpoints for c in CODES}
-        duration = Histogram(
+        self._requests: dict[tuple[str, int], Counter] = {}
+        self._all_durations = Histogram(
             "nestling_request_duration_seconds",
             "From the first byte of a request's body to its answer.",
             ("endpoint",),
             buckets=SECONDS,
             registry=registry,
         )
-        self._durations = {e: duration.labels(e) for e in endpoints}
+        self._durations: dict[str, Histogram] = {}
         errors = Counter(
             "nestling_errors_total",
             "Requests that were not answered, by reason.",
@@ -229,6 +227,13 @@ class Metrics:
         """Have the gauges read on each scrape, from now on in this way."""
         for gauge, value in zip(self._gauges, (queued, running, brownout, cached), strict=True):
             gauge.set_function(value)
+
+    def measure(self, endpoints: Iterable[str]) -> None:
+        """Have series for these endpoints; requests to no others are counted."""
+        for endpoint in endpoints:
+            self._durations[endpoint] = self._all_durations.labels(endpoint)
+            for code in CODES:
+                self._requests[endpoint, code] = self._all_requests.labels(endpoint, str(code))
 
     def request(self, endpoint: str, code: int, seconds: float) -> None:
         """A request has ended."""

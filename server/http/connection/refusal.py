@@ -56,3 +56,15 @@ class RefusalError(RequestError):
         headers = {**(headers or {}), "Connection": "close"}
         super().__init__(REASONS[refusal], message, None, headers, **details)
         self.refusal = refusal
+
+
+def incomplete() -> RefusalError:
+    """For a client that has ended its side too early."""
+    return RefusalError(Refusal.INCOMPLETE, "the connection was ended within the request")
+
+
+def late(refusal: Refusal, part: str, seconds: float) -> RefusalError:
+    """For a client that has not sent a part of its request in time."""
+    return RefusalError(
+        refusal, f"the request's {part} took longer than {seconds} s", limit=seconds
+    )

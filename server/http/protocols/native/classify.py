@@ -17,7 +17,6 @@ from .....models.checkpoint.manifest import Manifest
 from .....models.json_checks import refusal
 from ....core.policies import AUTO
 from ....errors import Reason
-from ...answer_headers import answer_headers
 from ...answering import answer
 from ...body import (
     Body,
@@ -30,8 +29,8 @@ from ...body import (
     read,
 )
 from ...errors import NATIVE
+from ...headers import BLANKS, answer_headers
 from ...openapi import json_shown, request_body
-from ...request_headers import BLANKS
 from ...route import MeasuredRoute, json_response, service_of
 
 router = APIRouter(route_class=MeasuredRoute)

@@ -16,12 +16,11 @@ from typing_extensions import TypedDict
 
 from .....models.cascade.decisions import Decision
 from ....errors import Reason, RequestError
-from ...answer_headers import answer_headers
 from ...answering import answer
 from ...body import check, constraints_of, parse_json, read_body
 from ...errors import ANSWERING
+from ...headers import answer_headers, header
 from ...openapi import BINARY, json_shown, path_parameters, request_body
-from ...request_headers import header
 from ...route import MeasuredRoute, json_response, service_of
 from ..scores import probabilities
 from .binary import LENGTH_HEADER, Sections, binary_response, to_bytes
