@@ -9,7 +9,8 @@ import pytest
 
 from nestling.experiments.definition import Guardrail
 from nestling.experiments.metrics import GUARDED
-from nestling.experiments.statistics import Summary, breach
+from nestling.experiments.statistics.guardrails import breach
+from nestling.experiments.statistics.summary import Summary
 
 NONE = Summary()
 
