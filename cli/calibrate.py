@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..models.errors import NestlingError
+from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, show
 
 if TYPE_CHECKING:
     from ..models.calibration.calibrate import Calibrated
     from ..models.calibration.choice import RiskTarget
-    from ..models.cascade.policy import Cascade
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
     from ..models.progress import Progress
-
-MAX_DROP, CONFIDENCE = 0.005, 0.95
-SAMPLE = 512
-"""Texts on which the students' time is measured."""
 
 
 def calibrate(
@@ -168,15 +164,15 @@ def _from_texts(
     import torch
 
     from ..models.calibration.calibrate import calibrate as find
-    from ..models.checkpoint.load import write_calibration
+    from ..models.checkpoint.save import write_calibration
     from ..models.evaluation.timing import measure, per_text
 
-    loaded, run = load_for(manifest.path, runner, progress)
+    loaded, by = load_for(manifest.path, runner, progress)
     truth = None if indices is None else torch.tensor(indices)
-    predictions = predict_all(loaded, texts, data, run, progress)
+    predictions = predict_all(loaded, texts, data, by, progress)
     alone = [loaded.policy(student) for student in loaded.students]
     sample = predictions.sequences[:SAMPLE]
-    seconds = per_text(measure(loaded, alone, sample, run=run, progress=progress))
+    seconds = per_text(measure(loaded, alone, sample, runner=by, progress=progress))
     progress.step("looking for the thresholds")
     result = find(loaded, predictions, truth, seconds, target, name, sha256)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
@@ -186,33 +182,3 @@ def _from_texts(
     chosen = name if default or loaded.default == TA else loaded.default
     write_calibration(loaded, temperatures, cascades, chosen, runner)
     return loaded, result, chosen
-
-
-def show(checkpoint: Checkpoint, cascade: Cascade, losses: int, allowed: int) -> None:
-    """A table of the stages, and what is promised of them."""
-    from rich.table import Table
-
-    from .console import wide_console
-
-    guarantee, forecast = cascade.guarantee, cascade.forecast
-    if guarantee is None or forecast is None:
-        raise RuntimeError("a calibrated cascade has a guarantee and a forecast")
-    table = Table(title=f"{checkpoint.path}: cascade {cascade.name}")
-    for column in ("stage", "accepts from", "temperature", "answers"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
-    for stage, share in zip(cascade.stages, forecast.shares, strict=True):
-        threshold = f"{stage.threshold:.4f}" if stage.threshold > 0 else "always"
-        temperature = f"{stage.student.temperature:.3f}"
-        table.add_row(stage.student.name, threshold, temperature, f"{share:.1%}")
-    console = wide_console()
-    console.print(table)
-    console.print(
-        f"Expected cost against the TA alone: {1 / forecast.relative_flops:.1f}× fewer FLOPs, "
-        f"{1 / forecast.relative_seconds:.1f}× less time.\n"
-        f"Observed risk ({guarantee.loss}): {guarantee.observed_risk:.2%}, {losses} losses in "
-        f"{guarantee.examples:,} texts ({allowed} allowed); {guarantee.ordering_examples:,} "
-        f"texts ordered the tests.\n"
-        f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
-        f"of the same distribution.",
-        highlight=False,
-    )

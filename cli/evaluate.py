@@ -149,15 +149,15 @@ def _measure(
     from ..server.build import load_for
 
     progress.step("loading the checkpoint")
-    loaded, backend = load_for(checkpoint, runner, progress)
+    loaded, by = load_for(checkpoint, runner, progress)
     truth = torch.tensor(indices)
-    predictions = predict_all(loaded, texts, data, backend, progress)
+    predictions = predict_all(loaded, texts, data, by, progress)
     unknown = None
     if strangers is not None and out_of_scope is not None:
-        unknown = predict_all(loaded, strangers, out_of_scope, backend, progress)
+        unknown = predict_all(loaded, strangers, out_of_scope, by, progress)
     order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(0))
     sequences = [predictions.sequences[row] for row in order[: timing["texts"]].tolist()]
-    return run(loaded, predictions, truth, sequences, unknown, timing["repeats"], backend, progress)
+    return run(loaded, predictions, truth, sequences, unknown, timing["repeats"], by, progress)
 
 
 def _check_drawing() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..models.errors import DataError, NestlingError
+from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, show
 
 if TYPE_CHECKING:
     from ..models.calibration.choice import RiskTarget
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from ..models.cascade.policy import Cascade
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
-    from ..models.nested.batch import Run
     from ..models.progress import Progress
+    from ..models.runners.base import ModelRunner
 
 
 def recalibrate(
@@ -36,10 +37,9 @@ def recalibrate(
     from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS, check_enough
     from ..models.calibration.recalibrate import recalibrate as find
     from ..models.calibration.records import read_records
-    from ..models.checkpoint.load import write_calibration
     from ..models.checkpoint.manifest import INT8
+    from ..models.checkpoint.save import write_calibration
     from ..server.build import load_for
-    from .calibrate import show
     from .progress import ProgressDisplay
 
     cascades = _wanted(manifest, name)
@@ -57,9 +57,9 @@ def recalibrate(
     results = []
     with ProgressDisplay() as progress:
         progress.step("loading the checkpoint")
-        loaded, run = load_for(manifest.path, runner, progress)
+        loaded, by = load_for(manifest.path, runner, progress)
         everything = [record for records in found.usable.values() for record in records]
-        seconds = _seconds(loaded, run, everything, progress)
+        seconds = _seconds(loaded, by, everything, progress)
         for done, (each, records) in enumerate(found.usable.items()):
             progress.step("looking for the thresholds", done, len(found.usable))
             results.append(find(loaded.cascades[each], records, seconds, targets[each]))
@@ -89,7 +89,6 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
 def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> RiskTarget:
     """A promise that its drop is at most α is kept by a disagreement of at most α."""
     from ..models.calibration.choice import RiskTarget
-    from .calibrate import CONFIDENCE, MAX_DROP
 
     own = cascade.guarantee
     if alpha is None:
@@ -100,15 +99,14 @@ def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> 
 
 
 def _seconds(
-    loaded: Checkpoint, run: Run, records: Sequence[ShadowRecord], progress: Progress
+    loaded: Checkpoint, by: ModelRunner, records: Sequence[ShadowRecord], progress: Progress
 ) -> Mapping[str, float]:
     """Each student's time for a text, on texts as long as those recorded."""
     from ..models.evaluation.timing import measure, per_text
-    from .calibrate import SAMPLE
 
     rng = random.Random(0)
     drawn = rng.sample(records, min(SAMPLE, len(records)))
     vocabulary = loaded.architecture.vocabulary
     sequences = [[rng.randrange(vocabulary) for _ in range(record.tokens)] for record in drawn]
     alone = [loaded.policy(student) for student in loaded.students]
-    return per_text(measure(loaded, alone, sequences, run=run, progress=progress))
+    return per_text(measure(loaded, alone, sequences, runner=by, progress=progress))

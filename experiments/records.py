@@ -21,9 +21,9 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
-from ..models.json_kinds import kind
+from ..models.json_checks import refusal, wrong_type
 from .metrics import MEASURED
 
 LONGEST_NAME = 128
@@ -40,16 +40,6 @@ BLANKS = " \t\r\n"
 """Around an id or a unit they are no part of it."""
 _STORABLE = re.compile(r"[^\x00\ud800-\udfff]*")
 """PostgreSQL stores no NUL; nothing stores half of a surrogate pair."""
-
-
-def refusal(reason: str, message: str, **details: Any) -> PydanticCustomError:
-    """What is wrong with a field, in words for whoever sent it.
-
-    reason: `wrong_type`, `missing_field`, `unknown_field`, `empty`, `too_long` or `out_of_range`.
-    details: numbers for programs to read.
-    """
-    context = {"reason": reason, "message": message, "details": details}
-    return PydanticCustomError("refusal", "{message}", context)
 
 
 def is_storable(text: str) -> bool:
@@ -171,7 +161,7 @@ def _value(value: Any, info: ValidationInfo) -> float | str:
     if info.data.get("metric") == LABEL:
         return LABELS.validate_python(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise refusal("wrong_type", f"expected a number, got {kind(value)}")
+        raise wrong_type("a number", value)
     if not -LARGEST <= value <= LARGEST:  # NaN is not, either
         too_long = isinstance(value, int) and value.bit_length() > 1000  # for a float64
         said = "a huge integer" if too_long else format(value, "g")
@@ -188,7 +178,7 @@ def _time(value: Any) -> datetime | None:
             message = f"{value[:40]!r} is not a time in ISO 8601"
             raise refusal("out_of_range", message) from None
     if value is not None and not isinstance(value, datetime):
-        raise refusal("wrong_type", f"expected a string, got {kind(value)}")
+        raise wrong_type("a string", value)
     if value is not None and value.tzinfo is None:
         raise refusal("out_of_range", f"{value.isoformat()} has no time zone")
     return value

@@ -5,31 +5,30 @@ a faster implementation of the same operation stands beside it in the same folde
 `operations.py` says which of them runs where.
 """
 
-from .attention import grouped_attention
+from .attention import attention
 from .gate import GateDecision, gate
-from .groups import Groups
-from .layout import Layout
-from .linear import grouped_linear
-from .norm import grouped_add_norm
+from .layout import Groups, Indices, Layout
+from .linear import ACTIVATIONS, linear
+from .norm import norm
 from .operations import REFERENCE, Operations, operations_for, triton_operations
 from .pooled_attention import pooled_attention
-from .prefix import prefix
-from .sliced_linear import ACTIVATIONS, sliced_linear
+from .prefix import Prefix, prefix
 
 __all__ = [
     "ACTIVATIONS",
     "REFERENCE",
     "GateDecision",
     "Groups",
+    "Indices",
     "Layout",
     "Operations",
+    "Prefix",
+    "attention",
     "gate",
-    "grouped_add_norm",
-    "grouped_attention",
-    "grouped_linear",
+    "linear",
+    "norm",
     "operations_for",
     "pooled_attention",
     "prefix",
-    "sliced_linear",
     "triton_operations",
 ]

@@ -1,8 +1,11 @@
-"""Refuses what an operation cannot take, before anything is launched, naming the argument."""
+"""Refuses tensors that a device kernel would misread, before it is launched, naming the argument.
+
+Widths and rows are not its business: the plan of a batch has checked those, for all operations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -18,6 +21,12 @@ def check_matrix(name: str, x: Tensor) -> None:
         raise ValueError(
             f"{name}: stride {x.stride(1)} between columns; the columns of a row must be adjacent"
         )
+
+
+def check_vector(name: str, x: Tensor, length: int) -> None:
+    """Raises ValueError unless x is `length` adjacent numbers."""
+    if x.shape != (length,) or (length > 1 and x.stride(0) != 1):
+        raise ValueError(f"{name}: {tuple(x.shape)}; it must be {length} adjacent numbers")
 
 
 def check_alike(like: Tensor, **others: Tensor | None) -> None:
@@ -38,18 +47,15 @@ def check_dtype(name: str, x: Tensor) -> None:
         raise TypeError(f"{name}: {x.dtype}; it must be one of {known}")
 
 
-def check_rows(x: Tensor, offsets: Sequence[int]) -> None:
-    """Raises ValueError unless the groups cover the rows of x."""
-    if offsets[-1] != len(x):
-        raise ValueError(f"offsets: they end at row {offsets[-1]}, but x has {len(x)} rows")
+def check_covers(name: str, x: Tensor, like: Tensor, width: int) -> None:
+    """Raises TypeError or ValueError unless x has the rows of `like`, and as many columns."""
+    check_matrix(name, x)
+    check_alike(like, **{name: x})
+    if len(x) != len(like) or x.shape[1] < width:
+        raise ValueError(f"{name}: {tuple(x.shape)}; it must be {len(like)} × at least {width}")
 
 
-def check_widths(name: str, widths: Sequence[int], limit: int, groups: int, of: str) -> None:
-    """Raises ValueError unless there is a width per group, each from 0 to `limit`.
-
-    of: what sets the limit, for the message.
-    """
-    if len(widths) != groups:
-        raise ValueError(f"{name}: {len(widths)} widths for {groups} groups")
-    if not all(0 <= width <= limit for width in widths):
-        raise ValueError(f"{name}: {list(widths)}; each must be from 0 to {limit}, {of}")
+def check_activation(activation: str, known: Collection[str]) -> None:
+    """Raises ValueError for a name that is not among those known."""
+    if activation not in known:
+        raise ValueError(f"activation: {activation!r} is none of {', '.join(known)}")

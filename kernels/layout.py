@@ -6,14 +6,61 @@ answered by the same student form a group; groups lie one after the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
-from .groups import Groups
+
+class Indices:
+    """Integers that the host knows, and their copy on each device that asked for it."""
+
+    def __init__(self, values: Sequence[int], dtype: torch.dtype = torch.int64) -> None:
+        self.values = tuple(values)
+        self._dtype = dtype
+        self._copies: dict[torch.device, Tensor] = {}
+
+    def on(self, device: torch.device) -> Tensor:
+        """(values,) of the dtype, made once and always the same tensor."""
+        if device not in self._copies:
+            self._copies[device] = torch.tensor(self.values, dtype=self._dtype, device=device)
+        return self._copies[device]
+
+
+class Groups(tuple[slice, ...]):
+    """Groups of rows, one after the other: each group's rows as a slice.
+
+    offsets: the first row of each group, and the end of the last (groups + 1 numbers, from 0).
+    Raises ValueError for offsets that do not start at 0 or are not sorted.
+    """
+
+    offsets: tuple[int, ...]
+    _indices: Indices
+
+    def __new__(cls, offsets: Sequence[int]) -> Groups:
+        if not offsets or offsets[0] != 0 or any(b < a for a, b in pairwise(offsets)):
+            raise ValueError(f"offsets: {list(offsets)} do not start at 0, or are not sorted")
+        groups = super().__new__(cls, (slice(a, b) for a, b in pairwise(offsets)))
+        groups.offsets = tuple(offsets)
+        groups._indices = Indices(offsets, torch.int32)
+        return groups
+
+    def on(self, device: torch.device) -> Tensor:
+        """The offsets on a device: (groups + 1,) int32, always the same tensor.
+
+        A captured CUDA graph reads this very tensor: to replay it for groups of other sizes, with
+        as many rows in all, copy their offsets into it.
+        """
+        return self._indices.on(device)
+
+
+@lru_cache(maxsize=4096)
+def on_device(widths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Each group's width on a device: (groups,) int32, made once per choice of widths."""
+    return torch.tensor(widths, dtype=torch.int32, device=device)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .attention import grouped_attention
+from .attention import attention
 from .gate import GateDecision, gate, host
-from .linear import grouped_linear
-from .norm import grouped_add_norm
+from .linear import linear
+from .norm import norm
 from .pooled_attention import pooled_attention
 
 
@@ -21,13 +21,13 @@ class Operations:
     """All that a nested transformer computes with; each as its reference documents it."""
 
     linear: Callable[..., Tensor]
-    add_norm: Callable[..., Tensor]
+    norm: Callable[..., Tensor]
     attention: Callable[..., Tensor]
     pooled_attention: Callable[..., Tensor]
     gate: Callable[[Tensor, Tensor, Tensor], GateDecision]
 
 
-REFERENCE = Operations(grouped_linear, grouped_add_norm, grouped_attention, pooled_attention, gate)
+REFERENCE = Operations(linear, norm, attention, pooled_attention, gate)
 """Plain torch: any device, and the only one that can be trained."""
 HOST = replace(REFERENCE, gate=host.gate)
 
@@ -51,9 +51,9 @@ def triton_operations() -> Operations:
     from .norm import triton as norms
 
     return Operations(
-        linears.grouped_linear,
-        norms.grouped_add_norm,
-        varlen.grouped_attention,
+        linears.linear,
+        norms.norm,
+        varlen.attention,
         pooled_attention,
         gates.gate,
     )

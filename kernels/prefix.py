@@ -1,9 +1,21 @@
-"""The leading part of a weight, without a copy; and of rows that a product reads."""
+"""What a group uses of a layer's weights: their leading part, without a copy."""
 
 from __future__ import annotations
 
-import torch
+from typing import NamedTuple
+
 from torch import Tensor
+
+
+class Prefix(NamedTuple):
+    """One group's views of a layer: the leading corner of its weight, the start of its bias.
+
+    All groups of a layer have views of the same tensors. weight: (outputs, inputs) of a linear
+    layer, (width,) of a norm. bias: (outputs,) or (width,); none for RMSNorm.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
 
 
 def prefix(weight: Tensor, *shape: int) -> Tensor:
@@ -15,16 +27,3 @@ def prefix(weight: Tensor, *shape: int) -> Tensor:
     if weight.shape == shape:
         return weight
     return weight[tuple(slice(n) for n in shape)]
-
-
-def rows_of(x: Tensor, k: int) -> Tensor:
-    """The leading k columns of x (rows, at least k), as a matrix product may take them.
-
-    oneDNN's bfloat16 products on processors with AMX read rows in blocks that reach beyond k, and
-    multiply what stands there by zero: NaN, where that is memory nobody has written. So in half
-    precision, on a CPU, a prefix of wider rows is copied; elsewhere it is a view.
-    """
-    part = prefix(x, len(x), k)
-    if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16):
-        return part.contiguous()
-    return part

@@ -1,4 +1,4 @@
-"""A checkpoint and the backend by which a command runs it."""
+"""A checkpoint and the runner by which a command runs it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from ..models.progress import SILENT, Progress
 if TYPE_CHECKING:
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
-    from ..models.nested.batch import Run
+    from ..models.runners.base import ModelRunner
 
 FLOAT32 = "torch"
 """Whose logits are also those of `onnx`, within the gate's margin."""
 
 
-def load_for(path: Path, runner: str, progress: Progress = SILENT) -> tuple[Checkpoint, Run]:
+def load_for(
+    path: Path, runner: str, progress: Progress = SILENT
+) -> tuple[Checkpoint, ModelRunner]:
     """The checkpoint with the calibration of a runner, and the runner.
 
     Raises NestlingError for a runner that has no calibration, or is not installed.
@@ -27,6 +29,7 @@ def load_for(path: Path, runner: str, progress: Progress = SILENT) -> tuple[Chec
     from ..models.checkpoint.load import load_checkpoint
     from ..models.checkpoint.manifest import INT8, calibrated_for
     from ..models.runners.onnx.runner import OnnxRunner
+    from ..models.runners.torch import TorchRunner
 
     _check(runner)
     loaded = calibrated_for(load_checkpoint(path), runner)
@@ -34,7 +37,7 @@ def load_for(path: Path, runner: str, progress: Progress = SILENT) -> tuple[Chec
         return loaded, OnnxRunner(
             loaded, "int8", threads=torch.get_num_threads(), progress=progress
         )
-    return loaded, loaded.model
+    return loaded, TorchRunner(loaded)
 
 
 def read_for(path: Path, runner: str) -> Manifest:

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from nestling.models import Checkpoint, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
-from nestling.models.checkpoint.load import write_checkpoint, write_weights
 from nestling.models.checkpoint.manifest import CONFIG, WEIGHTS
+from nestling.models.checkpoint.save import write_checkpoint, write_weights
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.trunk import NestedTransformer
 

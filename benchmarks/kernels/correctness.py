@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from nestling.kernels import Groups, Prefix
+from nestling.kernels.gate import GateDecision
 from nestling.kernels.gate import reference as gate_reference
 from nestling.kernels.gate import triton as gate_kernel
-from nestling.kernels.groups import Groups
-from nestling.kernels.linear.triton import grouped_linear
+from nestling.kernels.linear.triton import linear
 from nestling.kernels.norm import reference as norm_reference
 from nestling.kernels.norm import triton as norm_kernel
-from nestling.kernels.sliced_linear.triton import sliced_linear
 from nestling.kernels.tiles import CANDIDATES, architecture, kind
 
 TOLERANCE = {torch.bfloat16: 4e-3, torch.float16: 6e-4, torch.float32: 2e-6}
@@ -56,7 +58,7 @@ def _sliced(device: torch.device, dtype: torch.dtype) -> float:
         x, w = _random(device, dtype, rows, k + 3), _random(device, dtype, n + 5, k + 1)
         b = _random(device, dtype, n + 5)
         exact = x[:, :k].double() @ w[:n, :k].double().T + b[:n].double()
-        worst = max(worst, _error(sliced_linear(x, w, b, n, k), exact))
+        worst = max(worst, _error(linear(x, [Prefix(w[:n, :k], b[:n])], Groups((0, rows))), exact))
     return worst
 
 
@@ -67,7 +69,7 @@ def _grouped(device: torch.device, dtype: torch.dtype) -> float:
         n, k = [unit * i for i in (8, 3, 2, 1)], [unit * i for i in (4, 4, 1, 3)]
         x, w = _random(device, dtype, 331, max(k)), _random(device, dtype, max(n), max(k))
         b = _random(device, dtype, max(n))
-        y = grouped_linear(x, w, b, groups, n, k)
+        y = linear(x, _prefixes(w, b, n, k), groups)
         for r, n_g, k_g in zip(groups, n, k, strict=True):
             if r.stop > r.start:
                 exact = x[r, :k_g].double() @ w[:n_g, :k_g].double().T + b[:n_g].double()
@@ -75,14 +77,20 @@ def _grouped(device: torch.device, dtype: torch.dtype) -> float:
     return worst
 
 
+def _prefixes(w: Tensor, b: Tensor, n: Sequence[int], k: Sequence[int]) -> list[Prefix | None]:
+    return [Prefix(w[:n_g, :k_g], b[:n_g]) for n_g, k_g in zip(n, k, strict=True)]
+
+
 def _norm(device: torch.device, dtype: torch.dtype) -> float:
     groups, d = Groups((0, 9, 40)), (384, 100)
     x, residual = (_random(device, dtype, 40, 384) for _ in range(2))
     weight, bias = (_random(device, dtype, 384) for _ in range(2))
-    y = norm_kernel.grouped_add_norm(x, residual, weight, bias, groups, d, 1e-6)
-    exact = norm_reference.grouped_add_norm(
-        x.double(), residual.double(), weight.double(), bias.double(), groups, d, 1e-6
+    own, exactly = (
+        [Prefix(weight[:width].to(of), bias[:width].to(of)) for width in d]
+        for of in (dtype, torch.float64)
     )
+    y = norm_kernel.norm(x, residual, own, groups, 1e-6)
+    exact = norm_reference.norm(x.double(), residual.double(), exactly, groups, 1e-6)
     return max(_error(y[r, :w], exact[r, :w]) for r, w in zip(groups, d, strict=True))
 
 
@@ -93,10 +101,11 @@ def _check_alone_equals_batched(device: torch.device, dtype: torch.dtype, tolera
     """
     n, k = 256, 512
     x, w, b = (_random(device, dtype, *shape) for shape in ((700, k), (n, k), (n,)))
-    expected = sliced_linear(x, w, b, n, k, "gelu")
+    whole = [Prefix(w, b)]
+    expected = linear(x, whole, Groups((0, 700)), "gelu")
     for tile in CANDIDATES[architecture(device)][kind(dtype)]:
         for rows in (slice(0, 1), slice(0, 65), slice(0, 700)):
-            y = sliced_linear(x[rows], w, b, n, k, "gelu", tile=tile)
+            y = linear(x[rows], whole, Groups((0, rows.stop)), "gelu", tile=tile)
             if device.type == "cuda":
                 same = torch.equal(y, expected[rows])
             else:
@@ -111,7 +120,7 @@ def _check_gate(device: torch.device) -> None:
     threshold = torch.rand(5000, device=device) * 0.1
     ours = gate_kernel.gate(logits, temperature, threshold)
     theirs = gate_reference.gate(logits, temperature, threshold)
-    for name in gate_reference.FIELDS:
+    for name in GateDecision._fields:
         a, b = getattr(ours, name), getattr(theirs, name)
         same = torch.allclose(a, b, atol=3e-6) if a.is_floating_point() else torch.equal(a, b)
         if not same:
@@ -122,13 +131,14 @@ def _check_graph(device: torch.device) -> None:
     """One capture, replayed with other offsets in the same tensor."""
     x, w, b = (_random(device, torch.bfloat16, *s) for s in ((96, 128), (256, 128), (256,)))
     groups, n, k = Groups((0, 10, 96)), (256, 64), (128, 32)
-    grouped_linear(x, w, b, groups, n, k)
+    prefixes = _prefixes(w, b, n, k)
+    linear(x, prefixes, groups)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        y = grouped_linear(x, w, b, groups, n, k)
+        y = linear(x, prefixes, groups)
     groups.on(device).copy_(torch.tensor([0, 60, 96]))
     graph.replay()
-    moved = grouped_linear(x, w, b, Groups((0, 60, 96)), n, k)
+    moved = linear(x, prefixes, Groups((0, 60, 96)))
     if not (torch.equal(y[:60], moved[:60]) and torch.equal(y[60:, :64], moved[60:, :64])):
         raise AssertionError("a captured graph does not follow its offsets")

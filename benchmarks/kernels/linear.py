@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nestling.kernels.linear.triton import grouped_linear
-from nestling.kernels.sliced_linear.triton import sliced_linear
+from nestling.kernels.linear.triton import linear
 
 from .clock import Clock
 from .shapes import ROWS, WIDTHS, Layer, equal_groups
@@ -39,7 +38,7 @@ def _sliced(clock: Clock, layer: Layer, rows: int, n: int, k: int) -> Cell:
     x = torch.randn(rows, w.shape[1], device=w.device, dtype=w.dtype)
     seconds = clock.seconds(
         {
-            "ours": lambda: sliced_linear(x, w, b, n, k),
+            "ours": lambda: linear(x, [layer.prefix(n, k)], equal_groups(rows, 1)),
             "cublas": lambda: F.linear(x[:, :k], w[:n, :k], b[:n]),
         }
     )
@@ -84,7 +83,8 @@ def _grouped(clock: Clock, layer: Layer, rows: int, sizes: Sequence[tuple[int, i
             y[r, :n_g] = F.linear(x[r, :k_g], w[:n_g, :k_g], b[:n_g])
         return y
 
-    seconds = clock.seconds({"ours": lambda: grouped_linear(x, w, b, groups, n, k), "loop": loop})
+    prefixes = [layer.prefix(*size) for size in sizes]
+    seconds = clock.seconds({"ours": lambda: linear(x, prefixes, groups), "loop": loop})
     sizes_of = [r.stop - r.start for r in groups]
     work = sum(2 * m * n_g * k_g for m, (n_g, k_g) in zip(sizes_of, sizes, strict=True))
     moved = sum(m * (n_g + k_g) for m, (n_g, k_g) in zip(sizes_of, sizes, strict=True))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nestling.kernels.groups import Groups
+from nestling.kernels import Groups, Prefix, prefix
 
 LAYERS = {
     "MiniLM": (384, 1536),
@@ -35,6 +35,10 @@ class Layer:
     ) -> Layer:
         weight = torch.randn(outputs, inputs, device=device, dtype=dtype) / inputs**0.5
         return cls(name, weight, torch.randn(outputs, device=device, dtype=dtype))
+
+    def prefix(self, n: int, k: int) -> Prefix:
+        """Views of the leading n outputs and k inputs."""
+        return Prefix(prefix(self.weight, n, k), prefix(self.bias, n))
 
     def sizes(self, width: float) -> tuple[int, int]:
         """n and k of a student of that width."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from nestling.kernels.sliced_linear.triton import sliced_linear
+from nestling.kernels.linear.triton import linear
 from nestling.kernels.tiles import CANDIDATES, Tile, architecture, kind, read_choices, write_choices
 
 from .clock import Clock
-from .shapes import Layer
+from .shapes import Layer, equal_groups
 
 ROWS = {64: (1, 32, 64), 512: (128, 512), 4096: (1024, 4096), 1 << 30: (16384,)}
 """What stands for each class of rows."""
@@ -55,7 +55,7 @@ def _best(clock: Clock, name: str, tiles: tuple[Tile, ...], rows: int, columns: 
         layer = Layer.random("", n, k, clock.device, DTYPES[name])
         for count in ROWS[rows]:
             x = torch.randn(count, k, device=clock.device, dtype=DTYPES[name])
-            product = partial(sliced_linear, x, layer.weight, layer.bias, n, k)
+            product = partial(linear, x, [layer.prefix(n, k)], equal_groups(count, 1))
             runs = {str(i): partial(product, tile=tile) for i, tile in enumerate(tiles)}
             seconds = clock.seconds(runs)
             total = [t + math.log(seconds[str(i)]) for i, t in enumerate(total)]

@@ -97,7 +97,7 @@ def serve_in_thread(checkpoint: str) -> None:
     import torch
 
     from nestling.models import load_checkpoint
-    from nestling.models.runners.local import LocalStudents
+    from nestling.models.runners.torch import TorchRunner
     from nestling.server.engine.in_process import InProcessExecutor
     from nestling.server.http.app import create_app
     from nestling.server.settings import Settings
@@ -108,7 +108,7 @@ def serve_in_thread(checkpoint: str) -> None:
     settings = Settings(port=0, target_delay_ms=0)
 
     def load(_: Path | None, __: object = None) -> InProcessExecutor:
-        return InProcessExecutor(LocalStudents(load_checkpoint(checkpoint)))
+        return InProcessExecutor(TorchRunner(load_checkpoint(checkpoint)))
 
     with bind(settings) as listeners:
         app = create_app(load(None), settings, load)

@@ -27,7 +27,7 @@ import torch
 from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.texts import Texts, read_texts
 from nestling.models import load_checkpoint
-from nestling.models.checkpoint.load import write_checkpoint
+from nestling.models.checkpoint.save import write_checkpoint
 
 from .serving import asked, machine, nestling
 

@@ -33,9 +33,9 @@ from torch import Tensor
 from nestling.models import StudentSpec, load_checkpoint
 from nestling.models.inputs.data import label_indices, read_labelled
 from nestling.models.nested.batch import PackedBatch
+from nestling.models.runners.base import ModelRunner
 from nestling.models.runners.onnx.runner import OnnxRunner
-from nestling.models.runners.runner import Runner
-from nestling.models.runners.torch_runner import TorchRunner
+from nestling.models.runners.torch import TorchRunner
 
 SIZES = (1, 32)
 SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"
@@ -57,12 +57,15 @@ def main() -> None:
     truth = truth[drawn]
     texts = checkpoint.tokenizer.encode([labelled.texts[i] for i in drawn])
     half = load_checkpoint(given.checkpoint, torch.bfloat16)
-    runners: dict[str, Runner] = {"torch": TorchRunner(checkpoint), "bfloat16": TorchRunner(half)}
+    runners: dict[str, ModelRunner] = {
+        "torch": TorchRunner(checkpoint),
+        "bfloat16": TorchRunner(half),
+    }
     for name, precision in (("onnx", "float32"), ("onnx-int8", "int8")):
         runners[name] = OnnxRunner(checkpoint, precision, threads=1)
     students: dict[str, Any] = {}
     for name, student in checkpoint.students.items():
-        labels = {key: answer(run, student.spec, texts) for key, run in runners.items()}
+        labels = {key: answer(by, student.spec, texts) for key, by in runners.items()}
         students[name] = {
             "cpu_milliseconds": {
                 f"batch of {size}": milliseconds(runners, student.spec, texts, size, given.batches)
@@ -92,7 +95,7 @@ def main() -> None:
 
 
 def milliseconds(
-    runners: Mapping[str, Runner],
+    runners: Mapping[str, ModelRunner],
     spec: StudentSpec,
     texts: Sequence[list[int]],
     size: int,
@@ -102,10 +105,10 @@ def milliseconds(
     taken: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(batches + 3):
         rows = [texts[(number * size + i) % len(texts)] for i in range(size)]
-        for name, run in runners.items():
+        for name, runner in runners.items():
             batch = PackedBatch.of(rows, spec)
             started = time.process_time()
-            run(batch)
+            runner.logits(batch)
             if number >= 3:  # the first ones warm up
                 taken[name].append((time.process_time() - started) * 1e3)
     result = {}
@@ -115,10 +118,12 @@ def milliseconds(
     return result
 
 
-def answer(run: Runner, spec: StudentSpec, texts: Sequence[list[int]], size: int = 32) -> Tensor:
+def answer(
+    by: ModelRunner, spec: StudentSpec, texts: Sequence[list[int]], size: int = 32
+) -> Tensor:
     """Labels of all texts: (texts,) int64."""
     chunks = (texts[start : start + size] for start in range(0, len(texts), size))
-    return torch.cat([run(PackedBatch.of(chunk, spec)).argmax(-1).cpu() for chunk in chunks])
+    return torch.cat([by.logits(PackedBatch.of(chunk, spec)).argmax(-1).cpu() for chunk in chunks])
 
 
 def share(found: Tensor, expected: Tensor) -> float:

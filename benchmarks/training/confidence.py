@@ -25,7 +25,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nestling.kernels import gate
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.models.checkpoint.manifest import TA
 from nestling.models.evaluation.predictions import Predictions, predict_all
@@ -81,12 +80,12 @@ def answers(checkpoint: Checkpoint, path: Path) -> tuple[Predictions, torch.Tens
 def scores(predictions: Predictions, student: str) -> Scores:
     """The higher the surer."""
     logits = predictions.logits[student]
-    ones = torch.ones(len(logits))
-    verdict = gate(logits, ones, ones)
+    probability = torch.softmax(logits.float(), dim=-1)
+    first, second = probability.topk(2, dim=-1).values.unbind(-1)
     named = {
-        "highest probability": verdict.confidence,
-        "margin": verdict.confidence - verdict.runner_up,
-        "entropy": -verdict.entropy,
+        "highest probability": first,
+        "margin": first - second,
+        "entropy": -torch.special.entr(probability).sum(dim=-1),
         "highest logit": logits.max(dim=-1).values,
     }
     return {name: value.double().numpy() for name, value in named.items()}

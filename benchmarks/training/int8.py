@@ -30,9 +30,10 @@ import torch
 from nestling.models import Checkpoint, Decision, Predictor, load_checkpoint
 from nestling.models.checkpoint.manifest import INT8, calibrated_for
 from nestling.models.inputs.data import label_indices, read_labelled
-from nestling.models.nested.batch import Run
+from nestling.models.runners.base import ModelRunner
 from nestling.models.runners.onnx import quantize
 from nestling.models.runners.onnx.runner import OnnxRunner
+from nestling.models.runners.torch import TorchRunner
 
 SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"
 
@@ -51,9 +52,10 @@ def main() -> None:
     truth = label_indices(labelled, checkpoint.architecture.labels, given.data)
     rows = OnnxRunner(rounded, "int8", threads=1)
     policies: dict[str, Any] = {}
-    for name, served, run in (("float32", checkpoint, checkpoint.model), (INT8, rounded, rows)):
+    exact = TorchRunner(checkpoint)
+    for name, served, by in (("float32", checkpoint, exact), (INT8, rounded, rows)):
         for policy in (*served.cascades, "ta"):
-            policies[f"{name} {policy}"] = measured(served, policy, run, labelled.texts, truth)
+            policies[f"{name} {policy}"] = measured(served, policy, by, labelled.texts, truth)
     texts = labelled.texts[: given.alone]
     neighbours = {
         "one scale per row": changed(rounded, rows, texts),
@@ -75,11 +77,11 @@ def main() -> None:
 
 
 def measured(
-    checkpoint: Checkpoint, policy: str, run: Run, texts: Sequence[str], truth: Sequence[int]
+    checkpoint: Checkpoint, policy: str, by: ModelRunner, texts: Sequence[str], truth: Sequence[int]
 ) -> dict[str, float | None]:
     """Rates over the texts. risk: of the loss that the cascade promises to bound."""
-    decisions = Predictor(checkpoint, policy, run).predict(texts)
-    ta = [d.answer.label for d in Predictor(checkpoint, "ta", run).predict(texts)]
+    decisions = Predictor(checkpoint, policy, by).predict(texts)
+    ta = [d.answer.label for d in Predictor(checkpoint, "ta", by).predict(texts)]
     answers = [d.answer.label for d in decisions]
     lost = [a != t and b == t for a, b, t in zip(answers, ta, truth, strict=True)]
     guarantee = checkpoint.policy(policy).guarantee
@@ -92,9 +94,9 @@ def measured(
     }
 
 
-def changed(checkpoint: Checkpoint, run: Run, texts: Sequence[str]) -> dict[str, float]:
+def changed(checkpoint: Checkpoint, by: ModelRunner, texts: Sequence[str]) -> dict[str, float]:
     """What differs between texts asked alone and in batches: shares, and confidences' distance."""
-    predictor = Predictor(checkpoint, run=run)
+    predictor = Predictor(checkpoint, runner=by)
     together = predictor.predict(texts)
     alone = [predictor.predict([text])[0] for text in texts]
     pairs = list(zip(together, alone, strict=True))

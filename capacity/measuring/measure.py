@@ -102,9 +102,9 @@ def workload_of(
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(texts))[:TEXTS]).tolist()
     progress.step("loading the checkpoint")
-    loaded, run = load_for(checkpoint, runner, progress)
+    loaded, by = load_for(checkpoint, runner, progress)
     chosen = [texts.texts[row] for row in rows]
-    predictions = predict_all(loaded, chosen, texts.name, run, progress)
+    predictions = predict_all(loaded, chosen, texts.name, by, progress)
     asked = {(s.name, s.temperature): s for s in _asked(manifest)}
     stated = [
         Stated(

@@ -1,8 +1,8 @@
 """One server in simulated time.
 
-What decides is the server's own code: `LoadControl`, `WorkQueue`, `decide`, `step`, `settle`. What
-is simulated is what takes time. Requests and the engine take turns on the event loop, which has one
-core; the worker, which computes, has another.
+What decides is the server's own code: `LoadControl`, `WorkQueue`, `decide`, `step`, `postprocess`.
+What is simulated is what takes time. Requests and the engine take turns on the event loop, which
+has one core; the worker, which computes, has another.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Sequence
 from math import inf
 
 from ...models.cascade.decisions import Decision
+from ...models.cascade.scheduled import decide, step
 from ...models.checkpoint.manifest import Manifest
-from ...models.runners.base import ForwardBatch, ForwardOutput, decide, step
+from ...models.runners.base import ForwardBatch, ForwardOutput
 from ...server.core.load_control import TICK_SECONDS, Admission, LoadControl
-from ...server.engine.engine import settle
-from ...server.engine.queue import WorkQueue
-from ...server.engine.requests import PendingRequest, QueueEntry
+from ...server.engine.engine import postprocess
+from ...server.engine.queue import PendingRequest, QueueEntry, WorkQueue
 from ...server.errors import RequestError
 from ...server.settings import Settings
 from ..profile.costs import Costs
@@ -101,7 +101,7 @@ class Replica:
 
     def _admit(self, number: int, rows: Sequence[int]) -> _Request:
         """As the beginning of `Service.answer`."""
-        admission = self._load.admit(len(rows), apart=self._queue.is_large(len(rows)))
+        admission = self._load.admit(len(rows), apart=len(rows) > self._queue.largest_small)
         cascade = admission.cascade(self._cascade)
         decisions = [decide(self._manifest, cascade, self._workload.tokens(row)) for row in rows]
         try:
@@ -122,9 +122,9 @@ class Replica:
         """The engine has the event loop: it settles one batch, and takes the next."""
         engine, costs = self._engine, self._costs.engine
         settled = len(engine.batch)
-        engine.done, escalated = settle(engine.batch, self._clock.now)
+        engine.done, escalated = postprocess(engine.batch, self._clock.now)
         if escalated:
-            self._queue.put_back(escalated)
+            self._queue.requeue(escalated)
         engine.batch, wait = self._queue.take()
         engine.again = self._clock.now + max(wait, RESOLUTION)
         if engine.alarm is not None:

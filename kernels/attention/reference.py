@@ -14,7 +14,7 @@ from torch import Tensor
 from ..layout import Layout
 
 
-def grouped_attention(
+def attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,

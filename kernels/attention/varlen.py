@@ -17,7 +17,7 @@ from ..layout import Layout
 from . import reference
 
 
-def grouped_attention(
+def attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -26,9 +26,9 @@ def grouped_attention(
     heads: Sequence[int],
     head_dim: int,
 ) -> Tensor:
-    """As `reference.grouped_attention`."""
+    """As `reference.attention`."""
     if q.dtype == torch.float32:
-        return reference.grouped_attention(q, k, v, queries, keys, heads, head_dim)
+        return reference.attention(q, k, v, queries, keys, heads, head_dim)
     y = q.new_empty(len(q), max(heads) * head_dim)
     for g, h in enumerate(heads):
         if not h or not queries.groups[g]:

@@ -1,5 +1,5 @@
 """Linear layer on nested prefixes of one weight, for a batch that mixes several sizes."""
 
-from .reference import grouped_linear
+from .reference import ACTIVATIONS, linear
 
-__all__ = ["grouped_linear"]
+__all__ = ["ACTIVATIONS", "linear"]

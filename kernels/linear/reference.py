@@ -5,43 +5,65 @@ The weight is read in place, through views: no group owns a copy of its slice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_rows, check_widths
-from ..groups import Groups
-from ..sliced_linear import sliced_linear
+from ..layout import Groups
+from ..prefix import Prefix
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
 
 
-def grouped_linear(
+def linear(
     x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    prefixes: Sequence[Prefix | None],
     rows: Groups,
-    n: Sequence[int],
-    k: Sequence[int],
     activation: str = "none",
     out: Tensor | None = None,
 ) -> Tensor:
-    """Apply a prefix of one weight to each group of rows.
+    """Apply each group's prefix of one weight to its rows.
 
-    x: (rows, at least max k), floating. Columns of a group beyond its k are not read.
-    weight: (N, K), the same dtype. bias: (N,).
-    rows: which rows belong to which group. n, k: each group's output and input width;
-    a group with n = 0 is skipped.
+    x: (rows, at least the widest input), floating. Columns beyond a group's inputs are not read.
+    prefixes: each group's views of one weight (N, K) and bias (N,), of the same dtype; none where
+    the group is skipped. rows: which rows belong to which group.
     activation: a name in `ACTIVATIONS`.
-    out: where to write, (rows, at least max n); a group's columns beyond its n are left alone.
-    Returns (rows, max n), or `out`. What a group holds beyond its n is unspecified in the former.
-    Raises ValueError for rows that are not those of x, and for a width beyond the weight.
+    out: where to write, (rows, at least the widest output); columns beyond a group's outputs are
+    left alone.
+    Returns (rows, widest output), or `out`. What a group holds beyond its outputs is unspecified in
+    the former.
     """
-    check_rows(x, rows.offsets)
-    if len(rows) == 1 and n[0]:  # nobody to share the result with
-        return sliced_linear(x, weight, bias, n[0], k[0], activation, out)
-    check_widths("n", n, weight.shape[0], len(rows), "the rows of weight")
-    check_widths("k", k, min(weight.shape[1], x.shape[1]), len(rows), "the columns of weight and x")
-    y = x.new_empty(len(x), max(n)) if out is None else out
-    for r, n_g, k_g in zip(rows, n, k, strict=True):
-        if n_g and r.stop > r.start:
-            sliced_linear(x[r], weight, bias, n_g, k_g, activation, out=y[r])
-    return y
+    act = ACTIVATIONS[activation]
+    if len(prefixes) == 1 and prefixes[0] is not None and out is None:
+        weight, bias = prefixes[0]  # nobody to share the result with
+        return act(F.linear(_leading(x, weight.shape[1]), weight, bias))
+    if out is None:
+        out = x.new_empty(len(x), max(0 if p is None else len(p.weight) for p in prefixes))
+    for group, each in zip(rows, prefixes, strict=True):
+        if each is not None and group.stop > group.start:
+            part = _leading(x[group], each.weight.shape[1])
+            out[group, : len(each.weight)] = act(F.linear(part, each.weight, each.bias))
+    return out
+
+
+def _leading(x: Tensor, k: int) -> Tensor:
+    """The leading k columns of x (rows, at least k), as a matrix product may take them.
+
+    oneDNN's bfloat16 products on processors with AMX read rows in blocks that reach beyond k, and
+    multiply what stands there by zero, which gives NaN where nobody has written to that memory. So
+    in half precision, on a CPU, a prefix of wider rows is copied; elsewhere it is a view.
+    """
+    if x.shape[1] > k:
+        x = x[:, :k]
+    if x.dtype in (torch.bfloat16, torch.float16) and x.device.type == "cpu":
+        return x.contiguous()
+    return x

@@ -1,31 +1,114 @@
-"""The same in one Triton launch for all groups.
+"""The same in one Triton launch for all groups: tiles of y, each a loop over k, bias and activation
+fused.
 
-The grid covers as many row tiles as the groups can need at most, each across all columns. A
-program finds its group by walking the offsets on the device, and leaves at once if its tile lies
-beyond the group's n: that work is skipped, not masked. Nothing is read back to the host, so a
-captured CUDA graph can be replayed with other offsets.
+A row's result does not depend on its neighbours, bit for bit: every choice of tile walks k in
+the same steps, with one float32 accumulator per element and no sum across programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..checks import check_rows, check_widths
-from ..groups import Groups, on_device
-from ..sliced_linear.triton import (
-    check_linear,
-    linear_tile,
-    options,
-    output,
-    place,
-    precision,
-    sliced_linear,
+from ..checks import (
+    check_activation,
+    check_alike,
+    check_covers,
+    check_dtype,
+    check_matrix,
+    check_vector,
 )
+from ..layout import Groups, on_device
+from ..prefix import Prefix
 from ..tiles import Tile, tile_for
+from .reference import ACTIVATIONS
+
+
+@triton.jit
+def activate(x, ACTIVATION: tl.constexpr):
+    """One of `ACTIVATIONS`, in float32."""
+    if ACTIVATION == "gelu":
+        x = 0.5 * x * (1 + tl.erf(x * 0.7071067811865476))
+    elif ACTIVATION == "gelu_tanh":
+        x = x * tl.sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x))
+    elif ACTIVATION == "relu":
+        x = tl.maximum(x, 0)
+    elif ACTIVATION == "silu":
+        x = x * tl.sigmoid(x)
+    elif ACTIVATION == "tanh":
+        x = 2 * tl.sigmoid(2 * x) - 1
+    return x
+
+
+@triton.jit
+def linear_tile(
+    x, w, b, y, x_stride, w_stride, y_stride,
+    row, row_end, column, n, k,
+    ACTIVATION: tl.constexpr, PRECISION: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """One tile of y from (row, column) on, within row_end rows and n columns.
+
+    Rows and columns beyond the end repeat the last one, so that the loop needs no mask for
+    them; only the last, incomplete step along k is masked, for what lies beyond may be NaN.
+    """
+    rows = row + tl.arange(0, ROWS)
+    columns = column + tl.arange(0, COLUMNS)
+    depth = tl.arange(0, DEPTH)
+    x_rows = tl.minimum(rows, row_end - 1).to(tl.int64) * x_stride
+    w_rows = tl.minimum(columns, n - 1).to(tl.int64) * w_stride
+    x_tile = x + x_rows[:, None] + depth[None, :]
+    w_tile = w + w_rows[None, :] + depth[:, None]
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    whole = k // DEPTH
+    for _ in range(whole):
+        total = tl.dot(tl.load(x_tile), tl.load(w_tile), total, input_precision=PRECISION)
+        x_tile += DEPTH
+        w_tile += DEPTH
+    rest = k - whole * DEPTH
+    if rest > 0:
+        x_part = tl.load(x_tile, mask=depth[None, :] < rest, other=0.0)
+        w_part = tl.load(w_tile, mask=depth[:, None] < rest, other=0.0)
+        total = tl.dot(x_part, w_part, total, input_precision=PRECISION)
+    within = columns < n
+    total += tl.load(b + columns, mask=within, other=0.0).to(tl.float32)[None, :]
+    y_tile = y + rows.to(tl.int64)[:, None] * y_stride + columns[None, :]
+    result = activate(total, ACTIVATION).to(y.dtype.element_ty)
+    tl.store(y_tile, result, mask=(rows < row_end)[:, None] & within[None, :])
+
+
+@triton.jit
+def place(index, row_tiles, column_tiles, BAND: tl.constexpr):
+    """The row tile and column tile of a program: bands of BAND row tiles, column by column.
+
+    Programs that run at the same time share the weight's tile within a band's column, and the
+    band's rows of x from one column to the next: both come from L2.
+    """
+    per_band = BAND * column_tiles
+    band = index // per_band
+    height = tl.minimum(row_tiles - band * BAND, BAND)
+    within = index % per_band
+    return band * BAND + within % height, within // height
+
+
+@triton.jit
+def sliced_linear_kernel(
+    x, w, b, y, x_stride, w_stride, y_stride, rows, n, k,
+    ACTIVATION: tl.constexpr, PRECISION: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, BAND: tl.constexpr,
+):  # fmt: skip
+    """y[:rows, :n] = act(x[:rows, :k] · w[:n, :k]ᵀ + b[:n]). Grid: one program per tile."""
+    row_tile, column_tile = place(tl.program_id(0), tl.cdiv(rows, ROWS), tl.cdiv(n, COLUMNS), BAND)
+    linear_tile(
+        x, w, b, y, x_stride, w_stride, y_stride,
+        row_tile * ROWS, rows, column_tile * COLUMNS, n, k,
+        ACTIVATION, PRECISION, ROWS, COLUMNS, DEPTH,
+    )  # fmt: skip
 
 
 @triton.jit
@@ -65,44 +148,77 @@ def grouped_linear_kernel(
         )  # fmt: skip
 
 
-def grouped_linear(
+def linear(
     x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    prefixes: Sequence[Prefix | None],
     rows: Groups,
-    n: Sequence[int],
-    k: Sequence[int],
     activation: str = "none",
     out: Tensor | None = None,
     tile: Tile | None = None,
 ) -> Tensor:
-    """As `reference.grouped_linear`, in bfloat16, float16 or float32 (see `sliced_linear`).
+    """As `reference.linear`, in bfloat16, float16 or float32, accumulated in float32.
 
-    tile: to try another than the one tuned for this shape.
-    Raises TypeError or ValueError before launch, naming the argument that does not fit.
+    float32 products are exact (ieee) or rounded to tf32 as `torch.set_float32_matmul_precision`
+    says. tile: to try another than the one tuned for this shape.
+    Raises TypeError or ValueError before launch for tensors that the kernel would misread.
     """
-    check_rows(x, rows.offsets)
-    if len(rows) == 1 and n[0]:
-        return sliced_linear(x, weight, bias, n[0], k[0], activation, out, tile)
-    check_linear(x, weight, bias, activation)
-    check_widths("n", n, weight.shape[0], len(rows), "the rows of weight")
-    check_widths("k", k, min(weight.shape[1], x.shape[1]), len(rows), "the columns of weight and x")
+    n = tuple(0 if each is None else each.weight.shape[0] for each in prefixes)
+    k = tuple(0 if each is None else each.weight.shape[1] for each in prefixes)
     widest = max(n)
-    y = output(x, widest, out)
+    if out is not None:
+        check_covers("out", out, x, widest)
+    y = x.new_empty(len(x), widest) if out is None else out
     if not len(x) or not widest:
         return y
+    # All groups have views of one weight, which begin where it begins: any of them stands for it.
+    weight, bias = next(each for each in prefixes if each is not None)
+    _check(x, weight, bias, activation)
     tile = tile or tile_for(x, widest, max(k))
-    row_tiles = triton.cdiv(len(x), tile.rows) + len(rows) - 1  # each group may end mid-tile
     column_tiles = triton.cdiv(widest, tile.columns)
+    if len(prefixes) == 1:
+        sliced_linear_kernel[(triton.cdiv(len(x), tile.rows) * column_tiles,)](
+            x, weight, bias, y, x.stride(0), weight.stride(0), y.stride(0), len(x), n[0], k[0],
+            activation, precision(), **options(tile),
+        )  # fmt: skip
+        return y
+    row_tiles = triton.cdiv(len(x), tile.rows) + len(rows) - 1  # each group may end mid-tile
     grouped_linear_kernel[(row_tiles * column_tiles,)](
         x, weight, bias, y, x.stride(0), weight.stride(0), y.stride(0),
-        rows.on(x.device), on_device(tuple(n), x.device), on_device(tuple(k), x.device),
+        rows.on(x.device), on_device(n, x.device), on_device(k, x.device),
         row_tiles, column_tiles, len(rows), multiple_of(*n, *k),
         activation, precision(), **options(tile),
     )  # fmt: skip
     return y
 
 
+def _check(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> None:
+    check_dtype("x", x)
+    check_matrix("x", x)
+    check_matrix("weight", weight)
+    if bias is None:
+        raise ValueError("bias: missing; this kernel adds one")
+    check_alike(x, weight=weight, bias=bias)
+    check_vector("bias", bias, len(weight))
+    check_activation(activation, ACTIVATIONS)
+
+
 def multiple_of(*widths: int) -> int:
     """16 if every width is a multiple of it, as the compiler asks for wide loads; else 1."""
     return 1 if any(width % 16 for width in widths) else 16
+
+
+def precision() -> str:
+    """How tensor cores round float32: as torch's own products do."""
+    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+
+
+def options(tile: Tile) -> dict[str, Any]:
+    """A tile as a launch takes it."""
+    return {
+        "ROWS": tile.rows,
+        "COLUMNS": tile.columns,
+        "DEPTH": tile.depth,
+        "BAND": tile.band,
+        "num_warps": tile.warps,
+        "num_stages": tile.stages,
+    }

@@ -1,5 +1,5 @@
 """Residual add and LayerNorm over each group's own prefix."""
 
-from .reference import grouped_add_norm
+from .reference import norm
 
-__all__ = ["grouped_add_norm"]
+__all__ = ["norm"]

@@ -14,46 +14,42 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_rows, check_widths
-from ..groups import Groups
-from ..prefix import prefix
+from ..layout import Groups
+from ..prefix import Prefix
 
 
-def grouped_add_norm(
+def norm(
     x: Tensor,
     residual: Tensor | None,
-    weight: Tensor,
-    bias: Tensor | None,
+    prefixes: Sequence[Prefix | None],
     rows: Groups,
-    d: Sequence[int],
     eps: float,
 ) -> Tensor:
     """Add the residual and normalise each group's prefix.
 
-    x, residual: (rows, at least max d). weight: (D,). bias: (D,), or none for RMSNorm.
-    rows: which rows belong to which group. d: each group's width; a group with d = 0 keeps x.
-    Returns (rows, width of x), or (rows, d) for a single group. What a group holds beyond its d
-    is unspecified. Raises ValueError for rows that are not those of x, and for a d beyond D.
+    x, residual: (rows, at least the widest prefix). prefixes: each group's views of one weight (D,)
+    and bias (D,), without a bias for RMSNorm; none where the group keeps x as it is.
+    rows: which rows belong to which group.
+    Returns (rows, width of x), or (rows, width of the prefix) for a single group. What a group
+    holds beyond its prefix is unspecified.
     """
-    check_rows(x, rows.offsets)
-    check_widths("d", d, min(len(weight), x.shape[1]), len(rows), "the length of weight, and x")
-    if len(rows) == 1 and d[0]:
-        return _norm(x, residual, weight, bias, d[0], eps)
+    if len(prefixes) == 1 and prefixes[0] is not None:
+        return _norm(x, residual, prefixes[0], eps)
     y = x.clone()
-    for r, d_g in zip(rows, d, strict=True):
-        if d_g and r.stop > r.start:
-            y[r, :d_g] = _norm(
-                x[r], None if residual is None else residual[r], weight, bias, d_g, eps
-            )
+    for group, each in zip(rows, prefixes, strict=True):
+        if each is not None and group.stop > group.start:
+            added = None if residual is None else residual[group]
+            y[group, : len(each.weight)] = _norm(x[group], added, each, eps)
     return y
 
 
-def _norm(
-    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, d: int, eps: float
-) -> Tensor:
-    x = prefix(x, len(x), d)
+def _norm(x: Tensor, residual: Tensor | None, each: Prefix, eps: float) -> Tensor:
+    weight, bias = each
+    d = len(weight)
+    if x.shape[1] > d:
+        x = x[:, :d]
     if residual is not None:
-        x = x + prefix(residual, len(x), d)
+        x = x + (residual if residual.shape[1] == d else residual[:, :d])
     if bias is None:
-        return F.rms_norm(x, (d,), prefix(weight, d), eps)
-    return F.layer_norm(x, (d,), prefix(weight, d), prefix(bias, d), eps)
+        return F.rms_norm(x, (d,), weight, eps)
+    return F.layer_norm(x, (d,), weight, bias, eps)

@@ -8,15 +8,16 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..checks import check_alike, check_dtype, check_matrix, check_rows, check_widths
-from ..groups import Groups, on_device
+from ..checks import check_alike, check_covers, check_dtype, check_matrix, check_vector
+from ..layout import Groups, on_device
+from ..prefix import Prefix
 
 WIDEST = 16384
 """Columns that a program holds at most."""
 
 
 @triton.jit
-def grouped_add_norm_kernel(
+def norm_kernel(
     x, residual, weight, bias, y, x_stride, residual_stride, y_stride, offsets, ds, width, eps,
     GROUPS: tl.constexpr, ADD: tl.constexpr, CENTRE: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -50,47 +51,52 @@ def grouped_add_norm_kernel(
         tl.store(y + columns, values.to(y.dtype.element_ty), mask=within)
 
 
-def grouped_add_norm(
+def norm(
     x: Tensor,
     residual: Tensor | None,
-    weight: Tensor,
-    bias: Tensor | None,
+    prefixes: Sequence[Prefix | None],
     rows: Groups,
-    d: Sequence[int],
     eps: float,
 ) -> Tensor:
-    """As `reference.grouped_add_norm`, in bfloat16, float16 or float32, summed in float32.
+    """As `reference.norm`, in bfloat16, float16 or float32, summed in float32.
 
-    Raises TypeError or ValueError before launch, naming the argument that does not fit.
+    Raises TypeError or ValueError before launch for tensors that the kernel would misread.
     """
-    check_dtype("x", x)
-    check_matrix("x", x)
-    check_rows(x, rows.offsets)
-    check_alike(x, residual=residual, weight=weight, bias=bias)
-    limit = min(len(weight), x.shape[1], WIDEST)
-    check_widths("d", d, limit, len(rows), "the length of weight, x and what a program holds")
-    if residual is not None:
-        check_matrix("residual", residual)
-        if len(residual) != len(x) or residual.shape[1] < max(d):
-            raise ValueError(
-                f"residual: {tuple(residual.shape)}; it must be {len(x)} × at least {max(d)}"
-            )
-    for name, vector in (("weight", weight), ("bias", bias)):
-        if vector is not None and (vector.dim() != 1 or vector.stride(0) != 1):
-            raise ValueError(f"{name}: it must be one row of adjacent numbers")
-    single = len(rows) == 1 and d[0] > 0
+    d = tuple(0 if each is None else len(each.weight) for each in prefixes)
+    single = len(d) == 1 and d[0] > 0
     y = x.new_empty(len(x), d[0] if single else x.shape[1])
+    given = [each for each in prefixes if each is not None]
+    if not given:
+        return x.clone()
     if not y.numel():
         return y
+    # All groups have views of one weight, which begin where it begins: any of them stands for it.
+    weight, bias = given[0]
+    _check(x, residual, weight, bias, max(d))
     columns = triton.next_power_of_2(y.shape[1])
-    grouped_add_norm_kernel[(len(x),)](
+    norm_kernel[(len(x),)](
         x, residual, weight, bias, y,
         x.stride(0), 0 if residual is None else residual.stride(0), y.stride(0),
-        rows.on(x.device), on_device(tuple(d), x.device), y.shape[1], eps,
+        rows.on(x.device), on_device(d, x.device), y.shape[1], eps,
         len(rows), residual is not None, bias is not None, columns,
         num_warps=warps(columns),
     )  # fmt: skip
     return y
+
+
+def _check(
+    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, widest: int
+) -> None:
+    check_dtype("x", x)
+    check_matrix("x", x)
+    check_alike(x, weight=weight, bias=bias)
+    if residual is not None:
+        check_covers("residual", residual, x, widest)
+    check_vector("weight", weight, len(weight))
+    if bias is not None:
+        check_vector("bias", bias, len(weight))
+    if x.shape[1] > WIDEST:
+        raise ValueError(f"x: {x.shape[1]} columns; a program holds at most {WIDEST}")
 
 
 def warps(columns: int) -> int:

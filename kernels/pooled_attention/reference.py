@@ -17,59 +17,48 @@ import torch
 from torch import Tensor
 
 from ..layout import Layout
-from ..prefix import prefix
+from ..prefix import Prefix
 
 
 def pooled_attention(
     q: Tensor,
     x: Tensor,
-    key_weight: Tensor,
-    value_weight: Tensor,
-    value_bias: Tensor,
+    key: Sequence[Prefix | None],
+    value: Sequence[Prefix | None],
     queries: Layout,
     keys: Layout,
-    heads: Sequence[int],
-    d: Sequence[int],
     head_dim: int,
     out: Tensor | None = None,
 ) -> Tensor:
     """Attend from each sequence's one query to its hidden rows.
 
-    q: (query rows, at least max heads · head_dim). x: (key rows, at least max d).
-    key_weight, value_weight: (H · head_dim, D). value_bias: (H · head_dim,).
+    q: (query rows, at least the widest output of `key`). x: (key rows, at least its widest input).
+    key, value: each group's views of one weight (H · head_dim, D) and bias (H · head_dim,), whole
+    heads of the same number in both; none where the group is skipped.
     queries, keys: layouts with the same sequences and groups; a group that takes part has one
-    query row per sequence. heads, d: each group's heads and width; 0 heads skips the group.
-    out: where to write, (query rows, at least max heads · head_dim), the other groups' rows kept.
-    Returns (query rows, max heads · head_dim), or `out`.
+    query row per sequence.
+    out: where to write, (query rows, at least the widest output), the other groups' rows kept.
+    Returns (query rows, widest output), or `out`.
     """
 
-    def attend(g: int) -> Tensor:
-        width = heads[g] * head_dim
-        return _attend(
-            q[queries.rows[g], :width],
-            x[keys.rows[g], : d[g]],
-            prefix(key_weight, width, d[g]),
-            prefix(value_weight, width, d[g]),
-            prefix(value_bias, width),
-            keys.parts[g],
-            heads[g],
-        )
-
-    if len(heads) == 1:
-        return attend(0)
+    if len(key) == 1 and key[0] is not None and value[0] is not None:
+        return _attend(q, x, key[0].weight, value[0], keys, head_dim)
     if out is None:
-        out = q.new_empty(len(q), max(heads) * head_dim)
-    for g, h in enumerate(heads):
-        if h and keys.groups[g]:
-            out[queries.rows[g], : h * head_dim] = attend(g)
+        out = q.new_empty(len(q), max(0 if k is None else len(k.weight) for k in key))
+    for group, (k, v) in enumerate(zip(key, value, strict=True)):
+        if k is not None and v is not None and keys.groups[group]:
+            asking, offered = queries.rows[group], keys.rows[group]
+            out[asking, : len(k.weight)] = _attend(
+                q[asking], x[offered], k.weight, v, keys.parts[group], head_dim
+            )
     return out
 
 
 def _attend(
-    q: Tensor, x: Tensor, w_k: Tensor, w_v: Tensor, b_v: Tensor, keys: Layout, heads: int
+    q: Tensor, x: Tensor, w_k: Tensor, value: Prefix, keys: Layout, head_dim: int
 ) -> Tensor:
-    sequences, width = q.shape
-    head_dim, d = width // heads, x.shape[1]
+    (width, d), sequences, (w_v, b_v) = w_k.shape, len(q), value
+    heads, q, x = width // head_dim, q[:, :width], x[:, :d]
     if not keys.uniform:
         x = x.index_select(0, keys.on(x.device).padded_rows)
     x = x.reshape(sequences, keys.longest, d)
@@ -81,4 +70,5 @@ def _attend(
     weights = torch.softmax(scores.float(), dim=-1).to(x.dtype)
     mixed = torch.bmm(weights, x)  # (sequences, heads, d)
     values = torch.einsum("shd,hcd->shc", mixed, w_v.view(heads, -1, d))
-    return values.reshape(sequences, width) + b_v
+    mixed = values.reshape(sequences, width)
+    return mixed if b_v is None else mixed + b_v

@@ -51,6 +51,12 @@ class Decision:
     and confidences, cost nothing. brownout: the level at which
     the cascade was shortened, 0 if it was not. shadow: whether nobody waits for it: the TA is asked
     what a smaller student has answered already. variants: by experiment, of the request's unit.
+
+    What follows from these is kept beside them, since many ask for it. stage: the one that is to be
+    asked next, while the request is not answered. threshold: the confidence from which its answer
+    stands; 0 is always. stage_flops: what it costs. answer: of the last student asked, whose answer
+    stands. answered: whether it stands: it was accepted, or nothing larger may be asked. flops,
+    seconds, relative_cost: over all stages; device seconds; FLOPs relative to the TA alone.
     """
 
     cascade: Cascade
@@ -69,21 +75,29 @@ class Decision:
     cached: bool = False
     variants: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def stage(self) -> Stage:
-        """The stage that is to be asked next."""
-        return self.cascade.stages[len(self.steps)]
+    stage: Stage = field(init=False, compare=False, repr=False)
+    threshold: float = field(init=False, compare=False, repr=False)
+    stage_flops: float = field(init=False, compare=False, repr=False)
+    answer: Step = field(init=False, compare=False, repr=False)
+    answered: bool = field(init=False, compare=False, repr=False)
+    flops: float = field(init=False, compare=False, repr=False)
+    seconds: float = field(init=False, compare=False, repr=False)
+    relative_cost: float = field(init=False, compare=False, repr=False)
 
-    @property
-    def threshold(self) -> float:
-        """The confidence from which the next stage's answer stands; 0 is always."""
-        bound = self.stage.threshold
-        return max(bound, self.min_confidence) if bound > 0 else 0.0
+    def __post_init__(self) -> None:
+        self.answered = False
+        self.flops = self.seconds = self.relative_cost = 0.0
+        for step in self.steps:
+            self._add(step)
+        if self.limited_by is not None:
+            self.answered = True
+        if not self.answered:
+            self._ask(self.cascade.stages[len(self.steps)])
 
     @property
     def next_cost(self) -> float:
         """Cost of all stages so far and the next, relative to asking the TA alone."""
-        return (self.flops + self.stage.student.flops.of(len(self.tokens))) / self.ta_flops
+        return (self.flops + self.stage_flops) / self.ta_flops
 
     def record(
         self,
@@ -94,36 +108,28 @@ class Decision:
         seconds: float,
     ) -> bool:
         """Note the next stage's answer. Returns whether the request is now answered."""
-        stage = self.stage
-        flops = stage.student.flops.of(len(self.tokens))
-        threshold = self.threshold
-        self.steps.append(Step(stage, label, confidence, threshold, accepted, flops, seconds))
+        stage, threshold, flops = self.stage, self.threshold, self.stage_flops
+        step = Step(stage, label, confidence, threshold, accepted, flops, seconds)
+        self.steps.append(step)
+        self._add(step)
         self.logits = logits
         if accepted and confidence < self.min_confidence:
             self.limited_by = Limit.MIN_CONFIDENCE
+        if not accepted and len(self.steps) < len(self.cascade.stages):
+            self._ask(self.cascade.stages[len(self.steps)])
         return accepted
 
-    @property
-    def answered(self) -> bool:
-        """Whether the last answer stands: it was accepted, or nothing larger may be asked."""
-        return bool(self.steps) and (self.answer.accepted or self.limited_by is not None)
+    def stop(self, limit: Limit) -> None:
+        """Let the last answer stand, though it was not accepted."""
+        self.limited_by, self.answered = limit, True
 
-    @property
-    def answer(self) -> Step:
-        """The last student asked, whose answer stands."""
-        return self.steps[-1]
+    def _add(self, step: Step) -> None:
+        self.answer, self.answered = step, step.accepted
+        self.flops += step.flops
+        self.seconds += step.seconds
+        self.relative_cost = self.flops / self.ta_flops
 
-    @property
-    def flops(self) -> float:
-        """Over all stages."""
-        return sum(step.flops for step in self.steps)
-
-    @property
-    def seconds(self) -> float:
-        """Device seconds over all stages."""
-        return sum(step.seconds for step in self.steps)
-
-    @property
-    def relative_cost(self) -> float:
-        """FLOPs over all stages, relative to asking the TA alone."""
-        return self.flops / self.ta_flops
+    def _ask(self, stage: Stage) -> None:
+        self.stage, self.stage_flops = stage, stage.student.flops.of(len(self.tokens))
+        bound = stage.threshold
+        self.threshold = max(bound, self.min_confidence) if bound > 0 else 0.0

@@ -16,8 +16,9 @@ from ..errors import NestlingError
 from ..families import named
 from .card import model_card
 from .integrity import new_directory
-from .load import Checkpoint, write_weights
+from .load import Checkpoint
 from .manifest import CONFIG, TOKENIZER, WEIGHTS
+from .save import write_weights
 
 SPECIAL_TOKENS = {
     "unk_token": ("[UNK]", "<unk>"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..nested.batch import PackedBatch, Run
+from ..nested.batch import PackedBatch
 from .manifest import WEIGHTS, Manifest
 
 STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -41,11 +42,13 @@ def in_dtype(weight: Tensor, dtype: torch.dtype, device: str, file: Path, name: 
 
 
 @torch.inference_mode()
-def check_logits(manifest: Manifest, run: Run, dtype: torch.dtype) -> None:
+def check_logits(
+    manifest: Manifest, logits_of: Callable[[PackedBatch], Tensor], dtype: torch.dtype
+) -> None:
     """Ask every student, once, texts that are always the same.
 
     Weights can be finite and still so large that what comes of them is not, in half precision above
-    all. dtype: that `run` computes in. Raises CheckpointError that names the student.
+    all. dtype: that `logits_of` computes in. Raises CheckpointError that names the student.
     """
     a, generator = manifest.architecture, torch.Generator().manual_seed(0)
     texts = [
@@ -53,7 +56,7 @@ def check_logits(manifest: Manifest, run: Run, dtype: torch.dtype) -> None:
         for length in LENGTHS
     ]
     students = list(manifest.students.values())
-    logits = run(PackedBatch.mixed([(texts, student.spec) for student in students]))
+    logits = logits_of(PackedBatch.mixed([(texts, student.spec) for student in students]))
     finite = logits.isfinite().all(dim=1).view(len(students), len(texts)).all(dim=1)
     for student, good in zip(students, finite.tolist(), strict=True):
         if not good:

@@ -14,8 +14,8 @@ from ..calibration.temperature import calibration_error
 from ..cascade.policy import Cascade
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import TA
-from ..nested.batch import Run
 from ..progress import SILENT, Progress
+from ..runners.base import ModelRunner
 from .predictions import Predictions
 from .timing import Seconds, measure
 
@@ -102,17 +102,17 @@ def evaluate(
     sample: Sequence[Sequence[int]],
     out_of_scope: Predictions | None = None,
     repeats: int = 9,
-    run: Run | None = None,
+    runner: ModelRunner | None = None,
     progress: Progress = SILENT,
 ) -> list[Result]:
     """Every student, cheapest first, then every cascade.
 
-    truth: (texts,) int64. sample: token ids of the texts whose time is measured. run: the backend
-    that is timed; by default the checkpoint's model.
+    truth: (texts,) int64. sample: token ids of the texts whose time is measured. runner: the
+    one that is timed; by default torch.
     """
     students = [Cascade.alone(student) for student in checkpoint.students.values()]
     policies = [*students, *checkpoint.cascades.values()]
-    seconds = measure(checkpoint, policies, sample, repeats, run, progress)
+    seconds = measure(checkpoint, policies, sample, repeats, runner, progress)
     ta = answer(predictions, Cascade.alone(checkpoint.ta))
     results = []
     for policy in policies:

@@ -15,8 +15,10 @@ from ..cascade.policy import Student
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import Manifest
 from ..errors import DataError
-from ..nested.batch import PackedBatch, Run
+from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
+from ..runners.base import ModelRunner
+from ..runners.torch import TorchRunner
 
 MAX_BATCH_TOKENS = 4096
 
@@ -63,18 +65,18 @@ def predict_all(
     checkpoint: Checkpoint,
     texts: Sequence[str],
     source: str | Path,
-    run: Run | None = None,
+    runner: ModelRunner | None = None,
     progress: Progress = SILENT,
 ) -> Predictions:
     """Ask every student for every text. Raises DataError naming a row that is too long.
 
-    run: the backend; by default the checkpoint's model.
+    runner: by default torch.
     """
-    run = run or checkpoint.model
+    runner = runner or TorchRunner(checkpoint)
     sequences = encode_all(checkpoint, texts, source)
     students = tuple(checkpoint.students.values())
     labels = len(checkpoint.architecture.labels)
-    dtype = checkpoint.model.tokens.dtype
+    dtype = checkpoint.model.dtype
     logits = {s.name: torch.empty(len(texts), labels, dtype=dtype) for s in students}
     done = 0
     for rows in _batches(sequences):
@@ -82,7 +84,7 @@ def predict_all(
         done += len(rows)
         packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
         for student in students:
-            logits[student.name][rows] = run(packed.for_student(student.spec)).cpu()
+            logits[student.name][rows] = runner.logits(packed.for_student(student.spec)).cpu()
     return Predictions(students, tuple(map(tuple, sequences)), logits)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..cascade.decisions import Decision
+from ..cascade.scheduled import decide, step
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
-from ..nested.batch import Run
-from ..runners.answerer import Answerer
-from ..runners.base import decide, step
+from ..runners.base import ModelRunner
+from ..runners.torch import TorchRunner
 
 MAX_BATCH_TOKENS = 16384
 
@@ -17,23 +17,23 @@ MAX_BATCH_TOKENS = 16384
 class Predictor:
     """Answers texts by one policy of a checkpoint.
 
-    policy: `auto`, a student's or a cascade's name. run: the backend; by default the checkpoint's
-    model. Raises NestlingError if the policy is unknown.
+    policy: `auto`, a student's or a cascade's name. runner: by default torch.
+    Raises NestlingError if the policy is unknown.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, policy: str = "auto", run: Run | None = None
+        self, checkpoint: Checkpoint, policy: str = "auto", runner: ModelRunner | None = None
     ) -> None:
         self.checkpoint = checkpoint
         self.cascade = checkpoint.policy(policy)
-        self._answerer = Answerer(run or checkpoint.model, checkpoint.students)
+        self._runner = runner or TorchRunner(checkpoint)
 
     def predict(self, texts: Sequence[str]) -> list[Decision]:
         """One decision per text, in order. Raises NestlingError for a text that is too long."""
         decisions = [self._admit(i, ids) for i, ids in enumerate(self._encode(texts))]
         waiting = decisions
         for _ in self.cascade.stages:
-            waiting = [d for batch in batches(waiting) for d in step(self._answerer, batch)]
+            waiting = [d for batch in batches(waiting) for d in step(self._runner.forward, batch)]
         return decisions
 
     def label(self, decision: Decision) -> str:

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from ...kernels import operations_for
 from ..cascade.policy import Cascade
 from ..checkpoint.load import Checkpoint
-from ..nested.batch import PackedBatch, Run
 from ..progress import SILENT, Progress
+from ..runners.base import ForwardBatch, ModelRunner
+from ..runners.torch import TorchRunner
 
 BATCH = 32
 
@@ -45,30 +41,20 @@ class Seconds:
         return cls(median, low, high)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """One batch for one stage."""
-
-    batch: PackedBatch
-    temperature: Tensor
-    threshold: Tensor
-
-
 def measure(
     checkpoint: Checkpoint,
     policies: Sequence[Cascade],
     sequences: Sequence[Sequence[int]],
     repeats: int = 9,
-    run: Run | None = None,
+    runner: ModelRunner | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Seconds]:
     """Seconds per text of each policy, by its name, in batches of `BATCH` texts.
 
-    sequences: token ids in the order of traffic. run: the backend; by default the checkpoint's
-    model. The first repeat warms up and is not counted.
+    sequences: token ids in the order of traffic. runner: by default torch. The first repeat warms
+    up and is not counted.
     """
-    run = run or checkpoint.model
-    device = checkpoint.model.tokens.device
+    runner = runner or TorchRunner(checkpoint)
     runs = itertools.count()
     total = (2 + repeats) * len(policies)
 
@@ -78,12 +64,12 @@ def measure(
     plans = {}
     for policy in policies:
         tell()
-        plans[policy.name] = _plan(run, device, policy, sequences)
+        plans[policy.name] = _plan(runner, policy, sequences)
     taken: dict[str, list[float]] = {name: [] for name in plans}
     for repeat in range(repeats + 1):
         for name, plan in plans.items():
             tell()
-            seconds = _timed(run, plan)
+            seconds = sum(runner.forward(batch).seconds for batch in plan)
             if repeat:
                 taken[name].append(seconds / len(sequences))
     return {name: Seconds.of(values) for name, values in taken.items()}
@@ -94,39 +80,19 @@ def per_text(seconds: Mapping[str, Seconds]) -> dict[str, float]:
     return {name: value.median for name, value in seconds.items()}
 
 
-@torch.inference_mode()
 def _plan(
-    run: Run, device: torch.device, policy: Cascade, sequences: Sequence[Sequence[int]]
-) -> list[_Piece]:
+    runner: ModelRunner, policy: Cascade, sequences: Sequence[Sequence[int]]
+) -> list[ForwardBatch]:
     """The batches that the policy runs, found by running it once."""
-    pieces = []
-    waiting = list(sequences)
+    plan = []
+    waiting = [list(ids) for ids in sequences]
     for stage in policy.stages:
-        passed_on: list[Sequence[int]] = []
+        passed_on: list[list[int]] = []
         for start in range(0, len(waiting), BATCH):
             chunk = waiting[start : start + BATCH]
-            piece = _Piece(
-                PackedBatch.of(chunk, stage.student.spec),
-                torch.full((len(chunk),), stage.student.temperature, device=device),
-                torch.full((len(chunk),), stage.threshold, device=device),
-            )
-            pieces.append(piece)
-            accepted = _ask(run, piece)
-            passed_on += [s for s, done in zip(chunk, accepted, strict=True) if not done]
+            batch = ForwardBatch.of(chunk, stage.student, stage.threshold)
+            plan.append(batch)
+            accepts = runner.forward(batch).accepts
+            passed_on += [ids for ids, accepted in zip(chunk, accepts, strict=True) if not accepted]
         waiting = passed_on
-    return pieces
-
-
-def _ask(run: Run, piece: _Piece) -> list[bool]:
-    gate = operations_for(piece.threshold.device).gate
-    verdict = gate(run(piece.batch), piece.temperature, piece.threshold)
-    accepted: list[bool] = verdict.accept.tolist()  # waits for the device
-    return accepted
-
-
-@torch.inference_mode()
-def _timed(run: Run, plan: Sequence[_Piece]) -> float:
-    started = time.perf_counter()
-    for piece in plan:
-        _ask(run, piece)
-    return time.perf_counter() - started
+    return plan

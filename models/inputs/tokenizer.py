@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -21,7 +21,11 @@ class TextTokenizer:
             raise ValueError(f"{path}: not a tokenizer.json ({error})") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._special = _special_ids(self._tokenizer)
+        self.is_empty: Callable[[Sequence[int]], bool] = _special_ids(self._tokenizer).issuperset
+        """Whether token ids are special tokens only: nothing was left of the text.
+
+        The token for what is unknown stands for something in the text, so it does not count as one.
+        """
 
     @property
     def largest_id(self) -> int:
@@ -44,13 +48,6 @@ class TextTokenizer:
             encoding.truncate(room)
             found.append(self._tokenizer.post_process(encoding).ids)
         return found
-
-    def is_empty(self, ids: Sequence[int]) -> bool:
-        """Whether these are special tokens only: nothing was left of the text.
-
-        The token for what is unknown stands for something in the text, so it does not count as one.
-        """
-        return self._special.issuperset(ids)
 
 
 def _special_ids(tokenizer: Tokenizer) -> frozenset[int]:

@@ -1,17 +1,21 @@
-"""A packed batch: token ids of all sequences end to end, and which student answers which run."""
+"""A packed batch: token ids of all sequences end to end, and which student answers which run.
+
+What each layer does with it is integers, worked out and checked once per batch, on the host.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...kernels import Layout
-from .plan import LayerStep, plan
+from ...kernels import Indices, Layout
+from .architecture import Architecture
 from .spec import StudentSpec
 
 
@@ -34,15 +38,29 @@ class PackedBatch:
 
         Raises ValueError for a sequence without tokens.
         """
-        lengths = [len(ids) for sequences, _ in groups for ids in sequences]
+        return cls.runs(
+            [ids for sequences, _ in groups for ids in sequences],
+            [len(sequences) for sequences, _ in groups],
+            [student for _, student in groups],
+        )
+
+    @classmethod
+    def runs(
+        cls,
+        sequences: Sequence[Sequence[int]],
+        counts: Sequence[int],
+        students: Sequence[StudentSpec],
+    ) -> PackedBatch:
+        """All sequences, of which each student has its count, one student after the other.
+
+        Raises ValueError for a sequence without tokens.
+        """
+        lengths = tuple(map(len, sequences))
         if not all(lengths):
             raise ValueError(f"sequence {lengths.index(0)} has no tokens")
-        flat = [token for sequences, _ in groups for ids in sequences for token in ids]
-        return cls(
-            torch.from_numpy(np.array(flat, np.int64)),  # torch.tensor reads a list slowly
-            Layout(tuple(lengths), tuple(len(sequences) for sequences, _ in groups)),
-            tuple(student for _, student in groups),
-        )
+        flat = np.fromiter(chain.from_iterable(sequences), np.int64, sum(lengths))
+        tokens = torch.from_numpy(flat)  # torch.tensor reads a list slowly
+        return cls(tokens, Layout(lengths, tuple(counts)), tuple(students))
 
     def for_student(self, student: StudentSpec) -> PackedBatch:
         """The same sequences, all for another student."""
@@ -63,11 +81,58 @@ class PackedBatch:
     @cached_property
     def positions(self) -> Tensor:
         """Each token's place in its sequence: (rows,) int64, where the tokens are."""
-        starts = torch.tensor(self.layout.starts[:-1], dtype=torch.int64)
-        lengths = torch.tensor(self.layout.lengths, dtype=torch.int64)
-        positions = torch.arange(len(self.tokens)) - starts.repeat_interleave(lengths)
-        return positions.to(self.tokens.device)
+        starts = np.array(self.layout.starts[:-1], np.int64)
+        rows = np.arange(len(self.tokens), dtype=np.int64)
+        positions = rows - np.repeat(starts, self.layout.lengths)
+        return torch.from_numpy(positions).to(self.tokens.device)
+
+    def check(self, a: Architecture) -> None:
+        """Raises ValueError for what the TA cannot take; no operation looks at it again.
+
+        The students' widths are checked when their views are made.
+        """
+        if len(self.students) != len(self.layout.groups):
+            raise ValueError(
+                f"students: {len(self.students)} for {len(self.layout.groups)} groups; one each"
+            )
+        rows = self.layout.starts[-1]
+        if len(self.tokens) != rows:
+            raise ValueError(f"tokens: {len(self.tokens)}, but the sequences have {rows}")
+        if self.layout.longest > a.max_tokens:
+            sequence = self.layout.lengths.index(self.layout.longest)
+            raise ValueError(
+                f"sequence {sequence}: {self.layout.longest} tokens; the limit is {a.max_tokens}"
+            )
 
 
-Run = Callable[[PackedBatch], Tensor]
-"""A backend: the logits, (sequences, labels), of each sequence by its group's student."""
+@dataclass(frozen=True)
+class LayerStep:
+    """One layer, of which each group has a part, or none.
+
+    finished: the groups whose last layer this is, so that their rows shrink to the first of each
+    sequence. layout: of the rows that come in; remaining: of those that leave; kept: which of the
+    former those are, or none if all.
+    """
+
+    layer: int
+    finished: tuple[bool, ...]
+    layout: Layout
+    remaining: Layout
+    kept: Indices | None
+
+
+def plan(
+    layout: Layout, students: Sequence[StudentSpec], shrink: bool = True
+) -> tuple[LayerStep, ...]:
+    """The layers that some group has, in order.
+
+    shrink: whether rows shrink to the first tokens at a student's last layer.
+    """
+    steps = []
+    for layer in sorted({layer for student in students for layer in student.layers}):
+        finished = tuple(shrink and student.layers[-1] == layer for student in students)
+        kept, remaining = layout.keep_first_rows(finished)
+        indices = None if remaining is layout else Indices(kept)
+        steps.append(LayerStep(layer, finished, layout, remaining, indices))
+        layout = remaining
+    return tuple(steps)

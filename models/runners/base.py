@@ -1,20 +1,24 @@
-"""One step of many cascades: what a batch asks of the students, and what becomes of their answers.
+"""What a runner is: a batch of tokens in, labels and confidences out, by one library or another.
 
-Numbers and names only. Who computes the answers may be this process (`models.answerer`) or another
-one, so nothing here touches weights.
+Nothing here touches weights, so that a process without any can import it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cascade.decisions import Decision
-from ..cascade.policy import Cascade
-from ..checkpoint.manifest import Manifest
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..cascade.policy import Student
+    from ..checkpoint.manifest import Manifest
+    from ..nested.batch import PackedBatch
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,15 @@ class ForwardBatch:
     runs: list[tuple[str, int]]
     temperatures: list[float]
     thresholds: list[float]
+
+    @classmethod
+    def of(
+        cls, sequences: Sequence[list[int]], student: Student, threshold: float = 0.0
+    ) -> ForwardBatch:
+        """All sequences for one student."""
+        count = len(sequences)
+        temperatures, thresholds = [student.temperature] * count, [threshold] * count
+        return cls(list(sequences), [(student.name, count)], temperatures, thresholds)
 
 
 @dataclass(frozen=True)
@@ -54,66 +67,32 @@ class ForwardOutput:
         return found
 
 
-def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
-    """A decision that has not been asked of any student yet."""
-    return Decision(cascade, tokens, manifest.ta.flops.of(len(tokens)))
+class ModelRunner(ABC):
+    """All students of one loaded checkpoint, on one device.
 
+    manifest: what it serves, with the calibration of its own logits. device: where the weights lie,
+    such as `cpu` or `cuda:0`.
+    """
 
-@dataclass(frozen=True)
-class ScheduledBatch:
-    """A batch of decisions, in the order of its questions."""
+    manifest: Manifest
+    device: str
 
-    decisions: list[Decision]
-    questions: ForwardBatch
+    @abstractmethod
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
+        """The logits of each sequence by its student, and the gate's decision on them.
 
-    @classmethod
-    def of(cls, decisions: Sequence[Decision]) -> ScheduledBatch:
-        """Each one's next student, which may be at different stages of different cascades."""
-        groups: dict[str, list[Decision]] = {}
-        for decision in decisions:
-            groups.setdefault(decision.stage.student.name, []).append(decision)
-        names = sorted(groups)
-        ordered = [decision for name in names for decision in groups[name]]
-        return cls(
-            ordered,
-            ForwardBatch(
-                [d.tokens for d in ordered],
-                [(name, len(groups[name])) for name in names],
-                [d.stage.student.temperature for d in ordered],
-                [d.threshold for d in ordered],
-            ),
-        )
-
-    @property
-    def students(self) -> set[str]:
-        """Who is asked."""
-        return {name for name, _ in self.questions.runs}
-
-    def record(self, verdicts: ForwardOutput) -> list[Decision]:
-        """Note what was said; returns the decisions that are not answered yet.
-
-        The time that the batch took is shared among them by FLOPs.
+        Raises ValueError for a sequence without tokens, MemoryError where a smaller batch may do.
         """
-        flops = [d.stage.student.flops.of(len(d.tokens)) for d in self.decisions]
-        share = verdicts.seconds / sum(flops)
-        return [
-            d
-            for d, label, confidence, accept, row, cost in zip(
-                self.decisions,
-                verdicts.labels,
-                verdicts.confidences,
-                verdicts.accepts,
-                verdicts.logits,
-                flops,
-                strict=True,
-            )
-            if not d.record(label, confidence, accept, row, cost * share)
-        ]
 
+    @abstractmethod
+    def embed(
+        self, sequences: Sequence[list[int]], student: str, dimensions: int
+    ) -> NDArray[np.float32]:
+        """The leading `dimensions` of each pooled hidden state, of length 1.
 
-def step(
-    ask: Callable[[ForwardBatch], ForwardOutput], decisions: Sequence[Decision]
-) -> list[Decision]:
-    """Ask each decision's next student, all in one batch; return those not yet answered."""
-    asked = ScheduledBatch.of(decisions)
-    return asked.record(ask(asked.questions))
+        Returns (sequences, dimensions).
+        """
+
+    @abstractmethod
+    def logits(self, batch: PackedBatch) -> Tensor:
+        """Logits of each sequence by its group's student: (sequences, labels)."""

@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 import torch
 
-from ...kernels import operations_for
 from ...kernels.gate.reference import MARGINS
-from ...server.settings import Settings
 from ..cascade.policy import Cascade
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import INT8, calibrated_for
 from ..errors import NestlingError
-from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
-from .onnx.runner import OnnxRunner
-from .runner import Runner
-from .torch_runner import TorchRunner
+from .base import ForwardBatch, ModelRunner
+from .onnx.runner import CPU, OnnxRunner
+from .torch import TorchRunner
 
 log = logging.getLogger(__name__)
 LENGTHS = (5, 7, 8, 9, 10, 11, 14, 21)
@@ -31,33 +29,50 @@ REPEATS = 9
 
 
 @dataclass(frozen=True)
-class RunnerChoice:
-    """run: the backend; None is torch, which every checkpoint that is loaded later has of its own.
-    name, why: what the log says of it. checkpoint: what it may serve.
+class RunnerOptions:
+    """providers: ONNX Runtime's execution providers, the preferred first. threads: of one of its
+    operations; torch has its own for the whole process.
     """
 
-    run: Runner | None
+    providers: Sequence[str] = (CPU,)
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class RunnerChoice:
+    """runner: with the manifest that it may serve. name, why: what the log says of it."""
+
+    runner: ModelRunner
     name: str
     why: str
-    checkpoint: Checkpoint
 
 
-def choose(checkpoint: Checkpoint, settings: Settings, progress: Progress = SILENT) -> RunnerChoice:
-    """The runner of a setting; what was not obvious is logged.
+def choose(
+    name: str,
+    checkpoint: Checkpoint,
+    options: RunnerOptions | None = None,
+    progress: Progress = SILENT,
+) -> RunnerChoice:
+    """The runner of a name in `RUNNERS`; what was not obvious is logged.
 
-    `auto`: torch, or ONNX Runtime in float32 if that is faster on a short batch and agrees with
-    torch; never int8. `onnx-int8`: with its own calibration; without one, students alone.
-    Raises NestlingError if ONNX Runtime is asked for and not installed, CheckpointError if the
-    calibration for int8 is damaged.
+    Raises NestlingError for an unknown name, and if ONNX Runtime is asked for and not installed;
+    CheckpointError if the calibration for int8 is damaged.
     """
-    if settings.runner == "torch":
-        return RunnerChoice(None, "torch", "asked for", checkpoint)
-    if settings.runner == "auto":
-        choice = _fastest(checkpoint, settings, progress)
-        log.info("runner: %s (%s)", choice.name, choice.why)
-        return choice
-    if settings.runner == "onnx":
-        return RunnerChoice(_onnx(checkpoint, settings, progress), "onnx", "asked for", checkpoint)
+    if name not in RUNNERS:
+        raise NestlingError(f"runner: {name!r} is none of {', '.join(RUNNERS)}")
+    return RUNNERS[name](checkpoint, options or RunnerOptions(), progress)
+
+
+def _torch(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
+    return RunnerChoice(TorchRunner(checkpoint), "torch", "asked for")
+
+
+def _onnx(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
+    return RunnerChoice(_float32(checkpoint, options, progress), "onnx", "asked for")
+
+
+def _int8(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
+    """With its own calibration; without one, students alone."""
     own = calibrated_for(checkpoint, INT8)
     if checkpoint.cascades and not own.cascades:
         log.warning(
@@ -69,55 +84,66 @@ def choose(checkpoint: Checkpoint, settings: Settings, progress: Progress = SILE
             checkpoint.path,
             INT8,
         )
-    return RunnerChoice(_onnx(own, settings, progress, "int8"), INT8, "asked for", own)
+    runner = OnnxRunner(own, "int8", options.providers, options.threads, progress)
+    return RunnerChoice(runner, INT8, "asked for")
 
 
-def _onnx(
-    checkpoint: Checkpoint, settings: Settings, progress: Progress, precision: str = "float32"
-) -> OnnxRunner:
-    return OnnxRunner(checkpoint, precision, settings.providers, settings.cpu_threads, progress)
+def _auto(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
+    """Torch, or ONNX Runtime in float32 if that is faster on a short batch and agrees with torch;
+    never int8.
+    """
+    choice = _fastest(checkpoint, options, progress)
+    log.info("runner: %s (%s)", choice.name, choice.why)
+    return choice
 
 
-def _fastest(checkpoint: Checkpoint, settings: Settings, progress: Progress) -> RunnerChoice:
+RUNNERS: dict[str, Callable[[Checkpoint, RunnerOptions, Progress], RunnerChoice]] = {
+    "auto": _auto,
+    "torch": _torch,
+    "onnx": _onnx,
+    INT8: _int8,
+}
+
+
+def _float32(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> OnnxRunner:
+    return OnnxRunner(checkpoint, "float32", options.providers, options.threads, progress)
+
+
+def _fastest(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
+    reference = TorchRunner(checkpoint)
+
     def stay(why: str) -> RunnerChoice:
-        return RunnerChoice(None, "torch", why, checkpoint)
+        return RunnerChoice(reference, "torch", why)
 
-    table = checkpoint.model.tokens
-    if (table.dtype, table.device.type) != (torch.float32, "cpu"):
+    model = checkpoint.model
+    if (model.dtype, model.device.type) != (torch.float32, "cpu"):
         return stay("ONNX Runtime is compared with float32 on the CPU alone")
-    torch_runner = TorchRunner(checkpoint)
     try:
-        onnx = _onnx(checkpoint, settings, progress)
+        onnx = _float32(checkpoint, options, progress)
     except NestlingError as error:
         return stay(str(error))
     progress.step("comparing ONNX Runtime with torch")
-    if not agree(torch_runner, onnx, checkpoint):
+    if not agree(reference, onnx, checkpoint):
         return stay("ONNX Runtime's answers differ from torch's")
-    seconds = measure({"torch": torch_runner, "onnx": onnx}, checkpoint, checkpoint.policy())
+    seconds = measure({"torch": reference, "onnx": onnx}, checkpoint, checkpoint.policy())
     ratio = seconds["onnx"] / seconds["torch"]
     why = f"onnx takes {ratio:.2f} times as long as torch on a short batch"
-    return RunnerChoice(onnx, "onnx", why, checkpoint) if ratio < 1 else stay(why)
+    return RunnerChoice(onnx, "onnx", why) if ratio < 1 else stay(why)
 
 
-@torch.inference_mode()
-def agree(reference: Runner, other: Runner, checkpoint: Checkpoint) -> bool:
+def agree(reference: ModelRunner, other: ModelRunner, checkpoint: Checkpoint) -> bool:
     """Whether all students give the same labels, and confidences within the gate's margin."""
-    students = list(checkpoint.students.values())
-    texts = probe(checkpoint)
-    batch = PackedBatch.mixed([(texts, student.spec) for student in students])
-    temperatures = torch.tensor([s.temperature for s in students for _ in texts])
-    gate = operations_for(torch.device("cpu")).gate
-    ours, theirs = (
-        gate(run(batch).float().cpu(), temperatures, torch.zeros_like(temperatures))
-        for run in (reference, other)
-    )
-    apart = (ours.confidence - theirs.confidence).abs().max().item()
-    return torch.equal(ours.label, theirs.label) and apart <= MARGINS[torch.float32]
+    for student in checkpoint.students.values():
+        batch = ForwardBatch.of(probe(checkpoint), student)
+        ours, theirs = reference.forward(batch), other.forward(batch)
+        apart = np.abs(np.subtract(ours.confidences, theirs.confidences)).max()
+        if ours.labels != theirs.labels or not apart <= MARGINS[torch.float32]:
+            return False
+    return True
 
 
-@torch.inference_mode()
 def measure(
-    runners: Mapping[str, Runner], checkpoint: Checkpoint, policy: Cascade
+    runners: Mapping[str, ModelRunner], checkpoint: Checkpoint, policy: Cascade
 ) -> dict[str, float]:
     """Seconds that each runner takes for a short batch by a policy, as its forecast has it reach
     its stages; medians, all runners side by side.
@@ -125,11 +151,11 @@ def measure(
     taken = dict.fromkeys(runners, 0.0)
     for reached, stage in zip(_reached(policy), policy.stages, strict=True):
         repeats: dict[str, list[float]] = {name: [] for name in runners}
+        batch = ForwardBatch.of(probe(checkpoint), stage.student)
         for repeat in range(REPEATS + 1):
-            for name, run in runners.items():
-                batch = PackedBatch.of(probe(checkpoint), stage.student.spec)
+            for name, runner in runners.items():
                 started = time.perf_counter()
-                run(batch)
+                runner.forward(batch)
                 if repeat:  # the first warms up
                     repeats[name].append(time.perf_counter() - started)
         for name, seconds in repeats.items():

@@ -66,8 +66,7 @@ class _LabelLoss(nn.Module):
     def __init__(self, teacher: MeanTeacher, recipe: Recipe) -> None:
         super().__init__()
         self.teacher, self.recipe = teacher, recipe
-        for part in (teacher.model.pooler, teacher.model.classifier):
-            part.requires_grad_(False)  # the TA's, which have no turn yet
+        teacher.model.head.requires_grad_(False)  # the TA's, which has no turn yet
 
     def forward(self, batch: PackedBatch, labels: Tensor) -> dict[str, Tensor]:
         logits = self.teacher(batch, self.recipe.finetune.dropout)

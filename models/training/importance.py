@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ..errors import NotFiniteError
 from ..nested.batch import PackedBatch
-from ..nested.permutation import Order
-from ..nested.trunk import NestedTransformer
+from ..nested.trunk import NestedTransformer, stored_name
 from .losses import label_loss
+from .permutation import Order
 
 
 def importance_order(
@@ -37,10 +37,10 @@ def importance_order(
     ffn = [torch.zeros(a.ffn) for _ in range(a.layers)]
     for batch, labels in batches:
         model.zero_grad()
-        loss = label_loss(teacher(batch), labels.to(model.tokens.device))
+        loss = label_loss(teacher(batch), labels.to(model.device))
         torch.autograd.backward(loss)
         effect = {
-            name: (p.detach() * p.grad).cpu()
+            stored_name(name): (p.detach() * p.grad).cpu()
             for name, p in model.named_parameters()
             if p.grad is not None
         }

@@ -175,7 +175,7 @@ def _import(pretrained: Pretrained, architecture: Architecture) -> Weights:
 def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         model = NestedTransformer(architecture)
-    return {name: tuple(p.shape) for name, p in model.named_parameters()}
+    return {name: tuple(p.shape) for name, p in model.state_dict().items()}
 
 
 def _untaught(labels: Sequence[str], data: Labelled, path: Path) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...kernels import Layout
+from ...kernels import Layout, linear
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
@@ -125,7 +125,7 @@ class _JointLoss(nn.Module):
         self.model, self.students, self.recipe = model, dict(students), recipe
 
     def forward(self, step: StepInputs) -> dict[str, Tensor]:
-        r, device = self.recipe, self.model.tokens.device
+        r, device = self.recipe, self.model.device
         labels, teacher = step.labels.to(device), step.teacher.to(device)
         embedded = self.model.embed(step.shared)  # once: it has the largest gradient of all
         rows = len(step.ta.tokens)
@@ -158,14 +158,12 @@ class _JointLoss(nn.Module):
         with torch.no_grad():
             ta = self._inputs(step.ta, embedded, layer)
         student = self._inputs(step.ta.for_student(spec), embedded[:, : spec.dim], layer)
-        part = self.model.layers[layer]
-        inner = spec.heads[-1] * self.model.architecture.head_dim
-        full = self.model.architecture.heads * self.model.architecture.head_dim
+        part, a = self.model.block(layer), self.model.architecture
+        inner, full = spec.heads[-1] * a.head_dim, a.heads * a.head_dim
         heads = gcd(inner, full, self.recipe.relation_heads)
-        for name in ("query", "key", "value"):
-            linear = getattr(part, name)
-            theirs = linear(ta, layout, (full,), (ta.shape[1],)).detach()
-            ours = linear(student, layout, (inner,), (spec.dim,))
+        for weights in (part.query, part.key, part.value):
+            theirs = linear(ta, [weights.prefix(full, ta.shape[1])], layout.rows).detach()
+            ours = linear(student, [weights.prefix(inner, spec.dim)], layout.rows)
             total = total + relation_loss(_pad(ours, layout), _pad(theirs, layout), mask, heads)
         return total / 3
 

@@ -27,11 +27,10 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..checkpoint.load import write_checkpoint
+from ..checkpoint.save import write_checkpoint
 from ..errors import NestlingError, NotFiniteError
 from ..inputs.data.fingerprints import TextSample
 from ..nested.batch import PackedBatch
-from ..nested.permutation import permute
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
@@ -42,6 +41,7 @@ from .importance import importance_order
 from .loop import optimise
 from .material import Options, gather_material
 from .matta import JointTraining, Pool
+from .permutation import permute
 from .recipe import Recipe
 
 Weights = dict[str, Tensor]
@@ -140,8 +140,7 @@ class TrainingRun:
             return dict(teacher.state_dict())
 
         teacher.load_state_dict(self._kept("teacher", finetune))
-        for part in (model.pooler, model.classifier):
-            part.requires_grad_()
+        model.head.requires_grad_()
         return model, teacher
 
     def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:

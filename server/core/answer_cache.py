@@ -22,7 +22,7 @@ on entries shall be one on memory."""
 class AnswerCache:
     """At most so many answers; which nobody has asked for longest goes first.
 
-    An answer is kept under all that decides it: the cascade with its thresholds, the contract's
+    An answer is kept under all that decides it: the cascade with its thresholds, the constraints'
     max_cost and min_confidence, and the text as it came, before it costs any tokens, with whether
     it may be truncated. Weights, calibration and tokenizer are those of the one service that has
     this cache: a reload begins with an empty one. What others decide is never kept: answers of a
@@ -40,22 +40,22 @@ class AnswerCache:
         self,
         cascade: Cascade,
         inputs: Inputs,
-        contract: RequestConstraints,
-        ask: Callable[[Inputs, RequestConstraints], Awaitable[Answers]],
+        constraints: RequestConstraints,
+        ask: Callable[[Inputs], Awaitable[Answers]],
     ) -> Answers:
         """One decision per text, in order. Those not kept are asked for, and kept.
 
-        cascade: what the contract's model stands for. The same text twice at once is computed
+        cascade: what the constraints' model stands for. The same text twice at once is computed
         twice: nobody waits for another's request, which may fail or be cancelled. Raises what `ask`
         raises.
         """
         started = perf_counter()
         policy = (
             cascade.name,
-            contract.thresholds,
-            contract.max_cost,
-            contract.min_confidence,
-            contract.truncate,
+            constraints.thresholds,
+            constraints.max_cost,
+            constraints.min_confidence,
+            constraints.truncate,
         )
         keys = [(policy, text) for text in _texts(inputs)]
         found = [self._find(key) for key in keys]
@@ -65,7 +65,7 @@ class AnswerCache:
         tokenize_seconds = 0.0
         if missing:
             rest = inputs if len(missing) == len(keys) else inputs.part(missing)
-            fresh = await ask(rest, contract)
+            fresh = await ask(rest)
             tokenize_seconds = fresh.tokenize_seconds
             for index, decision in zip(missing, fresh.decisions, strict=True):
                 found[index] = decision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from ...models.cascade.decisions import Decision, Limit
+from ...models.cascade.decisions import Decision
 from ..engine.latency import LatencyEstimator
 from ..errors import Reason, RequestError
 from .policies import AUTO
@@ -38,8 +38,8 @@ def check_feasible(
 ) -> None:
     """Before any student is asked. Raises RequestError saying what cannot be met, and why.
 
-    A deadline that was too near when the text came is the client's to mend; one that came too near
-    while the text waited is not. came, now: on `perf_counter`'s clock. field: what errors call the
+    The client can fix a deadline that was too near when the text came, but not one that came too
+    near while the text waited. came, now: on `perf_counter`'s clock. field: what errors call the
     text.
     """
     student = decision.stage.student.name
@@ -69,12 +69,3 @@ def check_feasible(
         f"predicted to take {1e3 * needed:.3g} ms",
         "deadline_ms",
     )
-
-
-def early_stop_reason(decision: Decision, durations: LatencyEstimator, now: float) -> Limit | None:
-    """Why an answer that was not accepted stands nevertheless; None if the next stage is asked."""
-    if decision.next_cost > decision.max_cost:
-        return Limit.MAX_COST
-    if now + durations.predict(decision.stage.student.name) > decision.deadline:
-        return Limit.DEADLINE
-    return None

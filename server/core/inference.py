@@ -1,19 +1,35 @@
-"""The one way from a request to its answers, for every protocol: variant, service, record."""
+"""The one way from a request to its answers, whatever protocol it came by.
+
+A request that asks for `auto` gets its variants from the experiments, once. Then its policy says
+which cascade is asked, under its constraints; load control lets it in; what is in the cache is
+answered from there; the texts are made tokens; the engine asks the students; some answers are asked
+again of all of them, when nobody waits; and what came of the variants is recorded.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from math import inf
 from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...experiments.assignment import Assignment
 from ...experiments.definition import Variant
 from ...experiments.exposures import ExposureContext, RequestResult, counterfactual_arm, exposures
 from ...experiments.records import Exposure
 from ...experiments.runtime import Experiments
-from ..errors import STATUS, Reason, RequestError
+from ...models.cascade.decisions import Decision
+from ...models.cascade.policy import Cascade
+from ..engine.executor import ExecutorGoneError
+from ..errors import STATUS, Reason, RequestError, internal_error
+from .constraints import RequestConstraints, check_feasible
+from .load_control import TICK_SECONDS
 from .policies import AUTO
 from .reload import Reloader
 from .requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
@@ -39,8 +55,9 @@ class Inference:
         """One decision per text, in order, by the variants that the caller's unit has got.
 
         Who names a student or a cascade gets it; experiments are for those who ask for `auto`.
-        service: the one that the request has had from its beginning, if it has one. Raises what
-        `Service.answer` raises.
+        service: the one that the request has had from its beginning, if it has one. Raises
+        RequestError for an unknown model, a too long text, a full queue, constraints that cannot be
+        met, a deadline that passes.
         """
         service = service or self.services.service
         inputs, constraints = request.inputs, request.constraints
@@ -48,14 +65,13 @@ class Inference:
         if self.experiments is not None and constraints.model == AUTO:
             assigned = assign(self.experiments, caller)
         if self.experiments is None or assigned is None:
-            return await service.answer(inputs, constraints)
+            return await answer(service, inputs, constraints)
         variants = [each.variant for each in assigned.assignments]
         service = self._pinned(variants, service)
         labels, price = service.manifest.architecture.labels, service.price_per_second
         started, status, answers = perf_counter(), STATUS[Reason.INTERNAL], None
         try:
-            with service.using():
-                answers = await service.answer(inputs, constrained(constraints, variants))
+            answers = await answer(service, inputs, constrained(constraints, variants))
             status = 200
         except RequestError as error:
             status = error.status
@@ -66,19 +82,9 @@ class Inference:
         for decision in answers.decisions:
             decision.variants = {a.experiment: a.variant.name for a in assigned.assignments}
         for pair in assigned.assignments:
-            if pair.other is not None and not service.browned_out:
+            if pair.other is not None and not service.load.level:
                 self.experiments.later(self._other_arm(request, assigned, pair, service))
         return answers
-
-    async def embed(
-        self,
-        inputs: Inputs,
-        model: str = AUTO,
-        dimensions: int | None = None,
-        service: Service | None = None,
-    ) -> Embeddings:
-        """A student's vector of each text. Raises what `Service.embed` raises."""
-        return await (service or self.services.service).embed(inputs, model, dimensions)
 
     async def _other_arm(
         self,
@@ -93,8 +99,7 @@ class Inference:
         unhurried = replace(request.constraints, deadline=inf, shadow=True)
         started = perf_counter()
         try:
-            with service.using():
-                answers = await service.answer(request.inputs, constrained(unhurried, variants))
+            answers = await answer(service, request.inputs, constrained(unhurried, variants))
         except RequestError as error:
             log.info("experiments: the other variant of a pair did not answer: %s", error)
             return []
@@ -107,3 +112,94 @@ class Inference:
         pinned = self.services.pinned
         runners = (variant.runner for variant in variants if variant.runner in pinned)
         return pinned.get(next(runners, None) or "", service)
+
+
+async def answer(service: Service, inputs: Inputs, constraints: RequestConstraints) -> Answers:
+    """One decision per text by one service, in order; no experiment has a say here any more."""
+    cascade = service.policies[constraints.model]
+    if constraints.thresholds is not None:
+        cascade = cascade.at(constraints.thresholds)
+    service.users += 1
+    try:
+        if service.cache is None:
+            return await _compute(service, cascade, constraints, inputs)
+        ask = partial(_compute, service, cascade, constraints)
+        return await service.cache.answer(cascade, inputs, constraints, ask)
+    finally:
+        service.users -= 1
+
+
+async def _compute(
+    service: Service, asked: Cascade, constraints: RequestConstraints, inputs: Inputs
+) -> Answers:
+    """The same, without a look at earlier answers. asked: the cascade of the request's policy."""
+    started, texts = perf_counter(), len(inputs)
+    service.tokenizing.check(inputs, constraints.truncate)
+    with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
+        level = 0 if constraints.shadow else admission.level
+        cascade = admission.cascade(asked) if level else asked
+        tokens = await service.tokenizing.tokens(
+            inputs, admission, constraints.truncate, constraints.deadline
+        )
+        tokenized = perf_counter()
+        service.metrics.tokenize_duration.observe(tokenized - started)
+        ta, brownout = service.manifest.ta.flops, 0 if cascade is asked else level
+        decisions = [
+            Decision(
+                cascade,
+                ids,
+                ta.of(len(ids)),
+                constraints.min_confidence,
+                constraints.max_cost,
+                constraints.deadline,
+                brownout=brownout,
+                shadow=constraints.shadow,
+            )
+            for ids in tokens
+        ]
+        if constraints.max_cost < inf or constraints.deadline < inf:
+            came = started if constraints.arrived is None else constraints.arrived
+            for index, decision in enumerate(decisions):
+                field = inputs.field(index)
+                check_feasible(decision, service.durations, came, tokenized, field)
+        admission.tokens(sum(map(len, tokens)))
+        answered = await service.engine.run(decisions, constraints.deadline)
+        admission.answered()
+    if service.shadow and not constraints.shadow:
+        service.shadow.consider(answered)
+    return Answers(answered, tokenized - started, perf_counter() - started)
+
+
+async def embed(
+    service: Service, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
+) -> Embeddings:
+    """A student's vector of each text; `auto` and cascades stand for their last student.
+
+    dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for an
+    unknown model, a too long text, more dimensions than the student has, a full queue.
+    """
+    student = service.policies[model].stages[-1].student
+    if dimensions is not None and not 1 <= dimensions <= student.spec.dim:
+        raise RequestError(
+            Reason.OUT_OF_RANGE,
+            f"{dimensions}; {student.name!r} has from 1 to {student.spec.dim}",
+            "dimensions",
+        )
+    service.tokenizing.check(inputs, truncate=False)
+    with service.load.admit(len(inputs), apart=True) as admission:
+        tokens = await service.tokenizing.tokens(inputs, admission)
+        vectors = await _vectors(service, tokens, student.name, dimensions or student.spec.dim)
+        if not np.isfinite(vectors).all():
+            raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
+    return Embeddings(vectors, sum(map(len, tokens)))
+
+
+async def _vectors(
+    service: Service, tokens: list[list[int]], student: str, dimensions: int
+) -> NDArray[np.float32]:
+    try:
+        return await service.embedder.embed(tokens, student, dimensions)
+    except ExecutorGoneError:
+        while not service.ready:
+            await asyncio.sleep(TICK_SECONDS)
+    return await service.embedder.embed(tokens, student, dimensions)

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NoReturn
 
 from ...models.cascade.policy import Cascade
 from ...models.checkpoint.manifest import Manifest
-from ...models.errors import NestlingError
 from ...models.nearest import in_words, listing
 from ..errors import Reason, RequestError
 
 AUTO = "auto"
 
 
-class Policies:
-    """All policies of a checkpoint: `auto`, its cascades, each student alone."""
+class Policies(dict[str, Cascade]):
+    """All policies of a checkpoint by name: `auto`, its cascades, each student alone.
+
+    Another name raises RequestError that lists those which are known, the most alike first.
+    """
 
     def __init__(self, checkpoint: Manifest) -> None:
-        self._checkpoint = checkpoint
-        self.names = [AUTO, *checkpoint.cascades, *checkpoint.students]
+        names = [AUTO, *checkpoint.cascades, *checkpoint.students]
+        super().__init__({name: checkpoint.policy(name) for name in names})
 
-    def of(self, model: str, thresholds: Sequence[float] | None = None) -> Cascade:
-        """Raises RequestError that lists known names, the most alike first.
-
-        thresholds: in place of its own, one per stage but the last; such a cascade promises
-        nothing.
-        """
-        try:
-            cascade = self._checkpoint.policy(model)
-        except NestlingError:
-            raise RequestError(
-                Reason.UNKNOWN_MODEL,
-                f"{model[:64]!r} is none of {in_words(model, self.names)}",
-                "model",
-                known=listing(model, self.names),
-            ) from None
-        return cascade if thresholds is None else cascade.at(thresholds)
+    def __missing__(self, model: str) -> NoReturn:
+        raise RequestError(
+            Reason.UNKNOWN_MODEL,
+            f"{model[:64]!r} is none of {in_words(model, list(self))}",
+            "model",
+            known=listing(model, list(self)),
+        )

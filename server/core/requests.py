@@ -82,16 +82,6 @@ class Answers:
     tokenize_seconds: float
     total_seconds: float
 
-    @property
-    def queue_seconds(self) -> float:
-        """Of the text that waited longest, over all its stages."""
-        return max(decision.waited for decision in self.decisions)
-
-    @property
-    def inference_seconds(self) -> float:
-        """Of the batches of the text that needed most, over all its stages."""
-        return max(decision.ran for decision in self.decisions)
-
 
 @dataclass(frozen=True)
 class Embeddings:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from ...models.calibration.records import AskedStudent, ShadowRecord
 from ...models.cascade.decisions import Decision, Step
 from ...models.cascade.policy import Cascade, Student
+from ...models.cascade.scheduled import decide
 from ...models.checkpoint.manifest import INT8, TA, Manifest
-from ...models.runners.base import decide
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
 from .shadow_log import ShadowLog
@@ -35,7 +35,7 @@ class ShadowEvaluator:
         ask: Callable[[list[Decision]], Awaitable[list[Decision]]],
     ) -> None:
         self._manifest, self._metrics, self._ask = manifest, metrics, ask
-        self.shadow = ShadowSampler(settings.shadow)
+        self.sampler = ShadowSampler(settings.shadow)
         self._precision = "int8" if settings.runner == INT8 else settings.dtype
         self._log = (
             ShadowLog(settings.shadow_log, metrics.guarantee.log_errors.inc)
@@ -48,9 +48,9 @@ class ShadowEvaluator:
     def consider(self, answered: Sequence[Decision]) -> None:
         """Texts that have just been answered."""
         for decision in answered:
-            if self.shadow.chooses(decision):
-                self.shadow.waiting += 1
-                task = asyncio.create_task(self._watch(decision))
+            if self.sampler.chooses(decision):
+                self.sampler.waiting += 1
+                task = asyncio.create_task(self._evaluate(decision))
                 self._tasks.add(task)
                 task.add_done_callback(self._done)
 
@@ -62,9 +62,9 @@ class ShadowEvaluator:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self.shadow.waiting -= 1
+        self.sampler.waiting -= 1
 
-    async def _watch(self, decision: Decision) -> None:
+    async def _evaluate(self, decision: Decision) -> None:
         steps = {step.stage.student.name: step for step in decision.steps}
         wanted = {stage.student.name: stage.student for stage in decision.cascade.stages}
         wanted.setdefault(TA, self._manifest.ta)
@@ -72,7 +72,7 @@ class ShadowEvaluator:
             [student for name, student in wanted.items() if name not in steps], decision.tokens
         )
         agrees = steps[TA].label == decision.answer.label
-        watched = self.shadow.observe(decision.cascade, agrees)
+        watched = self.sampler.observe(decision.cascade, agrees)
         self._metrics.guarantee.shadowed(decision, agrees, watched.bounds(DELTA))
         if self._log:
             record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)

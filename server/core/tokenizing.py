@@ -74,7 +74,7 @@ class Tokenizing:
         """
         if inputs.tokens is not None:
             for index, ids in enumerate(inputs.tokens):
-                self._check_tokens(ids, inputs.field(index))
+                self._check_tokens(inputs, index, ids)
             return inputs.tokens
         texts = inputs.texts
         if truncate:
@@ -119,15 +119,15 @@ class Tokenizing:
                     f"an empty text: the tokenizer leaves nothing of {of}",
                     inputs.field(index),
                 )
-            self._check_tokens(ids, inputs.field(index))
+            self._check_tokens(inputs, index, ids)
         return encoded
 
-    def _check_tokens(self, ids: list[int], field: str) -> None:
+    def _check_tokens(self, inputs: Inputs, index: int, ids: list[int]) -> None:
         if len(ids) > self._limit:
             raise RequestError(
                 Reason.TOO_LONG,
                 f"{len(ids)} tokens; the limit is {self._limit}",
-                field,
+                inputs.field(index),
                 limit=self._limit,
                 actual=len(ids),
             )

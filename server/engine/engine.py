@@ -9,29 +9,27 @@ from math import inf
 from time import perf_counter
 
 from ...models.cascade.decisions import Decision
-from ...models.runners.base import ScheduledBatch
-from ..core.constraints import early_stop_reason
+from ...models.cascade.scheduled import ScheduledBatch
 from ..errors import internal_error
 from ..telemetry.metrics import Metrics
 from .executor import Executor, ExecutorGoneError
-from .latency import LatencyEstimator
-from .queue import WorkQueue
-from .requests import PendingRequest, QueueEntry
+from .latency import LatencyEstimator, early_stop_reason
+from .queue import PendingRequest, QueueEntry, WorkQueue
 
 log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Takes a batch, has it computed, then answers each text or puts it back for its next stage.
+    """Takes a batch, has it computed, then answers each text or queues it again for its next stage.
 
-    One task on the event loop, which waits while the backend computes. durations: learns how long
+    One task on the event loop, which waits while the executor computes. durations: learns how long
     batches take.
     """
 
     def __init__(
-        self, backend: Executor, queue: WorkQueue, metrics: Metrics, durations: LatencyEstimator
+        self, executor: Executor, queue: WorkQueue, metrics: Metrics, durations: LatencyEstimator
     ) -> None:
-        self._backend = backend
+        self._executor = executor
         self._queue = queue
         self._metrics = metrics
         self._durations = durations
@@ -41,11 +39,8 @@ class Engine:
         self._batch: list[QueueEntry] = []
         self.busy_since: float | None = None
         """When the batch began that runs now, on `time.perf_counter`'s clock."""
-
-    @property
-    def alive(self) -> bool:
+        self.alive = False
         """Whether its task runs."""
-        return self._task is not None and not self._task.done()
 
     @property
     def running(self) -> int:
@@ -55,36 +50,53 @@ class Engine:
     async def start(self, warm_up: Sequence[Decision]) -> None:
         """Start, and return once every decision of `warm_up` has been through all its stages.
 
-        Raises what the backend raises on them.
+        Raises what the executor raises on them.
         """
         waiting = list(warm_up)
         while waiting:
             await self._ask(waiting)
             waiting = [decision for decision in waiting if not decision.answered]
         self._task = asyncio.create_task(self._work(), name="engine")
+        self._task.add_done_callback(self._ended)
+        self.alive = True
 
     async def restart(self, warm_up: Sequence[Decision]) -> None:
-        """Abandon a task and a backend that have died or hang, and begin others.
+        """Abandon a task and an executor that have died or hang, and begin others.
 
         The texts that it held are asked again by the next one, once: those that it fails again
-        fail. Raises what the backend raises on the warm-up.
+        fail. Raises what the executor raises on the warm-up.
         """
         self._abandon()
         held, self._batch, self.busy_since = self._batch, [], None
-        again = [ticket for ticket in held if not ticket.retried]
-        for ticket in again:
-            ticket.retried = True
-        failed = [ticket for ticket in held if ticket not in again]
+        again = [entry for entry in held if not entry.retried]
+        for entry in again:
+            entry.retried = True
+        failed = [entry for entry in held if entry not in again]
         if failed:
             self._finish(failed, failed, internal_error("a batch, twice,"))
-        self._queue.put_back(again)
-        await self._backend.restart()
+        self._queue.requeue(again)
+        await self._executor.restart()
         await self.start(warm_up)
 
-    def submit(self, job: PendingRequest) -> None:
-        """Queue all texts of a job."""
-        self._queue.put([QueueEntry(decision, job) for decision in job.decisions])
-        self._called.set()
+    async def run(self, decisions: list[Decision], deadline: float = inf) -> list[Decision]:
+        """Have the texts of one request answered; cancelling this drops them.
+
+        deadline: on `time.perf_counter`'s clock; by then the request is answered by what there is.
+        Raises RequestError where that is nothing, and what the batch of a text raises.
+        """
+        loop = asyncio.get_running_loop()
+        request = PendingRequest(decisions, loop.create_future())
+        timer = None
+        if deadline < inf:
+            timer = loop.call_later(max(0.0, deadline - perf_counter()), request.expire)
+        try:
+            self._queue.put(request.entries())
+            self._called.set()
+            return await request.future
+        finally:
+            request.closed = True
+            if timer:
+                timer.cancel()
 
     async def stop(self) -> None:
         """Finish what has been accepted, then end."""
@@ -93,12 +105,17 @@ class Engine:
         if self._task:
             await asyncio.wait([self._task])
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task is self._task:
+            self.alive = False
+
     def _abandon(self) -> None:
         task, self._task = self._task, None
+        self.alive = False
         if task is None:
             return
         if not task.done():
-            task.cancel()  # whatever the backend still says, nobody listens
+            task.cancel()  # whatever the executor still says, nobody listens
         elif error := task.exception():
             log.error("the engine's task has ended", exc_info=error)
 
@@ -109,12 +126,12 @@ class Engine:
             try:
                 failed, error = await self._process(batch)
             except ExecutorGoneError:
-                return  # the next task answers these texts, by the next backend
+                return  # the next task answers these texts, by the next executor
             seconds = perf_counter() - self.busy_since
             self._batch, self.busy_since = [], None
             self._finish(batch, failed, error)
             # Counted once those who wait have their answers, whose turn is before.
-            if decisions := [ticket.decision for ticket in batch if ticket not in failed]:
+            if decisions := [entry.decision for entry in batch if entry not in failed]:
                 loop.call_soon(self._metrics.batch_finished, decisions, seconds)
 
     async def _take(self) -> list[QueueEntry]:
@@ -136,22 +153,25 @@ class Engine:
     ) -> tuple[Collection[QueueEntry], Exception | None]:
         """Ask each text's next student. Returns which failed, and of what, for this batch alone."""
         try:
-            self._metrics.batch_started([ticket.decision for ticket in batch])
+            decisions = [entry.decision for entry in batch]
+            self._metrics.batch_tokens.observe(sum([len(each.tokens) for each in decisions]))
+            self._metrics.batch_texts.observe(len(batch))
             now = perf_counter()
-            for ticket in batch:
-                ticket.decision.waited += now - ticket.since
-                self._metrics.queue_duration.observe(now - ticket.since)
-            broken = await self._ask([ticket.decision for ticket in batch])
+            for entry in batch:
+                entry.decision.waited += now - entry.since
+                self._metrics.queue_duration.observe(now - entry.since)
+            failures = await self._ask(decisions)
         except ExecutorGoneError:
             raise
         except Exception:
             return set(batch), internal_error(f"a batch of {len(batch)} texts")
-        if not broken:
+        if not failures:
             return (), None
-        students = ", ".join(sorted({decision.answer.stage.student.name for decision in broken}))
-        failed = {ticket for ticket in batch if _is_one(ticket.decision, broken)}
+        students = ", ".join(sorted({decision.answer.stage.student.name for decision in failures}))
+        failed = {entry for entry in batch if _is_one(entry.decision, failures)}
         return failed, internal_error(
-            f"{len(broken)} of {len(batch)} texts: what {students} said is not finite, and so they"
+            f"{len(failures)} of {len(batch)} texts: what {students} said is not finite, and so "
+            "they"
         )
 
     async def _ask(self, decisions: Sequence[Decision]) -> list[Decision]:
@@ -160,37 +180,40 @@ class Engine:
         Returns those whose student said what is no number.
         """
         started = perf_counter()
-        asked = ScheduledBatch.of(decisions)
+        batch = ScheduledBatch.of(decisions)
         try:
-            verdicts = await self._backend.ask(asked.questions)
+            output = await self._executor.ask(batch.questions)
         except MemoryError:
             if len(decisions) == 1:
                 raise
             log.warning("no memory for a batch of %d texts: splitting it", len(decisions))
             half = len(decisions) // 2
             return [*await self._ask(decisions[:half]), *await self._ask(decisions[half:])]
-        escalated = asked.record(verdicts)
+        failures = [batch.decisions[index] for index in output.broken]
+        escalated = batch.record(output)
         now = perf_counter()
-        self._durations.observe(asked.students, now - started)
+        self._durations.observe(batch.students, now - started)
         for decision in decisions:
             decision.ran += now - started
-        broken = [asked.decisions[index] for index in verdicts.broken]
         for decision in escalated:
-            if not _is_one(decision, broken):
-                decision.limited_by = early_stop_reason(decision, self._durations, now)
-        return broken
+            if not _is_one(decision, failures) and (
+                limit := early_stop_reason(decision, self._durations, now)
+            ):
+                decision.stop(limit)
+        return failures
 
     def _finish(
         self, batch: Sequence[QueueEntry], failed: Collection[QueueEntry], error: Exception | None
     ) -> None:
-        """failed: those of the batch that fail with `error`, and with each the rest of its job."""
-        for ticket in failed:
-            ticket.job.error, ticket.job.closed = error, True
-        done, escalated = settle([each for each in batch if each not in failed], perf_counter())
+        """failed: those that fail with `error`, and with each of them the rest of its request."""
+        for entry in failed:
+            entry.request.error, entry.request.closed = error, True
+        left = [entry for entry in batch if entry not in failed]
+        done, escalated = postprocess(left, perf_counter())
         if escalated:
-            self._queue.put_back(escalated)
-        for job in (*dict.fromkeys(ticket.job for ticket in failed), *done):
-            job.deliver()
+            self._queue.requeue(escalated)
+        for request in (*dict.fromkeys([entry.request for entry in failed]), *done):
+            request.deliver()
 
 
 def _is_one(decision: Decision, of: Sequence[Decision]) -> bool:
@@ -198,20 +221,20 @@ def _is_one(decision: Decision, of: Sequence[Decision]) -> bool:
     return any(decision is each for each in of)
 
 
-def settle(
+def postprocess(
     batch: Sequence[QueueEntry], now: float
 ) -> tuple[list[PendingRequest], list[QueueEntry]]:
-    """After a step: the jobs that are answered now, and the texts to be put back.
+    """After a step: the requests that are answered now, and the texts to be queued again.
 
     now: from when those wait for their next stage.
     """
     done, escalated = [], []
-    for ticket in batch:
-        if ticket.decision.answered:
-            ticket.job.open -= 1
-            if not ticket.job.open:
-                done.append(ticket.job)
+    for entry in batch:
+        if entry.decision.answered:
+            entry.request.open -= 1
+            if not entry.request.open:
+                done.append(entry.request)
         else:
-            ticket.since = now
-            escalated.append(ticket)
+            entry.since = now
+            escalated.append(entry)
     return done, escalated

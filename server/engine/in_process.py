@@ -1,4 +1,4 @@
-"""A backend without a worker: the weights in the server's own process.
+"""An executor without a worker: the weights in the server's own process.
 
 What the server would be without a process of its own for them. Tests hold it in their hand, and
 `benchmarks/server/engine.py` measures what the other process is worth.
@@ -14,30 +14,29 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.runners.base import ForwardBatch, ForwardOutput
-from ...models.runners.local import LocalStudents
+from ...models.runners.base import ForwardBatch, ForwardOutput, ModelRunner
 
 T = TypeVar("T")
 
 
 class InProcessExecutor:
-    """Asks students on one thread of its own; they keep state by thread."""
+    """Asks a runner on one thread of its own; torch keeps state by thread."""
 
-    def __init__(self, students: LocalStudents) -> None:
-        self.manifest, self.device = students.manifest, students.device
-        self._students = students
-        self._thread = ThreadPoolExecutor(1, "students")
+    def __init__(self, runner: ModelRunner) -> None:
+        self.manifest, self.device = runner.manifest, runner.device
+        self._runner = runner
+        self._thread = ThreadPoolExecutor(1, "runner")
 
     async def start(self) -> None:
         """There is nothing to be linked to."""
 
     def ask(self, questions: ForwardBatch) -> Awaitable[ForwardOutput]:
-        return self._call(self._students.ask, questions)
+        return self._call(self._runner.forward, questions)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int
     ) -> Awaitable[NDArray[np.float32]]:
-        return self._call(self._students.embed, sequences, student, dimensions)
+        return self._call(self._runner.embed, sequences, student, dimensions)
 
     @property
     def alive(self) -> bool:
@@ -46,7 +45,7 @@ class InProcessExecutor:
     async def restart(self) -> None:
         """A thread cannot be ended: what runs there is left alone, and another one begins."""
         self._thread.shutdown(wait=False)
-        self._thread = ThreadPoolExecutor(1, "students")
+        self._thread = ThreadPoolExecutor(1, "runner")
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)

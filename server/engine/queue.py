@@ -1,4 +1,6 @@
-"""The queue: first come, first served, packed to a token budget; escalated work goes first.
+"""The queue, and what waits in it.
+
+First come, first served, packed to a token budget; escalated work goes first.
 
 Three lanes. What has been answered by a smaller student comes before anything new, in the order of
 its first arrival. New texts come next. The texts of large requests have a lane of their own, which
@@ -8,19 +10,95 @@ for which nobody waits, go when there is nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from math import inf
 from time import perf_counter
 
-from .requests import QueueEntry
+from ...models.cascade.decisions import Decision, Limit
+from ..errors import Reason, RequestError
 
 BULK_SHARE = 4
 """One in so many places of a batch is kept for large requests."""
 WINDOW = 4
 """How many batches ahead texts may be chosen from by their length."""
+
+
+@dataclass(eq=False)
+class PendingRequest:
+    """The texts of one request, answered together.
+
+    open: texts not yet answered; only the engine counts it down. closed: nobody waits for the
+    answer any more, because the client has gone, a batch has failed or the deadline has passed;
+    the queue drops what is left of it.
+    """
+
+    decisions: list[Decision]
+    future: asyncio.Future[list[Decision]]
+    open: int = field(init=False)
+    closed: bool = False
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.open = len(self.decisions)
+
+    def entries(self) -> list[QueueEntry]:
+        """Its texts, for the queue."""
+        return [QueueEntry(decision, self) for decision in self.decisions]
+
+    def deliver(self) -> None:
+        """Wake whoever waits."""
+        if self.future.done():
+            return
+        if self.error:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.decisions)
+
+    def expire(self) -> None:
+        """The deadline has passed: answer by what there is."""
+        if self.future.done():
+            return
+        self.closed = True
+        # The engine may have a batch under way that adds to them.
+        taken = [replace(d, steps=list(d.steps)) for d in self.decisions]
+        if without := sum(not decision.steps for decision in taken):
+            self.future.set_exception(
+                RequestError(
+                    Reason.DEADLINE,
+                    f"passed while {without} of {len(taken)} texts waited for their first answer",
+                    "deadline_ms",
+                )
+            )
+            return
+        for decision in taken:
+            if not decision.answered:
+                decision.stop(Limit.DEADLINE)
+        self.future.set_result(taken)
+
+
+@dataclass(eq=False, slots=True)
+class QueueEntry:
+    """One text on its way through the stages.
+
+    number: its first arrival, in order over all texts; it keeps it when it is put back.
+    arrived: when that was. since: when it began to wait for its next stage. retried: whether an
+    engine that had it has died or hung.
+    """
+
+    decision: Decision
+    request: PendingRequest
+    number: int = -1
+    arrived: float = field(default_factory=perf_counter)
+    retried: bool = False
+    since: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.since = self.arrived
 
 
 class WorkQueue:
@@ -40,6 +118,8 @@ class WorkQueue:
     ) -> None:
         self.max_tokens = max_tokens
         self.max_texts = max_texts
+        self.largest_small = max_texts // BULK_SHARE
+        """Requests with more texts than this wait in the lane for large ones."""
         self._fill_seconds, self._clock = fill_seconds, clock
         self._escalated: list[tuple[int, QueueEntry]] = []  # a heap: earliest arrival first
         self._fresh: deque[QueueEntry] = deque()
@@ -48,39 +128,40 @@ class WorkQueue:
         self._arrivals = 0
         self.closed = False
         """Whether nothing more is accepted."""
-        self._hungry = False
+        self._idle = False
         """Whether the engine has asked and found nothing: it takes at once what comes."""
 
+        self.waiting = 0
+        """Texts that wait, in whatever lane."""
+
     def __len__(self) -> int:
-        return len(self._escalated) + len(self._fresh) + len(self._bulk) + len(self._shadow)
+        return self.waiting
 
     def age(self) -> float:
         """Seconds that the oldest text has waited, those of large requests and shadows apart."""
-        heads = [ticket.arrived for _, ticket in self._escalated[:1]]
+        heads = [entry.arrived for _, entry in self._escalated[:1]]
         if self._fresh:
             heads.append(self._fresh[0].arrived)
         return self._clock() - min(heads) if heads else 0.0
 
-    def is_large(self, texts: int) -> bool:
-        """Whether a request of so many texts waits in the lane for large ones."""
-        return texts > self.max_texts // BULK_SHARE
-
-    def put(self, tickets: Sequence[QueueEntry]) -> None:
+    def put(self, entries: Sequence[QueueEntry]) -> None:
         """The texts of one request. Raises RuntimeError once the queue is closed."""
         if self.closed:
             raise RuntimeError("the queue is closed")
-        lane = self._bulk if self.is_large(len(tickets)) else self._fresh
-        if tickets[0].decision.shadow:
+        lane = self._bulk if len(entries) > self.largest_small else self._fresh
+        if entries[0].decision.shadow:
             lane = self._shadow
-        for ticket in tickets:
-            ticket.number = self._arrivals
+        for entry in entries:
+            entry.number = self._arrivals
             self._arrivals += 1
-            lane.append(ticket)
+            lane.append(entry)
+        self.waiting += len(entries)
 
-    def put_back(self, tickets: Sequence[QueueEntry]) -> None:
+    def requeue(self, entries: Sequence[QueueEntry]) -> None:
         """Texts that a larger student is to answer. They keep the place of their arrival."""
-        for ticket in tickets:
-            heapq.heappush(self._escalated, (ticket.number, ticket))
+        for entry in entries:
+            heapq.heappush(self._escalated, (entry.number, entry))
+        self.waiting += len(entries)
 
     def take(self) -> tuple[list[QueueEntry], float]:
         """The next batch; or none, and the seconds after which to ask again.
@@ -89,13 +170,13 @@ class WorkQueue:
         leaves when it is full, its oldest text is old enough, the queue is closed, or the engine
         has nothing to do.
         """
-        if not len(self):
-            self._hungry = True
+        if not self.waiting:
+            self._idle = True
             return [], inf
-        if not (self._hungry or self.closed or self._full()) and (left := self._left()) > 0:
+        if not (self._idle or self.closed or self._full()) and (left := self._left()) > 0:
             return [], left
         batch = self._pack()
-        self._hungry = not batch
+        self._idle = not batch
         return batch, inf
 
     def close(self) -> None:
@@ -110,25 +191,28 @@ class WorkQueue:
         return min(heads) + self._fill_seconds - self._clock()
 
     def _full(self) -> bool:
-        if len(self) >= self.max_texts:
+        if self.waiting >= self.max_texts:
             return True
-        waiting = [*(ticket for _, ticket in self._escalated), *self._fresh, *self._bulk]
-        return sum(len(ticket.decision.tokens) for ticket in waiting) >= self.max_tokens
+        waiting = [*(entry for _, entry in self._escalated), *self._fresh, *self._bulk]
+        return sum(len(entry.decision.tokens) for entry in waiting) >= self.max_tokens
 
     def _pack(self) -> list[QueueEntry]:
         batch = _Batch(self.max_tokens, self.max_texts)
         while self._escalated:
-            ticket = self._escalated[0][1]
-            if not ticket.job.closed and not batch.add(ticket):
+            entry = self._escalated[0][1]
+            if not entry.request.closed and not batch.add(entry):
                 break
             heapq.heappop(self._escalated)
         kept = BULK_SHARE if self._bulk else 0
         self._move(self._fresh, batch, kept)
         self._move(self._bulk, batch)
         self._move(self._fresh, batch)
-        if not batch.tickets:
+        if not batch.entries:
             self._move(self._shadow, batch)
-        return batch.tickets
+        # Counted anew, since entries that nobody waits for have been dropped.
+        lanes = (self._fresh, self._bulk, self._shadow)
+        self.waiting = len(self._escalated) + sum(map(len, lanes))
+        return batch.entries
 
     def _move(self, lane: deque[QueueEntry], batch: _Batch, kept: int = 0) -> None:
         """Fill a batch from a lane: in order, or, where more wait than fit, by length.
@@ -137,11 +221,13 @@ class WorkQueue:
         its own. The oldest always goes, so nobody waits for more than its turn.
         kept: one in so many places stays free for another lane.
         """
+        if not lane:
+            return
         batch.keep(kept)
         window: list[QueueEntry] = []
         while lane and len(window) <= WINDOW * self.max_texts:
-            if not (ticket := lane.popleft()).job.closed:
-                window.append(ticket)
+            if not (entry := lane.popleft()).request.closed:
+                window.append(entry)
         order = list(range(len(window)))
         if len(window) > batch.places:
             length = len(window[0].decision.tokens)
@@ -151,10 +237,10 @@ class WorkQueue:
 
 
 class _Batch:
-    """Tickets within a budget."""
+    """Entries within a budget."""
 
     def __init__(self, tokens: int, texts: int) -> None:
-        self.tickets: list[QueueEntry] = []
+        self.entries: list[QueueEntry] = []
         self._tokens, self._budget = 0, (tokens, texts)
         self._most_tokens, self._most_texts = self._budget
 
@@ -167,13 +253,13 @@ class _Batch:
     @property
     def places(self) -> int:
         """How many more texts it may hold; it may hold more already than is open to all."""
-        return max(0, self._most_texts - len(self.tickets))
+        return max(0, self._most_texts - len(self.entries))
 
-    def add(self, ticket: QueueEntry) -> bool:
-        """Whether the ticket had room, and is in."""
-        tokens = self._tokens + len(ticket.decision.tokens)
-        if self.places < 1 or (self.tickets and tokens > self._most_tokens):
+    def add(self, entry: QueueEntry) -> bool:
+        """Whether the entry had room, and is in."""
+        tokens = self._tokens + len(entry.decision.tokens)
+        if self.places < 1 or (self.entries and tokens > self._most_tokens):
             return False
-        self.tickets.append(ticket)
+        self.entries.append(entry)
         self._tokens = tokens
         return True

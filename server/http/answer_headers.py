@@ -12,14 +12,15 @@ def answer_headers(answers: Answers, device: str) -> dict[str, str]:
     """How the answers came to be, and the timings as text-embeddings-inference names them.
 
     Of several texts the values stand one after the other, separated by commas, in their order.
-    Times are whole milliseconds, over all stages.
+    Times are whole milliseconds, over all stages; those in the queue and in batches are of the text
+    that needed most.
     """
     decisions = answers.decisions
     milliseconds = {
         "x-total-time": answers.total_seconds,
         "x-tokenization-time": answers.tokenize_seconds,
-        "x-queue-time": answers.queue_seconds,
-        "x-inference-time": answers.inference_seconds,
+        "x-queue-time": max(decision.waited for decision in decisions),
+        "x-inference-time": max(decision.ran for decision in decisions),
     }
     headers = {
         "x-compute-type": device,

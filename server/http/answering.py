@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 
+from ..core import inference
 from ..core.constraints import RequestConstraints
 from ..core.inference import Inference
 from ..core.policies import AUTO
@@ -30,21 +31,17 @@ async def answer(
     """
     caller = Caller(REQUEST_ID.get(), user, partial(header, request))
     asked = InferenceRequest(inputs, constraints)
-    return await _while_connected(
-        request, _inference(request).infer(asked, caller, service_of(request))
-    )
+    entry = cast(Inference, request.app.state.inference)
+    work = entry.infer(asked, caller, service_of(request))
+    return await _while_connected(request, work)
 
 
 async def embed(
     request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
-    """What `Inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
-    work = _inference(request).embed(inputs, model, dimensions, service_of(request))
+    """What `inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
+    work = inference.embed(service_of(request), inputs, model, dimensions)
     return await _while_connected(request, work)
-
-
-def _inference(request: Request) -> Inference:
-    return cast(Inference, request.app.state.inference)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -18,7 +18,6 @@ from starlette.responses import Response
 
 from ...experiments.runtime import Experiments, known_of
 from ...models.checkpoint.manifest import Manifest
-from ..console import routes as console
 from ..console.feed import Feed
 from ..core.inference import Inference
 from ..core.reload import Load, Reloader
@@ -33,28 +32,12 @@ from .dispatcher import RequestDispatcher
 from .docs import routes as docs
 from .docs.description import complete
 from .keys import Keys
-from .lost import no_such_method, no_such_path
-from .protocols import huggingface, openai, tei
+from .lost import ErrorFormats, no_such_method, no_such_path
 from .protocols.admin import health
-from .protocols.admin import reload as admin
-from .protocols.experiments import declared as experiments
-from .protocols.experiments import outcomes
-from .protocols.native import classify, models
-from .protocols.oip import infer as oip
-from .protocols.oip import models as oip_models
+from .protocols.registry import ROUTERS
 from .route import MeasuredRoute, error_response
 
 log = logging.getLogger(__name__)
-PROTOCOLS = (
-    classify.router,
-    openai.router,
-    oip.router,
-    oip_models.router,
-    huggingface.router,
-    tei.router,
-    tei.about,
-)
-"""Those of their routes that answer texts are measured."""
 ELSEWHERE = "`/metrics` is on [a port of its own](console/metrics)."
 """What the documentation of the main port says where that is so."""
 
@@ -70,15 +53,7 @@ def create_app(
     load: another backend: of the checkpoint at a path, or again of that given at start; by another
     runner, or the same. engine: the open database of experiments; None keeps no record.
     """
-    routers = [
-        *PROTOCOLS,
-        models.router,
-        experiments.router,
-        outcomes.router,
-        admin.router,
-        health.router,
-        console.router,
-    ]
+    routers = [*ROUTERS]
     if settings.metrics_port is None:
         routers.append(health.metrics)
     routes = [route for router in routers for route in router.routes]
@@ -134,6 +109,7 @@ def create_app(
     complete(app, keyring)
     app.state.reloader = reloader
     app.state.draining = False
+    app.state.error_formats = ErrorFormats(routes)
     app.state.inference = Inference(reloader, running)
     app.state.feed = Feed(
         reloader, {route.path for route in measured if route.sheds}, running is not None

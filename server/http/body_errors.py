@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import orjson
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
-from ...models.json_kinds import kind
+from ...models.json_checks import kind, wrong_type
 from ..errors import Reason, RequestError
-
-if TYPE_CHECKING:
-    from .body import Body
 
 Place = Sequence[int | str]
 """Where an error is: names of fields, positions in lists, and tags of the types that were tried."""
@@ -44,17 +41,6 @@ class Otherwise:
     words: str
 
 
-def refusal(reason: Reason, message: str, **details: Any) -> PydanticCustomError:
-    """For a model's own checks to raise: the error gets the place of what was checked."""
-    context = {"reason": reason, "message": message, "details": details}
-    return PydanticCustomError("refusal", "{message}", context)
-
-
-def wrong_type(expected: str, value: Any) -> PydanticCustomError:
-    """The refusal of a value of another JSON type than it should be."""
-    return refusal(Reason.WRONG_TYPE, f"expected {expected}, got {kind(value)}")
-
-
 def expects(type_: type, words: str) -> BeforeValidator:
     """Has a value of another JSON type refused in these words, where those of EXPECTED say less."""
 
@@ -66,15 +52,17 @@ def expects(type_: type, words: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def refused(value: Any, model: type[Body], error: ValidationError) -> RequestError:
+def refused(
+    value: Any, model: type[BaseModel], error: ValidationError, example: str
+) -> RequestError:
     """The error for a value that a model has refused.
 
     Of several: an unknown field, then a missing one, then the first of the model's fields. Of the
     types that a value could have, the one that fits the longest beginning of it is meant.
     """
     if not isinstance(value, dict):
-        expected = f"expected an object: {model.example}"
-        return RequestError(Reason.WRONG_TYPE, f"the body is {kind(value)}; {expected}")
+        message = f"the body is {kind(value)}; expected an object: {example}"
+        return RequestError(Reason.WRONG_TYPE, message)
     for unknown in _unknown(value, model, ""):
         return unknown
     found = error.errors(include_url=False)
@@ -126,7 +114,7 @@ def not_json(body: bytes | bytearray, error: orjson.JSONDecodeError, example: st
     )
 
 
-def _unknown(value: dict[str, Any], model: type[Body], within: str) -> Iterator[RequestError]:
+def _unknown(value: dict[str, Any], model: type[BaseModel], within: str) -> Iterator[RequestError]:
     """pydantic's own list of them may be as long as the body."""
     known = model.model_fields
     for name in value:
@@ -150,7 +138,7 @@ def _unknown(value: dict[str, Any], model: type[Body], within: str) -> Iterator[
 
 
 def _translated(
-    error: ErrorDetails, same: Sequence[ErrorDetails], model: type[Body]
+    error: ErrorDetails, same: Sequence[ErrorDetails], model: type[BaseModel]
 ) -> RequestError:
     """same: all errors of the same field, among them those of other types that it could have."""
     place, value, context = error["loc"], error["input"], error.get("ctx", {})
@@ -197,7 +185,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
                 yield words.format(getattr(constraint, name))
 
 
-def _field(model: type[Body], place: Place) -> FieldInfo:
+def _field(model: type[BaseModel], place: Place) -> FieldInfo:
     """The declaration of the field at a place."""
     *outer, last = _names(place)
     for name in outer:
@@ -205,7 +193,7 @@ def _field(model: type[Body], place: Place) -> FieldInfo:
     return model.model_fields[last]
 
 
-def _model_in(annotation: Any) -> type[Body] | None:
+def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model that a field holds, or a list of."""
     return next((part for part in _parts(annotation) if hasattr(part, "model_fields")), None)
 

@@ -91,10 +91,10 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._batch_tokens = Histogram(
+        self.batch_tokens = Histogram(
             "nestling_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry
         )
-        self._batch_texts = Histogram(
+        self.batch_texts = Histogram(
             "nestling_batch_texts", "Texts of a batch.", buckets=TEXTS, registry=registry
         )
         self._confidence = Histogram(
@@ -242,11 +242,6 @@ class Metrics:
     def refused(self, refusal: Refusal) -> None:
         """A connection refused a request, or cut it off."""
         self._refusals[refusal].inc()
-
-    def batch_started(self, decisions: Sequence[Decision]) -> None:
-        """A batch is about to run."""
-        self._batch_tokens.observe(sum(len(decision.tokens) for decision in decisions))
-        self._batch_texts.observe(len(decisions))
 
     def batch_finished(self, decisions: Sequence[Decision], seconds: float) -> None:
         """Account for the last step of each decision. seconds: that the batch ran."""

@@ -18,8 +18,8 @@ from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.calibration.calibrate import RiskTarget, calibrate
 from nestling.models.calibration.evidence import outcome
 from nestling.models.checkpoint.integrity import sha256_of
-from nestling.models.checkpoint.load import write_calibration, write_checkpoint
 from nestling.models.checkpoint.manifest import INT8, calibrated_for
+from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.evaluation.accuracy import answer, macro_f1
 from nestling.models.evaluation.predictions import predict_all
 from nestling.models.nested.batch import PackedBatch

@@ -15,7 +15,7 @@ import pytest
 
 from nestling.models import load_checkpoint
 from nestling.models.cascade.policy import Guarantee
-from nestling.models.checkpoint.load import write_calibration
+from nestling.models.checkpoint.save import write_calibration
 
 from ..server.conftest import TEMPERATURES, calibrated_dir, texts
 from ..server.serving import Server, serve

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from nestling.kernels import Prefix
 
 GUARD = 7
 """Columns beside a matrix's own, filled with NaN."""
@@ -18,6 +22,23 @@ def poisoned(rows: int, columns: int, seed: int = 0, dtype: torch.dtype = torch.
     buffer = torch.full((rows, columns + GUARD), float("nan"), dtype=dtype)
     buffer[:, :columns] = torch.randn(rows, columns, generator=generator)
     return buffer[:, :columns]
+
+
+def prefixes(
+    weight: Tensor, bias: Tensor, n: Sequence[int], k: Sequence[int]
+) -> list[Prefix | None]:
+    """Each group's views of a linear layer; none where n is 0."""
+    return [
+        Prefix(weight[:n_g, :k_g], bias[:n_g]) if n_g else None
+        for n_g, k_g in zip(n, k, strict=True)
+    ]
+
+
+def norm_prefixes(weight: Tensor, bias: Tensor | None, d: Sequence[int]) -> list[Prefix | None]:
+    """Each group's views of a norm; none where d is 0."""
+    return [
+        Prefix(weight[:d_g], None if bias is None else bias[:d_g]) if d_g else None for d_g in d
+    ]
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:

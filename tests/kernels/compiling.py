@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 POINTERS = {"half": "*bf16", "tf32": "*fp32", "ieee": "*fp32"}
-INTEGERS = {"offsets": "*i32", "ns": "*i32", "ks": "*i32", "ds": "*i32", "finished": "*i32"}
+INTEGERS = {"offsets": "*i32", "ns": "*i32", "ks": "*i32", "ds": "*i32"}
 FLOATS = {"eps": "fp32", "margin": "fp32", "temperature": "*fp32", "threshold": "*fp32"}
-RESULTS = {
-    "label": "*i64", "confidence": "*fp32", "runner_up": "*fp32", "entropy": "*fp32",
-    "accept": "*u8", "escalated": "*i64", "escalations": "*i64",
-}  # fmt: skip
+RESULTS = {"label": "*i64", "confidence": "*fp32", "accept": "*u8"}
 TENSORS = {"x", "w", "b", "y", "residual", "weight", "bias", "logits"}
 
 

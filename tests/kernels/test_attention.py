@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Layout, grouped_attention
+from nestling.kernels import Layout, attention
 
 from .buffers import TOLERANCE, poisoned, relative_error
 
@@ -33,7 +33,7 @@ def test_equals_float64_per_sequence_and_head(name: str, dtype: torch.dtype) -> 
     for x in (q, k, v):
         for r, h in zip(layout.rows, heads, strict=True):
             x[r, h * HEAD_DIM :] = float("nan")
-    y = grouped_attention(q, k, v, layout, layout, heads, HEAD_DIM)
+    y = attention(q, k, v, layout, layout, heads, HEAD_DIM)
     assert y.shape == (rows, max(heads) * HEAD_DIM)
     for members, h in zip(layout.members, heads, strict=True):
         for sequence in range(members.start, members.stop):
@@ -48,6 +48,6 @@ def test_equals_float64_per_sequence_and_head(name: str, dtype: torch.dtype) -> 
 def test_a_sequence_may_ask_from_its_first_row_alone() -> None:
     keys = Layout((3, 6), (2,))
     q, k, v = (poisoned(9, 2 * HEAD_DIM, seed=s) for s in range(3))
-    full = grouped_attention(q, k, v, keys, keys, (2,), HEAD_DIM)
-    first = grouped_attention(q[[0, 3]], k, v, Layout((1, 1), (2,)), keys, (2,), HEAD_DIM)
+    full = attention(q, k, v, keys, keys, (2,), HEAD_DIM)
+    first = attention(q[[0, 3]], k, v, Layout((1, 1), (2,)), keys, (2,), HEAD_DIM)
     assert relative_error(first, full[[0, 3]]) < 1e-6

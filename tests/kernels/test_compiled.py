@@ -33,7 +33,7 @@ OTHERS: list[tuple[str, str, dict[str, Any]]] = [
         *(("gate:gate_kernel", program(labels)) for labels in (2, 150, 16384)),
         *(
             (
-                "norm:grouped_add_norm_kernel",
+                "norm:norm_kernel",
                 {"ADD": add, "CENTRE": centre, "COLUMNS": columns, "GROUPS": 4}
                 | {"num_warps": warps(columns)},
             )
@@ -54,7 +54,7 @@ def compiled() -> Iterator[dict[Key, Future[Compiled]]]:
         for kernel, architecture, kind, tile in LINEAR:
             jobs[kernel, architecture, kind, tile] = pool.submit(
                 compile_kernel,
-                f"{kernel}.triton:{kernel}_kernel",
+                f"linear.triton:{kernel}_kernel",
                 architecture,
                 kind,
                 constants(kernel, kind, tile),

@@ -6,16 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups
-from nestling.kernels.linear import grouped_linear, reference
+from nestling.kernels import Groups, linear
+from nestling.kernels.linear import reference
 from nestling.kernels.linear import triton as kernel
-from nestling.kernels.sliced_linear import triton as sliced
 
-from .buffers import TOLERANCE, poisoned, relative_error, same
+from .buffers import TOLERANCE, poisoned, prefixes, relative_error, same
 
 Run = Callable[..., Tensor]
 BOTH = pytest.mark.parametrize(
-    "run", [reference.grouped_linear, kernel.grouped_linear], ids=["reference", "triton"]
+    "run", [reference.linear, kernel.linear], ids=["reference", "triton"]
 )
 N, K = 133, 100
 CASES = {
@@ -41,14 +40,15 @@ def test_equals_float64_on_each_prefix(run: Run, name: str, dtype: torch.dtype) 
     for r, k_g in zip(groups, k, strict=True):
         x[r, k_g:] = float("nan")  # a group's columns beyond its width are not read
     out = torch.full((rows, N + 3), 7.0, dtype=dtype)
-    y = run(x, weight, bias, groups, n, k, out=out)
+    views = prefixes(weight, bias, n, k)
+    y = run(x, views, groups, out=out)
     assert y is out
     for r, n_g, k_g in zip(groups, n, k, strict=True):
         assert (y[r, n_g:] == 7).all()  # nor written
         if n_g and r.stop > r.start:
             exact = x[r, :k_g].double() @ weight[:n_g, :k_g].double().T + bias[:n_g].double()
             assert relative_error(y[r, :n_g], exact) < TOLERANCE[dtype]
-    assert run(x, weight, bias, groups, n, k).shape == (rows, max(n))
+    assert run(x, views, groups).shape == (rows, max(n))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -56,9 +56,11 @@ def test_a_row_is_the_same_alone_and_in_any_batch(dtype: torch.dtype) -> None:
     groups, n, k = Groups((0, 3, 3, 590, 600)), (133, 5, 40, 64), (100, 100, 77, 64)
     x, weight = poisoned(600, K, 0, dtype), poisoned(N, K, 1, dtype)
     bias = poisoned(1, N, 2, dtype)[0]
-    together = kernel.grouped_linear(x, weight, bias, groups, n, k, "gelu")
+    views = prefixes(weight, bias, n, k)
+    together = kernel.linear(x, views, groups, "gelu")
     for row, n_g, k_g in ((2, 133, 100), (3, 40, 77), (589, 40, 77), (590, 64, 64)):
-        alone = sliced.sliced_linear(x[row : row + 1], weight, bias, n_g, k_g, "gelu")
+        one = prefixes(weight, bias, (n_g,), (k_g,))
+        alone = kernel.linear(x[row : row + 1], one, Groups((0, 1)), "gelu")
         assert same(alone[0], together[row, :n_g])
 
 
@@ -68,8 +70,9 @@ def test_reads_its_groups_from_the_device() -> None:
     x, weight, bias = poisoned(9, 30), poisoned(20, 30, 1), torch.zeros(20)
     captured = groups.on(x.device)
     captured.copy_(torch.tensor([0, 7, 9]))
-    y = kernel.grouped_linear(x, weight, bias, groups, n, k)
-    moved = kernel.grouped_linear(x, weight, bias, Groups((0, 7, 9)), n, k)
+    views = prefixes(weight, bias, n, k)
+    y = kernel.linear(x, views, groups)
+    moved = kernel.linear(x, views, Groups((0, 7, 9)))
     assert same(y[:7], moved[:7])
     assert same(y[7:, :4], moved[7:, :4])
 
@@ -80,27 +83,9 @@ def test_refuses_offsets_that_are_not_sorted(offsets: tuple[int, ...]) -> None:
         Groups(offsets)
 
 
-@BOTH
-@pytest.mark.parametrize(
-    ("groups", "n", "k", "message"),
-    [
-        (Groups((0, 2, 5)), (3, 3), (4, 4), "offsets: they end at row 5, but x has 4 rows"),
-        (Groups((0, 2, 4)), (3, 7), (4, 4), r"n: \[3, 7\]; each must be from 0 to 6"),
-        (Groups((0, 2, 4)), (3, 3), (4, 9), r"k: \[4, 9\]; each must be from 0 to 8"),
-        (Groups((0, 2, 4)), (3, -1), (4, 4), r"n: \[3, -1\]; each must be from 0 to 6"),
-        (Groups((0, 2, 4)), (3,), (4, 4), "n: 1 widths for 2 groups"),
-    ],
-)
-def test_wrong_groups_are_refused_before_launch(
-    run: Run, groups: Groups, n: tuple[int, ...], k: tuple[int, ...], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        run(torch.zeros(4, 8), torch.zeros(6, 8), torch.zeros(6), groups, n, k)
-
-
 def test_reads_the_weight_in_place() -> None:
     weight = torch.nn.Parameter(torch.randn(133, 61))
-    y = grouped_linear(poisoned(4, 61), weight, torch.zeros(133), Groups((0, 4)), [3], [2])
+    y = linear(poisoned(4, 61), prefixes(weight, torch.zeros(133), [3], [2]), Groups((0, 4)))
     y.sum().backward()
     assert weight.grad is not None
     assert weight.grad[:3, :2].abs().min() > 0

@@ -11,7 +11,7 @@ from torch import Tensor
 from nestling.kernels import Groups
 from nestling.kernels.norm import reference
 
-from .buffers import TOLERANCE, poisoned, relative_error, same
+from .buffers import TOLERANCE, norm_prefixes, poisoned, prefixes, relative_error, same
 from .mutants import mutant
 
 LINEAR = {
@@ -44,10 +44,10 @@ def both(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("fault", LINEAR)
 def test_a_faulty_linear_kernel_is_found(fault: str, tmp_path: Path) -> None:
-    faulty = mutant("sliced_linear.triton", *LINEAR[fault], tmp_path)
+    faulty = mutant("linear.triton", *LINEAR[fault], tmp_path)
     x, weight, bias = both(torch.float32)
     weight = torch.cat([weight, weight[:1]])
-    y = faulty.sliced_linear(x, weight, bias, N, K)
+    y = faulty.linear(x, prefixes(weight, bias, (N,), (K,)), Groups((0, ROWS)))
     exact = x.double() @ weight[:N].double().T + bias[:N].double()
     assert not relative_error(y, exact) < TOLERANCE[torch.float32]
 
@@ -56,7 +56,7 @@ def test_a_faulty_linear_kernel_is_found(fault: str, tmp_path: Path) -> None:
 def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_path: Path) -> None:
     """Half of one number of the row before, in each but a batch's first."""
     faulty = mutant(
-        "sliced_linear.triton",
+        "linear.triton",
         "    result = activate(total",
         "    before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride\n"
         "    total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]\n"
@@ -65,8 +65,9 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
     )
     x, weight, bias = both(dtype)
     weight = torch.cat([weight, weight[:1]])
-    together = faulty.sliced_linear(x, weight, bias, N, K)
-    alone = faulty.sliced_linear(x[5:6], weight, bias, N, K)
+    views = prefixes(weight, bias, (N,), (K,))
+    together = faulty.linear(x, views, Groups((0, ROWS)))
+    alone = faulty.linear(x[5:6], views, Groups((0, 1)))
     assert not same(alone[0], together[5])
 
 
@@ -90,8 +91,9 @@ NORM = {
 def test_a_faulty_norm_is_found(fault: str, tmp_path: Path) -> None:
     faulty = mutant("norm.triton", *NORM[fault], tmp_path)
     groups, d = Groups((0, 4, 23)), (63, 17)
-    given = (poisoned(23, 63), poisoned(23, 63, 1), torch.rand(63), torch.rand(63), groups, d, 1e-6)
-    y, exact = faulty.grouped_add_norm(*given), reference.grouped_add_norm(*given)
+    views = norm_prefixes(torch.rand(63), torch.rand(63), d)
+    given = (poisoned(23, 63), poisoned(23, 63, 1), views, groups, 1e-6)
+    y, exact = faulty.norm(*given), reference.norm(*given)
     assert not all(
         relative_error(y[r, :d_g], exact[r, :d_g]) < 1.5 * TOLERANCE[torch.float32]
         for r, d_g in zip(groups, d, strict=True)

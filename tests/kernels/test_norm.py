@@ -11,12 +11,10 @@ from nestling.kernels import Groups
 from nestling.kernels.norm import reference
 from nestling.kernels.norm import triton as kernel
 
-from .buffers import TOLERANCE, poisoned, relative_error
+from .buffers import TOLERANCE, norm_prefixes, poisoned, relative_error
 
 Run = Callable[..., Tensor]
-BOTH = pytest.mark.parametrize(
-    "run", [reference.grouped_add_norm, kernel.grouped_add_norm], ids=["reference", "triton"]
-)
+BOTH = pytest.mark.parametrize("run", [reference.norm, kernel.norm], ids=["reference", "triton"])
 EPS = 1e-12
 CASES = {
     "whole": (Groups((0, 23)), (2000,)),
@@ -51,7 +49,7 @@ def test_normalises_the_prefix_alone(
     x, residual = poisoned(rows, width, 3, dtype), poisoned(rows, width, 4, dtype)
     for r, d_g in zip(groups, d, strict=True):
         x[r, d_g:] = float("nan")
-    y = run(x, residual if with_residual else None, weight, bias, groups, d, EPS)
+    y = run(x, residual if with_residual else None, norm_prefixes(weight, bias, d), groups, EPS)
     total = x.double() + residual.double() if with_residual else x
     for r, d_g in zip(groups, d, strict=True):
         if r.stop > r.start:
@@ -64,13 +62,13 @@ def test_normalises_the_prefix_alone(
 def test_a_group_without_this_layer_keeps_its_rows(run: Run) -> None:
     x, residual = poisoned(9, 61), poisoned(9, 61, seed=5)
     weight, bias = torch.ones(61), torch.zeros(61)
-    y = run(x, residual, weight, bias, Groups((0, 4, 9)), (0, 20), EPS)
+    y = run(x, residual, norm_prefixes(weight, bias, (0, 20)), Groups((0, 4, 9)), EPS)
     assert torch.equal(y[:4], x[:4])
 
 
 GOOD: dict[str, Any] = {
-    "x": torch.zeros(4, 8), "residual": torch.zeros(4, 8), "weight": torch.ones(8),
-    "bias": torch.zeros(8), "rows": Groups((0, 2, 4)), "d": (8, 3), "eps": EPS,
+    "x": torch.zeros(4, 8), "residual": torch.zeros(4, 8), "rows": Groups((0, 2, 4)), "eps": EPS,
+    "prefixes": norm_prefixes(torch.ones(8), torch.zeros(8), (8, 3)),
 }  # fmt: skip
 
 
@@ -80,13 +78,21 @@ GOOD: dict[str, Any] = {
         ({"residual": torch.zeros(4, 8).half()}, TypeError, "residual: torch.float16, but x is"),
         ({"residual": torch.zeros(3, 8)}, ValueError, r"residual: \(3, 8\); it must be 4 ×"),
         ({"x": torch.zeros(8, 4).T}, ValueError, "x: stride 4 between columns"),
-        ({"bias": torch.zeros(16)[::2]}, ValueError, "bias: it must be one row of adjacent"),
-        ({"rows": Groups((0, 2, 5))}, ValueError, "offsets: they end at row 5"),
-        ({"d": (8, 9)}, ValueError, r"d: \[8, 9\]; each must be from 0 to 8"),
+        ({"residual": torch.zeros(4, 7)}, ValueError, r"residual: \(4, 7\); it must be 4 ×"),
+        (
+            {"prefixes": norm_prefixes(torch.ones(8), torch.zeros(16)[::2], (8, 3))},
+            ValueError,
+            "bias: .*; it must be 8 adjacent numbers",
+        ),
+        (
+            {"x": torch.zeros(4, 16385)},
+            ValueError,
+            "x: 16385 columns; a program holds at most 16384",
+        ),
     ],
 )
 def test_wrong_input_is_refused_before_launch(
     wrong: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        kernel.grouped_add_norm(**(GOOD | wrong))
+        kernel.norm(**(GOOD | wrong))

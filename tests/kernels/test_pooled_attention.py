@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from nestling.kernels import Layout, grouped_attention, pooled_attention
+from nestling.kernels import Layout, Prefix, attention, pooled_attention
 
-from .buffers import poisoned, relative_error
+from .buffers import poisoned, prefixes, relative_error
 
 HEAD_DIM, HEADS, DIM = 5, 6, 23
 KEY, VALUE = poisoned(HEADS * HEAD_DIM, DIM, 10), poisoned(HEADS * HEAD_DIM, DIM, 11)
@@ -18,6 +20,14 @@ CASES = {
 }
 
 
+def views(
+    heads: Sequence[int], dims: Sequence[int]
+) -> tuple[list[Prefix | None], list[Prefix | None]]:
+    """Each group's keys and values."""
+    widths = [h * HEAD_DIM for h in heads]
+    return prefixes(KEY, VALUE_BIAS, widths, dims), prefixes(VALUE, VALUE_BIAS, widths, dims)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_equals_attention_with_keys_and_values_computed(name: str) -> None:
     layout, heads, dims = CASES[name]
@@ -26,7 +36,7 @@ def test_equals_attention_with_keys_and_values_computed(name: str) -> None:
     for r, a, h, d in zip(layout.rows, asking.rows, heads, dims, strict=True):
         x[r, d:] = float("nan")
         q[a, h * HEAD_DIM :] = float("nan")
-    y = pooled_attention(q, x, KEY, VALUE, VALUE_BIAS, asking, layout, heads, dims, HEAD_DIM)
+    y = pooled_attention(q, x, *views(heads, dims), asking, layout, HEAD_DIM)
     for g, (h, d) in enumerate(zip(heads, dims, strict=True)):
         if not layout.groups[g]:
             continue
@@ -37,7 +47,7 @@ def test_equals_attention_with_keys_and_values_computed(name: str) -> None:
         values = F.linear(
             x[r, :d].double(), VALUE[:width, :d].double(), VALUE_BIAS[:width].double()
         )
-        expected = grouped_attention(
+        expected = attention(
             q[asking.rows[g], :width].double(), keys, values,
             asking.parts[g], layout.parts[g], (h,), HEAD_DIM,
         )  # fmt: skip
@@ -48,9 +58,7 @@ def test_writes_only_its_own_rows() -> None:
     layout, asking = Layout((4, 3), (1, 1)), Layout((1, 1), (1, 1))
     q, x = poisoned(2, HEADS * HEAD_DIM), poisoned(7, DIM)
     out = torch.full((2, HEADS * HEAD_DIM), 3.0)
-    y = pooled_attention(
-        q, x, KEY, VALUE, VALUE_BIAS, asking, layout, (0, 2), (0, DIM), HEAD_DIM, out=out
-    )
+    y = pooled_attention(q, x, *views((0, 2), (0, DIM)), asking, layout, HEAD_DIM, out=out)
     assert y is out
     assert (out[0] == 3).all()
     assert (out[1, 2 * HEAD_DIM :] == 3).all()
@@ -64,6 +72,8 @@ def test_half_precision_reads_nothing_beyond_its_own(longest: int, dtype: torch.
     layout, asking = Layout((longest,) * 16, (16,)), Layout((1,) * 16, (16,))
     q, x = poisoned(16, 64, 0, dtype), poisoned(layout.starts[-1], 48, 1, dtype)
     key, value, bias = (poisoned(n, 48, s, dtype) for s, n in ((10, 64), (11, 64), (12, 2)))
-    y = pooled_attention(q[:, :48], x[:, :33], key, value, bias.flatten()[:64], asking, layout,
-                         (3,), (33,), 16)  # fmt: skip
+    of = (bias.flatten()[:64], (48,), (33,))
+    y = pooled_attention(
+        q[:, :48], x[:, :33], prefixes(key, *of), prefixes(value, *of), asking, layout, 16
+    )
     assert y.isfinite().all()

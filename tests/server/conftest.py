@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, load_checkpoint
-from nestling.models.checkpoint.load import write_calibration, write_checkpoint
+from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 
 from ..conftest import WORDS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
 from .serving import Server, serve

@@ -14,7 +14,7 @@ import torch
 
 from nestling.models import load_checkpoint
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
@@ -32,11 +32,11 @@ def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str 
         max_queued_requests=int(max_queued),
     )
 
-    class Patient(LocalStudents):
-        def ask(self, questions: ForwardBatch) -> ForwardOutput:
+    class Patient(TorchRunner):
+        def forward(self, batch: ForwardBatch) -> ForwardOutput:
             while not Path(gate).exists():
                 time.sleep(0.005)
-            return super().ask(questions)
+            return super().forward(batch)
 
     def load(_: Path | None, __: object = None) -> InProcessExecutor:
         return InProcessExecutor(Patient(load_checkpoint(checkpoint)))

@@ -35,7 +35,15 @@ from .graph import write_graph
 
 log = logging.getLogger(__name__)
 GRAPH, ABOUT = "model.onnx", "about.json"
-SOURCES = ("graph.py", "quantize.py", "student.py")
+SOURCES = (
+    "block.py",
+    "embedding.py",
+    "graph.py",
+    "heads.py",
+    "quantize.py",
+    "student.py",
+    "weights.py",
+)
 """What writes a graph: another version of it writes another one."""
 
 
@@ -71,7 +79,7 @@ def _identity(checkpoint: Checkpoint, spec: StudentSpec, precision: str) -> dict
     here = Path(__file__).parent
     return {
         "weights_sha256": checkpoint.weights_sha256,
-        "dtype": str(checkpoint.model.tokens.dtype),
+        "dtype": str(checkpoint.model.dtype),
         "student": spec.to_json(),
         "precision": precision,
         "exporter": {name: sha256_of(here / name) for name in SOURCES},

@@ -21,7 +21,7 @@ OPSET = 20
 """The first with GELU as one operation."""
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
 TYPED_INPUTS = (*INPUTS, "token_type_ids")
-TOKENS = "tokens"
+TOKENS = "embedding.tokens"
 """What the table of token embeddings is called inside a graph."""
 
 

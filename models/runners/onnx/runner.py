@@ -25,7 +25,8 @@ from ...errors import NestlingError
 from ...nested.batch import PackedBatch
 from ...nested.spec import StudentSpec
 from ...progress import SILENT, Progress
-from ..base import ForwardBatch, ForwardOutput
+from ..base import ForwardBatch, ForwardOutput, ModelRunner
+from ..torch import TorchRunner
 from . import graph_of, require
 from .extra import EXPORTER, RUNTIME
 from .graph import INPUTS, OUTPUT, TOKENS
@@ -33,7 +34,7 @@ from .graph import INPUTS, OUTPUT, TOKENS
 CPU = "CPUExecutionProvider"
 
 
-class OnnxRunner:
+class OnnxRunner(ModelRunner):
     """Runs the students of one loaded checkpoint; graphs that the cache lacks are made first.
 
     precision: `float32` or `int8`.
@@ -52,18 +53,47 @@ class OnnxRunner:
     ) -> None:
         require(*EXPORTER, *RUNTIME)
         _check(providers)
+        self.manifest, self.device = checkpoint, str(checkpoint.model.device)
         self._labels = len(checkpoint.architecture.labels)
-        self._students = checkpoint.students
-        self._specs = {student.spec: student.spec for student in self._students.values()}
+        self._specs = {student.spec: student.spec for student in checkpoint.students.values()}
+        self._embedder = TorchRunner(checkpoint)
         self._sessions = {}
-        for done, student in enumerate(self._students.values()):
-            progress.step("loading ONNX graphs, made first if need be", done, len(self._students))
+        for done, student in enumerate(checkpoint.students.values()):
+            progress.step(
+                "loading ONNX graphs, made first if need be", done, len(checkpoint.students)
+            )
             session = _session(checkpoint, student, precision, providers, threads)
             self._sessions[student.spec] = session
-        check_logits(checkpoint, self, torch.float32)
+        check_logits(checkpoint, self.logits, torch.float32)
 
-    def __call__(self, batch: PackedBatch) -> Tensor:
-        """Logits of each sequence by its group's student: (sequences, labels) float32, on the CPU.
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
+        """All in numpy: for one text torch's operations cost more than a student."""
+        started = perf_counter()
+        tokens = np.fromiter(chain.from_iterable(batch.sequences), np.int64)
+        lengths = np.array([len(ids) for ids in batch.sequences])
+        students = self.manifest.students
+        runs = [(students[name].spec, count) for name, count in batch.runs]
+        logits = self._logits(tokens, lengths, runs)
+        temperatures, thresholds = (
+            np.array(values, np.float32) for values in (batch.temperatures, batch.thresholds)
+        )
+        labels, confidences, accepts = decide(logits, temperatures, thresholds)
+        return ForwardOutput(
+            labels.tolist(),
+            confidences.tolist(),
+            accepts.tolist(),
+            logits,
+            perf_counter() - started,
+        )
+
+    def embed(
+        self, sequences: Sequence[list[int]], student: str, dimensions: int
+    ) -> NDArray[np.float32]:
+        """By torch: a graph gives logits alone."""
+        return self._embedder.embed(sequences, student, dimensions)
+
+    def logits(self, batch: PackedBatch) -> Tensor:
+        """float32, on the CPU.
 
         Raises NestlingError for a student of another checkpoint, whose weights are not here.
         """
@@ -76,26 +106,6 @@ class OnnxRunner:
         runs = zip(batch.students, batch.layout.groups, strict=True)
         lengths = np.array(batch.layout.lengths)
         return torch.from_numpy(self._logits(batch.tokens.cpu().numpy(), lengths, runs))
-
-    def answer(self, questions: ForwardBatch) -> ForwardOutput:
-        """What `models.answerer` says, without torch: for one text it costs more than a student."""
-        started = perf_counter()
-        tokens = np.fromiter(chain.from_iterable(questions.sequences), np.int64)
-        lengths = np.array([len(ids) for ids in questions.sequences])
-        runs = [(self._students[name].spec, count) for name, count in questions.runs]
-        logits = self._logits(tokens, lengths, runs)
-        temperatures, thresholds = (
-            np.array(values, np.float32)
-            for values in (questions.temperatures, questions.thresholds)
-        )
-        labels, confidences, accepts = decide(logits, temperatures, thresholds)
-        return ForwardOutput(
-            labels.tolist(),
-            confidences.tolist(),
-            accepts.tolist(),
-            logits,
-            perf_counter() - started,
-        )
 
     def _logits(
         self,
@@ -143,7 +153,7 @@ def _session(
     options.inter_op_num_threads = 1
     # Each session has threads of its own: they must not burn the cores while another one runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    table = checkpoint.model.tokens
+    table = checkpoint.model.embedding.tokens
     if student.spec.dim == table.shape[1] and (table.dtype, table.device.type) == (
         torch.float32,
         "cpu",

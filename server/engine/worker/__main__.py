@@ -20,8 +20,8 @@ import torch
 from ....models.checkpoint.load import load_checkpoint
 from ....models.errors import NestlingError
 from ....models.progress import Progress
-from ....models.runners.choose import choose
-from ....models.runners.local import LocalStudents
+from ....models.runners.base import ModelRunner
+from ....models.runners.choose import RunnerOptions, choose
 from ...telemetry.logs import configure_logging
 from .channel import BlockingChannel
 from .device import device_of
@@ -40,26 +40,26 @@ def main(descriptor: int) -> None:
 def _serve(server: BlockingChannel) -> None:
     wanted = server.receive()
     try:
-        students, opened = _open(wanted, _Told(server))
+        runner, opened = _open(wanted, _Told(server))
     except Exception as error:
         server.send(_failed(error))
         return
     server.send(opened)
     while True:
-        server.send(_answer(students, server.receive()))
+        server.send(_answer(runner, server.receive()))
 
 
-def _open(wanted: Open, progress: Progress) -> tuple[LocalStudents, Opened]:
+def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
     settings = wanted.settings
     configure_logging(settings.log_format)
     torch.set_num_threads(settings.cpu_threads)
     progress.step("loading the weights")
     device = device_of(settings.device)
     loaded = load_checkpoint(wanted.path, getattr(torch, settings.dtype), device)
-    choice = choose(loaded, settings, progress)
-    students = LocalStudents(choice.checkpoint, choice.run)
-    served = choice.checkpoint
-    return students, Opened(
+    options = RunnerOptions(settings.providers, settings.cpu_threads)
+    choice = choose(settings.runner, loaded, options, progress)
+    served = choice.runner.manifest
+    return choice.runner, Opened(
         served.students,
         served.cascades,
         served.default,
@@ -88,11 +88,11 @@ class _Told:
         self._server.send(Opening(phase, done, total))
 
 
-def _answer(students: LocalStudents, request: Request) -> Answer:
+def _answer(runner: ModelRunner, request: Request) -> Answer:
     try:
         if isinstance(request, Embed):
-            return students.embed(request.sequences, request.student, request.dimensions)
-        return students.ask(request)
+            return runner.embed(request.sequences, request.student, request.dimensions)
+        return runner.forward(request)
     except Exception as error:
         return _failed(error)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,13 @@ from ....models.progress import SILENT, Progress
 from ....models.runners.base import ForwardBatch, ForwardOutput
 from ...settings import Settings
 from ..executor import ExecutorGoneError
-from .connection import WorkerConnection
+from .channel import FrameDecoder, packed
 from .messages import Embed, Failed, Open, Opened, Opening, Request
 from .process import WorkerProcess
 
 
 class WorkerClient:
-    """A backend in a process of its own.
+    """An executor in a process of its own.
 
     So the interpreter that answers HTTP never waits for the one that computes, and a computation
     that crashes or hangs is ended without the server. `ready` comes first, then `start` on the
@@ -40,6 +42,7 @@ class WorkerClient:
     ) -> None:
         self._open = Open(path, settings)
         self._link: WorkerConnection | None = None
+        self.alive = False
         self._linked = asyncio.Event()
         """Cleared while the process is replaced, which whoever asks waits for."""
         self._worker = launched or WorkerProcess.now()
@@ -48,7 +51,7 @@ class WorkerClient:
     def ready(self, progress: Progress = SILENT) -> None:
         """Wait until the checkpoint is loaded here and there.
 
-        Raises NestlingError for what the user can mend, BackendGoneError if the process has ended.
+        Raises NestlingError for what the user can mend, ExecutorGoneError if the process has ended.
         """
         try:
             progress.step("reading the checkpoint")
@@ -58,7 +61,8 @@ class WorkerClient:
             raise
 
     async def start(self) -> None:
-        self._link = await WorkerConnection.over(self._worker.channel.socket)
+        self._link = await WorkerConnection.over(self._worker.channel.socket, self._lose)
+        self.alive = True
         self._linked.set()
 
     def ask(self, questions: ForwardBatch) -> Awaitable[ForwardOutput]:
@@ -69,14 +73,9 @@ class WorkerClient:
     ) -> Awaitable[NDArray[np.float32]]:
         return self._send(Embed(list(sequences), student, dimensions))
 
-    @property
-    def alive(self) -> bool:
-        linked = self._link is not None and not self._link.gone
-        return linked and self._worker.process.poll() is None
-
     async def restart(self) -> None:
         """Kill the process, and have another one load the same weights."""
-        self._worker.process.kill()  # whoever waits for it gets BackendGoneError
+        self._worker.process.kill()  # whoever waits for it gets ExecutorGoneError
         self._unlink()
         await asyncio.to_thread(self._again)
         await self.start()
@@ -85,8 +84,13 @@ class WorkerClient:
         self._unlink()
         await asyncio.to_thread(self._worker.stop)
 
+    def _lose(self, link: WorkerConnection) -> None:
+        if link is self._link:
+            self.alive = False
+
     def _unlink(self) -> None:
         self._linked.clear()
+        self.alive = False
         if self._link:
             self._link.close()
 
@@ -128,3 +132,61 @@ class WorkerClient:
     async def _send_later(self, request: Request) -> Any:
         await self._linked.wait()
         return await self._send(request)
+
+
+class WorkerConnection(asyncio.Protocol):
+    """The server's end of the socket: requests out, answers in, on the event loop, without a wait.
+
+    The worker answers in the order in which it is asked. lost: told when the other end has gone,
+    which shows here before the operating system says so of the process.
+    """
+
+    def __init__(self, lost: Callable[[WorkerConnection], None]) -> None:
+        self._inbox = FrameDecoder()
+        self._asked: deque[asyncio.Future[Any]] = deque()
+        self._lost, self.gone = lost, False
+
+    @classmethod
+    async def over(
+        cls, end: socket.socket, lost: Callable[[WorkerConnection], None]
+    ) -> WorkerConnection:
+        """Take over a socket, which is the running loop's from now on."""
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_unix_connection(lambda: cls(lost), sock=end)
+        return link
+
+    def ask(self, request: object) -> asyncio.Future[Any]:
+        """Its answer, or the exception of a failed one, or ExecutorGoneError."""
+        answer = asyncio.get_running_loop().create_future()
+        if self.gone:
+            answer.set_exception(ExecutorGoneError("the worker has ended"))
+        else:
+            self._asked.append(answer)
+            self._transport.write(packed(request))
+        return answer
+
+    def close(self) -> None:
+        """The worker notices."""
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._inbox.put(data)
+        for answer in self._inbox:
+            asked = self._asked.popleft()
+            if asked.done():  # nobody waits for it any more
+                continue
+            if isinstance(answer, Failed):
+                asked.set_exception(answer.exception())
+            else:
+                asked.set_result(answer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.gone = True
+        self._lost(self)
+        while self._asked:
+            asked = self._asked.popleft()
+            if not asked.done():
+                asked.set_exception(ExecutorGoneError("the worker has ended"))

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from nestling.models import Checkpoint, CheckpointError, NestlingError, load_checkpoint
 from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
-from nestling.models.checkpoint.load import write_calibration, write_checkpoint
+from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 
 from ...conftest import LABELS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
 
@@ -213,7 +213,7 @@ import sys
 from pathlib import Path
 import torch
 from nestling.models import load_checkpoint
-from nestling.models.checkpoint.load import write_calibration, write_checkpoint
+from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from tests.conftest import tiny_architecture, tiny_model, tiny_students, write_tokenizer
 
 folder = Path(sys.argv[1])

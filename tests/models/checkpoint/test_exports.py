@@ -19,8 +19,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.export import export
-from nestling.models.checkpoint.load import write_calibration, write_checkpoint
 from nestling.models.checkpoint.manifest import INT8, calibrated_for
+from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.runners.onnx import export_onnx

@@ -17,8 +17,8 @@ from nestling.capacity.profile.library import SHIPPED, names, read
 from nestling.models import Checkpoint, CheckpointError, load_checkpoint
 from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
-from nestling.models.checkpoint.load import write_calibration, write_checkpoint
 from nestling.models.checkpoint.manifest import INT8, calibrated_for, read_manifest
+from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.runners.onnx.runner import OnnxRunner
 
 from ...conftest import put_weights, tiny_architecture, tiny_model, tiny_students, write_tokenizer
@@ -99,7 +99,7 @@ def test_finite_weights_whose_answers_are_not(tmp_path: Path) -> None:
 
 def test_a_weight_that_half_precision_cannot_hold(tmp_path: Path) -> None:
     path = write(tmp_path, put("classifier.bias", 7e4))
-    assert load_checkpoint(path).model.tokens.dtype == torch.float32
+    assert load_checkpoint(path).model.dtype == torch.float32
     assert refused(path, torch.float16).endswith("classifier.bias: 70000 is too large for float16")
 
 
@@ -117,7 +117,7 @@ def test_the_other_runners_answers_are_looked_at_too(
     """A graph computes by itself: what it makes of finite weights is not what torch makes."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # these are no weights of others
     with torch.no_grad():
-        checkpoint.model.classifier.bias.fill_(float("nan"))
+        checkpoint.model.head.classifier.bias.fill_(float("nan"))
     with pytest.raises(CheckpointError, match="student 'tiny' answers with numbers that are not"):
         OnnxRunner(checkpoint)
 

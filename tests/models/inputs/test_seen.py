@@ -13,7 +13,7 @@ import torch
 from nestling.cli import main
 from nestling.models import Cascade, Checkpoint, DataError, Stage, load_checkpoint
 from nestling.models.cascade.policy import Guarantee
-from nestling.models.checkpoint.load import write_checkpoint
+from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.inputs.data.fingerprints import KEPT, TextSample
 from nestling.models.inputs.seen import doubts_about_evaluation, refuse_training_texts
 

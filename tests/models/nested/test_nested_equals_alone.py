@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nestling.models import Checkpoint, NestlingError, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.export import export
-from nestling.models.checkpoint.load import write_checkpoint
+from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.families import family_of, named
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer
@@ -64,7 +64,7 @@ def imported(model: Any) -> NestedTransformer:
     outcome = ours.load_state_dict(weights, strict=False)
     assert not outcome.unexpected_keys
     missing = {name.split(".")[0] for name in outcome.missing_keys}
-    assert missing <= ({"pooler", "classifier"} if "Model" in type(model).__name__ else set())
+    assert missing <= ({"head"} if "Model" in type(model).__name__ else set())
     return ours.eval().requires_grad_(False)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Layout, grouped_attention, triton_operations
+from nestling.kernels import Layout, attention, triton_operations
 from nestling.kernels.attention import varlen
 from nestling.models import Checkpoint
 from nestling.models.nested.batch import PackedBatch
@@ -36,7 +36,7 @@ def test_mixed_students_answer_as_by_the_reference() -> None:
         [(ids[:2], medium), ([], small), (ids[2:5], tiny), (ids[5:], ta), (ids[:1], small)]
     )
     model = on_kernels(checkpoint)
-    assert model.tokens.data_ptr() == checkpoint.model.tokens.data_ptr()
+    assert model.embedding.tokens.data_ptr() == checkpoint.model.embedding.tokens.data_ptr()
     logits, expected = model(batch), checkpoint.model(batch)
     assert relative_error(logits, expected) < 1e-5
     assert torch.equal(logits.argmax(-1), expected.argmax(-1))
@@ -65,8 +65,8 @@ def test_varlen_attention_gets_each_group_and_its_heads(monkeypatch: pytest.Monk
     q = poisoned(12, 56, 0, torch.bfloat16)
     k, v = (poisoned(20, 56, seed, torch.bfloat16) for seed in (1, 2))
     arguments: tuple[Any, ...] = (queries, keys, (7, 2, 1), 8)
-    y = varlen.grouped_attention(q, k, v, *arguments)
-    expected = grouped_attention(q.float(), k.float(), v.float(), *arguments)
+    y = varlen.attention(q, k, v, *arguments)
+    expected = attention(q.float(), k.float(), v.float(), *arguments)
     for rows, heads in zip(queries.rows, (7, 2, 1), strict=True):
         if rows.stop > rows.start:
             assert relative_error(y[rows, : heads * 8], expected[rows, : heads * 8]) < 6e-3

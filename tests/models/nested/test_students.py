@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, load_checkpoint
+from nestling.models.cascade.scheduled import decide, step
 from nestling.models.nested.batch import PackedBatch
-from nestling.models.nested.permutation import Order, permute
 from nestling.models.nested.trunk import NestedTransformer
-from nestling.models.runners.answerer import Answerer
-from nestling.models.runners.base import decide, step
+from nestling.models.runners.torch import TorchRunner
+from nestling.models.training.permutation import Order, permute
 
 from ...conftest import WORDS, tiny_architecture, tiny_model
 from ...kernels.buffers import relative_error
@@ -79,17 +79,17 @@ def test_answers_and_routes_do_not_depend_on_neighbours(checkpoint: Checkpoint) 
 def test_a_batch_may_mix_stages(checkpoint: Checkpoint) -> None:
     cascade = cascade_of(checkpoint)
     ids = checkpoint.tokenizer.encode(SENTENCES[:9])
-    answerer = Answerer(checkpoint.model, checkpoint.students)
+    forward = TorchRunner(checkpoint).forward
     mixed = [decide(checkpoint, cascade, tokens) for tokens in ids]
-    waiting = step(answerer, mixed[:4])
+    waiting = step(forward, mixed[:4])
     arrived = mixed[4:]
     while waiting or arrived:
-        waiting, arrived = step(answerer, [*waiting, *arrived[:2]]), arrived[2:]
+        waiting, arrived = step(forward, [*waiting, *arrived[:2]]), arrived[2:]
     for tokens, decision in zip(ids, mixed, strict=True):
         alone = [decide(checkpoint, cascade, tokens)]
         waiting = alone
         while waiting:
-            waiting = step(answerer, waiting)
+            waiting = step(forward, waiting)
         assert [s.stage for s in alone[0].steps] == [s.stage for s in decision.steps]
         assert alone[0].answer.label == decision.answer.label
 

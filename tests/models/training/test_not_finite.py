@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nestling.models import StudentSpec
-from nestling.models.checkpoint.load import write_checkpoint
+from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.errors import NotFiniteError
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.training.examples import logits_of
@@ -78,7 +78,7 @@ def test_a_teacher_whose_answers_are_not_finite(workshop: Workshop, train: Train
 def test_importance_of_gradients_that_are_not_finite() -> None:
     model = tiny_model().requires_grad_(True)
     with torch.no_grad():
-        model.classifier.weight.fill_(float("nan"))
+        model.head.classifier.weight.fill_(float("nan"))
     batch = PackedBatch.of([[2, 5, 3]], StudentSpec.full(tiny_architecture()))
     with pytest.raises(NotFiniteError, match="importance: the teacher's gradients"):
         importance_order(model, model, [(batch, torch.tensor([0]))])
@@ -86,7 +86,7 @@ def test_importance_of_gradients_that_are_not_finite() -> None:
 
 def test_logits_that_are_not_finite_have_a_name() -> None:
     model = tiny_model()
-    model.classifier.bias[1] = float("nan")
+    model.head.classifier.bias[1] = float("nan")
     full = StudentSpec.full(tiny_architecture())
     with pytest.raises(NotFiniteError, match="ta: logits of 2 of 2 texts are not finite"):
         logits_of(model, full, [[2, 5, 3], [2, 3]], "ta")

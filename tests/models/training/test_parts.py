@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from nestling.models import StudentSpec
 from nestling.models.errors import NestlingError
 from nestling.models.nested.batch import PackedBatch
-from nestling.models.nested.permutation import permute
 from nestling.models.training.augment import recombine
 from nestling.models.training.examples import turn
 from nestling.models.training.importance import importance_order
 from nestling.models.training.matta import sandwich
+from nestling.models.training.permutation import permute
 from nestling.models.training.recipe import TrainingPhase
 from nestling.models.training.students import default_students
 

@@ -17,6 +17,7 @@ from nestling.models import Checkpoint
 from nestling.models.cascade.decisions import Decision, Limit
 from nestling.server.core.answer_cache import LONGEST
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.service import Service
 from nestling.server.errors import RequestError
 from nestling.server.http.keys import new_key
@@ -75,8 +76,8 @@ def test_the_same_answers_for_nothing(server: Server, texts: list[str]) -> None:
     assert (hits, misses, entries, ran) == (20, 20, 20, 20)
     assert [without_costs(answer) for answer in first] == [without_costs(a) for a in again]
     assert not any(answer["decision"]["cached"] for answer in first)
-    for answer in again:
-        assert [answer["decision"][name] for name in COSTS] == [0, 0, 0, True]
+    for each in again:
+        assert [each["decision"][name] for name in COSTS] == [0, 0, 0, True]
     alone, kept = post(server, asked[3])
     assert (alone, kept) == (again[3], 1)
 
@@ -184,7 +185,7 @@ def scenario_of(calibrated: Checkpoint, scenario: Any, **settings: float) -> Any
 
 
 async def decided(service: Service, text: str, **contract: Any) -> Decision:
-    [decision] = (await service.answer(one(text), RequestConstraints(**contract))).decisions
+    [decision] = (await answer(service, one(text), RequestConstraints(**contract))).decisions
     return decision
 
 
@@ -208,7 +209,7 @@ def test_what_a_deadline_cut_short_is_not_kept(calibrated: Checkpoint, texts: li
     text = longest_path(calibrated, texts)
 
     async def scenario(service: Service, backend: Backend) -> list[Decision]:
-        service._durations.observe(["small"], 60)
+        service.durations.observe(["small"], 60)
         return [
             await decided(service, text, deadline=perf_counter() + 30),
             await decided(service, text),
@@ -261,7 +262,8 @@ def test_shadowing_asks_nothing_again(calibrated: Checkpoint) -> None:
         for _ in range(3):
             await decided(service, "book a table")
         await decided(service, "play some music")
-        shadow = service._shadowing.shadow
+        assert service.shadow
+        shadow = service.shadow.sampler
         await until_async(lambda: "all" in shadow.watched and not shadow.waiting)
         assert shadow.watched["all"].texts == 2
 

@@ -13,6 +13,7 @@ import pytest
 from nestling.models import Checkpoint, Predictor
 from nestling.models.cascade.decisions import Limit
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer, embed
 from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
 from nestling.server.engine.latency import LatencyEstimator
@@ -105,18 +106,18 @@ def test_a_deadline_in_the_queue_is_a_timer(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> list[int]:
         backend.open.clear()
         running = asyncio.ensure_future(
-            service.answer(one("play some music"), RequestConstraints("tiny"))
+            answer(service, one("play some music"), RequestConstraints("tiny"))
         )
         await until(lambda: backend.batches == [1])
         contract = RequestConstraints("tiny", deadline=perf_counter() + 0.3)
         with pytest.raises(RequestError, match="deadline_ms: passed while 1 of 1") as late:
-            await service.answer(one("book a table"), contract)
+            await answer(service, one("book a table"), contract)
         assert late.value.reason == Reason.DEADLINE
         assert late.value.status == 504
         assert not running.done()
         backend.open.set()
         await running
-        await service.answer(one("turn off lights"), RequestConstraints("tiny"))
+        await answer(service, one("turn off lights"), RequestConstraints("tiny"))
         return backend.batches
 
     assert run(calibrated, scenario) == [1, 1]  # the late one never ran
@@ -129,7 +130,7 @@ def test_a_deadline_between_stages_answers_by_what_there_is(
 
     async def scenario(service: Service, backend: Backend) -> Any:
         contract = RequestConstraints(deadline=perf_counter() + 0.5)
-        asked = asyncio.ensure_future(service.answer(one(text), contract))
+        asked = asyncio.ensure_future(answer(service, one(text), contract))
         await until(lambda: backend.batches == [1, 1])  # the second stage is asked, and hangs
         return await asked
 
@@ -147,8 +148,8 @@ def test_a_stage_that_would_not_fit_is_not_asked(calibrated: Checkpoint, texts: 
     text = longest_path(calibrated, texts)
 
     async def scenario(service: Service, backend: Backend) -> Any:
-        service._durations.observe(["small"], 60)
-        return await service.answer(one(text), RequestConstraints(deadline=perf_counter() + 30))
+        service.durations.observe(["small"], 60)
+        return await answer(service, one(text), RequestConstraints(deadline=perf_counter() + 30))
 
     [decision] = run(calibrated, scenario).decisions
     assert decision.limited_by == Limit.DEADLINE
@@ -157,10 +158,10 @@ def test_a_stage_that_would_not_fit_is_not_asked(calibrated: Checkpoint, texts: 
 
 def test_a_deadline_that_cannot_be_met_is_refused(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> None:
-        service._durations.observe(["tiny"], 60)
+        service.durations.observe(["tiny"], 60)
         with pytest.raises(RequestError, match="'tiny' is predicted to take") as refused:
-            await service.answer(
-                one("book"), RequestConstraints("tiny", deadline=perf_counter() + 1)
+            await answer(
+                service, one("book"), RequestConstraints("tiny", deadline=perf_counter() + 1)
             )
         assert refused.value.reason == Reason.UNMEETABLE
         assert backend.batches == []
@@ -171,8 +172,8 @@ def test_a_deadline_that_cannot_be_met_is_refused(calibrated: Checkpoint) -> Non
 def test_tokens_are_counted_too(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> None:
         with pytest.raises(RequestError, match="0 tokens are waiting and 12 more would exceed"):
-            await service.answer(Inputs(["book a"] * 3, single=False), RequestConstraints("tiny"))
-        await service.answer(Inputs(["book a"] * 2, single=False), RequestConstraints("tiny"))
+            await answer(service, Inputs(["book a"] * 3, single=False), RequestConstraints("tiny"))
+        await answer(service, Inputs(["book a"] * 2, single=False), RequestConstraints("tiny"))
 
     run(calibrated, scenario, max_queued_tokens=10)
 
@@ -187,10 +188,10 @@ def test_a_student_that_was_never_timed_takes_no_time() -> None:
 def test_embeddings_are_pooled_hidden_states(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> Any:
         many = Inputs(["book a table", "play some music"], single=False)
-        whole = await service.embed(many)
-        part = await service.embed(many, "tiny", 7)
+        whole = await embed(service, many)
+        part = await embed(service, many, "tiny", 7)
         with pytest.raises(RequestError, match="dimensions: 17; 'tiny' has from 1 to 16"):
-            await service.embed(many, "tiny", 17)
+            await embed(service, many, "tiny", 17)
         return whole, part
 
     whole, part = run(calibrated, scenario)

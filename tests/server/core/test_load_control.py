@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.load_control import (
     FALL_SECONDS,
     HOPELESS,
@@ -112,7 +113,7 @@ def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> list[Any]:
         service.load.brownout.level = 3
         return [
-            (await service.answer(one("book a table"), RequestConstraints(model))).decisions[0]
+            (await answer(service, one("book a table"), RequestConstraints(model))).decisions[0]
             for model in ("auto", "ta")
         ]
 
@@ -163,7 +164,7 @@ def test_a_rate_of_answers_to_few_who_ask_is_no_limit() -> None:
 
 def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path) -> None:
     def load(_: Path | None, __: object = None) -> InProcessExecutor:
-        return InProcessExecutor(LocalStudents(load_checkpoint(calibrated_dir)))
+        return InProcessExecutor(TorchRunner(load_checkpoint(calibrated_dir)))
 
     app = create_app(load(None), Settings(target_delay_ms=100), load)
     with TestClient(app) as client:

@@ -17,8 +17,9 @@ import pytest
 
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.service import Service
 from nestling.server.engine.executor import ExecutorGoneError
 from nestling.server.errors import RequestError
@@ -130,7 +131,7 @@ def test_a_bad_checkpoint_leaves_the_old_one_serving(running: Server, directory:
     assert "the old checkpoint goes on serving" in error["message"]
     for change, word in ((math.nan, "tokens: nan and the like"), (1e38, "not finite when it")):
         model = tiny_model()
-        (model.tokens if math.isnan(change) else model.layers[3].up.weight)[:] = change
+        (model.embedding.tokens if math.isnan(change) else model.layers[3].up.weight)[:] = change
         astray = write_changed(directory, model)
         refused = running.client.post("/admin/reload", json={"checkpoint": str(astray)})
         assert refused.status_code == 422
@@ -166,15 +167,15 @@ class Faulty(Backend):
 
     hangs = deaths = 0
 
-    def ask(self, questions: ForwardBatch) -> ForwardOutput:
-        aimed = any(self.poison in ids for ids in questions.sequences)
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
+        aimed = any(self.poison in ids for ids in batch.sequences)
         if aimed and self.hangs:
             self.hangs -= 1
             time.sleep(2)
         if aimed and self.deaths:
             self.deaths -= 1
             raise ExecutorGoneError
-        return LocalStudents.ask(self, questions)
+        return TorchRunner.forward(self, batch)
 
 
 @pytest.mark.parametrize("fault", ["hangs", "deaths"])
@@ -183,7 +184,7 @@ def test_a_broken_engine_is_replaced_and_its_texts_are_asked_again(
 ) -> None:
     async def scenario(service: Service, backend: Any) -> Any:
         setattr(backend, fault, 1)
-        [decision] = (await service.answer(one(POISON), RequestConstraints("tiny"))).decisions
+        [decision] = (await answer(service, one(POISON), RequestConstraints("tiny"))).decisions
         await until(lambda: service.ready)
         return decision, service.metrics.runner_restarts._value.get()
 
@@ -197,29 +198,29 @@ def test_texts_that_break_it_twice_fail(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Any) -> None:
         backend.deaths = 2
         with pytest.raises(RequestError, match="internal error"):
-            await service.answer(one(POISON), RequestConstraints("tiny"))
-        assert (await service.answer(one(POISON), RequestConstraints("tiny"))).decisions
+            await answer(service, one(POISON), RequestConstraints("tiny"))
+        assert (await answer(service, one(POISON), RequestConstraints("tiny"))).decisions
 
     run(calibrated, scenario, backend=Faulty)
 
 
 def test_out_of_memory_splits_the_batch(calibrated: Checkpoint) -> None:
     class Small(Backend):
-        def ask(self, questions: ForwardBatch) -> ForwardOutput:
-            if len(questions.sequences) > 2:
+        def forward(self, batch: ForwardBatch) -> ForwardOutput:
+            if len(batch.sequences) > 2:
                 raise MemoryError
-            return super().ask(questions)
+            return super().forward(batch)
 
     async def scenario(service: Service, backend: Backend) -> Any:
         backend.open.clear()
-        first = asyncio.ensure_future(service.answer(one("six"), RequestConstraints("tiny")))
+        first = asyncio.ensure_future(answer(service, one("six"), RequestConstraints("tiny")))
         while not backend.batches:
             await asyncio.sleep(0.001)
         rest = [
-            asyncio.ensure_future(service.answer(one("book a table"), RequestConstraints("tiny")))
+            asyncio.ensure_future(answer(service, one("book a table"), RequestConstraints("tiny")))
             for _ in range(7)
         ]
-        while len(service._queue) < 7:
+        while len(service.queue) < 7:
             await asyncio.sleep(0.001)
         backend.open.set()
         await asyncio.gather(first, *rest)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from nestling.models import Checkpoint, Predictor
 from nestling.models.cascade.policy import Guarantee
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
 from nestling.server.core.shadow_sampler import MOST_WAITING, ShadowSampler, broken
@@ -31,10 +32,10 @@ def test_disagreement_is_counted_and_bounded(calibrated: Checkpoint, texts: list
     async def scenario(service: Service, backend: Backend) -> None:
         backend.poison = -1
         for text in texts:
-            await service.answer(one(text), RequestConstraints())
-        await until(lambda: "all" in service._shadowing.shadow.watched)
-        await until(lambda: service._shadowing.shadow.watched["all"].texts == len(texts))
-        watched = service._shadowing.shadow.watched["all"]
+            await answer(service, one(text), RequestConstraints())
+        await until(lambda: "all" in service.shadow.sampler.watched)
+        await until(lambda: service.shadow.sampler.watched["all"].texts == len(texts))
+        watched = service.shadow.sampler.watched["all"]
         assert (watched.texts, watched.disagreements) == (len(texts), differ)
         name = "nestling_shadow_disagreement_ratio"
         low, high = (sample(service, name, cascade="all", bound=b) for b in ("lower", "upper"))
@@ -90,9 +91,9 @@ def test_what_is_promised_is_told(calibrated: Checkpoint) -> None:
 def test_a_request_of_many_texts_is_watched_too(calibrated: Checkpoint, texts: list[str]) -> None:
     async def scenario(service: Service, backend: Backend) -> Any:
         backend.poison = -1
-        await service.answer(Inputs(texts[:40], single=False), RequestConstraints())
-        await until(lambda: "all" in service._shadowing.shadow.watched)
-        await until(lambda: service._shadowing.shadow.watched["all"].texts == 40)
+        await answer(service, Inputs(texts[:40], single=False), RequestConstraints())
+        await until(lambda: "all" in service.shadow.sampler.watched)
+        await until(lambda: service.shadow.sampler.watched["all"].texts == 40)
 
     run(calibrated, scenario, shadow=1.0)
 
@@ -100,9 +101,9 @@ def test_a_request_of_many_texts_is_watched_too(calibrated: Checkpoint, texts: l
 def test_no_more_wait_than_may(calibrated: Checkpoint, texts: list[str]) -> None:
     async def scenario(service: Service, backend: Backend) -> Any:
         backend.poison = -1
-        await service.answer(Inputs(texts, single=False), RequestConstraints())
-        await until(lambda: not service._shadowing.shadow.waiting)
-        assert service._shadowing.shadow.watched["all"].texts == MOST_WAITING
+        await answer(service, Inputs(texts, single=False), RequestConstraints())
+        await until(lambda: not service.shadow.sampler.waiting)
+        assert service.shadow.sampler.watched["all"].texts == MOST_WAITING
 
     run(calibrated, scenario, shadow=1.0)
 

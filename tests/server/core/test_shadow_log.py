@@ -15,6 +15,7 @@ from nestling.models import Checkpoint, NestlingError, Predictor, load_checkpoin
 from nestling.models.calibration.records import AskedStudent, ShadowRecord, previous
 from nestling.models.checkpoint.integrity import read_hashed_json
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.service import Service
 from nestling.server.core.shadow_log import ShadowLog
 from nestling.server.http.keys import new_key
@@ -50,7 +51,7 @@ def test_every_stage_is_asked_at_the_temperature_of_its_cascade(
     async def scenario(service: Service, backend: Backend) -> None:
         backend.poison = -1
         for row in range(40):
-            await service.answer(one(texts[row]), RequestConstraints())
+            await answer(service, one(texts[row]), RequestConstraints())
             await until(lambda row=row: len(records(path)) > row)  # type: ignore[misc]
 
     run(calibrated, scenario, shadow=1.0, shadow_log=path)  # type: ignore[arg-type]

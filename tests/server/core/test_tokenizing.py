@@ -15,6 +15,7 @@ import nestling.models
 from nestling.models import Checkpoint
 from nestling.models.inputs.tokenizer import TextTokenizer
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.load_control import LoadControl
 from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
@@ -188,20 +189,20 @@ def test_a_deadline_covers_the_tokens(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> None:
         held = Held()
         held.open.clear()
-        service._tokenizing = tokenizing(held)
+        service.tokenizing = tokenizing(held)
         inputs = many("a", 40, 40)
         contract = RequestConstraints("tiny", deadline=perf_counter() + 0.1)
         with pytest.raises(RequestError) as late:
-            await service.answer(inputs, contract)
+            await answer(service, inputs, contract)
         assert (late.value.reason, late.value.field) == (Reason.DEADLINE, "deadline_ms")
         held.open.set()
-        service._durations.observe(["tiny"], 60)
+        service.durations.observe(["tiny"], 60)
         came = perf_counter() - 100  # it waited for long, and there was time enough
         soon = RequestConstraints("tiny", deadline=perf_counter() + 30, arrived=came)
         with pytest.raises(RequestError, match=r"too near, after .* ms of waiting") as late:
-            await service.answer(inputs, soon)
+            await answer(service, inputs, soon)
         assert late.value.status == 504
-        service._tokenizing.close()
+        service.tokenizing.close()
 
     run(calibrated, scenario)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nestling.server.engine.executor import ExecutorGoneError
 from nestling.server.engine.worker.channel import BlockingChannel, FrameDecoder, packed
-from nestling.server.engine.worker.connection import WorkerConnection
+from nestling.server.engine.worker.client import WorkerConnection
 from nestling.server.engine.worker.messages import Embed, Failed
 
 
@@ -47,7 +47,7 @@ def linked(scenario: Callable[[WorkerConnection, BlockingChannel], Awaitable[Non
     async def main() -> None:
         ours, theirs = socket.socketpair()
         worker = BlockingChannel(theirs)
-        link = await WorkerConnection.over(ours)
+        link = await WorkerConnection.over(ours, lambda _: None)
         try:
             await asyncio.wait_for(scenario(link, worker), timeout=30)
         finally:

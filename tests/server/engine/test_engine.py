@@ -11,8 +11,9 @@ import pytest
 
 from nestling.models import Checkpoint, Predictor
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
 from nestling.server.engine.in_process import InProcessExecutor
@@ -24,7 +25,7 @@ POISON = "alarm"
 TINY = RequestConstraints("tiny")
 
 
-class Backend(LocalStudents):
+class Backend(TorchRunner):
     """The model behind a gate; it breaks on a batch that holds the poison."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -35,14 +36,14 @@ class Backend(LocalStudents):
         self.batches: list[int] = []
         self.hold_from = 0
 
-    def ask(self, questions: ForwardBatch) -> ForwardOutput:
-        self.batches.append(len(questions.sequences))
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
+        self.batches.append(len(batch.sequences))
         if len(self.batches) == self.hold_from:
             self.open.clear()
         assert self.open.wait(timeout=30)
-        if any(self.poison in ids for ids in questions.sequences):
+        if any(self.poison in ids for ids in batch.sequences):
             raise ArithmeticError("poison")
-        return super().ask(questions)
+        return super().forward(batch)
 
 
 def one(text: str) -> Inputs:
@@ -85,10 +86,10 @@ def test_an_exception_fails_only_its_batch(
 ) -> None:
     async def scenario(service: Service, backend: Backend) -> list[Any]:
         backend.open.clear()
-        first = asyncio.ensure_future(service.answer(one("play some music"), TINY))
+        first = asyncio.ensure_future(answer(service, one("play some music"), TINY))
         await until(lambda: backend.batches == [1])
         together = [
-            asyncio.ensure_future(service.answer(one(text), TINY))
+            asyncio.ensure_future(answer(service, one(text), TINY))
             for text in ("book a table", f"set an {POISON}", "turn off lights")
         ]
         await until(
@@ -96,7 +97,7 @@ def test_an_exception_fails_only_its_batch(
         )
         backend.open.set()
         failed = await asyncio.gather(first, *together, return_exceptions=True)
-        return [*failed, await service.answer(one("book a table"), TINY)]
+        return [*failed, await answer(service, one("book a table"), TINY)]
 
     first, *failed, after = run(calibrated, scenario)
     assert first.decisions[0].answer.accepted
@@ -112,8 +113,8 @@ def test_a_failed_batch_takes_the_rest_of_its_request_along(calibrated: Checkpoi
     async def scenario(service: Service, backend: Backend) -> list[int]:
         many = Inputs([POISON, "play some music", "book a table", "turn off lights"], single=False)
         with pytest.raises(RequestError):
-            await service.answer(many, TINY)
-        await service.answer(one("play some music"), TINY)
+            await answer(service, many, TINY)
+        await answer(service, one("play some music"), TINY)
         return backend.batches
 
     assert run(calibrated, scenario, max_batch_requests=2) == [2, 1]
@@ -122,9 +123,9 @@ def test_a_failed_batch_takes_the_rest_of_its_request_along(calibrated: Checkpoi
 def test_cancelled_work_is_dropped(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> list[int]:
         backend.open.clear()
-        running = asyncio.ensure_future(service.answer(one("play some music"), TINY))
+        running = asyncio.ensure_future(answer(service, one("play some music"), TINY))
         await until(lambda: backend.batches == [1])
-        gone = asyncio.ensure_future(service.answer(one("book a table"), TINY))
+        gone = asyncio.ensure_future(answer(service, one("book a table"), TINY))
         await until(
             lambda: service.metrics.registry.get_sample_value("nestling_queue_requests") == 1
         )
@@ -132,7 +133,7 @@ def test_cancelled_work_is_dropped(calibrated: Checkpoint) -> None:
         await asyncio.gather(gone, return_exceptions=True)
         backend.open.set()
         await running
-        await service.answer(one("turn off lights"), TINY)
+        await answer(service, one("turn off lights"), TINY)
         return backend.batches
 
     assert run(calibrated, scenario) == [1, 1]
@@ -142,16 +143,16 @@ def test_a_full_queue_refuses_and_recovers(calibrated: Checkpoint) -> None:
     async def scenario(service: Service, backend: Backend) -> None:
         backend.open.clear()
         waiting = asyncio.ensure_future(
-            service.answer(Inputs(["play some music"] * 3, single=False), TINY)
+            answer(service, Inputs(["play some music"] * 3, single=False), TINY)
         )
         await until(lambda: backend.batches == [3])
         with pytest.raises(RequestError, match="3 texts are waiting and 2 more") as refused:
-            await service.answer(Inputs(["book a table"] * 2, single=False), TINY)
+            await answer(service, Inputs(["book a table"] * 2, single=False), TINY)
         assert refused.value.status == 429
         assert refused.value.headers == {"Retry-After": "1"}
         backend.open.set()
         await waiting
-        await service.answer(Inputs(["book a table"] * 4, single=False), TINY)
+        await answer(service, Inputs(["book a table"] * 4, single=False), TINY)
 
     run(calibrated, scenario, max_queued_requests=4, max_client_batch=4)
 
@@ -165,7 +166,7 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
     async def scenario(service: Service, backend: Backend) -> list[Any]:
         backend.poison = -1
         answers = (
-            service.answer(one(text), RequestConstraints(policies[i % 4]))
+            answer(service, one(text), RequestConstraints(policies[i % 4]))
             for i, text in enumerate(texts)
         )
         return await asyncio.gather(*answers)
@@ -178,8 +179,8 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
 
 
 def test_a_backend_that_cannot_start_says_so(calibrated: Checkpoint) -> None:
-    class Broken(LocalStudents):
-        def ask(self, questions: ForwardBatch) -> ForwardOutput:
+    class Broken(TorchRunner):
+        def forward(self, batch: ForwardBatch) -> ForwardOutput:
             raise RuntimeError("no kernel image")
 
     async def main() -> None:

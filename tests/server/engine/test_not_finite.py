@@ -21,7 +21,7 @@ from nestling.experiments.store.database import open_database, transaction
 from nestling.experiments.store.schema import exposures
 from nestling.models import Checkpoint
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
@@ -41,16 +41,16 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-class Broken(LocalStudents):
+class Broken(TorchRunner):
     """Says NaN, or infinity where the text is long, of what holds the poison."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
         self.poison = checkpoint.tokenizer.encode([POISON])[0][1]
 
-    def ask(self, questions: ForwardBatch) -> ForwardOutput:
-        found = super().ask(questions)
-        for index, ids in enumerate(questions.sequences):
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
+        found = super().forward(batch)
+        for index, ids in enumerate(batch.sequences):
             if self.poison in ids:
                 found.logits[index, 0] = np.inf if len(ids) > 4 else np.nan
                 found.confidences[index] = float("nan")

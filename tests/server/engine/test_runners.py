@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -20,9 +20,8 @@ from nestling.models.runners import choose
 from nestling.models.runners.choose import agree, measure, probe
 from nestling.models.runners.onnx import extra
 from nestling.models.runners.onnx.runner import OnnxRunner
-from nestling.models.runners.runner import Runner
-from nestling.models.runners.torch_runner import TorchRunner
-from nestling.server.settings import Settings
+from nestling.models.runners.torch import TorchRunner
+from nestling.server.settings import RunnerName, Settings
 
 from ..serving import serve
 
@@ -43,7 +42,7 @@ def test_a_mixed_batch_gets_the_logits_of_torch(
     calibrated: Checkpoint, onnx: OnnxRunner, texts: list[str]
 ) -> None:
     batch = mixed(calibrated, texts)
-    logits, expected = onnx(batch), calibrated.model(batch)
+    logits, expected = onnx.logits(batch), calibrated.model(batch)
     assert logits.dtype == torch.float32
     assert logits.shape == expected.shape
     assert ((logits - expected).norm() / expected.norm()).item() < 1e-5
@@ -53,7 +52,7 @@ def test_cascades_take_the_same_way(
     calibrated: Checkpoint, onnx: OnnxRunner, texts: list[str]
 ) -> None:
     expected = Predictor(calibrated).predict(texts)
-    answers = Predictor(replace(calibrated, model=onnx)).predict(texts)  # type: ignore[arg-type]
+    answers = Predictor(calibrated, runner=onnx).predict(texts)
     for answer, reference in zip(answers, expected, strict=True):
         assert route(answer) == route(reference)
         near = pytest.approx(reference.answer.confidence, abs=MARGINS[torch.float32])
@@ -69,7 +68,7 @@ def test_it_runs_no_student_of_another_checkpoint(
     calibrated_dir: Path, onnx: OnnxRunner, texts: list[str]
 ) -> None:
     with pytest.raises(NestlingError, match="a student of another checkpoint"):
-        onnx(mixed(load_checkpoint(calibrated_dir), texts))
+        onnx.logits(mixed(load_checkpoint(calibrated_dir), texts))
 
 
 def test_names_the_providers_that_there_are(calibrated: Checkpoint) -> None:
@@ -83,24 +82,25 @@ def test_without_onnx_runtime_auto_is_torch_and_onnx_an_error(
 ) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda _: None)
     caplog.set_level("INFO")
-    choice = choose.choose(calibrated, Settings(runner="auto"))
-    assert (choice.run, choice.name) == (None, "torch")
+    choice = choose.choose("auto", calibrated)
+    assert isinstance(choice.runner, TorchRunner)
+    assert choice.name == "torch"
     assert "runner: torch (onnx, onnxscript, onnxruntime: not installed" in caplog.text
     for name in ("onnx", "onnx-int8"):
         with pytest.raises(NestlingError, match=re.escape("pip install '.[onnx]' in")):
-            choose.choose(calibrated, Settings(runner=name))
+            choose.choose(name, calibrated)
 
 
-class Altered:
+class Altered(TorchRunner):
     """Torch, slower by some time, its logits off by some factor."""
 
     def __init__(self, checkpoint: Checkpoint, seconds: float = 0.0, factor: float = 1.0) -> None:
-        self._model, self._seconds, self._factor = checkpoint.model, seconds, factor
+        super().__init__(checkpoint)
+        self._seconds, self._factor = seconds, factor
 
-    def __call__(self, batch: PackedBatch) -> Tensor:
+    def logits(self, batch: PackedBatch) -> Tensor:
         time.sleep(self._seconds)
-        logits: Tensor = self._model(batch) * self._factor
-        return logits
+        return super().logits(batch) * self._factor
 
 
 @pytest.mark.parametrize(
@@ -124,16 +124,16 @@ def test_auto_takes_the_fastest_that_agrees(
     slow = Altered(calibrated, torch_seconds)
     monkeypatch.setattr(choose, "TorchRunner", lambda _: slow)
     monkeypatch.setattr(choose, "OnnxRunner", lambda *_: other)
-    choice = choose.choose(calibrated, Settings(runner="auto"))
+    choice = choose.choose("auto", calibrated)
     assert choice.name == name
-    assert choice.run is (other if name == "onnx" else None)
+    assert choice.runner is (other if name == "onnx" else slow)
     assert re.match(why, choice.why)
 
 
 def test_the_probe_tells_onnx_in_float32_from_less(
     calibrated: Checkpoint, onnx: OnnxRunner
 ) -> None:
-    reference: Runner = TorchRunner(calibrated)
+    reference = TorchRunner(calibrated)
     assert probe(calibrated) == probe(calibrated)
     assert agree(reference, onnx, calibrated)
     assert not agree(reference, Altered(calibrated, factor=1.01), calibrated)
@@ -153,7 +153,13 @@ def test_a_server_on_int8_offers_students_alone(calibrated_dir: Path, tmp_path: 
         assert refused.status_code == 404
 
 
+def test_an_unknown_runner_hears_of_those_that_there_are(calibrated: Checkpoint) -> None:
+    with pytest.raises(NestlingError, match="runner: 'jax' is none of auto, torch, onnx, onnx-int"):
+        choose.choose("jax", calibrated)
+
+
 def test_settings_name_the_runners() -> None:
+    assert get_args(RunnerName) == tuple(choose.RUNNERS)
     with pytest.raises(NestlingError, match="runner: 'jax' is none of auto, torch, onnx, onnx-int"):
         Settings(runner="jax")
     with pytest.raises(NestlingError, match="runner: onnx does not go with dtype bfloat16"):

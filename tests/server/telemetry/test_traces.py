@@ -20,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from nestling.models import Checkpoint
 from nestling.models.errors import NestlingError
-from nestling.models.runners.local import LocalStudents
+from nestling.models.runners.torch import TorchRunner
 from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
@@ -190,9 +190,9 @@ def test_without_the_extra_the_error_names_it(
     monkeypatch.delitem(sys.modules, "nestling.server.telemetry.traces", raising=False)
     with pytest.raises(NestlingError, match=r"not installed; .* pip install '.\[otel\]' in"):
         create_app(
-            InProcessExecutor(LocalStudents(calibrated)),
+            InProcessExecutor(TorchRunner(calibrated)),
             Settings(otlp_endpoint="http://127.0.0.1:4318"),
-            lambda _: InProcessExecutor(LocalStudents(calibrated)),
+            lambda _: InProcessExecutor(TorchRunner(calibrated)),
         )
 
 

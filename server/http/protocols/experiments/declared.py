@@ -18,7 +18,7 @@ from .....experiments.json_text import key_twice
 from .....experiments.runtime import Experiments
 from .....experiments.store.database import StoreError
 from .....experiments.store.plans import PlanMovedError
-from .....models.json_kinds import kind
+from .....models.json_checks import kind
 from .....models.nearest import in_words, listing
 from ....errors import Reason, RequestError
 from ...body import parse_json, read_body

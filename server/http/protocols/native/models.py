@@ -17,11 +17,11 @@ from .....models.cascade.policy import Student
 from .....models.checkpoint.manifest import Manifest
 from ....core.policies import AUTO
 from ....errors import Reason
-from ...errors import OPENAI
 from ...openapi import json_shown, path_parameters
 from ...route import ProtocolRoute, json_response, service_of
+from ..openai import OPENAI
 
-router = APIRouter(route_class=ProtocolRoute, tags=["OpenAI"])
+router = APIRouter(route_class=ProtocolRoute.rendering(OPENAI), tags=["OpenAI"])
 TYPICAL_TOKENS = 16
 """Length at which costs are compared: a short question."""
 _EXAMPLE = {
@@ -68,7 +68,7 @@ async def models(request: Request) -> Response:
     return json_response(
         {
             "object": "list",
-            "data": [_entry(manifest, name) for name in service.policies.names],
+            "data": [_entry(manifest, name) for name in service.policies],
             "labels": manifest.architecture.labels,
             "max_tokens": manifest.architecture.max_tokens,
             "weights_sha256": manifest.weights_sha256,
@@ -86,7 +86,7 @@ async def models(request: Request) -> Response:
 async def model(request: Request) -> Response:
     """The same entry as in the list."""
     service, name = service_of(request), request.path_params["model"]
-    service.policies.of(name)
+    service.policies[name]  # or it is unknown
     return json_response(_entry(service.manifest, name))
 
 

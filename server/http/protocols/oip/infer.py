@@ -19,7 +19,7 @@ from ....errors import Reason, RequestError
 from ...answer_headers import answer_headers
 from ...answering import answer
 from ...body import check, constraints_of, parse_json, read_body
-from ...errors import ANSWERING, OPEN_INFERENCE
+from ...errors import ANSWERING
 from ...openapi import BINARY, json_shown, path_parameters, request_body
 from ...request_headers import header
 from ...route import MeasuredRoute, json_response, service_of
@@ -27,10 +27,11 @@ from ..scores import probabilities
 from .binary import LENGTH_HEADER, Sections, binary_response, to_bytes
 from .inputs import read_inputs
 from .request import (
+    OPEN_INFERENCE,
+    TAG,
     InferParameters,
     InferRequest,
     OutputName,
-    OutputParameters,
     RequestedOutput,
     by_name,
 )
@@ -44,7 +45,7 @@ OUTPUTS: dict[OutputName, str] = {
     "cost": "FP32",
 }
 
-router = APIRouter(route_class=MeasuredRoute, tags=["Open Inference Protocol"])
+router = APIRouter(route_class=MeasuredRoute.rendering(OPEN_INFERENCE), tags=[TAG])
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ async def infer(request: Request) -> Response:
 def served_model(request: Request) -> str:
     """The model in a request's path. Raises RequestError if it, or its version, is not served."""
     model: str = request.path_params["model"]
-    service_of(request).policies.of(model)
+    service_of(request).policies[model]  # or it is unknown
     version = request.path_params.get("version", VERSION)
     if version != VERSION:
         raise RequestError(
@@ -177,9 +178,11 @@ def served_model(request: Request) -> str:
 
 def _wanted(outputs: Sequence[RequestedOutput] | None, binary: bool) -> list[Wanted]:
     """binary: where an output does not say it itself."""
+    if not outputs:
+        return [Wanted(name, binary) for name in OUTPUTS]
     wanted: dict[str, Wanted] = {}
-    for index, output in enumerate(outputs or [RequestedOutput(name=name) for name in OUTPUTS]):
-        name, own = output.name, (output.parameters or OutputParameters()).binary_data
+    for index, output in enumerate(outputs):
+        name, own = output.name, output.parameters.binary_data if output.parameters else None
         if name in wanted:
             raise RequestError(
                 Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"outputs[{index}].name"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .architecture import Architecture
+from ..nested.architecture import Architecture
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""What both ways to calibrate have in common: their defaults, and how they show what they found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..models.cascade.policy import Cascade
+    from ..models.checkpoint.manifest import Manifest
+
+MAX_DROP, CONFIDENCE = 0.005, 0.95
+SAMPLE = 512
+"""Texts on which the students' time is measured."""
+
+
+def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> None:
+    """A table of the stages, and what is promised of them."""
+    from rich.table import Table
+
+    from .console import wide_console
+
+    guarantee, forecast = cascade.guarantee, cascade.forecast
+    if guarantee is None or forecast is None:
+        raise RuntimeError("a calibrated cascade has a guarantee and a forecast")
+    table = Table(title=f"{checkpoint.path}: cascade {cascade.name}")
+    for column in ("stage", "accepts from", "temperature", "answers"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage, share in zip(cascade.stages, forecast.shares, strict=True):
+        threshold = f"{stage.threshold:.4f}" if stage.threshold > 0 else "always"
+        temperature = f"{stage.student.temperature:.3f}"
+        table.add_row(stage.student.name, threshold, temperature, f"{share:.1%}")
+    console = wide_console()
+    console.print(table)
+    console.print(
+        f"Expected cost against the TA alone: {1 / forecast.relative_flops:.1f}× fewer FLOPs, "
+        f"{1 / forecast.relative_seconds:.1f}× less time.\n"
+        f"Observed risk ({guarantee.loss}): {guarantee.observed_risk:.2%}, {losses} losses in "
+        f"{guarantee.examples:,} texts ({allowed} allowed); {guarantee.ordering_examples:,} "
+        f"texts ordered the tests.\n"
+        f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
+        f"of the same distribution.",
+        highlight=False,
+    )

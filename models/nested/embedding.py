@@ -1,0 +1,48 @@
+"""From tokens to the first hidden rows: tokens with learned positions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...kernels import Prefix, prefix
+from .architecture import Architecture
+from .batch import PackedBatch
+from .weights import Norm
+
+
+class EmbeddingPrefix(NamedTuple):
+    """A student's views: tokens (vocabulary, dim), positions (max_tokens, dim), segment (dim,)."""
+
+    tokens: Tensor
+    positions: Tensor
+    segment: Tensor
+    norm: Prefix
+
+
+class TokenEmbedding(nn.Module):
+    """A token's row, its position's, and the one row of the type that all tokens have; a norm."""
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        self.tokens = nn.Parameter(torch.empty(a.vocabulary, a.dim).normal_(std=0.02))
+        self.positions = nn.Parameter(torch.empty(a.max_tokens, a.dim).normal_(std=0.02))
+        self.segment = nn.Parameter(torch.zeros(a.dim))
+        self.norm = Norm(a.dim)
+
+    def prefix(self, dim: int) -> EmbeddingPrefix:
+        """What a student of this width uses."""
+        return EmbeddingPrefix(
+            prefix(self.tokens, len(self.tokens), dim),
+            prefix(self.positions, len(self.positions), dim),
+            prefix(self.segment, dim),
+            self.norm.prefix(dim),
+        )
+
+    def forward(self, batch: PackedBatch, widest: EmbeddingPrefix) -> Tensor:
+        """The sum before the norm: (rows, dim of `widest`). batch: on the weights' device."""
+        tokens = F.embedding(batch.tokens, widest.tokens)
+        return tokens + F.embedding(batch.positions, widest.positions) + widest.segment
