@@ -1,4 +1,4 @@
-"""From the record to the report: what the database knows, made what the statistics take."""
+"""From the record to the report: the database sums up, the statistics judge."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .store.observations import Scope
 from .store.traffic import crossed_units, latency_at, traffic
 
 GRACE = timedelta(days=7)
-"""After an experiment's end, in which outcomes still count."""
+"""How long outcomes still count after an experiment has ended."""
 QUANTILES = (0.5, 0.95, 0.99)
 
 
 def scope_of(experiment: Experiment) -> Scope:
-    """The phase that runs, and until when its outcomes count."""
+    """The present phase of an experiment, and until when its outcomes count."""
     deadline = experiment.end + GRACE if experiment.end else None
     return Scope(experiment.name, experiment.phase, deadline)
 
@@ -44,7 +44,7 @@ class Analysis:
 
 
 def analyse(connection: Connection, experiment: Experiment, stopped: Mapping[str, str]) -> Analysis:
-    """For people who look. stopped: why, by variant."""
+    """The report, with its history. stopped: why each stopped variant was."""
     scope = scope_of(experiment)
     return Analysis(
         report_of(connection, experiment, stopped),
@@ -54,7 +54,7 @@ def analyse(connection: Connection, experiment: Experiment, stopped: Mapping[str
 
 
 def report_of(connection: Connection, experiment: Experiment, stopped: Mapping[str, str]) -> Report:
-    """All numbers of the present phase. stopped: why, by variant."""
+    """All numbers of the present phase. stopped: why each stopped variant was."""
     scope, name = scope_of(experiment), experiment.primary.name
     counts = traffic(connection, scope)
     values = moments(connection, scope, name)
@@ -138,7 +138,7 @@ def _latency(
 
 
 def deadlines(experiments: Mapping[str, Experiment], now: datetime) -> dict[str, datetime]:
-    """Of those that have ended: until when outcomes count."""
+    """Until when outcomes count, by experiment, of those that have ended."""
     return {
         name: experiment.end + GRACE
         for name, experiment in experiments.items()

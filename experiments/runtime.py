@@ -1,4 +1,4 @@
-"""The experiments of a running server: what holds, who gets what, what is recorded of it."""
+"""The experiments of a running server: the plan that holds, who gets what, what is recorded."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ MOST_COUNTERFACTUALS = 64
 
 
 def known_of(manifest: Manifest) -> Known:
-    """What variants may name: what a checkpoint serves."""
+    """What variants may name of a checkpoint."""
     names = ["auto", *manifest.cascades, *manifest.students]
     thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
     return Known(thresholds, labels=manifest.architecture.labels)
 
 
 class Experiments:
-    """Belongs to the event loop; the database is asked by threads.
+    """All methods belong to the event loop; threads ask the database.
 
     engine: an open database; it is this object's from now on. known: what may be declared now.
     pin: has the runners served that variants pin; raises NestlingError. keep: age at which what is
@@ -80,7 +80,10 @@ class Experiments:
         metrics.watch(self._writer)
 
     async def start(self) -> None:
-        """Take up what holds. Raises StoreError, NestlingError for a runner that cannot be had."""
+        """Read the plan that holds, and look after it from now on.
+
+        Raises StoreError, and NestlingError for a runner that cannot be started.
+        """
         await self._refresh()
         self._tasks = [
             asyncio.create_task(self._repeat(REFRESH_SECONDS, self._refresh)),
@@ -91,7 +94,7 @@ class Experiments:
             self._tasks.append(asyncio.create_task(self._repeat(PRUNE_SECONDS, forget, True)))
 
     async def stop(self, timeout: float) -> None:
-        """Write what waits, for at most so many seconds."""
+        """Write the exposures that wait, for at most `timeout` seconds."""
         for task in (*self._tasks, *self._counterfactuals):
             task.cancel()
         await asyncio.to_thread(self._writer.close, timeout)
@@ -104,30 +107,31 @@ class Experiments:
 
     @property
     def declared(self) -> Any:
-        """What holds, as it was declared."""
+        """The declaration that holds, as it was given."""
         return self._stored.declared
 
     @property
     def version(self) -> int:
-        """Of what holds; 0 if nothing was ever declared."""
+        """The number of the declaration that holds; 0 if nothing was ever declared."""
         return self._stored.version
 
     def assign(self, unit_of: Callable[[Unit], str | None]) -> tuple[Assignment, ...]:
-        """What a request that asks for `auto` gets. unit_of: reads the unit off it."""
+        """The variants of a request that asks for `auto`. unit_of: reads a unit off it."""
         if not self.plan.experiments:
             return ()
         return self._assigners.assign(unit_of, self.clock.now(), self._stopped)
 
     def record(self, exposures: Sequence[Exposure]) -> None:
-        """Have them written soon. Never waits, never fails."""
+        """Have exposures written soon. This never waits and never fails."""
         for exposure in exposures:
             self._metrics.exposed(exposure.experiment, exposure.variant)
             self._writer.add(exposure)
 
     def later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
-        """Have a pair's other variant asked, and recorded. Beyond MOST_COUNTERFACTUALS that wait,
-        drop it: such a request is no pair, and served as it was. work: returns nothing where that
-        variant does not answer.
+        """Have the other variant of a pair asked, and what it answers recorded.
+
+        Where MOST_COUNTERFACTUALS wait already, the work is dropped: such a request is no pair, and
+        is served as it was. work: returns nothing where the other variant does not answer.
         """
         if len(self._counterfactuals) >= MOST_COUNTERFACTUALS:
             work.close()
@@ -152,11 +156,11 @@ class Experiments:
         return steps
 
     async def report(self, name: str) -> Analysis:
-        """Raises KeyError for an unknown experiment, StoreError."""
+        """All numbers of an experiment. Raises KeyError for an unknown one, StoreError."""
         return await asyncio.to_thread(self._analyse, self.plan[name])
 
     def why_stopped(self, experiment: Experiment) -> Mapping[str, str]:
-        """By variant of its present phase."""
+        """Why variants of the present phase were stopped, by variant."""
         return self._stops.get((experiment.name, experiment.phase), {})
 
     def _analyse(self, experiment: Experiment) -> Analysis:
@@ -164,7 +168,7 @@ class Experiments:
             return analyse(connection, experiment, self.why_stopped(experiment))
 
     async def _refresh(self) -> None:
-        """What the database says."""
+        """Take over what the database says."""
         stored, stops = await asyncio.to_thread(self._read)
         if stored.version == self._stored.version and stops == self._stops:
             return
@@ -190,7 +194,7 @@ class Experiments:
         }
 
     async def _check_guardrails(self) -> None:
-        """Stop variants that break a guardrail; watch the sample ratios."""
+        """Stop variants that violate a guardrail, and watch the sample ratios."""
         now = self.clock.now()
         for experiment in self.plan.experiments:
             if experiment.running(now):
@@ -210,7 +214,7 @@ class Experiments:
         return report
 
     async def _prune(self, keep: timedelta) -> None:
-        """Delete what is older, but for what a declared experiment rests on."""
+        """Delete the rows that are older, except those of experiments that are declared."""
         starts = (experiment.start for experiment in self.plan.experiments)
         before = min([self.clock.now() - keep, *starts])
         try:
@@ -242,13 +246,13 @@ class Experiments:
                 if not failing:
                     log.error("experiments: what holds stays as it is: %s", error)
                 failing = True
-            except Exception:  # of ours; the next time may do
+            except Exception:  # a defect of ours, which the next turn may not meet
                 log.exception("experiments: could not be looked after")
             await asyncio.sleep(seconds)
 
 
 def _runners(plan: ExperimentPlan) -> set[str]:
-    """Those that variants pin."""
+    """The runners that variants pin."""
     return {
         variant.runner
         for experiment in plan.experiments

@@ -53,7 +53,7 @@ class SeriesPoint:
 def moments(
     connection: Connection, scope: Scope, metric: str, above: float | None = None
 ) -> dict[str, MetricSummary]:
-    """By variant. Variants without a unit that has the metric are not there.
+    """A metric of each variant. Variants without a unit that has the metric are not there.
 
     above: take the share of a unit's observations above this limit, in place of their mean.
     """
