@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Joint, Summary
 from nestling.experiments.statistics.cuped import adjust
 from nestling.experiments.statistics.lift import Lift, lift
 from nestling.experiments.statistics.mean import MINIMUM_UNITS, mean_interval
 from nestling.experiments.statistics.mixture import Mixture
 from nestling.experiments.statistics.pairs import paired_lift
 from nestling.experiments.statistics.sample_ratio import ALPHA, sample_ratio_p_value
+from nestling.experiments.statistics.summary import Joint, Summary
 
 EVERY = 100
 LEVEL = 0.05

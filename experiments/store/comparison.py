@@ -21,7 +21,7 @@ from .observations import (
     in_phase,
     is_measured,
     is_own,
-    measured,
+    measured_value,
     outcome_value,
     per_unit,
 )
@@ -31,29 +31,29 @@ POINTS = 100
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricSummary:
     """A metric of one variant. units: of all that have it. covaried: where there is a covariate."""
 
     units: Summary = field(default_factory=Summary)
     covaried: Joint = field(default_factory=Joint)
 
-    def merge(self, other: Measured) -> Measured:
+    def merge(self, other: MetricSummary) -> MetricSummary:
         """Of both sets of units."""
-        return Measured(self.units.merge(other.units), self.covaried.merge(other.covaried))
+        return MetricSummary(self.units.merge(other.units), self.covaried.merge(other.covaried))
 
 
 @dataclass(frozen=True)
-class Point:
+class SeriesPoint:
     """Every variant's metric over the units that were first seen up to a time."""
 
     at: datetime
-    variants: dict[str, Measured]
+    variants: dict[str, MetricSummary]
 
 
 def moments(
     connection: Connection, scope: Scope, metric: str, above: float | None = None
-) -> dict[str, Measured]:
-    """By variant. Variants without a unit that has the metric are not there.
+) -> dict[str, MetricSummary]:
+    """A metric of each variant. Variants without a unit that has the metric are not there.
 
     above: take the share of a unit's observations above this limit, in place of their mean.
     """
@@ -61,7 +61,9 @@ def moments(
     return {variant: part for (_, variant), part in parts.items()}
 
 
-def series(connection: Connection, scope: Scope, metric: str, points: int = POINTS) -> list[Point]:
+def series(
+    connection: Connection, scope: Scope, metric: str, points: int = POINTS
+) -> list[SeriesPoint]:
     """At most `points` times between the first unit and the last, with what had come until then.
 
     A unit counts from its first exposure on, with its value of today: so each is one step of the
@@ -76,13 +78,13 @@ def series(connection: Connection, scope: Scope, metric: str, points: int = POIN
     width = (end - begin) // points + 1
     units = per_unit(scope, metric)
     parts = _sums(connection, units, (units.c.first - begin) // width)
-    so_far: dict[str, Measured] = {}
+    so_far: dict[str, MetricSummary] = {}
     line = []
     for bucket in sorted({bucket for bucket, _ in parts}):
         for (other, variant), part in parts.items():
             if other == bucket:
-                so_far[variant] = so_far.get(variant, Measured()).merge(part)
-        line.append(Point(time_of(min(begin + (bucket + 1) * width, end)), dict(so_far)))
+                so_far[variant] = so_far.get(variant, MetricSummary()).merge(part)
+        line.append(SeriesPoint(time_of(min(begin + (bucket + 1) * width, end)), dict(so_far)))
     return line
 
 
@@ -101,7 +103,7 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
     )
     joined = a.join(b, and_(a.c.request_id == b.c.request_id, a.c.experiment == b.c.experiment))
     if is_own(metric):
-        y, x = measured(a, metric), measured(b, metric)
+        y, x = measured_value(a, metric), measured_value(b, metric)
         have = and_(is_measured(a, metric), is_measured(b, metric))
     else:
         y, x = outcome_value(a, ACCURACY), outcome_value(b, ACCURACY)
@@ -119,10 +121,10 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
         .cte("units")
     )
     parts = _sums(connection, units, literal(0))
-    return parts.get((0, ""), Measured()).covaried
+    return parts.get((0, ""), MetricSummary()).covaried
 
 
-Parts = dict[tuple[int, str], Measured]
+Parts = dict[tuple[int, str], MetricSummary]
 """By bucket of time and variant."""
 
 
@@ -166,7 +168,7 @@ def _sums(connection: Connection, units: CTE, bucket: ColumnElement[int]) -> Par
             most = sqrt(outcome.m2) * sqrt(covariate.m2)  # which rounding may exceed
             cross = max(-most, min(most, sxy - syx * sx / n_x))
             covaried = Joint(outcome, covariate, cross)
-        parts[at, variant] = Measured(_corrected(n, mean_y, sy, syy), covaried)
+        parts[at, variant] = MetricSummary(_corrected(n, mean_y, sy, syy), covaried)
     return parts
 
 

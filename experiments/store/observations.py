@@ -78,7 +78,7 @@ def per_unit(scope: Scope, metric: str, above: float | None = None) -> CTE:
     e = exposures.c
     exposed: FromClause = exposures
     if is_own(metric):
-        value = case((is_measured(exposures, metric), measured(exposures, metric)))
+        value = case((is_measured(exposures, metric), measured_value(exposures, metric)))
     else:
         mine = and_(outcomes.c.request_id == e.request_id, counted(scope, metric))
         exposed = exposures.outerjoin(outcomes, mine)
@@ -118,7 +118,7 @@ def is_own(metric: str) -> bool:
     return metric in MEASURED and metric != ACCURACY
 
 
-def measured(table: FromClause, metric: str) -> ColumnElement[Any]:
+def measured_value(table: FromClause, metric: str) -> ColumnElement[Any]:
     """A metric that the server measures, of one request."""
     c = table.c
     if metric == "error_rate":
@@ -136,7 +136,7 @@ def is_measured(table: FromClause, metric: str) -> ColumnElement[bool]:
     """Whether a request has a value: one that failed has an error and nothing else to compare."""
     if metric == "error_rate":
         return literal(True)
-    return and_(table.c.status < FIRST_ERROR, measured(table, metric).is_not(None))
+    return and_(table.c.status < FIRST_ERROR, measured_value(table, metric).is_not(None))
 
 
 def outcome_value(table: FromClause, metric: str) -> ColumnElement[Any]:

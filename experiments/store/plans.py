@@ -38,7 +38,7 @@ Stops = Mapping[tuple[str, str], Mapping[str, str]]
 
 
 def latest_version(connection: Connection) -> int:
-    """Of the plan that holds; 0 if none was declared."""
+    """The number of the plan that holds; 0 if none was declared."""
     version: int = connection.scalars(select(func.coalesce(func.max(plans.c.version), 0))).one()
     return version
 
@@ -56,7 +56,7 @@ def latest_plan(connection: Connection) -> StoredPlan:
 
 
 def save_plan(engine: Engine, plan: StoredPlan, at: datetime) -> None:
-    """Have it hold from now on. Raises PlanMovedError if its version is taken, StoreError."""
+    """Have a plan hold from now on. Raises PlanMovedError if its version is taken, StoreError."""
     row = {
         "version": plan.version,
         "at": microseconds(at),
@@ -89,7 +89,7 @@ def stop(
 
 
 def stopped(connection: Connection) -> Stops:
-    """All that are."""
+    """All variants that are stopped."""
     by_phase: dict[tuple[str, str], dict[str, str]] = {}
     for row in connection.execute(select(stops)):
         by_phase.setdefault((row.experiment, row.phase), {})[row.variant] = row.why

@@ -10,7 +10,7 @@ from .schema import exposures
 
 
 def traffic(connection: Connection, scope: Scope) -> dict[str, VariantTraffic]:
-    """By variant; its units are what the check of the sample ratio counts."""
+    """What each variant received. The check of the sample ratio counts its units."""
     e = exposures.c
     found = connection.execute(
         select(

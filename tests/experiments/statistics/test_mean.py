@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Summary
 from nestling.experiments.statistics.mean import MINIMUM_UNITS, Interval, mean_interval
 from nestling.experiments.statistics.mixture import Mixture
+from nestling.experiments.statistics.summary import Summary
 
 from .walking import from_sums
 

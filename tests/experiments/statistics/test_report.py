@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nestling.experiments.statistics import (
-    Joint,
+from nestling.experiments.statistics.quantiles import quantile
+from nestling.experiments.statistics.report import (
     Report,
-    Summary,
     VariantObservations,
     VariantTraffic,
-    quantile,
+    report,
 )
-from nestling.experiments.statistics.report import report
+from nestling.experiments.statistics.summary import Joint, Summary
 from nestling.experiments.statistics.verdict import Conclusion
 
 from ..declared import parsed

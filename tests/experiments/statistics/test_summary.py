@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling.experiments.statistics import Joint, Summary
-from nestling.experiments.statistics.summary import LARGEST
+from nestling.experiments.statistics.summary import LARGEST, Joint, Summary
 
 VALUES = st.lists(st.floats(-1e6, 1e6), max_size=30)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.experiments.statistics import Summary
+from nestling.experiments.statistics.summary import Summary
 
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
 

@@ -85,10 +85,10 @@ def test_a_broken_guardrail_stops_its_variant_for_everybody_and_for_good(tmp_pat
             ]
         )
         await asyncio.to_thread(until, lambda: experiments._writer.written == len(units))
-        await experiments._guard()
+        await experiments._check_guardrails()
         for unit, variant in before.items():
             assert variant_of(experiments, unit) == ("control" if variant == "control" else None)
-        await experiments._guard()
+        await experiments._check_guardrails()
         labels = {"experiment": "smaller", "variant": "small"}
         assert registry.get_sample_value("nestling_experiment_stopped", labels) == 1
         report = (await experiments.report("smaller")).report
@@ -124,7 +124,7 @@ def test_a_lopsided_sample_is_flagged(tmp_path: Path) -> None:
             ]
         )
         await asyncio.to_thread(until, lambda: experiments._writer.written == 400)
-        await experiments._guard()
+        await experiments._check_guardrails()
         assert registry.get_sample_value(name, labels) == 1
         verdict = (await experiments.report("smaller")).report.verdict
         assert verdict.sentence.startswith("no verdict")
@@ -172,7 +172,7 @@ def test_a_database_that_forgets_nothing_is_logged_and_counted(
     async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
         with transaction(experiments.engine) as connection:
             connection.execute(text("DROP TABLE outcomes"))
-        await experiments._forget(timedelta(days=1))
+        await experiments._prune(timedelta(days=1))
         assert registry.get_sample_value("nestling_store_prune_errors_total") == 1
         assert "too old stays for another hour: store: sqlite" in caplog.text
         assert experiments.assign(lambda _: "user-1") == ()
