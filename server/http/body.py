@@ -6,7 +6,7 @@ Bodies are JSON whatever their Content-Type says: `curl -d` sends a form's.
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError
@@ -102,9 +102,10 @@ def parse_json(body: bytes | bytearray, example: str) -> Any:
 def check(value: Any, model: type[B]) -> B:
     """JSON as a model. Raises RequestError that names the first field at fault."""
     try:
-        return model.model_validate(value)
+        # As `model_validate` does, which takes half as long again for a small body.
+        return cast(B, model.__pydantic_validator__.validate_python(value))
     except ValidationError as error:
-        raise refused(value, model, error) from None
+        raise refused(value, model, error, model.example) from None
 
 
 def constraints_of(asked: Constrained, model: str, started: float) -> RequestConstraints:

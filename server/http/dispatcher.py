@@ -137,5 +137,5 @@ class RequestDispatcher:
         except RequestError as error:
             if route is not None:
                 service.metrics.request(route.path, error.status, 0.0)
-            return error_response(request, error)
+            return error_response(request, error, route.error_format if route else None)
         return None

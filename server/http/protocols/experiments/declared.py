@@ -11,18 +11,19 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .....experiments.declaration import Declaration
 from .....experiments.definition import BUCKETS, Experiment
 from .....experiments.errors import DeclarationError
 from .....experiments.json_text import key_twice
 from .....experiments.runtime import Experiments
 from .....experiments.store.database import StoreError
 from .....experiments.store.plans import PlanMovedError
-from .....models.json_kinds import kind
+from .....models.json_checks import kind
 from .....models.nearest import in_words, listing
 from ....errors import Reason, RequestError
 from ...body import parse_json, read_body
 from ...errors import NATIVE, READING
-from ...openapi import json_shown, path_parameters
+from ...openapi import json_shown, path_parameters, request_body
 from ...route import ControlRoute, experiments_of, json_response, service_of
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
@@ -83,12 +84,7 @@ async def listed(request: Request) -> Response:
             Reason.FORBIDDEN,
         ),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE}},
-        }
-    },
+    openapi_extra=request_body(Declaration, EXAMPLE),
 )
 async def declare(request: Request) -> Response:
     """The whole declaration, as the file has it; taken whole or not at all. For administrators."""
