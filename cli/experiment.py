@@ -37,15 +37,12 @@ def report(
     ] = False,
 ) -> None:
     """The numbers of an experiment's present phase, and a verdict in plain words."""
-    from dataclasses import asdict
-
     import orjson
 
     from ..experiments.analysis import analyse
     from ..experiments.apply import plan_of
     from ..experiments.store.database import read_database, transaction
     from ..experiments.store.plans import latest_plan, stopped
-    from ..server.http.protocols.experiments.declared import plain
     from .console import wide_console
 
     with transaction(read_database(store)) as connection:
@@ -60,7 +57,7 @@ def report(
         why = stopped(connection).get((chosen.name, chosen.phase), {})
         analysis = analyse(connection, chosen, why)
     if as_json:
-        typer.echo(orjson.dumps(plain(asdict(analysis))).decode())
+        typer.echo(orjson.dumps(analysis).decode())
         return
     console = wide_console()
     console.print(_table(chosen, analysis))

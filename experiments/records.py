@@ -196,9 +196,9 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    id: Annotated[Id, BeforeValidator(_given, json_schema_input_type=Id | None)] = ""
     metric: Annotated[Name, AfterValidator(_metric)]
     value: Annotated[float | str, PlainValidator(_value, json_schema_input_type=float | str)]
-    id: Annotated[Id, BeforeValidator(_given, json_schema_input_type=Id | None)] = ""
     request_id: Annotated[Name | None, BeforeValidator(_without_blanks)] = None
     experiment: Name | None = None
     unit: Annotated[Name | None, BeforeValidator(_without_blanks)] = None

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import datetime
-from math import isfinite
 from typing import Any
 
 from fastapi import APIRouter
@@ -139,8 +136,7 @@ async def judged(request: Request) -> Response:
         found = await experiments.report(name)
     except StoreError as error:
         raise unavailable(error) from error
-    shown = {**asdict(found.report), "series": found.series, "crossed": found.crossed}
-    return json_response(plain(shown))
+    return json_response({**vars(found.report), "series": found.series, "crossed": found.crossed})
 
 
 def required(request: Request) -> Experiments:
@@ -158,20 +154,6 @@ def unavailable(error: StoreError) -> RequestError:
     return RequestError(Reason.STORE_UNAVAILABLE, str(error), headers={"Retry-After": "5"})
 
 
-def plain(value: Any) -> Any:
-    """As JSON has it: times as text, no infinities."""
-    match value:
-        case dict():
-            return {key: plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return [plain(each) for each in value]
-        case datetime():
-            return value.isoformat()
-        case float() if not isfinite(value):
-            return None
-    return value
-
-
 def _shown(experiments: Experiments, experiment: Experiment) -> dict[str, Any]:
     now, stopped = experiments.clock.now(), experiments.why_stopped(experiment)
     state = "waiting"
@@ -185,8 +167,8 @@ def _shown(experiments: Experiments, experiment: Experiment) -> dict[str, Any]:
         "unit": str(experiment.unit),
         "layer": experiment.layer.name,
         "enrolled": experiment.enrolled / BUCKETS,
-        "start": experiment.start.isoformat(),
-        "end": experiment.end.isoformat() if experiment.end else None,
+        "start": experiment.start,
+        "end": experiment.end,
         "primary": {"name": primary.name, "kind": primary.kind, "better": primary.better},
         "smallest_effect": experiment.smallest_effect,
         "variants": [
