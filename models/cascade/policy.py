@@ -85,7 +85,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a cascade's thresholds promise, and what the promise rests on.
+    """What a cascade's thresholds guarantee, and on which data the guarantee rests.
 
     With probability `confidence` over the calibration data, the risk named by `loss` is at most
     `alpha` on new data of the same distribution. examples: texts that tested it.
@@ -122,7 +122,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Cascade:
-    """Stages from cheap to dear; the last one always answers. One student alone is one stage."""
+    """Stages from cheap to expensive; the last one always answers. A student alone is one stage."""
 
     name: str
     stages: tuple[Stage, ...]

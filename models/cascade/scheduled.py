@@ -1,6 +1,6 @@
-"""One step of many cascades: whom a batch of decisions asks next, and what becomes of the answers.
+"""One step of many cascades: which students a batch asks next, and what follows from the answers.
 
-Numbers and names only: who computes the answers may be another process.
+Numbers and names only: the answers may be computed by another process.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ScheduledBatch:
 
     @property
     def students(self) -> set[str]:
-        """Who is asked."""
+        """The names of the students that are asked."""
         return {name for name, _ in self.questions.runs}
 
     def failures(self, output: ForwardOutput) -> list[Decision]:

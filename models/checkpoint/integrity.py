@@ -92,13 +92,13 @@ def flush(path: Path) -> None:
 
 
 @contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
+def new_directory(path: Path, kind: str = "an export") -> Iterator[Path]:
     """A directory under a temporary name, to be filled; then it is renamed, or removed on an error.
 
-    Raises NestlingError if `path` exists: an export is never written over.
+    kind: what it holds, for the message. Raises NestlingError if `path` exists.
     """
     if path.exists():
-        raise NestlingError(f"{path}: exists already; an export is never written over")
+        raise NestlingError(f"{path}: exists already; {kind} is never written over")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not by the process's number alone: in containers that is always the same, and what a killed
     # process left behind stays.
