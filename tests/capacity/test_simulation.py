@@ -20,6 +20,7 @@ from nestling.capacity.traffic import steady
 from nestling.models import Checkpoint
 from nestling.models.checkpoint.manifest import Manifest
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from nestling.server.core.service import Service
 from nestling.server.engine.queue import QueueEntry, WorkQueue
@@ -52,7 +53,7 @@ class Steps:
         self.moments: list[float] = []
         for owner, names in (
             (LoadControl, ("check_delay", "admit")),
-            (Admission, ("cascade", "characters", "tokenized", "tokens", "answered", "close")),
+            (Admission, ("characters", "tokenized", "tokens", "answered", "close")),
         ):
             for name in names:
                 original = getattr(owner, name)
@@ -77,7 +78,7 @@ def test_a_request_takes_the_steps_of_the_servers_load_control_in_its_order(
     async def scenario(service: Service, backend: Backend) -> None:
         steps.names.clear()
         service.load.check_delay()  # which the dispatcher does before it reads the body
-        await service.answer(one("book a table"), RequestConstraints("all"))
+        await answer(service, one("book a table"), RequestConstraints("all"))
 
     steps = Steps(monkeypatch, lambda: 0.0)
     run(calibrated, scenario)
@@ -85,7 +86,7 @@ def test_a_request_takes_the_steps_of_the_servers_load_control_in_its_order(
     steps.names.clear()
     simulate(inputs(manifest, costs(0.001), "all"), np.zeros(1))
     assert steps.names == of_the_server
-    assert of_the_server == ["check_delay", "admit", "cascade", "tokens", "answered", "close"]
+    assert of_the_server == ["check_delay", "admit", "tokens", "answered", "close"]
 
 
 def test_a_request_has_left_before_its_answer_is_written(
