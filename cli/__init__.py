@@ -15,7 +15,7 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line and exit: with status 2 and one line for what the user can mend."""
+    """Run the command line and exit: with status 2 and one line for what the user can fix."""
     try:
         from .commands import app
 

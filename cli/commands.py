@@ -1,4 +1,4 @@
-"""All subcommands of `nestling`, and the options that stand before them."""
+"""All subcommands of `nestling`, and the options before them."""
 
 from __future__ import annotations
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 
 WIDTH = 120
-"""Columns, at least: a log or a pipe has no width of its own, and a cut number is no number."""
+"""The least number of columns: a log or a pipe has no width, and a number must not be cut off."""
 
 
 class _Console(Console):
-    """One that leaves it to the end of the command what a closed pipe means."""
+    """A console that leaves a closed pipe to the code that ends the command."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

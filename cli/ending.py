@@ -1,4 +1,4 @@
-"""How the command line ends: what is said, in one line, and with which exit status."""
+"""How the command line ends: with one line on stderr if something is wrong, and an exit status."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..models.errors import NestlingError, missing_extra
 from .extras import extra_with
 from .root import Group
 
-MENDABLE, INTERRUPTED = 2, 130
-"""Exit statuses: of what the user can mend, and after Ctrl-C, as shells have it."""
+USER_ERROR, INTERRUPTED = 2, 130
+"""Exit statuses: for what the user can fix, and after Ctrl-C, as shells define it."""
 COMPLETION = "_NESTLING_COMPLETE"
-"""In the environment where a shell asks how a word may go on."""
+"""The variable by which a shell asks for completions of a word."""
 
 
 class Root(Group):
-    """The whole command line: whatever happens in a command comes to its end here."""
+    """The whole command line: whatever a command raises is handled here."""
 
     def main(
         self,
@@ -50,7 +50,7 @@ class Root(Group):
 
 
 def _end(run: Callable[[], int]) -> int:
-    """The exit status of a command line; what went wrong is said on stderr."""
+    """Run a command, report what went wrong on stderr, and return the exit status."""
     try:
         status = run()
         sys.stdout.flush()
@@ -60,18 +60,18 @@ def _end(run: Callable[[], int]) -> int:
     except TyperException as error:
         return _say(_words(error), error.exit_code)
     except (NestlingError, LoadtestError) as error:
-        return _say(str(error), MENDABLE)
+        return _say(str(error), USER_ERROR)
     except ModuleNotFoundError as missing:
         extra = extra_with(missing.name or "")
         if extra is None:
             raise
-        return _say(missing_extra(missing.name or "", "this command", extra), MENDABLE)
-    except BrokenPipeError:  # `| head` has seen enough, which is no failure
+        return _say(missing_extra(missing.name or "", "this command", extra), USER_ERROR)
+    except BrokenPipeError:  # a reader such as `head` has seen enough, which is no failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a full disk, a file without permission
         where = f"{error.filename}: " if error.filename else ""
-        return _say(f"{where}{error.strerror or error}", MENDABLE)
+        return _say(f"{where}{error.strerror or error}", USER_ERROR)
 
 
 def _say(text: str, status: int) -> int:
@@ -80,7 +80,7 @@ def _say(text: str, status: int) -> int:
 
 
 def _words(error: TyperException) -> str:
-    """A wrong command line: which option, argument or variable of the environment, and why."""
+    """The message for a wrong command line: which option, argument or variable, and why."""
     context = getattr(error, "ctx", None)
     if isinstance(error, typer.BadParameter) and context and (parameter := error.param):
         source = context.get_parameter_source(parameter.name)

@@ -12,7 +12,7 @@ from .root import Command, Group
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..experiments.analysis import Judged
+    from ..experiments.analysis import Analysis
     from ..experiments.definition import Experiment
     from ..experiments.statistics.mean import Interval
     from ..experiments.statistics.report import VariantReport
@@ -37,15 +37,12 @@ def report(
     ] = False,
 ) -> None:
     """The numbers of an experiment's present phase, and a verdict in plain words."""
-    from dataclasses import asdict
-
     import orjson
 
-    from ..experiments.analysis import judge_whole
+    from ..experiments.analysis import analyse
     from ..experiments.apply import plan_of
     from ..experiments.store.database import read_database, transaction
     from ..experiments.store.plans import latest_plan, stopped
-    from ..server.http.protocols.experiments.declared import plain
     from .console import wide_console
 
     with transaction(read_database(store)) as connection:
@@ -58,27 +55,27 @@ def report(
             )  # fmt: skip
         chosen = plan[name]
         why = stopped(connection).get((chosen.name, chosen.phase), {})
-        judged = judge_whole(connection, chosen, why)
+        analysis = analyse(connection, chosen, why)
     if as_json:
-        typer.echo(orjson.dumps(plain(asdict(judged))).decode())
+        typer.echo(orjson.dumps(analysis).decode())
         return
     console = wide_console()
-    console.print(_table(chosen, judged))
-    for variant in judged.report.variants:
+    console.print(_table(chosen, analysis))
+    for variant in analysis.report.variants:
         if variant.stopped:
             console.print(variant.stopped, highlight=False)
-    console.print(judged.report.verdict.sentence, highlight=False)
+    console.print(analysis.report.verdict.sentence, highlight=False)
 
 
-def _table(experiment: Experiment, judged: Judged) -> Table:
+def _table(experiment: Experiment, analysis: Analysis) -> Table:
     from rich.table import Table
 
-    found = judged.report
+    found = analysis.report
     table = Table(
         title=f"{experiment.name}, phase {found.phase}: {experiment.primary.name} by "
         f"{experiment.unit}",
         caption=f"Intervals hold at {experiment.confidence:.0%}, however often one looks. Sample "
-        f"ratio: p = {found.sample_ratio_p:.4g}. Crossed units: {judged.crossed:,}.",
+        f"ratio: p = {found.sample_ratio_p:.4g}. Crossed units: {analysis.crossed:,}.",
     )
     columns = ("variant", "enrolled", "units", "mean", "lift", "p", "p50 ms", "p99 ms",
                "cost per 1,000", "escalated", "errors")  # fmt: skip

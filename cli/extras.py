@@ -1,4 +1,4 @@
-"""What brings a package that is not installed: an extra of Nestling's."""
+"""Finds the extra of Nestling that installs a missing package."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 from importlib.metadata import requires
 
 REQUIREMENT = re.compile(r"""([\w-]+).*extra == ["'](?!dev)([\w-]+)["']""")
-"""A line of the package's metadata: the package's name, and the extra that it belongs to."""
+"""A requirement in Nestling's metadata: the package's name, and the extra that it belongs to."""
 
 
 def extra_with(module: str) -> str | None:
-    """The extra that brings a module; of several the one that brings most; None without any."""
+    """The extra that installs a module, of several the largest; None if there is none."""
     found = [
         match.groups() for line in requires("nestling") or () if (match := REQUIREMENT.match(line))
     ]

@@ -15,11 +15,11 @@ from ..server.option import PREFIX, Option, options_of
 from ..server.settings import Settings
 
 CHECKPOINT = "NESTLING_CHECKPOINT"
-"""A variable that is no setting, but an argument of `nestling serve`."""
+"""The variable of an argument of `nestling serve`, which is no setting."""
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with a flag for each setting, in place of its parameter `settings`."""
+    """Give a command a flag for each setting, in place of its parameter `settings`."""
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
     options = options_of(Settings)
@@ -37,14 +37,14 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def unknown_variables(names: Iterable[str]) -> Iterator[str]:
-    """What is to be said of each variable that looks like a setting, and is none.
+    """A warning for each variable that looks like a setting and is none.
 
-    names: of all variables of the environment.
+    names: all variables of the environment.
     """
     known = [CHECKPOINT, *(option.variable for option in options_of(Settings))]
     for name in sorted(names):
         if name.startswith(PREFIX) and name not in known:
-            # What all have in common would make any two of them look alike.
+            # The prefix is left out of the comparison: it would make any two names look alike.
             close = nearest(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known])
             hint = f"; is {PREFIX}{close[0]} meant?" if close else ""
             yield f"environment: {name} is no setting, and is ignored{hint}"

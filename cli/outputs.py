@@ -1,6 +1,6 @@
-"""Where a command is to write: found out by writing there, before anything that takes long.
+"""Checks that a command can write its output, by writing there before any long work begins.
 
-Permissions alone do not say it: root may do everything, and a read-only disk still refuses.
+Permissions alone do not tell: root may do everything, and a read-only disk still refuses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a command shows while it works: on a terminal a bar, elsewhere a line now and then."""
+"""Shows the progress of a command: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 EVERY = 4.0
-"""Seconds from one line to the next, whether or not a step was done meanwhile."""
+"""Seconds between two lines, whether or not a step was finished meanwhile."""
 TICK = 0.5
 
 Say = Callable[[str], None]
@@ -65,7 +65,7 @@ class ProgressDisplay(Progress):
             self._thread.join()
 
     def note(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         with self._lock:
             if self._bar:
                 self._bar.console.print(text, highlight=False, markup=False)
@@ -73,7 +73,7 @@ class ProgressDisplay(Progress):
                 self._print(text)
 
     def step(self, phase: str, done: int = 0, total: int = 0, detail: Detail | None = None) -> None:
-        """So much of a phase is done, or it begins."""
+        """Report how much of a phase is done; a new name begins a phase."""
         with self._lock:
             now = time.monotonic()
             phase = self._prefix + phase
@@ -147,6 +147,6 @@ def _bar() -> Bar:
 
 
 def _to_stderr(text: str) -> None:
-    """Who reads no more of it, as `2>&1 | head` does, does not stop the work."""
+    """Print a line. The work goes on even if nobody reads stderr, as after `2>&1 | head`."""
     with suppress(BrokenPipeError):
         print(text, file=sys.stderr, flush=True)

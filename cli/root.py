@@ -1,4 +1,4 @@
-"""What every command has in common: its help, and which values it refuses."""
+"""What all commands share: the form of their help, and the values that they refuse."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class _Common:
-    """Of commands and of groups of commands."""
+    """Shared by commands and groups of commands."""
 
     help: str | None
     params: list[Any]
 
     def get_short_help_str(self, limit: int = 0) -> str:
-        """The first paragraph of the help, whole, however narrow the list of commands is."""
+        """The whole first paragraph of the help, however narrow the list of commands is."""
         return " ".join((self.help or "").partition("\n\n")[0].split())
 
     def check(self, context: typer.Context) -> None:
-        """Raises BadParameter for a number that is none: no comparison with a limit finds it."""
+        """Raises BadParameter for NaN, which passes every comparison with a limit."""
         for parameter in self.params:
             value = context.params.get(parameter.name)
             if isinstance(value, float) and isnan(value):
@@ -37,7 +37,7 @@ class Command(_Common, TyperCommand):
 
 
 class Group(_Common, TyperGroup):
-    """A group of commands; without any arguments it shows its help."""
+    """A group of commands, which shows its help if it is given no arguments."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:

@@ -1,4 +1,4 @@
-"""From the record to the report: what the database knows, made what the statistics take."""
+"""From the record to the report: the database sums up, the statistics judge."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 from sqlalchemy import Connection
 
 from .definition import Experiment, Guardrail
-from .statistics.guardrails import Breach, breach
+from .statistics.guardrails import Violation, violation
 from .statistics.mean import mean_interval
 from .statistics.mixture import Mixture
 from .statistics.quantiles import Quantile, quantile
-from .statistics.report import Observed, Report, report
+from .statistics.report import Report, VariantObservations, VariantTraffic, report
 from .statistics.summary import Joint
-from .store.comparison import Measured, moments, paired, series
+from .store.comparison import MetricSummary, moments, paired, series
 from .store.observations import Scope
-from .store.traffic import VariantTraffic, crossed_units, latency_at, traffic
+from .store.traffic import crossed_units, latency_at, traffic
 
 GRACE = timedelta(days=7)
-"""After an experiment's end, in which outcomes still count."""
+"""How long outcomes still count after an experiment has ended."""
 QUANTILES = (0.5, 0.95, 0.99)
 
 
 def scope_of(experiment: Experiment) -> Scope:
-    """The phase that runs, and until when its outcomes count."""
+    """The present phase of an experiment, and until when its outcomes count."""
     deadline = experiment.end + GRACE if experiment.end else None
     return Scope(experiment.name, experiment.phase, deadline)
 
 
 @dataclass(frozen=True)
-class Judged:
+class Analysis:
     """report: of the present phase. series: how its means and intervals became what they are.
 
     crossed: units that met two variants, and are in no comparison.
@@ -43,60 +43,59 @@ class Judged:
     crossed: int
 
 
-def judge_whole(
-    connection: Connection, experiment: Experiment, stopped: Mapping[str, str]
-) -> Judged:
-    """For people who look. stopped: why, by variant."""
+def analyse(connection: Connection, experiment: Experiment, stopped: Mapping[str, str]) -> Analysis:
+    """The report, with its history. stopped: why each stopped variant was."""
     scope = scope_of(experiment)
-    return Judged(
-        judge(connection, experiment, stopped),
+    return Analysis(
+        report_of(connection, experiment, stopped),
         _series(connection, experiment, scope),
         crossed_units(connection, scope),
     )
 
 
-def judge(connection: Connection, experiment: Experiment, stopped: Mapping[str, str]) -> Report:
-    """All numbers of the present phase. stopped: why, by variant."""
+def report_of(connection: Connection, experiment: Experiment, stopped: Mapping[str, str]) -> Report:
+    """All numbers of the present phase. stopped: why each stopped variant was."""
     scope, name = scope_of(experiment), experiment.primary.name
     counts = traffic(connection, scope)
     values = moments(connection, scope, name)
     pairs = _pairs(connection, experiment, scope)
     observed = {}
     for variant in experiment.variants:
-        seen = counts.get(variant.name)
-        measured = values.get(variant.name, Measured())
-        observed[variant.name] = Observed(
-            enrolled=seen.units if seen else 0,
-            outcomes=measured.units,
-            covaried=measured.covaried,
-            pairs=pairs if variant in experiment.treatments else Joint(),
-            requests=seen.requests if seen else 0,
-            texts=seen.texts if seen else 0,
-            errors=seen.errors if seen else 0,
-            escalations=seen.escalations if seen else 0,
-            cost=seen.cost if seen else 0.0,
-            latency=_latency(connection, scope, variant.name, seen, experiment),
+        seen = counts.get(variant.name, VariantTraffic())
+        measured = values.get(variant.name, MetricSummary())
+        observed[variant.name] = VariantObservations(
+            seen,
+            measured.units,
+            measured.covaried,
+            pairs if variant in experiment.treatments else Joint(),
+            _latency(connection, scope, variant.name, seen, experiment.confidence),
         )
     return report(experiment, observed, stopped)
 
 
-def breaches(
+def violations(
     connection: Connection, experiment: Experiment, stopped: Mapping[str, str]
-) -> list[Breach]:
-    """Guardrails that a variant breaks which is not stopped yet; at most one for each variant."""
-    scope, found = scope_of(experiment), {}
-    control = experiment.control.name
+) -> list[Violation]:
+    """Guardrails that a variant violates which is not stopped yet; at most one for each variant."""
+    scope, control = scope_of(experiment), experiment.control.name
+    found: dict[str, Violation] = {}
     for guardrail in experiment.guardrails:
-        values = _guarded(connection, scope, guardrail)
-        for variant in experiment.variants:
-            if variant.name in stopped or variant.name in found:
+        summaries = moments(connection, scope, *_watched(guardrail))
+        units = {v.name: summaries.get(v.name, MetricSummary()).units for v in experiment.variants}
+        for variant, theirs in units.items():
+            if variant in stopped or variant in found:
                 continue
-            if variant.name == control and guardrail.limit is None:
+            if variant == control and guardrail.limit is None:
                 continue
-            theirs, base = (values.get(name, Measured()).units for name in (variant.name, control))
-            if broken := breach(guardrail, variant.name, theirs, base):
-                found[variant.name] = broken
+            if violated := violation(guardrail, variant, theirs, units[control]):
+                found[variant] = violated
     return list(found.values())
+
+
+def _watched(guardrail: Guardrail) -> tuple[str, float | None]:
+    """The metric, and the limit above which a unit's observations are counted, if they are."""
+    metric = guardrail.metric
+    return metric.metric.name, guardrail.limit if metric.quantile else None
 
 
 def _pairs(connection: Connection, experiment: Experiment, scope: Scope) -> Joint:
@@ -105,13 +104,7 @@ def _pairs(connection: Connection, experiment: Experiment, scope: Scope) -> Join
         return Joint()
     [treatment] = experiment.treatments
     arms = (treatment.name, experiment.control.name)
-    return paired(connection, scope, experiment.primary.name, arms).units
-
-
-def _guarded(connection: Connection, scope: Scope, guardrail: Guardrail) -> dict[str, Measured]:
-    metric = guardrail.metric
-    above = guardrail.limit if metric.quantile else None
-    return moments(connection, scope, metric.metric.name, above)
+    return paired(connection, scope, experiment.primary.name, arms)
 
 
 def _series(connection: Connection, experiment: Experiment, scope: Scope) -> list[dict[str, Any]]:
@@ -134,24 +127,18 @@ def _series(connection: Connection, experiment: Experiment, scope: Scope) -> lis
 
 
 def _latency(
-    connection: Connection,
-    scope: Scope,
-    variant: str,
-    seen: VariantTraffic | None,
-    experiment: Experiment,
+    connection: Connection, scope: Scope, variant: str, seen: VariantTraffic, confidence: float
 ) -> tuple[Quantile, ...]:
-    answered = seen.requests - seen.errors if seen else 0
-
     def value_at(rank: int) -> float:
         return 1000 * latency_at(connection, scope, variant, rank)
 
-    alpha = 1 - experiment.confidence
-    found = (quantile(p, answered, value_at, alpha) for p in QUANTILES)
+    answered = seen.requests - seen.errors
+    found = (quantile(p, answered, value_at, 1 - confidence) for p in QUANTILES)
     return tuple(each for each in found if each is not None)
 
 
 def deadlines(experiments: Mapping[str, Experiment], now: datetime) -> dict[str, datetime]:
-    """Of those that have ended: until when outcomes count."""
+    """Until when outcomes count, by experiment, of those that have ended."""
     return {
         name: experiment.end + GRACE
         for name, experiment in experiments.items()

@@ -29,14 +29,13 @@ def declare(
     old, plan = plan_of(before), parse(declared, known)
     if declared == before.declared:
         return before, ()
-    phases = {name: [RampPhase(*each) for each in listed] for name, listed in before.phases.items()}
-    steps = changes(old, plan, now, phases)
-    begun: dict[str, Sequence[tuple[str, datetime]]] = dict(before.phases)
+    steps = changes(old, plan, now, before.phases)
+    begun: dict[str, Sequence[RampPhase]] = dict(before.phases)
     for step in steps:
         if step.phase:
             earlier = old.by_name.get(step.name)
             kept = begun.get(step.name, ()) if earlier and earlier.started(now) else ()
-            begun[step.name] = [*kept, (step.phase.name, step.phase.since)]
+            begun[step.name] = [*kept, step.phase]
     stored = StoredPlan(before.version + 1, declared, known.policies, begun)
     save_plan(engine, stored, now)
     return stored, steps

@@ -60,7 +60,7 @@ class Assigner:
         return self._first <= spread(self._enrol + unit, BUCKETS) < self._end
 
     def variant(self, unit: str) -> Variant:
-        """Of a unit that takes part."""
+        """The variant of a unit that takes part."""
         bucket = spread(self._variant + unit, self._ends[-1])
         return self.experiment.variants[bisect(self._ends, bucket)]
 

@@ -9,7 +9,7 @@ from .definition import Experiment
 from .errors import Problem
 
 
-def check(experiments: Sequence[Experiment]) -> list[Problem]:
+def conflicts(experiments: Sequence[Experiment]) -> list[Problem]:
     """Every conflict between any two."""
     return [
         problem

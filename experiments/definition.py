@@ -1,7 +1,7 @@
 """What an experiment is: its variants, its place in a layer, what it measures, what stops it.
 
-Values only. `parsing` makes them from a declaration and `checks` holds them against each other, so
-that whatever has one of these can rely on it.
+`parsing` makes these from a declaration and `conflicts` compares them with each other, so that
+whatever has one can rely on it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 from .metrics import MEASURED, GuardrailMetric, Metric
 
 BUCKETS = 10_000
-"""Of a layer; the smallest share of traffic is one of them."""
+"""A layer has so many; the smallest share of traffic is one of them."""
 
 
 class Source(StrEnum):
@@ -52,7 +52,7 @@ class Variant:
 
     @property
     def parameters(self) -> frozenset[str]:
-        """What of a request's way this variant decides."""
+        """Which parts of a request's way this variant decides."""
         decided = {"policy": self.policy, "runner": self.runner}
         return frozenset(name for name, value in decided.items() if value is not None)
 
@@ -154,7 +154,7 @@ class Experiment:
 
     @property
     def parameters(self) -> frozenset[str]:
-        """What of a request's way this experiment decides."""
+        """Which parts of a request's way this experiment decides."""
         return frozenset[str]().union(*(variant.parameters for variant in self.variants))
 
     def started(self, now: datetime) -> bool:

@@ -33,7 +33,7 @@ class Answered(Protocol):
 
 @dataclass(frozen=True)
 class RequestResult:
-    """How it ended. texts: that were asked. answers: None where there is an error."""
+    """How the request ended. texts: that were asked. answers: None where there is an error."""
 
     status: int
     seconds: float
@@ -42,53 +42,53 @@ class RequestResult:
 
 
 def exposures(
-    met: ExposureContext, ended: RequestResult, labels: Sequence[str], price_per_second: float
+    context: ExposureContext, result: RequestResult, labels: Sequence[str], price_per_second: float
 ) -> list[Exposure]:
     """One for each experiment, of the variant that was served."""
     return [
-        _exposure(met, assignment, assignment.variant, ended, labels, price_per_second, True)
-        for assignment in met.assignments
+        _exposure(context, assignment, assignment.variant, result, labels, price_per_second, True)
+        for assignment in context.assignments
     ]
 
 
 def counterfactual_arm(
-    met: ExposureContext,
+    context: ExposureContext,
     assignment: Assignment,
-    ended: RequestResult,
+    result: RequestResult,
     labels: Sequence[str],
     price_per_second: float,
 ) -> Exposure:
     """Of the variant that answered too, unseen by the client."""
     if assignment.other is None:
         raise ValueError(f"{assignment.experiment}: {assignment.unit!r} is not in a pair")
-    return _exposure(met, assignment, assignment.other, ended, labels, price_per_second, False)
+    return _exposure(context, assignment, assignment.other, result, labels, price_per_second, False)
 
 
 def _exposure(
-    met: ExposureContext,
+    context: ExposureContext,
     assignment: Assignment,
     variant: Variant,
-    ended: RequestResult,
+    result: RequestResult,
     labels: Sequence[str],
     price_per_second: float,
     served: bool,
 ) -> Exposure:
-    decisions = ended.answers.decisions if ended.answers else []
+    decisions = result.answers.decisions if result.answers else []
     first = decisions[0].answer if decisions else None
     return Exposure(
-        request_id=met.request_id,
+        request_id=context.request_id,
         experiment=assignment.experiment,
         phase=assignment.phase,
         variant=variant.name,
         unit=assignment.unit,
-        at=met.at,
-        texts=ended.texts,
-        latency_seconds=ended.seconds,
+        at=context.at,
+        texts=result.texts,
+        latency_seconds=result.seconds,
         relative_cost=sum(decision.relative_cost for decision in decisions),
         cost=price_per_second * sum(decision.seconds for decision in decisions),
         flops=sum(decision.flops for decision in decisions),
         escalations=sum(len(decision.steps) - 1 for decision in decisions),
-        status=ended.status,
+        status=result.status,
         student=first.stage.student.name if first else None,
         label=labels[first.label] if first else None,
         confidence=first.confidence if first else None,
@@ -102,5 +102,5 @@ def _exposure(
         ],
         paired=assignment.other is not None,
         served=served,
-        covariate=met.covariate,
+        covariate=context.covariate,
     )

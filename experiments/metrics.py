@@ -59,7 +59,7 @@ class GuardrailMetric:
 
     @property
     def kind(self) -> Kind:
-        """Of the values that are tested."""
+        """The kind of the values that are tested."""
         return Kind.RATE if self.quantile else self.metric.kind
 
 

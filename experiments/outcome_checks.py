@@ -14,10 +14,10 @@ from .records import LABEL, Outcome, is_storable
 from .store.labels import BATCH, note_labels, noted_labels
 
 NAMED = 3
-"""Labels that the message for an unknown one names."""
+"""KnownLabels that the message for an unknown one names."""
 
 
-class Labels:
+class KnownLabels:
     """What a right answer may be: a label of any checkpoint that has answered for this record.
 
     An outcome often comes after a reload, and its request may have met another replica. served:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from .conflicts import check
+from .conflicts import conflicts
 from .declaration import (
     MOST,
     Declaration,
@@ -43,7 +43,7 @@ def parse(declared: object, known: Known) -> ExperimentPlan:
         each.name: ExperimentLayer(each.name, each.salt or each.name) for each in read.layers
     }
     experiments = tuple(_experiment(each, by_name) for each in read.experiments)
-    if problems := problems or check(experiments):
+    if problems := problems or conflicts(experiments):
         raise DeclarationError(problems)
     return ExperimentPlan(experiments)
 

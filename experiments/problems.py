@@ -11,20 +11,7 @@ from pydantic_core import ErrorDetails
 from .declaration import Declaration
 from .errors import Problem, path_of, shown
 
-
-def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
-    """A JSON schema without references: what they refer to stands in their place."""
-    if isinstance(schema, list):
-        return [_inlined(each, parts) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
-    return {key: _inlined(value, parts) for key, value in schema.items() if key != "$defs"}
-
-
-_WHOLE = Declaration.model_json_schema()
-SCHEMA: dict[str, Any] = _inlined(_WHOLE, _WHOLE["$defs"])
+SCHEMA: dict[str, Any] = Declaration.model_json_schema()
 """Of a declaration."""
 
 
@@ -86,4 +73,6 @@ def _schema_of(place: Sequence[str | int]) -> dict[str, Any]:
     for part in place:
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
         schema = schema.get("anyOf", [schema])[0]
+        if "$ref" in schema:
+            schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
     return schema

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple, Self, TypeGuard
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
-    SkipValidation,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
-from pydantic.dataclasses import dataclass
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
-from ..models.json_kinds import kind
+from ..models.json_checks import refusal, wrong_type
 from .metrics import MEASURED
 
 LONGEST_NAME = 128
@@ -42,16 +40,6 @@ BLANKS = " \t\r\n"
 """Around an id or a unit they are no part of it."""
 _STORABLE = re.compile(r"[^\x00\ud800-\udfff]*")
 """PostgreSQL stores no NUL; nothing stores half of a surrogate pair."""
-
-
-def refusal(reason: str, message: str, **details: Any) -> PydanticCustomError:
-    """What is wrong with a field, in words for whoever sent it.
-
-    reason: `wrong_type`, `missing_field`, `unknown_field`, `empty`, `too_long` or `out_of_range`.
-    details: numbers for programs to read.
-    """
-    context = {"reason": reason, "message": message, "details": details}
-    return PydanticCustomError("refusal", "{message}", context)
 
 
 def is_storable(text: str) -> bool:
@@ -72,8 +60,6 @@ def _storable(text: str) -> str:
 
 Id = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_storable)]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_storable)]
-Count = Annotated[int, Field(ge=0, le=10**6)]
-Amount = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
 
 
 class StudentAsked(NamedTuple):
@@ -84,9 +70,9 @@ class StudentAsked(NamedTuple):
     confidence: float
 
 
-@dataclass(frozen=True, config=ConfigDict(strict=True))
+@dataclass(frozen=True)
 class Exposure:
-    """A request met a variant. Raises ValidationError that names field, value and limit.
+    """A request met a variant. Raises ValueError that names field, value and limit.
 
     request_id: by which outcomes find it. phase: the stretch of the experiment, in which nobody
     changes variant. unit: what was assigned. at: with time zone. latency_seconds: of
@@ -98,27 +84,55 @@ class Exposure:
     client's. covariate: what was known of the unit before the experiment.
     """
 
-    request_id: Name
-    experiment: Name
-    phase: Name
-    variant: Name
-    unit: Name
-    at: AwareDatetime
-    texts: Count
-    latency_seconds: Amount
-    relative_cost: Amount
-    cost: Amount
-    flops: Annotated[float, Field(ge=0, le=1e24, allow_inf_nan=False)]
-    escalations: Count
-    status: Annotated[int, Field(ge=0, le=599)]
+    request_id: str
+    experiment: str
+    phase: str
+    variant: str
+    unit: str
+    at: datetime
+    texts: int
+    latency_seconds: float
+    relative_cost: float
+    cost: float
+    flops: float
+    escalations: int
+    status: int
     student: str | None = None
     label: str | None = None
     confidence: float | None = None
     brownout: int = 0
-    path: Annotated[Sequence[SkipValidation[Any]], Field(max_length=MOST_PATHS)] = ()
+    path: Sequence[Sequence[StudentAsked]] = ()
     paired: bool = False
     served: bool = True
-    covariate: Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)] | None = None
+    covariate: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("request_id", "experiment", "phase", "variant", "unit"):
+            value = getattr(self, field)
+            if not is_unit(value):
+                limits = f"1 to {LONGEST_NAME} characters, none of them a NUL"
+                raise ValueError(f"{field}: {value!r} is not a text of {limits}")
+        for field, high in _HIGHEST.items():
+            value = getattr(self, field)
+            if not 0 <= value <= high:  # NaN is not, either
+                raise ValueError(f"{field}: {value} is not between 0 and {high:g}")
+        if self.at.tzinfo is None:
+            raise ValueError(f"at: {self.at.isoformat()} has no time zone")
+        if self.covariate is not None and not abs(self.covariate) <= LARGEST:
+            raise ValueError(f"covariate: {self.covariate} is not within ±{LARGEST:g}")
+        if len(self.path) > MOST_PATHS:
+            raise ValueError(f"path: {len(self.path)} texts; the limit is {MOST_PATHS}")
+
+
+_HIGHEST = {
+    "texts": 1e6,
+    "latency_seconds": LARGEST,
+    "relative_cost": LARGEST,
+    "cost": LARGEST,
+    "flops": 1e24,
+    "escalations": 1e6,
+    "status": 599,
+}
 
 
 LABELS = TypeAdapter(
@@ -147,7 +161,7 @@ def _value(value: Any, info: ValidationInfo) -> float | str:
     if info.data.get("metric") == LABEL:
         return LABELS.validate_python(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise refusal("wrong_type", f"expected a number, got {kind(value)}")
+        raise wrong_type("a number", value)
     if not -LARGEST <= value <= LARGEST:  # NaN is not, either
         too_long = isinstance(value, int) and value.bit_length() > 1000  # for a float64
         said = "a huge integer" if too_long else format(value, "g")
@@ -164,7 +178,7 @@ def _time(value: Any) -> datetime | None:
             message = f"{value[:40]!r} is not a time in ISO 8601"
             raise refusal("out_of_range", message) from None
     if value is not None and not isinstance(value, datetime):
-        raise refusal("wrong_type", f"expected a string, got {kind(value)}")
+        raise wrong_type("a string", value)
     if value is not None and value.tzinfo is None:
         raise refusal("out_of_range", f"{value.isoformat()} has no time zone")
     return value
@@ -182,9 +196,9 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    id: Annotated[Id, BeforeValidator(_given, json_schema_input_type=Id | None)] = ""
     metric: Annotated[Name, AfterValidator(_metric)]
     value: Annotated[float | str, PlainValidator(_value, json_schema_input_type=float | str)]
-    id: Annotated[Id, BeforeValidator(_given, json_schema_input_type=Id | None)] = ""
     request_id: Annotated[Name | None, BeforeValidator(_without_blanks)] = None
     experiment: Name | None = None
     unit: Annotated[Name | None, BeforeValidator(_without_blanks)] = None

@@ -1,4 +1,4 @@
-"""The experiments of a running server: what holds, who gets what, what is recorded of it."""
+"""The experiments of a running server: the plan that holds, who gets what, what is recorded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sqlalchemy import Engine
 
 from ..models.checkpoint.manifest import Manifest
 from ..models.errors import NestlingError
-from .analysis import Judged, breaches, judge, judge_whole
+from .analysis import Analysis, analyse, report_of, violations
 from .apply import EMPTY, declare, plan_of
 from .assignment import Assigners, Assignment
 from .clock import SteadyClock
 from .definition import Experiment, ExperimentPlan, Unit
 from .diff import Change
 from .field_checks import Known
-from .outcome_checks import Labels
+from .outcome_checks import KnownLabels
 from .parsing import parse
 from .records import Exposure
 from .statistics.report import Report
@@ -34,23 +34,23 @@ from .telemetry import ExperimentTelemetry
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 2.0
 """How soon a replica takes up what another one was told."""
-JUDGE_SECONDS = 30.0
+ANALYSIS_SECONDS = 30.0
 """How often guardrails and sample ratios are looked at."""
 PRUNE_SECONDS = 3600.0
 """How often what is too old is deleted, where anything is."""
-SECOND_ARMS = 64
+MOST_COUNTERFACTUALS = 64
 """Requests that may wait for the other variant of their pair."""
 
 
 def known_of(manifest: Manifest) -> Known:
-    """What variants may name: what a checkpoint serves."""
+    """What variants may name of a checkpoint."""
     names = ["auto", *manifest.cascades, *manifest.students]
     thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
     return Known(thresholds, labels=manifest.architecture.labels)
 
 
 class Experiments:
-    """Belongs to the event loop; the database is asked by threads.
+    """All methods belong to the event loop; threads ask the database.
 
     engine: an open database; it is this object's from now on. known: what may be declared now.
     pin: has the runners served that variants pin; raises NestlingError. keep: age at which what is
@@ -71,28 +71,31 @@ class Experiments:
         self._known, self._pin, self._metrics, self._keep = known, pin, metrics, keep
         self._stored = NOTHING
         self._stops: Stops = {}
-        self._gone: Collection[tuple[str, str]] = ()
+        self._stopped: Collection[tuple[str, str]] = ()
         self._assigners = Assigners(EMPTY)
         self._writer = Writer(engine)
-        self.labels = Labels(engine, lambda: known().labels)
+        self.labels = KnownLabels(engine, lambda: known().labels)
         self._tasks: list[asyncio.Task[None]] = []
-        self._second: set[asyncio.Task[None]] = set()
+        self._counterfactuals: set[asyncio.Task[None]] = set()
         metrics.watch(self._writer)
 
     async def start(self) -> None:
-        """Take up what holds. Raises StoreError, NestlingError for a runner that cannot be had."""
-        await self._take_up()
+        """Read the plan that holds, and look after it from now on.
+
+        Raises StoreError, and NestlingError for a runner that cannot be started.
+        """
+        await self._refresh()
         self._tasks = [
-            asyncio.create_task(self._every(REFRESH_SECONDS, self._take_up)),
-            asyncio.create_task(self._every(JUDGE_SECONDS, self._guard)),
+            asyncio.create_task(self._repeat(REFRESH_SECONDS, self._refresh)),
+            asyncio.create_task(self._repeat(ANALYSIS_SECONDS, self._check_guardrails)),
         ]
         if self._keep is not None:
-            forget = partial(self._forget, self._keep)
-            self._tasks.append(asyncio.create_task(self._every(PRUNE_SECONDS, forget, True)))
+            forget = partial(self._prune, self._keep)
+            self._tasks.append(asyncio.create_task(self._repeat(PRUNE_SECONDS, forget, True)))
 
     async def stop(self, timeout: float) -> None:
-        """Write what waits, for at most so many seconds."""
-        for task in (*self._tasks, *self._second):
+        """Write the exposures that wait, for at most `timeout` seconds."""
+        for task in (*self._tasks, *self._counterfactuals):
             task.cancel()
         await asyncio.to_thread(self._writer.close, timeout)
         self.engine.dispose()
@@ -104,37 +107,38 @@ class Experiments:
 
     @property
     def declared(self) -> Any:
-        """What holds, as it was declared."""
+        """The declaration that holds, as it was given."""
         return self._stored.declared
 
     @property
     def version(self) -> int:
-        """Of what holds; 0 if nothing was ever declared."""
+        """The number of the declaration that holds; 0 if nothing was ever declared."""
         return self._stored.version
 
     def assign(self, unit_of: Callable[[Unit], str | None]) -> tuple[Assignment, ...]:
-        """What a request that asks for `auto` gets. unit_of: reads the unit off it."""
+        """The variants of a request that asks for `auto`. unit_of: reads a unit off it."""
         if not self.plan.experiments:
             return ()
-        return self._assigners.assign(unit_of, self.clock.now(), self._gone)
+        return self._assigners.assign(unit_of, self.clock.now(), self._stopped)
 
     def record(self, exposures: Sequence[Exposure]) -> None:
-        """Have them written soon. Never waits, never fails."""
+        """Have exposures written soon. This never waits and never fails."""
         for exposure in exposures:
             self._metrics.exposed(exposure.experiment, exposure.variant)
             self._writer.add(exposure)
 
     def later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
-        """Have a pair's other variant asked, and recorded. Beyond SECOND_ARMS that wait, drop it:
-        such a request is no pair, and served as it was. work: returns nothing where that variant
-        does not answer.
+        """Have the other variant of a pair asked, and what it answers recorded.
+
+        Where MOST_COUNTERFACTUALS wait already, the work is dropped: such a request is no pair, and
+        is served as it was. work: returns nothing where the other variant does not answer.
         """
-        if len(self._second) >= SECOND_ARMS:
+        if len(self._counterfactuals) >= MOST_COUNTERFACTUALS:
             work.close()
             return
         task = asyncio.create_task(self._record_later(work))
-        self._second.add(task)
-        task.add_done_callback(self._second.discard)
+        self._counterfactuals.add(task)
+        task.add_done_callback(self._counterfactuals.discard)
 
     async def _record_later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
         self.record(await work)
@@ -148,23 +152,23 @@ class Experiments:
         # A runner must be there before anybody is sent to it.
         await self._pin(_runners(parse(declared, known)) | _runners(self.plan))
         _, steps = await asyncio.to_thread(declare, self.engine, declared, known, now)
-        await self._take_up()
+        await self._refresh()
         return steps
 
-    async def report(self, name: str) -> Judged:
-        """Raises KeyError for an unknown experiment, StoreError."""
-        return await asyncio.to_thread(self._judge, self.plan[name])
+    async def report(self, name: str) -> Analysis:
+        """All numbers of an experiment. Raises KeyError for an unknown one, StoreError."""
+        return await asyncio.to_thread(self._analyse, self.plan[name])
 
     def why_stopped(self, experiment: Experiment) -> Mapping[str, str]:
-        """By variant of its present phase."""
+        """Why variants of the present phase were stopped, by variant."""
         return self._stops.get((experiment.name, experiment.phase), {})
 
-    def _judge(self, experiment: Experiment) -> Judged:
+    def _analyse(self, experiment: Experiment) -> Analysis:
         with transaction(self.engine) as connection:
-            return judge_whole(connection, experiment, self.why_stopped(experiment))
+            return analyse(connection, experiment, self.why_stopped(experiment))
 
-    async def _take_up(self) -> None:
-        """What the database says."""
+    async def _refresh(self) -> None:
+        """Take over what the database says."""
         stored, stops = await asyncio.to_thread(self._read)
         if stored.version == self._stored.version and stops == self._stops:
             return
@@ -183,34 +187,34 @@ class Experiments:
     def _adopt(self, stored: StoredPlan, plan: ExperimentPlan) -> None:
         self._metrics.declared(plan)
         self._stored, self.plan, self._assigners = stored, plan, Assigners(plan)
-        self._gone = {
+        self._stopped = {
             (experiment.name, variant)
             for experiment in plan.experiments
             for variant in self.why_stopped(experiment)
         }
 
-    async def _guard(self) -> None:
-        """Stop variants that break a guardrail; watch the sample ratios."""
+    async def _check_guardrails(self) -> None:
+        """Stop variants that violate a guardrail, and watch the sample ratios."""
         now = self.clock.now()
         for experiment in self.plan.experiments:
             if experiment.running(now):
-                self._metrics.analysed(await asyncio.to_thread(self._guard_one, experiment, now))
-        await self._take_up()
+                self._metrics.analysed(await asyncio.to_thread(self._check_one, experiment, now))
+        await self._refresh()
 
-    def _guard_one(self, experiment: Experiment, now: datetime) -> Report:
+    def _check_one(self, experiment: Experiment, now: datetime) -> Report:
         why = self.why_stopped(experiment)
         with transaction(self.engine) as connection:
-            report = judge(connection, experiment, why)
-            broken = breaches(connection, experiment, why)
-            for each in broken:
+            report = report_of(connection, experiment, why)
+            violated = violations(connection, experiment, why)
+            for each in violated:
                 name, phase = experiment.name, experiment.phase
                 stop(connection, name, phase, each.variant, each.why, now)
-        for each in broken:
+        for each in violated:
             log.error("experiments: %s: %s", experiment.name, each.why)
         return report
 
-    async def _forget(self, keep: timedelta) -> None:
-        """Delete what is older, but for what a declared experiment rests on."""
+    async def _prune(self, keep: timedelta) -> None:
+        """Delete the rows that are older, except those of experiments that are declared."""
         starts = (experiment.start for experiment in self.plan.experiments)
         before = min([self.clock.now() - keep, *starts])
         try:
@@ -228,7 +232,7 @@ class Experiments:
                 before.isoformat(timespec="seconds"),
             )
 
-    async def _every(
+    async def _repeat(
         self, seconds: float, work: Callable[[], Awaitable[None]], at_once: bool = False
     ) -> None:
         failing = False
@@ -242,13 +246,13 @@ class Experiments:
                 if not failing:
                     log.error("experiments: what holds stays as it is: %s", error)
                 failing = True
-            except Exception:  # of ours; the next time may do
+            except Exception:  # a defect of ours, which the next turn may not meet
                 log.exception("experiments: could not be looked after")
             await asyncio.sleep(seconds)
 
 
 def _runners(plan: ExperimentPlan) -> set[str]:
-    """Those that variants pin."""
+    """The runners that variants pin."""
     return {
         variant.runner
         for experiment in plan.experiments

@@ -76,7 +76,7 @@ class RequestSender:
         self._ear.close()
 
     def ready(self, events: int) -> None:
-        """Take the requests that have been handed over; as `Connection.ready`."""
+        """Take the requests that have been handed over; as `LoadConnection.ready`."""
         self._ear.recv(65536)
         while self._inbox:
             request = self._inbox.popleft()

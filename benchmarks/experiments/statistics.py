@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Joint, Summary
 from nestling.experiments.statistics.cuped import adjust
 from nestling.experiments.statistics.lift import Lift, lift
 from nestling.experiments.statistics.mean import MINIMUM_UNITS, mean_interval
 from nestling.experiments.statistics.mixture import Mixture
 from nestling.experiments.statistics.pairs import paired_lift
 from nestling.experiments.statistics.sample_ratio import ALPHA, sample_ratio_p_value
+from nestling.experiments.statistics.summary import Joint, Summary
 
 EVERY = 100
 LEVEL = 0.05
@@ -208,10 +208,14 @@ def walk(
     ]
     for look in range(len(at)):
         treatment, control = (
-            Summary.from_sums(int(n[look]), total[look], squares[look])
-            for n, total, squares in sums
+            from_sums(int(n[look]), total[look], squares[look]) for n, total, squares in sums
         )
         yield treatment, control
+
+
+def from_sums(n: int, total: float, squares: float) -> Summary:
+    """From Σx and Σx²."""
+    return Summary(n, total / n, max(0.0, squares - total**2 / n)) if n else Summary()
 
 
 def adjusted(units: int, seed: int, correlation: float, mixture: Mixture) -> Iterator[Lift]:

@@ -18,15 +18,18 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from nestling.experiments.analysis import QUANTILES
 from nestling.experiments.records import Exposure, Outcome, StudentAsked
+from nestling.experiments.statistics.quantiles import quantile
 from nestling.experiments.store import comparison, traffic
 from nestling.experiments.store.database import open_database, transaction
 from nestling.experiments.store.observations import Scope
@@ -154,13 +157,21 @@ def fill(engine: Engine, rows: int) -> None:
             )
 
 
+def latency_quantiles(connection: Connection, scope: Scope) -> None:
+    """Those of a report, each with its interval."""
+    for variant, seen in traffic.traffic(connection, scope).items():
+        for p in QUANTILES:
+            value_at = partial(traffic.latency_at, connection, scope, variant)
+            quantile(p, seen.requests, value_at, alpha=0.05)
+
+
 def reports(engine: Engine) -> dict[str, float]:
     """Seconds of each."""
     scope = Scope("cascade-or-ta", "first")
     tasks: dict[str, Callable[[Any], Any]] = {
         "traffic": lambda c: traffic.traffic(c, scope),
         "crossed_units": lambda c: traffic.crossed_units(c, scope),
-        "latencies": lambda c: traffic.latencies(c, scope),
+        "latency_quantiles": lambda c: latency_quantiles(c, scope),
         "reward": lambda c: comparison.moments(c, scope, "reward"),
         "relative_cost": lambda c: comparison.moments(c, scope, "relative_cost"),
         "reward_series": lambda c: comparison.series(c, scope, "reward"),

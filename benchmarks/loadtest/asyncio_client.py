@@ -35,10 +35,10 @@ def precise_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(PreciseSelector())
 
 
-class ClientConnection(asyncio.Protocol):
+class AsyncioConnection(asyncio.Protocol):
     """One exchange at a time. done: called with the connection, a request's number, and a body."""
 
-    def __init__(self, done: Callable[[ClientConnection, int, bytes], None]) -> None:
+    def __init__(self, done: Callable[[AsyncioConnection, int, bytes], None]) -> None:
         self._done = done
         self._number = -1
 
@@ -84,7 +84,7 @@ class AsyncioLoad:
         self._payload, self._due = payload, due.tolist()
         self._read = protocol.reader()
         self._next, self._left = 0, len(due)
-        self._free: list[ClientConnection] = []
+        self._free: list[AsyncioConnection] = []
         self._waiting: deque[int] = deque()
         self.latency = np.zeros(len(due), np.float32)
         self.lag = np.zeros(len(due), np.float32)
@@ -97,7 +97,7 @@ class AsyncioLoad:
         host, port = target.address[:2]
         for _ in range(connections):
             _, connection = await self._loop.create_connection(
-                lambda: ClientConnection(self._answered), host, port
+                lambda: AsyncioConnection(self._answered), host, port
             )
             self._free.append(connection)
         gc.collect()
@@ -124,7 +124,7 @@ class AsyncioLoad:
             self._next += 1
             now = time.monotonic()
 
-    def _answered(self, connection: ClientConnection, number: int, body: bytes) -> None:
+    def _answered(self, connection: AsyncioConnection, number: int, body: bytes) -> None:
         self.latency[number] = time.monotonic() - self._start - self._due[number]
         if len(self._read({}, body).labels) != 1:
             raise RuntimeError(f"not one label: {body!r}")

@@ -82,7 +82,7 @@ def _command(arguments: list[str]) -> str:
 
 
 def main() -> None:
-    """Exit status 2, and one line, for what the user can mend."""
+    """Exit status 2, and one line, for what the user can fix."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server is left behind
     try:
         app()

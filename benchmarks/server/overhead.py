@@ -11,7 +11,7 @@ a sample is the part's whose code is innermost, and what is in no part's code is
 JSON line; microseconds of CPU time per request. `device_us`, for comparison with `model_us`, is
 what the server itself counts by the clock. `starved` is the share of the samples in which a process
 could have run, and had no core: with much of it, the waits after each wake-up make the border and
-the event loop look dear, and only the totals hold.
+the event loop look expensive, and only the totals hold.
 """
 
 from __future__ import annotations
@@ -54,19 +54,18 @@ WARM_UP = 3.0
 DEVICE_SECONDS = "nestling_device_seconds_total{"
 MODEL = "model"
 PARTS = {
-    "batch and verdicts": r"models/(answerer|batch)\.py|kernels/(layout|gate/host)\.py"
-    r"|(answer|_pad) \(.*onnx_runner",
-    MODEL: r"models/nested/trunk\.py|kernels/|engine/runners/|models/runners/onnx/",
-    "event loop and sockets": r"uvicorn/(server|main)\.py|server/supervisor/run\.py|asyncio/",
+    "batch and decisions": r"models/(nested/batch|cascade/scheduled)\.py"
+    r"|kernels/(layout|gate/host)\.py|(forward|_pad) \(.*runners/onnx/runner",
+    MODEL: r"models/(nested|runners)/|kernels/",
+    "event loop and sockets": r"uvicorn/(server|main)\.py|server/supervisor/|asyncio/",
     "http": r"server/http/connection/|uvicorn/",
-    "front, keys, ids": r"api/(front|auth)\.py|server/http/keys\.py|telemetry/requests\.py",
-    "answer to json and headers": r"(classification|json_response|_significant|\w*headers\w*) \("
-    r"|responses\.py",
-    "body and checks": r"server/api/|starlette/",
+    "dispatcher, keys, ids": r"server/http/(dispatcher|auth|keys)\.py|telemetry/requests\.py",
+    "answer to json and headers": r"(classification|_significant|\w*headers\w*) \(",
+    "body and checks": r"server/http/|starlette/|pydantic",
     "tokens": r"models/inputs/tokenizer\.py",
     "metrics": r"telemetry/metrics\.py|prometheus_client/",
     "border between the processes": r"engine/worker/",
-    "service, queue, delivery": r"server/(?!cli)|models/",
+    "inference, queue, delivery": r"server/|models/|experiments/",
 }
 """How frames of a part's code look, as `function (file:line)`; the first that fits counts."""
 

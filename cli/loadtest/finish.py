@@ -1,4 +1,4 @@
-"""The end of a command: the files, and a table of what they hold; or one line for scripts."""
+"""The end of a load test: writes the report, and prints a table, or one line of JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def finish(report: dict[str, Any], out: Path, as_json: bool) -> None:
-    """Write report.json and report.html, and print what they hold in short.
+    """Write report.json and report.html, and print a summary.
 
     Each file is written whole or not at all.
     """

@@ -1,4 +1,4 @@
-"""Options that all tests share, declared once: with them a command gets its `Setup`."""
+"""The options that all load tests share; a command gets its `Setup` from them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ...models.errors import NestlingError, missing_extra
 from ..outputs import check_folder
 
 SEEDS = 2**31 - 1
-"""The greatest seed that NumPy and MLPerf's generator both take."""
+"""The largest seed that NumPy and MLPerf's generator both accept."""
 SOME = 0.001
-"""The least value of what must be above 0."""
+"""The lower limit of options that must be above 0."""
 DAY_MS, DAY, MONEY = 86_400_000, 86_400, 1_000_000
 
 
@@ -32,7 +32,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
 ) -> Any:
-    """Of a command. default: what is shown as such. low, high: limits of a number."""
+    """An option. default: what the help shows as the default. low, high: limits of a number."""
     return typer.Option(help=help, show_default=default, min=low, max=high)
 
 
@@ -49,7 +49,7 @@ AsJson = Annotated[
 
 
 def with_setup(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of `build`, in place of its parameter `setup`."""
+    """Give a command the options of `build`, in place of its parameter `setup`."""
     signature = inspect.signature(command, eval_str=True)
     own = [p for name, p in signature.parameters.items() if name != "setup"]
     shared = list(inspect.signature(build, eval_str=True).parameters.values())

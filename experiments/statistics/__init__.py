@@ -3,22 +3,3 @@
 One file per idea, each with its formula and source. `report` runs the whole on summaries that a
 database can aggregate; `guardrails` tells which variant to stop.
 """
-
-from .guardrails import Breach, breach
-from .quantiles import Quantile, quantile
-from .report import Observed, Report, report
-from .summary import Joint, Summary
-from .verdict import Verdict
-
-__all__ = [
-    "Breach",
-    "Joint",
-    "Observed",
-    "Quantile",
-    "Report",
-    "Summary",
-    "Verdict",
-    "breach",
-    "quantile",
-    "report",
-]

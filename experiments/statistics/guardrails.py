@@ -24,7 +24,7 @@ BEST_AT = 1_000
 
 
 @dataclass(frozen=True)
-class Breach:
+class Violation:
     """Why a variant is stopped, after how many of its units.
 
     observed, proven: the metric, or where the guardrail has a margin its difference from control's,
@@ -39,9 +39,9 @@ class Breach:
     why: str
 
 
-def breach(
+def violation(
     guardrail: Guardrail, variant: str, treatment: Summary, control: Summary
-) -> Breach | None:
+) -> Violation | None:
     """None while nothing is proven.
 
     treatment, control: one value per unit, the mean over its requests: of the metric, or for a
@@ -58,7 +58,7 @@ def breach(
         return None
     proven, what = found
     why = f"{variant!r} is stopped: {what}, after {treatment.n:,} units"
-    return Breach(variant, guardrail.metric.name, treatment.n, observed, proven, why)
+    return Violation(variant, guardrail.metric.name, treatment.n, observed, proven, why)
 
 
 def _beyond_limit(guardrail: Guardrail, limit: float, values: Summary) -> tuple[float, str] | None:

@@ -14,6 +14,7 @@ Kennedy, Ramdas 2024, arXiv 2103.06476; their ρ² is 1/r here).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf, log, sqrt
@@ -68,15 +69,8 @@ class Mixture:
         if not half_width > 0:
             raise ValueError(f"half_width: {half_width} is not above 0")
 
-        def wide(n: float) -> bool:
-            return self.standard_errors(n) * sqrt(spread / n) > half_width
+        def narrow(n: int) -> bool:
+            return self.standard_errors(n) * sqrt(spread / n) <= half_width
 
-        low, high = 0.0, 1.0
-        while wide(high):
-            low, high = high, 2 * high
-            if high > MOST_UNITS:
-                return inf
-        while high - low > 0.5:
-            middle = (low + high) / 2
-            low, high = (middle, high) if wide(middle) else (low, middle)
-        return high
+        first = 1 + bisect_left(range(1, MOST_UNITS + 1), True, key=narrow)
+        return first if first <= MOST_UNITS else inf

@@ -9,6 +9,7 @@ then the interval describes more than it proves.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf, lgamma, log
@@ -58,13 +59,7 @@ def _counts_not_refuted(p: float, n: int, alpha: float) -> tuple[int, int]:
         mixed = lgamma(a + count) + lgamma(b + n - count)
         return constant + mixed >= count * log(p) + (n - count) * log(1 - p)
 
-    def edge(outside: int, inside: int) -> int:
-        if not refuted(outside):
-            return outside
-        while abs(outside - inside) > 1:
-            middle = (outside + inside) // 2
-            outside, inside = (middle, inside) if refuted(middle) else (outside, middle)
-        return inside
-
     centre = round(n * p)
-    return edge(0, centre), edge(n, centre)
+    fewest = bisect_left(range(centre), True, key=lambda count: not refuted(count))
+    more = bisect_left(range(centre + 1, n + 1), True, key=refuted)
+    return fewest, centre + more

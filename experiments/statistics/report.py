@@ -18,25 +18,51 @@ from .verdict import Verdict, comparison, verdict
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What is known of one variant in one phase.
+class VariantTraffic:
+    """What one variant received and what it took, without crossed units.
 
-    enrolled: units with an exposure. outcomes: the primary metric, one value per unit that has any.
-    covaried: the units among them of which something was known before, with that. pairs: in paired
-    mode, of a treatment: the units that both variants answered, its value beside control's.
-    requests, texts, errors, escalations: counts. cost: of all requests. latency: of requests, in
-    ms, at the confidence of the experiment.
+    units: with an exposure. errors: requests with a status from 400. escalations: of all texts,
+    each time one is passed on. cost: money. What is per request or text is None where there is
+    none.
     """
 
-    enrolled: int = 0
-    outcomes: Summary = field(default_factory=Summary)
-    covaried: Joint = field(default_factory=Joint)
-    pairs: Joint = field(default_factory=Joint)
+    units: int = 0
     requests: int = 0
     texts: int = 0
     errors: int = 0
     escalations: int = 0
     cost: float = 0.0
+
+    @property
+    def cost_per_1000(self) -> float | None:
+        """Money per 1,000 requests."""
+        return 1000 * self.cost / self.requests if self.requests else None
+
+    @property
+    def escalation_rate(self) -> float | None:
+        """Per text."""
+        return self.escalations / self.texts if self.texts else None
+
+    @property
+    def error_rate(self) -> float | None:
+        """Per request."""
+        return self.errors / self.requests if self.requests else None
+
+
+@dataclass(frozen=True)
+class VariantObservations:
+    """What is known of one variant in one phase.
+
+    outcomes: the primary metric, one value per unit that has any. covaried: the units among them of
+    which something was known before, with that. pairs: in paired mode, of a treatment: the units
+    that both variants answered, its value beside control's. latency: of requests, in ms, at the
+    confidence of the experiment.
+    """
+
+    traffic: VariantTraffic = field(default_factory=VariantTraffic)
+    outcomes: Summary = field(default_factory=Summary)
+    covaried: Joint = field(default_factory=Joint)
+    pairs: Joint = field(default_factory=Joint)
     latency: tuple[Quantile, ...] = ()
 
 
@@ -74,7 +100,7 @@ class Report:
 
 
 def report(
-    experiment: Experiment, observed: Mapping[str, Observed], stopped: Mapping[str, str]
+    experiment: Experiment, observed: Mapping[str, VariantObservations], stopped: Mapping[str, str]
 ) -> Report:
     """observed: by variant, all of them. stopped: why, by variant that a guardrail stopped.
 
@@ -97,7 +123,7 @@ def report(
         if experiment.compares_pairs
     }
     counted = [
-        (each.enrolled, variant.weight)
+        (each.traffic.units, variant.weight)
         for variant, each in zip(experiment.variants, seen, strict=True)
         if variant.name not in stopped
     ]
@@ -119,7 +145,7 @@ def report(
 
 def _variant(
     name: str,
-    seen: Observed,
+    seen: VariantObservations,
     experiment: Experiment,
     lifts: Mapping[str, Lift],
     pairs: Mapping[str, Lift],
@@ -127,18 +153,17 @@ def _variant(
 ) -> VariantReport:
     best_at = experiment.planned_units / len(experiment.variants)
     own = Mixture(1 - experiment.confidence, best_at)
-    requests = seen.requests
     return VariantReport(
         name=name,
-        enrolled=seen.enrolled,
+        enrolled=seen.traffic.units,
         units=seen.outcomes.n,
         mean=seen.outcomes.mean if seen.outcomes.n else None,
         interval=mean_interval(seen.outcomes, experiment.primary.kind, own),
         lift=lifts.get(name),
         pairs=pairs.get(name),
         latency=seen.latency,
-        cost_per_1000=1000 * seen.cost / requests if requests else None,
-        escalation_rate=seen.escalations / seen.texts if seen.texts else None,
-        error_rate=seen.errors / requests if requests else None,
+        cost_per_1000=seen.traffic.cost_per_1000,
+        escalation_rate=seen.traffic.escalation_rate,
+        error_rate=seen.traffic.error_rate,
         stopped=stopped.get(name),
     )

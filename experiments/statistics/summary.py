@@ -50,22 +50,6 @@ class Summary:
         mean = fsum(kept) / len(kept)
         return cls(len(kept), mean, fsum((value - mean) ** 2 for value in kept))
 
-    @classmethod
-    def from_sums(cls, n: int, total: float, squares: float) -> Summary:
-        """From Σx and Σx², as SQL sums them; Σx² − n·mean² keeps about 16 digits less those of
-        mean²/variance. Raises ValueError for sums that no values have.
-        """
-        for value, name in ((total, "total"), (squares, "squares")):
-            if not isfinite(value):
-                raise ValueError(f"{name}: {value} is not a finite number")
-        if not n:
-            return cls()
-        mean = finite(total / n, "mean")
-        m2 = squares - mean * total
-        if m2 < -ROUNDING * squares or squares < 0:
-            raise ValueError(f"squares: {squares} is too small for {n} values that sum to {total}")
-        return cls(n, mean, max(0.0, m2))
-
     @property
     def variance(self) -> float:
         """Of one value, unbiased; 0 of fewer than two."""

@@ -71,18 +71,18 @@ def verdict(
     if better := {n: lift for n, lift in left.items() if _side(experiment, lift.interval) > 0}:
         up = experiment.primary.better is Better.HIGHER
         best = max(better, key=lambda n: better[n].estimate if up else -better[n].estimate)
-        said = _said(experiment, better[best])
-        return Verdict(Conclusion.WINNER, f"{best!r} is better than control: {said}", best)
+        words = _in_words(experiment, better[best])
+        return Verdict(Conclusion.WINNER, f"{best!r} is better than control: {words}", best)
     if all(_side(experiment, lift.interval) < 0 for lift in left.values()):
         control = experiment.control.name
-        said = "; ".join(f"{n!r} {_said(experiment, lift)}" for n, lift in left.items())
+        words = "; ".join(f"{n!r} {_in_words(experiment, lift)}" for n, lift in left.items())
         return Verdict(
-            Conclusion.CONTROL, f"keep {control!r}: every variant is worse: {said}", control
+            Conclusion.CONTROL, f"keep {control!r}: every variant is worse: {words}", control
         )
     if all(_within(lift.interval, experiment.smallest_effect) for lift in left.values()):
         limit = difference(experiment.smallest_effect, experiment.primary.kind)
-        said = "; ".join(f"{n!r} {_said(experiment, lift)}" for n, lift in left.items())
-        return Verdict(Conclusion.NO_DIFFERENCE, f"no difference as large as {limit}: {said}")
+        words = "; ".join(f"{n!r} {_in_words(experiment, lift)}" for n, lift in left.items())
+        return Verdict(Conclusion.NO_DIFFERENCE, f"no difference as large as {limit}: {words}")
     return _keep_running(experiment, left, units)
 
 
@@ -97,16 +97,16 @@ def _keep_running(experiment: Experiment, left: Mapping[str, Lift], units: int) 
     needed = max(
         comparison(experiment).units(smallest, lift.spread) / lift.units for lift in left.values()
     )
-    said = "; ".join(f"so far {n!r} {_said(experiment, lift)}" for n, lift in left.items())
+    words = "; ".join(f"so far {n!r} {_in_words(experiment, lift)}" for n, lift in left.items())
     if needed == inf:
         return Verdict(
             Conclusion.KEEP_RUNNING,
-            f"keep running: ±{difference(smallest, kind)} is out of reach; {said}",
+            f"keep running: ±{difference(smallest, kind)} is out of reach; {words}",
         )
     more = about(max(0.0, needed - 1) * units)
     return Verdict(
         Conclusion.KEEP_RUNNING,
-        f"keep running: {more:,} more units expected for ±{difference(smallest, kind)}; {said}",
+        f"keep running: {more:,} more units expected for ±{difference(smallest, kind)}; {words}",
         more_units=more,
     )
 
@@ -123,10 +123,10 @@ def _within(interval: Interval | None, limit: float) -> bool:
     return interval is not None and -limit < interval.low and interval.high < limit
 
 
-def _said(experiment: Experiment, lift: Lift) -> str:
+def _in_words(experiment: Experiment, lift: Lift) -> str:
     kind = experiment.primary.kind
-    said = difference(lift.estimate, kind, "+")
+    words = difference(lift.estimate, kind, "+")
     if lift.interval is None:
-        return said
+        return words
     low, high = (bare(end, kind) for end in (lift.interval.low, lift.interval.high))
-    return f"{said} ({low} to {high})"
+    return f"{words} ({low} to {high})"

@@ -18,9 +18,10 @@ from .observations import (
     Scope,
     check_paired,
     counted,
+    in_phase,
     is_measured,
     is_own,
-    measured,
+    measured_value,
     outcome_value,
     per_unit,
 )
@@ -30,43 +31,29 @@ POINTS = 100
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricSummary:
     """A metric of one variant. units: of all that have it. covaried: where there is a covariate."""
 
     units: Summary = field(default_factory=Summary)
     covaried: Joint = field(default_factory=Joint)
 
-    def merge(self, other: Measured) -> Measured:
+    def merge(self, other: MetricSummary) -> MetricSummary:
         """Of both sets of units."""
-        return Measured(self.units.merge(other.units), self.covaried.merge(other.covaried))
+        return MetricSummary(self.units.merge(other.units), self.covaried.merge(other.covaried))
 
 
 @dataclass(frozen=True)
-class Point:
+class SeriesPoint:
     """Every variant's metric over the units that were first seen up to a time."""
 
     at: datetime
-    variants: dict[str, Measured]
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Requests that both arms answered. disagreements: with two different labels.
-
-    units: outcome is the mean of a unit's requests under the first arm, covariate under the second.
-    With the request as the unit and 0 or 1 as values, cross + n·ȳ·x̄ is the number of requests for
-    which both are 1, hence McNemar's table.
-    """
-
-    requests: int
-    disagreements: int
-    units: Joint
+    variants: dict[str, MetricSummary]
 
 
 def moments(
     connection: Connection, scope: Scope, metric: str, above: float | None = None
-) -> dict[str, Measured]:
-    """By variant. Variants without a unit that has the metric are not there.
+) -> dict[str, MetricSummary]:
+    """A metric of each variant. Variants without a unit that has the metric are not there.
 
     above: take the share of a unit's observations above this limit, in place of their mean.
     """
@@ -74,7 +61,9 @@ def moments(
     return {variant: part for (_, variant), part in parts.items()}
 
 
-def series(connection: Connection, scope: Scope, metric: str, points: int = POINTS) -> list[Point]:
+def series(
+    connection: Connection, scope: Scope, metric: str, points: int = POINTS
+) -> list[SeriesPoint]:
     """At most `points` times between the first unit and the last, with what had come until then.
 
     A unit counts from its first exposure on, with its value of today: so each is one step of the
@@ -82,49 +71,45 @@ def series(connection: Connection, scope: Scope, metric: str, points: int = POIN
     """
     e = exposures.c
     begin, end = connection.execute(
-        select(func.min(e.at), func.max(e.at)).where(
-            e.experiment == scope.experiment, e.phase == scope.phase, e.served
-        )
+        select(func.min(e.at), func.max(e.at)).where(in_phase(scope), e.served)
     ).one()
     if begin is None:
         return []
     width = (end - begin) // points + 1
     units = per_unit(scope, metric)
     parts = _sums(connection, units, (units.c.first - begin) // width)
-    so_far: dict[str, Measured] = {}
+    so_far: dict[str, MetricSummary] = {}
     line = []
     for bucket in sorted({bucket for bucket, _ in parts}):
         for (other, variant), part in parts.items():
             if other == bucket:
-                so_far[variant] = so_far.get(variant, Measured()).merge(part)
-        line.append(Point(time_of(min(begin + (bucket + 1) * width, end)), dict(so_far)))
+                so_far[variant] = so_far.get(variant, MetricSummary()).merge(part)
+        line.append(SeriesPoint(time_of(min(begin + (bucket + 1) * width, end)), dict(so_far)))
     return line
 
 
-def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, str]) -> Paired:
-    """Two arms on the same requests. Raises ValueError for a metric of the served arm alone."""
+def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, str]) -> Joint:
+    """Units whose requests both arms answered: outcome is the mean of a unit's requests under the
+    first arm, covariate under the second. Raises ValueError for a metric of the served arm alone.
+    """
     check_paired(metric)
     a, b = exposures.alias("a"), exposures.alias("b")
     both = and_(
-        a.c.experiment == scope.experiment,
-        a.c.phase == scope.phase,
+        in_phase(scope, a),
         a.c.paired,
         b.c.paired,
         a.c.variant == arms[0],
         b.c.variant == arms[1],
     )
     joined = a.join(b, and_(a.c.request_id == b.c.request_id, a.c.experiment == b.c.experiment))
-    counts = select(func.count(), func.count(case((a.c.label != b.c.label, 1))))
-    requests, disagreements = connection.execute(counts.select_from(joined).where(both)).one()
     if is_own(metric):
-        y, x = measured(a, metric), measured(b, metric)
-        rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(joined)
-        rows = rows.where(both, is_measured(a, metric), is_measured(b, metric))
+        y, x = measured_value(a, metric), measured_value(b, metric)
+        have = and_(is_measured(a, metric), is_measured(b, metric))
     else:
         y, x = outcome_value(a, ACCURACY), outcome_value(b, ACCURACY)
-        labelled = joined.join(outcomes, outcomes.c.request_id == a.c.request_id)
-        rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(labelled)
-        rows = rows.where(both, counted(scope, ACCURACY))
+        joined = joined.join(outcomes, outcomes.c.request_id == a.c.request_id)
+        have = counted(scope, ACCURACY)
+    rows = select(a.c.unit, y.label("y"), x.label("x")).select_from(joined).where(both, have)
     r = rows.subquery().c
     units = (
         select(
@@ -136,10 +121,10 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
         .cte("units")
     )
     parts = _sums(connection, units, literal(0))
-    return Paired(requests, disagreements, parts.get((0, ""), Measured()).covaried)
+    return parts.get((0, ""), MetricSummary()).covaried
 
 
-Parts = dict[tuple[int, str], Measured]
+Parts = dict[tuple[int, str], MetricSummary]
 """By bucket of time and variant."""
 
 
@@ -183,7 +168,7 @@ def _sums(connection: Connection, units: CTE, bucket: ColumnElement[int]) -> Par
             most = sqrt(outcome.m2) * sqrt(covariate.m2)  # which rounding may exceed
             cross = max(-most, min(most, sxy - syx * sx / n_x))
             covaried = Joint(outcome, covariate, cross)
-        parts[at, variant] = Measured(_corrected(n, mean_y, sy, syy), covaried)
+        parts[at, variant] = MetricSummary(_corrected(n, mean_y, sy, syy), covaried)
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Opening the database: one URL, two kinds, errors that say what to mend and no password."""
+"""Opening the database: one URL, two kinds, errors that say what to fix and show no password."""
 
 from __future__ import annotations
 

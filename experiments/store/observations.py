@@ -43,12 +43,17 @@ class Scope:
     deadline: datetime | None = None
 
 
+def in_phase(scope: Scope, table: FromClause = exposures) -> ColumnElement[bool]:
+    """All exposures of the phase."""
+    return and_(table.c.experiment == scope.experiment, table.c.phase == scope.phase)
+
+
 def crossed(scope: Scope) -> Select[tuple[str]]:
     """Units that met two variants in this phase."""
     e = exposures.c
     return (
         select(e.unit)
-        .where(e.experiment == scope.experiment, e.phase == scope.phase, e.served)
+        .where(in_phase(scope), e.served)
         .group_by(e.unit)
         .having(func.min(e.variant) != func.max(e.variant))
     )
@@ -57,12 +62,7 @@ def crossed(scope: Scope) -> Select[tuple[str]]:
 def served(scope: Scope) -> ColumnElement[bool]:
     """Exposures whose answer went to the client, without crossed units."""
     e = exposures.c
-    return and_(
-        e.experiment == scope.experiment,
-        e.phase == scope.phase,
-        e.served,
-        e.unit.not_in(crossed(scope)),
-    )
+    return and_(in_phase(scope), e.served, e.unit.not_in(crossed(scope)))
 
 
 def per_unit(scope: Scope, metric: str, above: float | None = None) -> CTE:
@@ -78,7 +78,7 @@ def per_unit(scope: Scope, metric: str, above: float | None = None) -> CTE:
     e = exposures.c
     exposed: FromClause = exposures
     if is_own(metric):
-        value = case((is_measured(exposures, metric), measured(exposures, metric)))
+        value = case((is_measured(exposures, metric), measured_value(exposures, metric)))
     else:
         mine = and_(outcomes.c.request_id == e.request_id, counted(scope, metric))
         exposed = exposures.outerjoin(outcomes, mine)
@@ -118,7 +118,7 @@ def is_own(metric: str) -> bool:
     return metric in MEASURED and metric != ACCURACY
 
 
-def measured(table: FromClause, metric: str) -> ColumnElement[Any]:
+def measured_value(table: FromClause, metric: str) -> ColumnElement[Any]:
     """A metric that the server measures, of one request."""
     c = table.c
     if metric == "error_rate":
@@ -127,7 +127,7 @@ def measured(table: FromClause, metric: str) -> ColumnElement[Any]:
         return 1000 * c.latency_seconds
     if metric == "escalations":
         return cast(c.escalations, Double)
-    if metric == "relative_cost":  # a request of many texts is no dearer than the TA for that
+    if metric == "relative_cost":  # the mean over the texts of the request
         return c.relative_cost / case((c.texts > 0, c.texts), else_=1)
     return c[metric]
 
@@ -136,7 +136,7 @@ def is_measured(table: FromClause, metric: str) -> ColumnElement[bool]:
     """Whether a request has a value: one that failed has an error and nothing else to compare."""
     if metric == "error_rate":
         return literal(True)
-    return and_(table.c.status < FIRST_ERROR, measured(table, metric).is_not(None))
+    return and_(table.c.status < FIRST_ERROR, measured_value(table, metric).is_not(None))
 
 
 def outcome_value(table: FromClause, metric: str) -> ColumnElement[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from ..definition import RampPhase
 from .database import transaction
 from .schema import insert_new, microseconds, plans, stops, time_of
 
@@ -21,13 +22,13 @@ class PlanMovedError(Exception):
 @dataclass(frozen=True)
 class StoredPlan:
     """One declaration. version: counts them, from 1. policies: that were served when it was made,
-    by name with their number of thresholds. phases: of each experiment, with their beginnings.
+    by name with their number of thresholds. phases: of each experiment, the present one last.
     """
 
     version: int
     declared: Any
     policies: Mapping[str, int]
-    phases: Mapping[str, Sequence[tuple[str, datetime]]]
+    phases: Mapping[str, Sequence[RampPhase]]
 
 
 NOTHING = StoredPlan(0, {}, {}, {})
@@ -37,7 +38,7 @@ Stops = Mapping[tuple[str, str], Mapping[str, str]]
 
 
 def latest_version(connection: Connection) -> int:
-    """Of the plan that holds; 0 if none was declared."""
+    """The number of the plan that holds; 0 if none was declared."""
     version: int = connection.scalars(select(func.coalesce(func.max(plans.c.version), 0))).one()
     return version
 
@@ -48,21 +49,21 @@ def latest_plan(connection: Connection) -> StoredPlan:
     if found is None:
         return NOTHING
     phases = {
-        name: [(phase, time_of(since)) for phase, since in listed]
+        name: [RampPhase(phase, time_of(since)) for phase, since in listed]
         for name, listed in found.phases.items()
     }
     return StoredPlan(found.version, found.declared, found.policies, phases)
 
 
 def save_plan(engine: Engine, plan: StoredPlan, at: datetime) -> None:
-    """Have it hold from now on. Raises PlanMovedError if its version is taken, StoreError."""
+    """Have a plan hold from now on. Raises PlanMovedError if its version is taken, StoreError."""
     row = {
         "version": plan.version,
         "at": microseconds(at),
         "declared": plan.declared,
         "policies": dict(plan.policies),
         "phases": {
-            name: [(phase, microseconds(since)) for phase, since in listed]
+            name: [(phase.name, microseconds(phase.since)) for phase in listed]
             for name, listed in plan.phases.items()
         },
     }
@@ -88,7 +89,7 @@ def stop(
 
 
 def stopped(connection: Connection) -> Stops:
-    """All that are."""
+    """All variants that are stopped."""
     by_phase: dict[tuple[str, str], dict[str, str]] = {}
     for row in connection.execute(select(stops)):
         by_phase.setdefault((row.experiment, row.phase), {})[row.variant] = row.why

@@ -53,7 +53,7 @@ class Exchange:
         self.due = due
         self.done = done
         self.over = False
-        self.connection: Connection | None = None
+        self.connection: LoadConnection | None = None
 
     def finish(self, status: int, headers: Headers, body: bytes) -> None:
         """Call `done`, unless it has been called."""
@@ -62,7 +62,7 @@ class Exchange:
             self.done(self, status, headers, body)
 
 
-class Connection:
+class LoadConnection:
     """A socket, and the exchange that it carries.
 
     idle: is called when the connection can take another exchange. lost: is called when it closes.
@@ -74,8 +74,8 @@ class Connection:
         self,
         target: Target,
         selector: selectors.BaseSelector,
-        idle: Callable[[Connection], None],
-        lost: Callable[[Connection, Exchange | None], None],
+        idle: Callable[[LoadConnection], None],
+        lost: Callable[[LoadConnection, Exchange | None], None],
     ) -> None:
         self.exchange: Exchange | None = None
         self._selector = selector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from .connection import Connection, Exchange, Failure
+from .connection import Exchange, Failure, LoadConnection
 from .send_loop import SendLoop
 
 PIECES = 10
@@ -46,7 +46,7 @@ def commit(loop: SendLoop, fault: Fault, exchange: Exchange, slow_seconds: float
             _later(loop, connection, exchange, number * slow_seconds / PIECES, piece)
 
 
-def _leave(loop: SendLoop, connection: Connection, exchange: Exchange) -> None:
+def _leave(loop: SendLoop, connection: LoadConnection, exchange: Exchange) -> None:
     def leave() -> None:
         if (
             connection.exchange is exchange
@@ -57,7 +57,7 @@ def _leave(loop: SendLoop, connection: Connection, exchange: Exchange) -> None:
 
 
 def _later(
-    loop: SendLoop, connection: Connection, exchange: Exchange, delay: float, piece: bytes
+    loop: SendLoop, connection: LoadConnection, exchange: Exchange, delay: float, piece: bytes
 ) -> None:
     def write() -> None:
         if connection.exchange is exchange:  # else it was answered before all was sent

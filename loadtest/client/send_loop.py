@@ -18,12 +18,12 @@ from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
-from .connection import Connection, Exchange, Failure
+from .connection import Exchange, Failure, LoadConnection
 from .target import Target
 
 
 class Waker(Protocol):
-    """Something that is called when a socket is ready, as a Connection is."""
+    """Something that is called when a socket is ready, as a LoadConnection is."""
 
     def ready(self, events: int) -> None: ...
 
@@ -39,8 +39,8 @@ class SendLoop:
         self._target, self._limit, self._timeout = target, limit, timeout
         self._selector = selectors.DefaultSelector()
         self._handle = [self._selector.fileno()]
-        self._free: list[Connection] = []
-        self._open: set[Connection] = set()
+        self._free: list[LoadConnection] = []
+        self._open: set[LoadConnection] = set()
         self._waiting: deque[Exchange] = deque()
         self._by_due: deque[Exchange] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -58,7 +58,7 @@ class SendLoop:
         self._by_due.append(exchange)
         self._send(exchange)
 
-    def submit_apart(self, exchange: Exchange, payload: bytes) -> Connection:
+    def submit_apart(self, exchange: Exchange, payload: bytes) -> LoadConnection:
         """Send these bytes in place of the exchange's own, on a new connection."""
         self._by_due.append(exchange)
         connection = self._connect()
@@ -112,19 +112,19 @@ class SendLoop:
         else:
             self._waiting.append(exchange)
 
-    def _connect(self) -> Connection:
-        connection = Connection(self._target, self._selector, self._idle, self._lost)
+    def _connect(self) -> LoadConnection:
+        connection = LoadConnection(self._target, self._selector, self._idle, self._lost)
         self._open.add(connection)
         return connection
 
-    def _idle(self, connection: Connection) -> None:
+    def _idle(self, connection: LoadConnection) -> None:
         while self._waiting:
             if not (exchange := self._waiting.popleft()).over:
                 connection.ask(exchange)
                 return
         self._free.append(connection)
 
-    def _lost(self, connection: Connection, again: Exchange | None) -> None:
+    def _lost(self, connection: LoadConnection, again: Exchange | None) -> None:
         self._open.discard(connection)
         if connection in self._free:
             self._free.remove(connection)

@@ -98,6 +98,20 @@ class Inference:
                 self.experiments.later(self._other_arm(request, assigned, pair, service))
         return answers
 
+    async def embed(
+        self,
+        inputs: Inputs,
+        model: str = AUTO,
+        dimensions: int | None = None,
+        service: Service | None = None,
+    ) -> Embeddings:
+        """A student's vector of each text; `auto` and cascades stand for their last student.
+
+        dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for
+        an unknown model, a too long text, more dimensions than the student has, a full queue.
+        """
+        return await embed(service or self.services.service, inputs, model, dimensions)
+
     async def _other_arm(
         self,
         request: InferenceRequest,
@@ -185,11 +199,7 @@ async def _compute(
 async def embed(
     service: Service, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
-    """A student's vector of each text; `auto` and cascades stand for their last student.
-
-    dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for an
-    unknown model, a too long text, more dimensions than the student has, a full queue.
-    """
+    """A student's vector of each text, by one service."""
     student = service.policies[model].stages[-1].student
     if dimensions is not None and not 1 <= dimensions <= student.spec.dim:
         raise RequestError(
@@ -198,11 +208,15 @@ async def embed(
             "dimensions",
         )
     service.tokenizing.check(inputs, truncate=False)
-    with service.load.admit(len(inputs), apart=True) as admission:
-        tokens = await service.tokenizing.tokens(inputs, admission)
-        vectors = await _vectors(service, tokens, student.name, dimensions or student.spec.dim)
-        if not np.isfinite(vectors).all():
-            raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
+    service.users += 1
+    try:
+        with service.load.admit(len(inputs), apart=True) as admission:
+            tokens = await service.tokenizing.tokens(inputs, admission)
+            vectors = await _vectors(service, tokens, student.name, dimensions or student.spec.dim)
+    finally:
+        service.users -= 1
+    if not np.isfinite(vectors).all():
+        raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
     return Embeddings(vectors, sum(map(len, tokens)))
 
 

@@ -9,13 +9,12 @@ from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 
-from ..core import inference
 from ..core.constraints import RequestConstraints
 from ..core.inference import Inference
 from ..core.policies import AUTO
 from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from ..telemetry.requests import REQUEST_ID
-from .departure import CONNECTION, Connection
+from .departure import CONNECTION, RequestConnection
 from .headers import header
 
 T = TypeVar("T")
@@ -38,8 +37,9 @@ async def answer(
 async def embed(
     request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
-    """What `inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
-    work = inference.embed(request.scope["service"], inputs, model, dimensions)
+    """What `Inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
+    entry = cast(Inference, request.app.state.inference)
+    work = entry.embed(inputs, model, dimensions, request.scope["service"])
     return await _while_connected(request, work)
 
 
@@ -48,7 +48,7 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     The result is noted in the scope, for traces.
     """
-    connection: Connection | None = request.scope.get(CONNECTION)
+    connection: RequestConnection | None = request.scope.get(CONNECTION)
     task = cast("asyncio.Task[T]", asyncio.current_task())
     gone = False
 

@@ -14,7 +14,6 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..console import routes as console
 from ..console.feed import Feed
 from ..core.inference import Inference
 from ..core.reload import Reloader
@@ -25,27 +24,12 @@ from .dispatcher import RequestDispatcher
 from .docs import routes as docs
 from .docs.description import complete
 from .keys import Keys
-from .lost import no_such_method, no_such_path
-from .protocols import huggingface, openai, tei
+from .lost import ErrorFormats, no_such_method, no_such_path
 from .protocols.admin import health
-from .protocols.admin import reload as admin
-from .protocols.experiments import declared, outcomes
-from .protocols.native import classify, models
-from .protocols.oip import infer as oip
-from .protocols.oip import models as oip_models
+from .protocols.registry import ROUTERS
 from .route import MeasuredRoute, error_response
 
 log = logging.getLogger(__name__)
-PROTOCOLS = (
-    classify.router,
-    openai.router,
-    oip.router,
-    oip_models.router,
-    huggingface.router,
-    tei.router,
-    tei.about,
-)
-"""Those of their routes that answer texts are measured."""
 ELSEWHERE = "`/metrics` is on [a port of its own](console/metrics)."
 """What the documentation of the main port says where that is so."""
 
@@ -53,15 +37,7 @@ ELSEWHERE = "`/metrics` is on [a port of its own](console/metrics)."
 def create_app(inference: Inference, settings: Settings) -> RequestDispatcher:
     """The HTTP server of what answers."""
     services, experiments = inference.services, inference.experiments
-    routers = [
-        *PROTOCOLS,
-        models.router,
-        declared.router,
-        outcomes.router,
-        admin.router,
-        health.router,
-        console.router,
-    ]
+    routers = [*ROUTERS]
     if settings.metrics_port is None:
         routers.append(health.metrics)
     routes = [route for router in routers for route in router.routes]
@@ -93,6 +69,7 @@ def create_app(inference: Inference, settings: Settings) -> RequestDispatcher:
     complete(app, keyring)
     app.state.reloader = services
     app.state.draining = False
+    app.state.error_formats = ErrorFormats(routes)
     app.state.inference = inference
     app.state.feed = Feed(
         services, {route.path for route in measured if route.sheds}, experiments is not None

@@ -6,11 +6,11 @@ Bodies are JSON whatever their Content-Type says: `curl -d` sends a form's.
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ..core.constraints import RequestConstraints
 from ..core.requests import Inputs
@@ -79,11 +79,15 @@ async def read_body(request: Request, limit: int) -> bytes | bytearray:
     declared = header(request, "content-length") or ""
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = bytearray(), True
+    while more:  # as `Request.stream` does, without what a generator costs
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > limit:
             raise _too_large(limit)
+        more = message.get("more_body", False)
     return body
 
 
@@ -102,9 +106,10 @@ def parse_json(body: bytes | bytearray, example: str) -> Any:
 def check(value: Any, model: type[B]) -> B:
     """JSON as a model. Raises RequestError that names the first field at fault."""
     try:
-        return model.model_validate(value)
+        # As `model_validate` does, which takes half as long again for a small body.
+        return cast(B, model.__pydantic_validator__.validate_python(value))
     except ValidationError as error:
-        raise refused(value, model, error) from None
+        raise refused(value, model, error, model.example) from None
 
 
 def constraints_of(asked: Constrained, model: str, started: float) -> RequestConstraints:

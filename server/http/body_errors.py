@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import orjson
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
-from ...models.json_kinds import kind
+from ...models.json_checks import kind, wrong_type
 from ..errors import Reason, RequestError
 
-if TYPE_CHECKING:
-    from .body import Body
-
 Place = Sequence[int | str]
-"""Where an error is: names of fields, positions in lists, and tags of the types that were tried."""
+"""Where an error is: names of fields, positions in lists, and the tags of types that were tried."""
 EXPECTED = {
     "string_type": "a string",
     "bool_type": "a boolean",
@@ -29,34 +26,23 @@ EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
 }
-"""pydantic's types of errors, for what is of another type than it should be."""
-LIMITS = {"gt": "above {:g}", "ge": "{} or more", "le": "at most {:g}"}
-"""Constraints of a number."""
+"""What was expected, by pydantic's type of the error."""
+LIMITS = {"gt": "above {:g}", "ge": "{} or more", "lt": "below {:g}", "le": "at most {:g}"}
+"""What a number must be, by its constraint."""
 INFINITE = "number is infinity when parsed as double"
-"""What the parser says of 1e999."""
+"""The parser's message for 1e999."""
 NOT_FINITE = re.compile(r"-?(NaN|Infinity|Inf)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Otherwise:
-    """What an error says after a value that is none of a field's `Literal`."""
+    """Words for the error of a field's `Literal`, which follow the value that is none of it."""
 
     words: str
 
 
-def refusal(reason: Reason, message: str, **details: Any) -> PydanticCustomError:
-    """For a model's own checks to raise: the error gets the place of what was checked."""
-    context = {"reason": reason, "message": message, "details": details}
-    return PydanticCustomError("refusal", "{message}", context)
-
-
-def wrong_type(expected: str, value: Any) -> PydanticCustomError:
-    """The refusal of a value of another JSON type than it should be."""
-    return refusal(Reason.WRONG_TYPE, f"expected {expected}, got {kind(value)}")
-
-
 def expects(type_: type, words: str) -> BeforeValidator:
-    """Has a value of another JSON type refused in these words, where those of EXPECTED say less."""
+    """A check of a value's JSON type, for where the words of EXPECTED would say too little."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, type_):
@@ -66,15 +52,18 @@ def expects(type_: type, words: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def refused(value: Any, model: type[Body], error: ValidationError) -> RequestError:
+def refused(
+    value: Any, model: type[BaseModel], error: ValidationError, example: str
+) -> RequestError:
     """The error for a value that a model has refused.
 
-    Of several: an unknown field, then a missing one, then the first of the model's fields. Of the
-    types that a value could have, the one that fits the longest beginning of it is meant.
+    Of several errors it names an unknown field first, then a missing one, then the first in the
+    model's order. Where a value could have several types, the error is that of the type which fits
+    the longest beginning of the value. example: what is shown to whoever sent no object.
     """
     if not isinstance(value, dict):
-        expected = f"expected an object: {model.example}"
-        return RequestError(Reason.WRONG_TYPE, f"the body is {kind(value)}; {expected}")
+        message = f"the body is {kind(value)}; expected an object: {example}"
+        return RequestError(Reason.WRONG_TYPE, message)
     for unknown in _unknown(value, model, ""):
         return unknown
     found = error.errors(include_url=False)
@@ -126,8 +115,11 @@ def not_json(body: bytes | bytearray, error: orjson.JSONDecodeError, example: st
     )
 
 
-def _unknown(value: dict[str, Any], model: type[Body], within: str) -> Iterator[RequestError]:
-    """pydantic's own list of them may be as long as the body."""
+def _unknown(value: dict[str, Any], model: type[BaseModel], within: str) -> Iterator[RequestError]:
+    """Unknown fields, one by one: pydantic's list of all of them may be as long as the body.
+
+    within: where the model stands, with a dot at the end.
+    """
     known = model.model_fields
     for name in value:
         if name not in known:
@@ -150,7 +142,7 @@ def _unknown(value: dict[str, Any], model: type[Body], within: str) -> Iterator[
 
 
 def _translated(
-    error: ErrorDetails, same: Sequence[ErrorDetails], model: type[Body]
+    error: ErrorDetails, same: Sequence[ErrorDetails], model: type[BaseModel]
 ) -> RequestError:
     """same: all errors of the same field, among them those of other types that it could have."""
     place, value, context = error["loc"], error["input"], error.get("ctx", {})
@@ -177,8 +169,11 @@ def _translated(
             expected = " or ".join(map(str, tags)) or EXPECTED[type_]
             message = f"expected {expected}, got {kind(value)}"
             return RequestError(Reason.WRONG_TYPE, message, named(place))
-    limits = " and ".join(_limits(_field(model, place)))
-    return RequestError(Reason.OUT_OF_RANGE, f"{value:g}; it must be {limits}", named(place))
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            limits = " and ".join(_limits(_field(model, place)))
+            message = f"{value:g}; it must be {limits}"
+            return RequestError(Reason.OUT_OF_RANGE, message, named(place))
+    return RequestError(Reason.OUT_OF_RANGE, error["msg"], named(place))
 
 
 def _not_a_choice(place: Place, value: Any, field: FieldInfo) -> RequestError:
@@ -197,7 +192,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
                 yield words.format(getattr(constraint, name))
 
 
-def _field(model: type[Body], place: Place) -> FieldInfo:
+def _field(model: type[BaseModel], place: Place) -> FieldInfo:
     """The declaration of the field at a place."""
     *outer, last = _names(place)
     for name in outer:
@@ -205,7 +200,7 @@ def _field(model: type[Body], place: Place) -> FieldInfo:
     return model.model_fields[last]
 
 
-def _model_in(annotation: Any) -> type[Body] | None:
+def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model that a field holds, or a list of."""
     return next((part for part in _parts(annotation) if hasattr(part, "model_fields")), None)
 
@@ -218,7 +213,7 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 
 def _progress(error: ErrorDetails) -> list[int]:
-    """How far into a value a type fitted it: positions in lists."""
+    """The positions in lists up to which a type fitted the value."""
     return [each for each in error["loc"] if isinstance(each, int)]
 
 
@@ -231,5 +226,5 @@ def _bare(place: Place) -> Iterator[int | str]:
 
 
 def _is_tag(each: int | str) -> bool:
-    """Tags are words of an error, so they have blanks, and fields have none."""
+    """A tag is made of words for an error, so it has blanks, and no field has."""
     return isinstance(each, str) and " " in each

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 CONNECTION = "nestling.connection"
-"""Where ASGI's scope has a `Connection`, if its server offers one."""
+"""Where ASGI's scope has a `RequestConnection`, if its server offers one."""
 
 
-class Connection(Protocol):
+class RequestConnection(Protocol):
     """One request on its connection.
 
     gone: the client has gone away. leave: what is called once if it goes away; None for nothing.

@@ -73,7 +73,9 @@ class RequestDispatcher:
             if response is None:
                 await self.app(scope, receive, send_with_id)
             else:
-                await response(scope, receive, send_with_id)
+                status = response.status_code
+                response.raw_headers.append(named)
+                await response(scope, receive, send)
         finally:
             scope["method"] = method
             # It knows the scope: the two would hold each other in memory.
@@ -137,5 +139,5 @@ class RequestDispatcher:
         except RequestError as error:
             if route is not None:
                 service.metrics.request(route.path, error.status, 0.0)
-            return error_response(request, error)
+            return error_response(request, error, route.error_format if route else None)
         return None

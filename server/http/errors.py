@@ -1,4 +1,4 @@
-"""The form of an error in each protocol: its body, and its status where that differs."""
+"""The format of errors: what every protocol says of its own, and the native one."""
 
 from __future__ import annotations
 
@@ -42,11 +42,16 @@ ANSWERING = (
 
 @dataclass(frozen=True)
 class ErrorFormat:
-    """body: what an error's body holds. schema: the same for OpenAPI. own: statuses that differ."""
+    """How a protocol tells its clients of an error; its routes carry it.
+
+    body: what an error's body holds. schema: the same for OpenAPI. own: statuses that differ.
+    namespace: a path below which all is this protocol's that is no route of another.
+    """
 
     body: Callable[[RequestError], dict[str, Any]]
     schema: dict[str, Any]
     own: Mapping[Reason, int] = field(default_factory=dict)
+    namespace: str | None = None
 
     def status(self, reason: Reason) -> int:
         """The HTTP status that the protocol's clients expect."""
@@ -71,23 +76,31 @@ class ErrorFormat:
         }
 
 
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+TEXT = {"type": "string"}
+BAD_REQUEST = {reason: 400 for reason, status in STATUS.items() if status == 422}
+"""For protocols whose clients know no 422."""
+
+
+def object_schema(**properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object that has all of these properties."""
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-_TEXT = {"type": "string"}
-_BAD_REQUEST = {reason: 400 for reason, status in STATUS.items() if status == 422}
+def message_body(error: RequestError) -> dict[str, Any]:
+    """The body of protocols that tell an error in words alone."""
+    return {"error": str(error)}
 
 
+MESSAGE_SCHEMA = object_schema(error=TEXT)
 NATIVE = ErrorFormat(
     RequestError.to_json,
-    _object(
+    object_schema(
         error={
             "type": "object",
             "properties": {
                 "type": {"enum": [reason.value for reason in Reason]},
-                "message": _TEXT,
-                "field": _TEXT,
+                "message": TEXT,
+                "field": TEXT,
                 "limit": {"type": "number"},
                 "actual": {"type": "number"},
             },
@@ -95,75 +108,3 @@ NATIVE = ErrorFormat(
         }
     ),
 )
-
-
-def _message(error: RequestError) -> dict[str, Any]:
-    return {"error": str(error)}
-
-
-HUGGING_FACE = ErrorFormat(_message, _object(error=_TEXT))
-OPEN_INFERENCE = ErrorFormat(_message, _object(error=_TEXT), _BAD_REQUEST)
-
-
-_TEI_TYPES = {
-    Reason.EMPTY: "Empty",
-    Reason.OVERLOADED: "Overloaded",
-    Reason.INTERNAL: "Backend",
-    Reason.DEADLINE: "Backend",
-}
-"""As its server sends them; the examples in its documentation write them small."""
-
-
-def _tei(error: RequestError) -> dict[str, Any]:
-    return {"error": str(error), "error_type": _TEI_TYPES.get(error.reason, "Validation")}
-
-
-TEI = ErrorFormat(
-    _tei,
-    _object(error=_TEXT, error_type={"enum": sorted({"Validation", *_TEI_TYPES.values()})}),
-    {
-        Reason.EMPTY: 400,
-        Reason.TOO_LONG: 413,
-        Reason.TOO_MANY: 413,
-        Reason.INTERNAL: 424,
-        Reason.DEADLINE: 424,
-    },
-)
-
-
-def _openai(error: RequestError) -> dict[str, Any]:
-    kind = "invalid_request_error"
-    if error.reason is Reason.OVERLOADED:
-        kind = "rate_limit_error"
-    elif error.status >= 500:
-        kind = "server_error"
-    code = "model_not_found" if error.reason is Reason.UNKNOWN_MODEL else error.reason.value
-    return {"error": {"message": str(error), "type": kind, "param": error.field, "code": code}}
-
-
-OPENAI = ErrorFormat(
-    _openai,
-    _object(
-        error=_object(message=_TEXT, type=_TEXT, param={"type": ["string", "null"]}, code=_TEXT)
-    ),
-    _BAD_REQUEST,
-)
-
-
-_FORMS = {
-    "/": HUGGING_FACE,
-    "/info": TEI,
-    "/models": HUGGING_FACE,
-    "/predict": TEI,
-    "/v1": OPENAI,
-    "/v1/classify": NATIVE,
-    "/v1/experiments": NATIVE,
-    "/v1/outcomes": NATIVE,
-    "/v2": OPEN_INFERENCE,
-}
-
-
-def format_of(path: str) -> ErrorFormat:
-    """The form of the protocol to which a path belongs, also where there is no such route."""
-    first, second = "/" + path.split("/")[1], "/".join(path.split("/")[:3])
-    return _FORMS.get(second) or _FORMS.get(first, NATIVE)

@@ -1,4 +1,4 @@
-"""Requests for which there is no route: what may have been meant."""
+"""Requests for which there is no route: what may have been meant, and whose format errors have."""
 
 from __future__ import annotations
 
@@ -9,9 +9,35 @@ from starlette.routing import BaseRoute, Route
 
 from ...models.nearest import COMPARED, nearest
 from ..errors import Reason, RequestError
+from .errors import NATIVE, ErrorFormat
+from .route import ProtocolRoute
 
 SHOWN = 64
 """Characters of a path that its error repeats."""
+
+
+class ErrorFormats:
+    """The error format of any path: that of the route with which it begins, else the native one.
+
+    routes: where several have the same beginning, the first counts.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._by_beginning: dict[str, ErrorFormat] = {}
+        for route in routes:
+            if isinstance(route, ProtocolRoute):
+                beginning = route.path.partition("{")[0].rstrip("/") or "/"
+                for each in (beginning, route.error_format.namespace):
+                    if each:
+                        self._by_beginning.setdefault(each, route.error_format)
+
+    def of(self, path: str) -> ErrorFormat:
+        """The longest beginning counts, in whole parts between slashes."""
+        while path:
+            if found := self._by_beginning.get(path):
+                return found
+            path = path.rpartition("/")[0]
+        return NATIVE
 
 
 def no_such_path(path: str, routes: Sequence[BaseRoute]) -> RequestError:

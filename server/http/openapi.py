@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .body import Body
+from pydantic import BaseModel
 
 REFERENCES = "#/components/schemas/{model}"
 DEFINITIONS = "$defs"
@@ -12,7 +12,7 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 def request_body(
-    model: type[Body],
+    model: type[BaseModel],
     example: Any,
     *,
     required: bool = True,

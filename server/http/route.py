@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import orjson
 from fastapi.routing import APIRoute
@@ -17,7 +17,7 @@ from ..core.inference import Inference
 from ..core.reload import Reloader
 from ..core.service import Service
 from ..errors import Reason, RequestError, internal_error
-from .errors import format_of
+from .errors import NATIVE, ErrorFormat
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -49,11 +49,17 @@ def json_response(
     )
 
 
-def error_response(request: Request, error: RequestError) -> Response:
-    """Count an error and render it as its protocol does."""
+def error_response(
+    request: Request, error: RequestError, error_format: ErrorFormat | None = None
+) -> Response:
+    """Count an error and render it as its protocol does.
+
+    error_format: of the route; None if the request has reached none, but by its path belongs to a
+    protocol all the same.
+    """
     service_of(request).metrics.error(error.reason)
-    form = format_of(request.url.path)
-    response = json_response(form.body(error), form.status(error.reason))
+    error_format = error_format or request.app.state.error_formats.of(request.scope["path"])
+    response = json_response(error_format.body(error), error_format.status(error.reason))
     response.headers.update(error.headers or {})
     return response
 
@@ -61,7 +67,13 @@ def error_response(request: Request, error: RequestError) -> Response:
 class ProtocolRoute(APIRoute):
     """Passes the request to its endpoint as it came, and renders its errors."""
 
+    error_format = NATIVE
     measured = False
+
+    @classmethod
+    def rendering(cls, error_format: ErrorFormat) -> type[Self]:
+        """The same kind of route for a protocol that has an error format of its own."""
+        return type(cls.__name__, (cls,), {"error_format": error_format})
 
     def get_route_handler(self) -> Handler:
         return self.handle_request
@@ -76,7 +88,8 @@ class ProtocolRoute(APIRoute):
             status = response.status_code
         except Exception as exception:
             error = _as_request_error(exception, self.path)
-            response, status = error_response(request, error), error.status
+            response = error_response(request, error, self.error_format)
+            status = error.status
         finally:
             service.users -= 1
         if self.measured:  # once the answer has gone

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nestling.experiments import Experiment, ExperimentPlan, Known, parse
+from nestling.experiments.definition import Experiment, ExperimentPlan
+from nestling.experiments.field_checks import Known
+from nestling.experiments.parsing import parse
 
 KNOWN = Known({"auto": 2, "fast": 2, "tiny": 0, "ta": 0})
 

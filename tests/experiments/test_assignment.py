@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling.experiments import Assigners, Unit
-from nestling.experiments.assignment import Assigner, spread
-from nestling.experiments.definition import BUCKETS, Source
+from nestling.experiments.assignment import Assigner, Assigners, spread
+from nestling.experiments.definition import BUCKETS, Source, Unit
 
 from .declared import experiment, parsed, plan
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nestling.experiments import SteadyClock
+from nestling.experiments.clock import SteadyClock
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

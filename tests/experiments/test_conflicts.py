@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nestling.experiments import DeclarationError
+from nestling.experiments.errors import DeclarationError
 
 from .declared import experiment, plan
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from nestling.experiments import DeclarationError, RampPhase, changes
-from nestling.experiments.diff import changed
+from nestling.experiments.definition import RampPhase
+from nestling.experiments.diff import changed, changes
+from nestling.experiments.errors import DeclarationError
 
 from .declared import experiment, parsed, plan
 

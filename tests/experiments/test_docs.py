@@ -6,9 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from nestling.experiments import Known, parse
 from nestling.experiments.definition import Experiment
+from nestling.experiments.field_checks import Known
 from nestling.experiments.metrics import GUARDED, MEASURED
+from nestling.experiments.parsing import parse
 from nestling.experiments.statistics.mean import MINIMUM_EVENTS, MINIMUM_UNITS
 
 from .declared import experiment, plan

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nestling.experiments import DeclarationError, parse, read
-from nestling.experiments.loader import MOST_BYTES
+from nestling.experiments.errors import DeclarationError
+from nestling.experiments.loader import MOST_BYTES, read
+from nestling.experiments.parsing import parse
 
 from .declared import KNOWN, experiment
 

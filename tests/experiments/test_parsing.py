@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from nestling.experiments import DeclarationError, Experiment, parse
-from nestling.experiments.definition import BucketRange, Source, Unit
+from nestling.experiments.definition import BucketRange, Experiment, Source, Unit
+from nestling.experiments.errors import DeclarationError
+from nestling.experiments.parsing import parse
 
 from .declared import KNOWN, experiment, parsed, plan
 

@@ -7,7 +7,6 @@ from math import inf, nan
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from nestling.experiments.records import Outcome, StudentAsked
 
@@ -17,18 +16,18 @@ from .store.samples import BEGIN, exposure
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"request_id": "r" * 129}, "request_id\n.*at most 128 characters.*'rrr"),
-        ({"unit": "a\0b"}, "unit\n.*holds a NUL"),
-        ({"latency_seconds": -1e-9}, "latency_seconds\n.*greater than or equal to 0.*-1e-09"),
-        ({"relative_cost": nan}, "relative_cost\n.*finite number.*nan"),
-        ({"covariate": inf}, "covariate\n.*finite number.*inf"),
-        ({"status": 600}, "status\n.*less than or equal to 599.*600"),
-        ({"at": datetime(2026, 1, 1)}, "at\n.*timezone"),
-        ({"path": [[StudentAsked("tiny", "music", 0.5)]] * 33}, "path\n.*at most 32 items.*33"),
+        ({"request_id": "r" * 129}, "request_id: 'rrr.* 1 to 128 characters"),
+        ({"unit": "a\0b"}, "unit: .* is not a text of .* none of them a NUL"),
+        ({"latency_seconds": -1e-9}, "latency_seconds: -1e-09 is not between 0 and 1e+12"),
+        ({"relative_cost": nan}, "relative_cost: nan"),
+        ({"covariate": inf}, "covariate: inf is not within ±1e+12"),
+        ({"status": 600}, "status: 600 is not between 0 and 599"),
+        ({"at": datetime(2026, 1, 1)}, "at: .* has no time zone"),
+        ({"path": [[StudentAsked("tiny", "music", 0.5)]] * 33}, "path: 33 texts; the limit is 32"),
     ],
 )
 def test_a_bad_exposure_names_field_value_and_limit(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ValueError, match=f"^{message.replace('+', '[+]')}"):
         exposure(**fields)
 
 

@@ -15,8 +15,8 @@ class Stub:
 
     capacity: requests that are served at the same time; further ones wait. service: seconds of
     each. stall_after: requests after which everything stands still once, for `stall` seconds.
-    wrong: every so-manieth answer has another label. queue: requests that may wait; beyond, 429.
-    keep_alive: False closes after each answer. status: of every answer.
+    wrong: every n-th answer has a wrong label, 0 for none. queue: requests that may wait; beyond,
+    429. keep_alive: False closes after each answer. status: of every answer.
     """
 
     def __init__(

@@ -14,13 +14,14 @@ from ...core.policies import AUTO
 from ..answering import answer
 from ..body import Body, Texts, inputs_of, read
 from ..body_errors import Otherwise
-from ..errors import HUGGING_FACE
+from ..errors import MESSAGE_SCHEMA, ErrorFormat, message_body
 from ..headers import answer_headers
 from ..openapi import json_shown, path_parameters, request_body
 from ..route import MeasuredRoute, json_response, service_of
 from .scores import Score, logits, probabilities, ranked
 
-router = APIRouter(route_class=MeasuredRoute, tags=["Hugging Face"])
+HUGGING_FACE = ErrorFormat(message_body, MESSAGE_SCHEMA)
+router = APIRouter(route_class=MeasuredRoute.rendering(HUGGING_FACE), tags=["Hugging Face"])
 Function = Annotated[
     Literal["softmax", "none"] | None,
     Otherwise("known are softmax, none, since each text has exactly one label"),

@@ -20,12 +20,31 @@ from ...errors import Reason, RequestError
 from ..answering import embed
 from ..body import Body, Strings, check_count, inputs_of, read
 from ..body_errors import expects
-from ..errors import OPENAI
+from ..errors import BAD_REQUEST, TEXT, ErrorFormat, object_schema
 from ..openapi import json_shown, request_body
 from ..route import MeasuredRoute, json_response, service_of
 from .token_ids import as_integers, check_ids
 
-router = APIRouter(route_class=MeasuredRoute, tags=["OpenAI"])
+
+def _error(error: RequestError) -> dict[str, Any]:
+    kind = "invalid_request_error"
+    if error.reason is Reason.OVERLOADED:
+        kind = "rate_limit_error"
+    elif error.status >= 500:
+        kind = "server_error"
+    code = "model_not_found" if error.reason is Reason.UNKNOWN_MODEL else error.reason.value
+    return {"error": {"message": str(error), "type": kind, "param": error.field, "code": code}}
+
+
+OPENAI = ErrorFormat(
+    _error,
+    object_schema(
+        error=object_schema(message=TEXT, type=TEXT, param={"type": ["string", "null"]}, code=TEXT)
+    ),
+    BAD_REQUEST,
+    namespace="/v1",
+)
+router = APIRouter(route_class=MeasuredRoute.rendering(OPENAI), tags=["OpenAI"])
 
 Ids = Annotated[list[int], Field(fail_fast=True)]
 Rows = Annotated[

@@ -11,20 +11,46 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from ....models.json_checks import refusal, wrong_type
 from ...core.constraints import RequestConstraints
 from ...core.tokenizing import TOKENIZER_THREADS
-from ...errors import Reason
+from ...errors import Reason, RequestError
 from ..answering import answer
 from ..body import Body, inputs_of, read
-from ..body_errors import Otherwise, refusal, wrong_type
-from ..errors import TEI
+from ..body_errors import Otherwise
+from ..errors import TEXT, ErrorFormat, object_schema
 from ..headers import answer_headers
 from ..openapi import json_shown, request_body
 from ..route import MeasuredRoute, ProtocolRoute, json_response, service_of
 from .scores import Score, logits, probabilities, ranked
 
-router = APIRouter(route_class=MeasuredRoute, tags=["text-embeddings-inference"])
-about = APIRouter(route_class=ProtocolRoute, tags=["text-embeddings-inference"])
+ERROR_TYPES = {
+    Reason.EMPTY: "Empty",
+    Reason.OVERLOADED: "Overloaded",
+    Reason.INTERNAL: "Backend",
+    Reason.DEADLINE: "Backend",
+}
+"""As its server sends them; the examples in its documentation write them small."""
+
+
+def _error(error: RequestError) -> dict[str, Any]:
+    return {"error": str(error), "error_type": ERROR_TYPES.get(error.reason, "Validation")}
+
+
+TEI = ErrorFormat(
+    _error,
+    object_schema(error=TEXT, error_type={"enum": sorted({"Validation", *ERROR_TYPES.values()})}),
+    {
+        Reason.EMPTY: 400,
+        Reason.TOO_LONG: 413,
+        Reason.TOO_MANY: 413,
+        Reason.INTERNAL: 424,
+        Reason.DEADLINE: 424,
+    },
+)
+TAGS = ["text-embeddings-inference"]
+router = APIRouter(route_class=MeasuredRoute.rendering(TEI), tags=[*TAGS])
+about = APIRouter(route_class=ProtocolRoute.rendering(TEI), tags=[*TAGS])
 ONE, ALONE, BATCH = "a string or a list of strings", "a string in the list", "a list of lists"
 """What errors call the three forms of inputs."""
 

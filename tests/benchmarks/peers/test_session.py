@@ -61,8 +61,8 @@ def test_a_server_that_fails_does_not_stop_the_others(
     assert content["data"]["texts"] == 50
     assert content["command"] == "peers run"
 
-    mended = replace(BROKEN, command=GOOD.command)
-    again = a_session([mended, GOOD], checkpoint, data).run(out, "peers run")
+    repaired = replace(BROKEN, command=GOOD.command)
+    again = a_session([repaired, GOOD], checkpoint, data).run(out, "peers run")
     assert len(again["servers"]["broken"]["runs"]) == 1
     assert again["servers"]["broken"]["errors"] == {}
     assert again["servers"]["good"]["runs"] == good["runs"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Joint, Summary
 from nestling.experiments.statistics.cuped import adjust, slope, variance_removed
 from nestling.experiments.statistics.lift import lift
 from nestling.experiments.statistics.mixture import Mixture
+from nestling.experiments.statistics.summary import Joint, Summary
 
 
 def draw(n: int, rho: float, effect: float, seed: int) -> list[Joint]:

@@ -9,7 +9,8 @@ import pytest
 
 from nestling.experiments.definition import Guardrail
 from nestling.experiments.metrics import GUARDED
-from nestling.experiments.statistics import Summary, breach
+from nestling.experiments.statistics.guardrails import violation
+from nestling.experiments.statistics.summary import Summary
 
 NONE = Summary()
 
@@ -23,7 +24,7 @@ def rate(bad: int, n: int) -> Summary:
 
 
 def test_an_error_rate_above_its_limit() -> None:
-    found = breach(guardrail("error_rate", limit=0.02), "small", rate(40, 400), NONE)
+    found = violation(guardrail("error_rate", limit=0.02), "small", rate(40, 400), NONE)
     assert found is not None
     assert found.why == (
         "'small' is stopped: error_rate is 10 %, at least 5.287 %, and the limit is 2 %, after 400 "
@@ -34,29 +35,29 @@ def test_an_error_rate_above_its_limit() -> None:
 
 
 def test_a_p99_above_its_limit() -> None:
-    found = breach(guardrail("latency_p99_ms", limit=250), "small", rate(20, 400), NONE)
+    found = violation(guardrail("latency_p99_ms", limit=250), "small", rate(20, 400), NONE)
     assert found is not None
     assert "5 % of a unit's requests took longer than 250 ms" in found.why
     assert "latency_p99_ms allows 1 %" in found.why
-    assert breach(guardrail("latency_p95_ms", limit=250), "small", rate(20, 400), NONE) is None
+    assert violation(guardrail("latency_p95_ms", limit=250), "small", rate(20, 400), NONE) is None
 
 
 def test_an_accuracy_below_its_limit() -> None:
-    found = breach(guardrail("accuracy", limit=0.9), "small", rate(800, 1000), NONE)
+    found = violation(guardrail("accuracy", limit=0.9), "small", rate(800, 1000), NONE)
     assert found is not None
     assert "accuracy is 80 %, at most 84" in found.why
     assert found.proven < 0.9
-    assert breach(guardrail("accuracy", limit=0.9), "small", rate(920, 1000), NONE) is None
+    assert violation(guardrail("accuracy", limit=0.9), "small", rate(920, 1000), NONE) is None
 
 
 def test_a_cost_above_its_limit() -> None:
     costs = Summary.of(np.random.default_rng(0).exponential(3.0, 500))
-    found = breach(guardrail("cost", limit=2), "small", costs, NONE)
+    found = violation(guardrail("cost", limit=2), "small", costs, NONE)
     assert found is not None
     assert "cost is 3.289, at least 2.78" in found.why
     few = Summary.of(np.random.default_rng(0).exponential(3.0, 99))
-    assert breach(guardrail("cost", limit=0.1), "small", few, NONE) is None
-    assert breach(guardrail("cost", limit=3), "small", costs, NONE) is None
+    assert violation(guardrail("cost", limit=0.1), "small", few, NONE) is None
+    assert violation(guardrail("cost", limit=3), "small", costs, NONE) is None
 
 
 @pytest.mark.parametrize(
@@ -75,15 +76,15 @@ def test_a_cost_above_its_limit() -> None:
 def test_worse_than_control_by_more_than_the_margin(
     metric: str, treatment: Summary, control: Summary, words: str
 ) -> None:
-    found = breach(guardrail(metric, margin=0.02), "small", treatment, control)
+    found = violation(guardrail(metric, margin=0.02), "small", treatment, control)
     assert found is not None
     assert words in found.why
     assert found.observed == pytest.approx(treatment.mean - control.mean)
     assert abs(found.proven) < abs(found.observed)
     assert found.proven * found.observed > 0
-    assert breach(guardrail(metric, margin=0.02), "small", control, treatment) is None
-    assert breach(guardrail(metric, margin=0.02), "small", control, control) is None
-    assert breach(guardrail(metric, margin=0.5), "small", NONE, NONE) is None
+    assert violation(guardrail(metric, margin=0.02), "small", control, treatment) is None
+    assert violation(guardrail(metric, margin=0.02), "small", control, control) is None
+    assert violation(guardrail(metric, margin=0.5), "small", NONE, NONE) is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_a_variant_at_the_limit_is_seldom_stopped(
         for _ in range(20):
             treatment = treatment.merge(rate(int(rng.binomial(100, true)), 100))
             control = control.merge(rate(int(rng.binomial(100, true)), 100))
-            if breach(rail, "small", treatment, control):
+            if violation(rail, "small", treatment, control):
                 stopped += 1
                 break
     assert stopped <= 0.05 * runs
@@ -116,11 +117,11 @@ def test_harm_is_found_soon() -> None:
     rng, values = np.random.default_rng(0), Summary()
     for _ in range(10):
         values = values.merge(rate(int(rng.binomial(50, 0.1)), 50))
-        if breach(guardrail("error_rate", limit=0.01), "small", values, NONE):
+        if violation(guardrail("error_rate", limit=0.01), "small", values, NONE):
             break
     assert values.n <= 300
 
 
 def test_refuses_a_rate_that_is_none() -> None:
     with pytest.raises(ValueError, match=r"mean: 1\.5"):
-        breach(guardrail("error_rate", limit=0.1), "small", Summary(10, 1.5), NONE)
+        violation(guardrail("error_rate", limit=0.1), "small", Summary(10, 1.5), NONE)

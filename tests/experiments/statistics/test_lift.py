@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Summary
 from nestling.experiments.statistics.lift import lift
 from nestling.experiments.statistics.mixture import Mixture
+from nestling.experiments.statistics.summary import Summary
 
 from .walking import Draw, looks
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Summary
 from nestling.experiments.statistics.mean import MINIMUM_UNITS, Interval, mean_interval
 from nestling.experiments.statistics.mixture import Mixture
+from nestling.experiments.statistics.summary import Summary
+
+from .walking import from_sums
 
 MIXTURE = Mixture(0.05, 1_000)
 
@@ -32,7 +34,7 @@ def test_any_other_mean_is_left_out_in_at_most_alpha_of_the_runs() -> None:
         values = rng.exponential(20, 3000)
         totals, squares = values.cumsum().tolist(), (values**2).cumsum().tolist()
         intervals = [
-            mean_interval(Summary.from_sums(n, totals[n - 1], squares[n - 1]), Kind.MEAN, MIXTURE)
+            mean_interval(from_sums(n, totals[n - 1], squares[n - 1]), Kind.MEAN, MIXTURE)
             for n in range(MINIMUM_UNITS, 3001, 100)
         ]
         missed += any(interval and 20 not in interval for interval in intervals)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Summary
 from nestling.experiments.statistics.lift import lift
 from nestling.experiments.statistics.mixture import Mixture
 from nestling.experiments.statistics.pairs import paired_lift
+from nestling.experiments.statistics.summary import Summary
+
+from .walking import from_sums
 
 MIXTURE = Mixture(0.05, 1000)
 
@@ -36,8 +38,7 @@ def test_two_equal_students_raise_few_alarms(differing: float) -> None:
         totals, differ = sign.cumsum().tolist(), np.abs(sign).cumsum().tolist()
         looks = [(n, totals[n - 1], differ[n - 1]) for n in range(100, 3001, 100)]
         alarms += any(
-            paired_lift(Summary.from_sums(*look), 0.9, Kind.RATE, MIXTURE).p_value <= 0.05
-            for look in looks
+            paired_lift(from_sums(*look), 0.9, Kind.RATE, MIXTURE).p_value <= 0.05 for look in looks
         )
     assert alarms <= 0.05 * runs
 

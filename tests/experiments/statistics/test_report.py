@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nestling.experiments.statistics import Joint, Observed, Report, Summary, quantile
-from nestling.experiments.statistics.report import report
+from nestling.experiments.statistics.quantiles import quantile
+from nestling.experiments.statistics.report import (
+    Report,
+    VariantObservations,
+    VariantTraffic,
+    report,
+)
+from nestling.experiments.statistics.summary import Joint, Summary
 from nestling.experiments.statistics.verdict import Conclusion
 
 from ..declared import parsed
@@ -17,20 +23,17 @@ from ..declared import parsed
 LATENCY = {"metric": "latency_ms", "smallest_effect": 0.2}
 
 
-def observed(mean: float, seed: int, n: int = 2000, **fields: Any) -> Observed:
+def observed(mean: float, seed: int, n: int = 2000, **fields: Any) -> VariantObservations:
     """Units whose latency follows what it was before the experiment."""
     rng = np.random.default_rng(seed)
     before = rng.normal(20, 3, n)
     now = before + rng.normal(mean - 20, 1, n)
-    return Observed(
-        enrolled=n,
+    return VariantObservations(
+        traffic=VariantTraffic(
+            units=n, requests=2 * n, texts=4 * n, escalations=n, errors=2, cost=0.4 * n
+        ),
         outcomes=Summary.of(now),
         covaried=Joint.of(now, before),
-        requests=2 * n,
-        texts=4 * n,
-        escalations=n,
-        errors=2,
-        cost=0.4 * n,
         latency=tuple(
             found
             for p in (0.5, 0.95, 0.99)
@@ -71,7 +74,9 @@ def test_cuped_takes_the_noise_of_units_away() -> None:
     plain = report(
         parsed(primary=LATENCY),
         {
-            name: Observed(enrolled=2000, outcomes=observed(mean, seed).outcomes)
+            name: VariantObservations(
+                VariantTraffic(units=2000), outcomes=observed(mean, seed).outcomes
+            )
             for name, mean, seed in (("control", 20, 0), ("small", 19, 1))
         },
         {},
@@ -124,7 +129,7 @@ def test_a_stopped_variant_is_left_out_of_the_sample_ratio() -> None:
 
 
 def test_before_anything_happened() -> None:
-    nothing = Observed()
+    nothing = VariantObservations()
     found = report(parsed(paired=0.5), {"control": nothing, "small": nothing}, {})
     assert found.verdict.outcome is Conclusion.KEEP_RUNNING
     assert found.variants[0].mean is None
@@ -133,4 +138,4 @@ def test_before_anything_happened() -> None:
 
 def test_every_variant_is_needed() -> None:
     with pytest.raises(KeyError, match="small"):
-        report(parsed(), {"control": Observed()}, {})
+        report(parsed(), {"control": VariantObservations()}, {})

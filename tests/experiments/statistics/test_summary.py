@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling.experiments.statistics import Joint, Summary
-from nestling.experiments.statistics.summary import LARGEST
+from nestling.experiments.statistics.summary import LARGEST, Joint, Summary
 
 VALUES = st.lists(st.floats(-1e6, 1e6), max_size=30)
 
@@ -30,15 +29,12 @@ def test_against_numpy() -> None:
     assert summary.mean == pytest.approx(values.mean())
     assert summary.variance == pytest.approx(values.var(ddof=1))
     assert summary.squared_error == pytest.approx(values.var(ddof=1) / 1000)
-    from_sums = Summary.from_sums(1000, values.sum(), (values**2).sum())
-    assert from_sums.m2 == pytest.approx(summary.m2)
 
 
 def test_none_and_one() -> None:
     assert Summary.of([]) == Summary() == Summary().merge(Summary())
     assert Summary.of([3.0]).squared_error == 0
     assert Summary().squared_error == 0
-    assert Summary.from_sums(0, 0, 0) == Summary()
     assert Joint().merge(Joint()) == Joint()
 
 
@@ -62,26 +58,6 @@ def test_the_largest_values_stay_finite() -> None:
 def test_refuses_what_cannot_be(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"n: -1|m2: "):
         Summary(**fields)
-
-
-@pytest.mark.parametrize(
-    ("sums", "name"),
-    [
-        ((2, inf, 1.0), "total"),
-        ((2, nan, 1.0), "total"),
-        ((2, 1e308, inf), "squares"),
-        ((2, 1e308, 1.0), "mean"),
-        ((2, 4.0, 1.0), "squares"),
-        ((2, 0.0, -1.0), "squares"),
-    ],
-)
-def test_refuses_sums_of_no_values(sums: tuple[int, float, float], name: str) -> None:
-    with pytest.raises(ValueError, match=f"^{name}"):
-        Summary.from_sums(*sums)
-
-
-def test_rounding_of_sums_is_no_error() -> None:
-    assert Summary.from_sums(3, 0.3, 0.03).m2 == pytest.approx(0, abs=1e-15)
 
 
 def test_joint_merges_too() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from nestling.experiments.definition import Experiment
 from nestling.experiments.metrics import Kind
-from nestling.experiments.statistics import Summary, Verdict
 from nestling.experiments.statistics.lift import lift
-from nestling.experiments.statistics.verdict import Conclusion, comparison, verdict
+from nestling.experiments.statistics.summary import Summary
+from nestling.experiments.statistics.verdict import Conclusion, Verdict, comparison, verdict
 
 from ..declared import parsed
 

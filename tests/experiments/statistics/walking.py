@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.experiments.statistics import Summary
+from nestling.experiments.statistics.summary import Summary
 
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
+
+
+def from_sums(n: int, total: float, squares: float) -> Summary:
+    """From Σx and Σx²."""
+    return Summary(n, total / n, max(0.0, squares - total**2 / n)) if n else Summary()
 
 
 def looks(
@@ -29,7 +34,7 @@ def looks(
     ]
     for look in range(len(at)):
         treatment, control = (
-            Summary.from_sums(int(n[look]), float(total[look]), float(squares[look]))
+            from_sums(int(n[look]), float(total[look]), float(squares[look]))
             for n, total, squares in sums
         )
         yield treatment, control

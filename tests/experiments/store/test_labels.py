@@ -1,4 +1,4 @@
-"""Labels of outcomes: what any checkpoint of the record has had, on every replica."""
+"""KnownLabels of outcomes: what any checkpoint of the record has had, on every replica."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from nestling.experiments.errors import FieldError
-from nestling.experiments.outcome_checks import Labels
+from nestling.experiments.outcome_checks import KnownLabels
 from nestling.experiments.records import Outcome
 from nestling.experiments.store.database import open_database, transaction
 from nestling.experiments.store.labels import note_labels, noted_labels
@@ -26,7 +26,7 @@ def labelled(*labels: str) -> Mapping[str, Outcome]:
 
 
 def test_a_label_that_nobody_knows_is_named_with_the_nearest(engine: Engine) -> None:
-    labels = Labels(engine, lambda: SERVED)
+    labels = KnownLabels(engine, lambda: SERVED)
     labels.check(labelled(*SERVED))
     labels.check({"": Outcome(metric="reward", value=1.0, request_id="request-1")})
     with pytest.raises(FieldError) as refused:
@@ -40,11 +40,11 @@ def test_a_label_that_nobody_knows_is_named_with_the_nearest(engine: Engine) -> 
 
 def test_labels_of_earlier_checkpoints_and_other_replicas_stay_known(engine: Engine) -> None:
     served = ["weather"]
-    labels = Labels(engine, lambda: served)
+    labels = KnownLabels(engine, lambda: served)
     labels.note()
     served[:] = SERVED  # a reload
     labels.check(labelled("weather", "alarm"))
-    fresh = Labels(engine, lambda: SERVED)  # after a restart, or another replica
+    fresh = KnownLabels(engine, lambda: SERVED)  # after a restart, or another replica
     fresh.check(labelled("weather", "alarm"))
     with pytest.raises(FieldError, match="'wether' is none of the 3"):
         fresh.check(labelled("wether"))
@@ -55,15 +55,15 @@ def test_labels_of_earlier_checkpoints_and_other_replicas_stay_known(engine: Eng
 
 def test_a_thousand_labels_at_once(engine: Engine) -> None:
     earlier = [f"label-{number}" for number in range(1200)]
-    Labels(engine, lambda: earlier).note()
-    labels = Labels(engine, lambda: SERVED)
+    KnownLabels(engine, lambda: earlier).note()
+    labels = KnownLabels(engine, lambda: SERVED)
     labels.check(labelled(*earlier))
     with pytest.raises(FieldError, match=r"\[1200\].value: 'label-x'"):
         labels.check(labelled(*earlier, "label-x"))
 
 
 def test_what_no_database_stores_is_no_label_of_the_record(engine: Engine) -> None:
-    Labels(engine, lambda: ["alarm", "a\x00b"]).note()
+    KnownLabels(engine, lambda: ["alarm", "a\x00b"]).note()
     assert noted_labels(engine, ["alarm"]) == {"alarm"}
 
 
@@ -76,5 +76,5 @@ def test_an_older_record_knows_what_it_holds(url: str) -> None:
         connection.execute(text("UPDATE nestling_schema SET version_num = '0002'"))
     engine.dispose()
     engine = open_database(url)
-    Labels(engine, lambda: SERVED).check(labelled("rain", "snow", "money"))
+    KnownLabels(engine, lambda: SERVED).check(labelled("rain", "snow", "money"))
     engine.dispose()

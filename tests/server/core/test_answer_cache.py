@@ -25,7 +25,7 @@ from nestling.server.http.keys import new_key
 from ...experiments.declared import experiment
 from ..engine.test_engine import Backend, one, run
 from ..engine.test_engine import until as until_async
-from ..experiments.test_serving import ask, declaration, start, until
+from ..experiments.recording import ask, declaration, start, until
 from ..serving import Server, serve
 from .test_constraints import longest_path
 

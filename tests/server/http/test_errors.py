@@ -9,16 +9,13 @@ import httpx
 import pytest
 
 from nestling.server.errors import Reason, RequestError
-from nestling.server.http.errors import (
-    HUGGING_FACE,
-    NATIVE,
-    OPEN_INFERENCE,
-    OPENAI,
-    TEI,
-    ErrorFormat,
-    format_of,
-)
+from nestling.server.http.errors import NATIVE, ErrorFormat
+from nestling.server.http.protocols.huggingface import HUGGING_FACE
+from nestling.server.http.protocols.oip.request import OPEN_INFERENCE
+from nestling.server.http.protocols.openai import OPENAI
+from nestling.server.http.protocols.tei import TEI
 
+from ..formats import format_of
 from ..serving import Server
 
 LIMIT = 40

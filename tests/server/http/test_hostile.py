@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from nestling.server.http.errors import format_of
-
+from ..formats import format_of
 from ..serving import Server
 
 DEEP = "deep"

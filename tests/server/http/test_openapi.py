@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ def described(server: Server) -> Any:
 
 def test_every_route_is_there(paths: Any) -> None:
     assert {path: set(methods) for path, methods in paths.items()} == PATHS
+
+
+def test_every_reference_leads_somewhere(server: Server) -> None:
+    whole = server.client.get("/openapi.json").json()
+    references = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(whole))
+    assert {"Parameters", "OutcomeBody"} <= {each.rpartition("/")[2] for each in references}
+    for reference in references:
+        found = whole
+        for part in reference.split("/"):
+            found = found[part]
+        assert found["type"]
 
 
 @pytest.mark.parametrize("path", PATHS)

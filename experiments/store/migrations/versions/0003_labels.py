@@ -1,4 +1,4 @@
-"""Labels of the checkpoints that answered."""
+"""KnownLabels of the checkpoints that answered."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -9,10 +9,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from ...openapi import json_shown
 from ...route import json_response, service_of
+from ..oip.request import TAG
 
 router = APIRouter()
 metrics = APIRouter()
-_OPEN_INFERENCE = "Open Inference Protocol"
 
 
 def is_ready(request: Request) -> bool:
@@ -38,7 +38,7 @@ async def health(request: Request) -> Response:
     summary="Whether the server runs",
     response_model=None,
     responses={200: json_shown({"live": True})},
-    tags=[_OPEN_INFERENCE],
+    tags=[TAG],
 )
 async def live(_: Request) -> Response:
     """200 as soon as there is somebody to ask."""
@@ -50,7 +50,7 @@ async def live(_: Request) -> Response:
     summary="Whether texts are answered",
     response_model=None,
     responses={200: json_shown({"ready": True}), 503: json_shown({"ready": False})},
-    tags=[_OPEN_INFERENCE],
+    tags=[TAG],
 )
 async def ready(request: Request) -> Response:
     """As `/health`."""

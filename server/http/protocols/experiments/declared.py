@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import datetime
-from math import isfinite
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .....experiments.declaration import Declaration
 from .....experiments.definition import BUCKETS, Experiment
 from .....experiments.errors import DeclarationError
 from .....experiments.json_text import key_twice
 from .....experiments.runtime import Experiments
 from .....experiments.store.database import StoreError
 from .....experiments.store.plans import PlanMovedError
-from .....models.json_kinds import kind
+from .....models.json_checks import kind
 from .....models.nearest import in_words, listing
 from ....errors import Reason, RequestError
 from ...body import parse_json, read_body
 from ...errors import NATIVE, READING
-from ...openapi import json_shown, path_parameters
+from ...openapi import json_shown, path_parameters, request_body
 from ...route import ControlRoute, experiments_of, json_response, service_of
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
@@ -83,12 +81,7 @@ async def listed(request: Request) -> Response:
             Reason.FORBIDDEN,
         ),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE}},
-        }
-    },
+    openapi_extra=request_body(Declaration, EXAMPLE),
 )
 async def declare(request: Request) -> Response:
     """The whole declaration, as the file has it; taken whole or not at all. For administrators."""
@@ -143,8 +136,7 @@ async def judged(request: Request) -> Response:
         found = await experiments.report(name)
     except StoreError as error:
         raise unavailable(error) from error
-    shown = {**asdict(found.report), "series": found.series, "crossed": found.crossed}
-    return json_response(plain(shown))
+    return json_response({**vars(found.report), "series": found.series, "crossed": found.crossed})
 
 
 def required(request: Request) -> Experiments:
@@ -162,20 +154,6 @@ def unavailable(error: StoreError) -> RequestError:
     return RequestError(Reason.STORE_UNAVAILABLE, str(error), headers={"Retry-After": "5"})
 
 
-def plain(value: Any) -> Any:
-    """As JSON has it: times as text, no infinities."""
-    match value:
-        case dict():
-            return {key: plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return [plain(each) for each in value]
-        case datetime():
-            return value.isoformat()
-        case float() if not isfinite(value):
-            return None
-    return value
-
-
 def _shown(experiments: Experiments, experiment: Experiment) -> dict[str, Any]:
     now, stopped = experiments.clock.now(), experiments.why_stopped(experiment)
     state = "waiting"
@@ -189,8 +167,8 @@ def _shown(experiments: Experiments, experiment: Experiment) -> dict[str, Any]:
         "unit": str(experiment.unit),
         "layer": experiment.layer.name,
         "enrolled": experiment.enrolled / BUCKETS,
-        "start": experiment.start.isoformat(),
-        "end": experiment.end.isoformat() if experiment.end else None,
+        "start": experiment.start,
+        "end": experiment.end,
         "primary": {"name": primary.name, "kind": primary.kind, "better": primary.better},
         "smallest_effect": experiment.smallest_effect,
         "variants": [

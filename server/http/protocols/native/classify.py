@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from .....experiments.records import LONGEST_NAME
 from .....models.cascade.decisions import Decision
 from .....models.checkpoint.manifest import Manifest
+from .....models.json_checks import refusal
 from ....core.policies import AUTO
 from ....errors import Reason
 from ...answering import answer
@@ -27,7 +28,6 @@ from ...body import (
     inputs_of,
     read,
 )
-from ...body_errors import refusal
 from ...errors import NATIVE
 from ...headers import BLANKS, answer_headers
 from ...openapi import json_shown, request_body

@@ -18,7 +18,7 @@ from .....models.cascade.decisions import Decision
 from ....errors import Reason, RequestError
 from ...answering import answer
 from ...body import check, constraints_of, parse_json, read_body
-from ...errors import ANSWERING, OPEN_INFERENCE
+from ...errors import ANSWERING
 from ...headers import answer_headers, header
 from ...openapi import BINARY, json_shown, path_parameters, request_body
 from ...route import MeasuredRoute, json_response, service_of
@@ -26,10 +26,11 @@ from ..scores import probabilities
 from .binary import LENGTH_HEADER, Sections, binary_response, to_bytes
 from .inputs import read_inputs
 from .request import (
+    OPEN_INFERENCE,
+    TAG,
     InferParameters,
     InferRequest,
     OutputName,
-    OutputParameters,
     RequestedOutput,
     by_name,
 )
@@ -43,7 +44,7 @@ OUTPUTS: dict[OutputName, str] = {
     "cost": "FP32",
 }
 
-router = APIRouter(route_class=MeasuredRoute, tags=["Open Inference Protocol"])
+router = APIRouter(route_class=MeasuredRoute.rendering(OPEN_INFERENCE), tags=[TAG])
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ async def infer(request: Request) -> Response:
         service.settings.max_client_batch,
         service.manifest.architecture.vocabulary,
     )
-    contract = constraints_of(parameters, model, started)
-    answers = await answer(request, inputs, contract)
+    constraints = constraints_of(parameters, model, started)
+    answers = await answer(request, inputs, constraints)
     content: dict[str, Any] = {"model_name": model, "model_version": VERSION, "outputs": []}
     if body.id:
         content["id"] = body.id
@@ -176,9 +177,11 @@ def served_model(request: Request) -> str:
 
 def _wanted(outputs: Sequence[RequestedOutput] | None, binary: bool) -> list[Wanted]:
     """binary: where an output does not say it itself."""
+    if not outputs:
+        return [Wanted(name, binary) for name in OUTPUTS]
     wanted: dict[str, Wanted] = {}
-    for index, output in enumerate(outputs or [RequestedOutput(name=name) for name in OUTPUTS]):
-        name, own = output.name, (output.parameters or OutputParameters()).binary_data
+    for index, output in enumerate(outputs):
+        name, own = output.name, output.parameters.binary_data if output.parameters else None
         if name in wanted:
             raise RequestError(
                 Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"outputs[{index}].name"

@@ -14,7 +14,7 @@ from ....errors import Reason, RequestError
 from ...body import check_count, check_texts
 from ..token_ids import as_integers, check_ids
 from .binary import Sections, integers, strings
-from .request import DATATYPES, Tensor, TensorParameters
+from .request import DATATYPES, Tensor
 
 SHAPES = {"text": "[n] or [n, 1]", "input_ids": "[n, longest]", "lengths": "[n]"}
 _RANKS = {"text": (1, 2), "input_ids": (2,), "lengths": (1,)}
@@ -76,7 +76,7 @@ def _rows(ids: NDArray[np.int64], lengths: NDArray[np.int64], vocabulary: int) -
 def _elements(item: Tensor, sections: Sections, limit: int) -> Elements:
     name, shape = item.name, _shape(item)
     check_count(shape[0], limit, name)
-    size = (item.parameters or TensorParameters()).binary_data_size
+    size = item.parameters.binary_data_size if item.parameters else None
     if size is not None:
         raw = sections.take(size, name)
         found: Elements = strings(raw, shape[0], name) if name == "text" else integers(raw, name)

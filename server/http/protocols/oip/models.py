@@ -12,14 +12,13 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ....errors import Reason
-from ...errors import OPEN_INFERENCE
 from ...openapi import json_shown, path_parameters
 from ...route import ProtocolRoute, json_response, service_of
 from ..admin.health import is_ready
 from .infer import OUTPUTS, VERSION, served_model
-from .request import DATATYPES
+from .request import DATATYPES, OPEN_INFERENCE, TAG
 
-router = APIRouter(route_class=ProtocolRoute, tags=["Open Inference Protocol"])
+router = APIRouter(route_class=ProtocolRoute.rendering(OPEN_INFERENCE), tags=[TAG])
 _SHAPES = {"input_ids": [-1, -1]}
 _UNKNOWN = OPEN_INFERENCE.documented(Reason.UNKNOWN_MODEL)
 _READINESS: dict[int | str, dict[str, Any]] = {

@@ -7,10 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from .....models.json_checks import refusal
 from ....errors import Reason, RequestError
 from ...body import Body, Deadline, MaxCost, MinConfidence, Strings
-from ...body_errors import expects, refusal, shown
+from ...body_errors import expects, shown
+from ...errors import BAD_REQUEST, MESSAGE_SCHEMA, ErrorFormat, message_body
 
+TAG = "Open Inference Protocol"
+"""Of its routes in the documentation."""
+OPEN_INFERENCE = ErrorFormat(message_body, MESSAGE_SCHEMA, BAD_REQUEST)
 DATATYPES = {"text": "BYTES", "input_ids": "INT64", "lengths": "INT64"}
 TEXTS, INTEGERS = "a tensor", "a tensor of integers"
 """What errors call the two kinds of tensors."""

@@ -11,7 +11,7 @@ import pytest
 
 from nestling.models import Checkpoint
 from nestling.server.errors import Reason, RequestError
-from nestling.server.http.errors import TEI
+from nestling.server.http.protocols.tei import TEI
 
 from ...serving import STUB, Server
 

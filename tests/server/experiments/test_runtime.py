@@ -35,7 +35,7 @@ async def no_pin(runners: Collection[str]) -> None:
     assert not runners
 
 
-def live(
+def with_runtime(
     path: Path,
     scenario: Callable[[Experiments, CollectorRegistry], Awaitable[Any]],
     keep: timedelta | None = None,
@@ -85,10 +85,10 @@ def test_a_broken_guardrail_stops_its_variant_for_everybody_and_for_good(tmp_pat
             ]
         )
         await asyncio.to_thread(until, lambda: experiments._writer.written == len(units))
-        await experiments._guard()
+        await experiments._check_guardrails()
         for unit, variant in before.items():
             assert variant_of(experiments, unit) == ("control" if variant == "control" else None)
-        await experiments._guard()
+        await experiments._check_guardrails()
         labels = {"experiment": "smaller", "variant": "small"}
         assert registry.get_sample_value("nestling_experiment_stopped", labels) == 1
         report = (await experiments.report("smaller")).report
@@ -97,13 +97,13 @@ def test_a_broken_guardrail_stops_its_variant_for_everybody_and_for_good(tmp_pat
         assert "'small' is stopped: error_rate" in why
         return before
 
-    before = live(tmp_path, breaking)
+    before = with_runtime(tmp_path, breaking)
 
     async def after(experiments: Experiments, _: CollectorRegistry) -> None:
         for unit, variant in before.items():
             assert variant_of(experiments, unit) == ("control" if variant == "control" else None)
 
-    live(tmp_path, after)
+    with_runtime(tmp_path, after)
 
 
 def test_a_lopsided_sample_is_flagged(tmp_path: Path) -> None:
@@ -124,12 +124,12 @@ def test_a_lopsided_sample_is_flagged(tmp_path: Path) -> None:
             ]
         )
         await asyncio.to_thread(until, lambda: experiments._writer.written == 400)
-        await experiments._guard()
+        await experiments._check_guardrails()
         assert registry.get_sample_value(name, labels) == 1
         verdict = (await experiments.report("smaller")).report.verdict
         assert verdict.sentence.startswith("no verdict")
 
-    live(tmp_path, scenario)
+    with_runtime(tmp_path, scenario)
 
 
 def test_what_is_too_old_is_deleted_at_the_start(tmp_path: Path) -> None:
@@ -147,14 +147,14 @@ def test_what_is_too_old_is_deleted_at_the_start(tmp_path: Path) -> None:
         assert pruned("exposures") == 5
         assert count(experiments.engine) == 5
 
-    live(tmp_path, scenario, keep=timedelta(days=4.5))
+    with_runtime(tmp_path, scenario, keep=timedelta(days=4.5))
 
 
 def test_what_a_declared_experiment_rests_on_stays(tmp_path: Path) -> None:
     async def declare(experiments: Experiments, _: CollectorRegistry) -> None:
         await experiments.declare(DECLARED)
 
-    live(tmp_path, declare)
+    with_runtime(tmp_path, declare)
     engine = open_database(f"sqlite:///{tmp_path / 'store.db'}")
     began = datetime(2026, 1, 1, tzinfo=UTC)
     write(engine, [exposure(n, at=began + timedelta(days=n - 3)) for n in range(10)])
@@ -163,7 +163,7 @@ def test_what_a_declared_experiment_rests_on_stays(tmp_path: Path) -> None:
     async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
         await asyncio.to_thread(until, lambda: count(experiments.engine) == 7)
 
-    live(tmp_path, scenario, keep=timedelta(days=1))
+    with_runtime(tmp_path, scenario, keep=timedelta(days=1))
 
 
 def test_a_database_that_forgets_nothing_is_logged_and_counted(
@@ -172,9 +172,9 @@ def test_a_database_that_forgets_nothing_is_logged_and_counted(
     async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
         with transaction(experiments.engine) as connection:
             connection.execute(text("DROP TABLE outcomes"))
-        await experiments._forget(timedelta(days=1))
+        await experiments._prune(timedelta(days=1))
         assert registry.get_sample_value("nestling_store_prune_errors_total") == 1
         assert "too old stays for another hour: store: sqlite" in caplog.text
         assert experiments.assign(lambda _: "user-1") == ()
 
-    live(tmp_path, scenario)
+    with_runtime(tmp_path, scenario)
