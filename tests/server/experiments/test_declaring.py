@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nestling.models import load_checkpoint
-from nestling.models.checkpoint.load import write_calibration
+from nestling.models.checkpoint.save import write_calibration
 
 from ...experiments.store.cluster import PASSWORD
 from ..serving import NESTLING, Server
