@@ -20,11 +20,11 @@ test-slow: $(VENV)/.dev  ## browsers, databases, images, long simulations, compi
 	$(BIN)/python -m tests.programs
 	$(PYTEST) -m slow
 
-lint: $(VENV)/.dev  ## style and types
+lint: $(VENV)/.dev  ## style, types, and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(addprefix -p nestling.,$(ROOMS)) -p benchmarks
-
+	$(BIN)/lint-imports --no-cache --no-logo
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

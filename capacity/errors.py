@@ -1,4 +1,4 @@
-"""Errors a user can mend."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from ..models.checkpoint.manifest import Manifest
 from ..models.progress import SILENT, Progress
 from ..server.settings import Settings
-from .capacity import Capacity, capacity
+from .bounds import Capacity, find_capacity
 from .errors import PlanError
 from .profile.costs import Costs
 from .profile.estimate import Estimate
 from .profile.profile import Profile
-from .simulation.run import SimulationInput
+from .simulation.inputs import SimulationInput
 from .traffic import Shape
 
 SECONDS_PER_HOUR, MILLION = 3600, 1e6
@@ -22,7 +22,7 @@ SECONDS_PER_HOUR, MILLION = 3600, 1e6
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What is to be planned for.
+    """The traffic to plan for, and the terms.
 
     rates: requests per second, means over the whole trace. objective: seconds, for 99 % of the
     requests. headroom: share of what a replica holds that is left free. spare: replicas beyond
@@ -47,8 +47,9 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Deployment:
-    """For one rate. replicas: with the spare ones. http, device: how busy each is at the peak, the
-    spare ones serving too. per_million: price of a million requests, at the mean rate.
+    """What one rate needs. replicas: with the spare ones. http, device: how busy each process of a
+    replica is at the peak, when the spare ones serve too. per_million: price of a million requests,
+    at the mean rate.
     """
 
     rate: float
@@ -60,13 +61,13 @@ class Deployment:
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One policy on one hardware. guess: which, of an estimate; "" of what was measured."""
+class PlannedPolicy:
+    """One policy on one hardware. guess: the estimate's; "" where the hardware was measured."""
 
     model: str
     guess: str
-    held: Capacity
-    fleets: tuple[Deployment, ...]
+    capacity: Capacity
+    deployments: tuple[Deployment, ...]
 
 
 def plan(
@@ -76,22 +77,24 @@ def plan(
     host: Profile,
     shape: Shape,
     models: Sequence[str],
-    wish: PlanRequest,
+    request: PlanRequest,
     seed: int,
     progress: Progress = SILENT,
-) -> list[Planned]:
-    """Every policy with every guess. host: the hardware itself, where it was measured.
+) -> list[PlannedPolicy]:
+    """Every policy with every guess. host: the same hardware, where that was measured.
 
     Raises PlanError where no number of replicas will do.
     """
     found = []
-    for guess, costs in _costs(manifest, hardware, host, wish.per_machine):
+    for guess, costs in _costs(manifest, hardware, host, request.per_machine):
         for model in models:
-            scene = SimulationInput(manifest, settings, costs, host.workload, model)
+            inputs = SimulationInput(manifest, settings, costs, host.workload, model)
             phase = f"simulating {model}{guess and f', {guess}'}"
-            held = capacity(scene, shape, wish.objective, seed, progress, phase)
-            fleets = tuple(_fleet(rate, held, shape.peak, wish) for rate in wish.rates)
-            found.append(Planned(model, guess, held, fleets))
+            capacity = find_capacity(inputs, shape, request.objective, seed, progress, phase)
+            deployments = tuple(
+                _deployment(rate, capacity, shape.peak, request) for rate in request.rates
+            )
+            found.append(PlannedPolicy(model, guess, capacity, deployments))
     return found
 
 
@@ -107,19 +110,19 @@ def _costs(
         yield "", hardware.costs.shared(sharing)
 
 
-def _fleet(rate: float, held: Capacity, peak: float, wish: PlanRequest) -> Deployment:
-    needed = math.ceil(rate * peak / (held.rate * (1 - wish.headroom)))
-    replicas = needed + wish.spare
-    machines = math.ceil(replicas / wish.per_machine)
-    share = rate * peak / replicas / held.rate  # of what one holds
+def _deployment(rate: float, capacity: Capacity, peak: float, request: PlanRequest) -> Deployment:
+    needed = math.ceil(rate * peak / (capacity.rate * (1 - request.headroom)))
+    replicas = needed + request.spare
+    machines = math.ceil(replicas / request.per_machine)
+    share = rate * peak / replicas / capacity.rate  # of what one holds
     requests = rate * SECONDS_PER_HOUR
     return Deployment(
         rate,
         replicas,
         machines,
-        share * held.found.http,
-        share * held.found.worker,
-        machines * wish.price_per_hour * MILLION / requests,
+        share * capacity.summary.http,
+        share * capacity.summary.worker,
+        machines * request.price_per_hour * MILLION / requests,
     )
 
 

@@ -1,4 +1,4 @@
-"""A plan in words, as a table, and as JSON."""
+"""A plan in words, as tables, and as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .plan import Deployment, Planned, PlanRequest
+from .plan import Deployment, PlannedPolicy, PlanRequest
 from .profile.estimate import Estimate
 from .profile.profile import Profile
 from .traffic import Shape
@@ -18,9 +18,9 @@ LIMITS = {"http": "HTTP", "device": "device"}
 
 
 def heading(
-    hardware: Profile | Estimate, host: Profile, shape: Shape, wish: PlanRequest
+    hardware: Profile | Estimate, host: Profile, shape: Shape, request: PlanRequest
 ) -> Iterator[str]:
-    """What the numbers rest on, one sentence or two per line."""
+    """What the numbers rest on, a sentence or two per line."""
     if isinstance(hardware, Estimate):
         guesses = ", ".join(
             f"{g.name} ({g.utilisation:.0%} of the data sheet, {1e6 * g.launch:g} µs per launch)"
@@ -47,12 +47,12 @@ def heading(
         f"{shape.peak:.2f} times the trace's mean. Texts: {host.workload.data}, one per request."
     )
     yield (
-        f"Objective: 99 % within {1e3 * wish.objective:g} ms. {wish.headroom:.0%} of a replica is "
-        f"left free at the peak; {wish.spare} spare."
+        f"Objective: 99 % within {1e3 * request.objective:g} ms. {request.headroom:.0%} of a "
+        f"replica is left free at the peak; {request.spare} spare."
     )
 
 
-def capacities(planned: Sequence[Planned]) -> Table:
+def capacities(planned: Sequence[PlannedPolicy]) -> Table:
     """What one replica of each policy holds."""
     from rich.table import Table
 
@@ -61,22 +61,22 @@ def capacities(planned: Sequence[Planned]) -> Table:
                    "limit", "at most"):  # fmt: skip
         table.add_column(column, justify="left" if column in ("policy", "limit") else "right")
     for each in planned:
-        found = each.held.found
+        found = each.capacity.summary
         table.add_row(
             _name(each),
-            f"{each.held.rate:,.0f}/s",
+            f"{each.capacity.rate:,.0f}/s",
             f"{1e3 * found.p50:.1f} ms",
             f"{1e3 * found.p99:.1f} ms",
             f"{found.http:.0%}",
             f"{found.worker:.0%}",
             f"{found.texts_per_batch:.1f}",
-            LIMITS[each.held.bound.limit],
-            f"{each.held.bound.rate:,.0f}/s",
+            LIMITS[each.capacity.bound.limit],
+            f"{each.capacity.bound.rate:,.0f}/s",
         )
     return table
 
 
-def fleets(planned: Sequence[Planned], wish: PlanRequest) -> Table:
+def deployments(planned: Sequence[PlannedPolicy], request: PlanRequest) -> Table:
     """What each rate needs."""
     from rich.table import Table
 
@@ -84,30 +84,34 @@ def fleets(planned: Sequence[Planned], wish: PlanRequest) -> Table:
     for column in ("requests per second", "policy", "replicas", "machines", "HTTP busy",
                    "device busy", "per million requests"):  # fmt: skip
         table.add_column(column, justify="left" if column == "policy" else "right")
-    for number, rate in enumerate(wish.rates):
+    for number, rate in enumerate(request.rates):
         for last, each in ((each is planned[-1], each) for each in planned):
-            fleet = each.fleets[number]
-            price = f"{fleet.per_million:,.4g}" if wish.price_per_hour else "no --price-per-hour"
+            deployment = each.deployments[number]
+            price = (
+                f"{deployment.per_million:,.4g}"
+                if request.price_per_hour
+                else "no --price-per-hour"
+            )
             table.add_row(
                 f"{rate:,.0f}",
                 _name(each),
-                f"{fleet.replicas:,}",
-                f"{fleet.machines:,}",
-                f"{fleet.http:.0%}",
-                f"{fleet.device:.0%}",
+                f"{deployment.replicas:,}",
+                f"{deployment.machines:,}",
+                f"{deployment.http:.0%}",
+                f"{deployment.device:.0%}",
                 price,
                 end_section=last,
             )
     return table
 
 
-def comparison(planned: Sequence[Planned]) -> Iterator[str]:
+def comparison(planned: Sequence[PlannedPolicy]) -> Iterator[str]:
     """The last policy against the first, for each guess, one line each."""
     for guess in dict.fromkeys(each.guess for each in planned):
         first, *_, last = [each for each in planned if each.guess == guess] * 2
         if first.model == last.model:
             continue
-        ratio, bound = last.held.rate / first.held.rate, last.held.bound
+        ratio, bound = last.capacity.rate / first.capacity.rate, last.capacity.bound
         line = (
             f"{guess}{guess and ': '}a replica holds {ratio:.2f} times as many requests with "
             f"{last.model} as with {first.model}; {LIMITS[bound.limit]} limits {last.model}"
@@ -121,38 +125,41 @@ def comparison(planned: Sequence[Planned]) -> Iterator[str]:
 
 
 def summary(
-    hardware: Profile | Estimate, shape: Shape, wish: PlanRequest, planned: Sequence[Planned]
+    hardware: Profile | Estimate,
+    shape: Shape,
+    request: PlanRequest,
+    planned: Sequence[PlannedPolicy],
 ) -> dict[str, Any]:
-    """What a script reads off the last line."""
+    """What `--json` prints."""
     return {
         "benchmark": "plan",
         "hardware": hardware.name,
         "measured": hardware.measured,
         "trace": {"name": shape.name, "seconds": shape.seconds, "begin": shape.begin,
                   "peak": round(shape.peak, 4)},
-        "wish": asdict(wish),
+        "wish": asdict(request),
         "policies": [
             {
                 "model": each.model,
                 "guess": each.guess,
-                "holds_per_second": round(each.held.rate, 2),
-                "at_most_per_second": round(each.held.bound.rate, 2),
-                "limit": each.held.bound.limit,
-                "p50_ms": round(1e3 * each.held.found.p50, 3),
-                "p99_ms": round(1e3 * each.held.found.p99, 3),
-                "http": round(each.held.found.http, 4),
-                "device": round(each.held.found.worker, 4),
-                "students": {k: round(v, 4) for k, v in each.held.found.students.items()},
-                "fleets": [_rounded(fleet) for fleet in each.fleets],
+                "holds_per_second": round(each.capacity.rate, 2),
+                "at_most_per_second": round(each.capacity.bound.rate, 2),
+                "limit": each.capacity.bound.limit,
+                "p50_ms": round(1e3 * each.capacity.summary.p50, 3),
+                "p99_ms": round(1e3 * each.capacity.summary.p99, 3),
+                "http": round(each.capacity.summary.http, 4),
+                "device": round(each.capacity.summary.worker, 4),
+                "students": {k: round(v, 4) for k, v in each.capacity.summary.students.items()},
+                "fleets": [_rounded(deployment) for deployment in each.deployments],
             }
             for each in planned
         ],
     }  # fmt: skip
 
 
-def _rounded(fleet: Deployment) -> dict[str, float]:
-    return {name: float(f"{value:.5g}") for name, value in asdict(fleet).items()}
+def _rounded(deployment: Deployment) -> dict[str, float]:
+    return {name: float(f"{value:.5g}") for name, value in asdict(deployment).items()}
 
 
-def _name(planned: Planned) -> str:
+def _name(planned: PlannedPolicy) -> str:
     return f"{planned.model}, {planned.guess}" if planned.guess else planned.model

@@ -1,4 +1,4 @@
-"""What arrives at one of many replicas: its share, by lot, of the busiest stretch of a trace."""
+"""What arrives at one of many replicas: a random share of the busiest stretch of a trace."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Shape:
     def moments(self, rate: float, rng: np.random.Generator, least: int = 0) -> NDArray[np.float64]:
         """Arrivals at one replica whose mean rate over the stretch is this; seconds, ascending.
 
-        least: the stretch comes as often after itself as it takes to expect so many.
+        least: the stretch is repeated until so many arrivals are expected.
 
-        What many independent clients send and a balancer deals out by lot is a Poisson process,
-        whatever its rate does (Kingman, Poisson Processes, 1993, ch. 5: colouring).
+        Requests of many independent clients, which a balancer deals out at random, are a Poisson
+        process, however their rate changes (Kingman, Poisson Processes, 1993, ch. 5: colouring).
         """
         times, expected = self.relative.times, self.relative.expected
         again = np.arange(max(1, math.ceil(least / (rate * self.seconds))))[:, None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..models.errors import NestlingError
-from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, show
+from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, seconds_alone, show
 
 if TYPE_CHECKING:
     from ..models.calibration.calibrate import Calibrated
@@ -165,14 +165,11 @@ def _from_texts(
 
     from ..models.calibration.calibrate import calibrate as find
     from ..models.checkpoint.save import write_calibration
-    from ..models.evaluation.timing import measure, per_text
 
     loaded, by = load_for(manifest.path, runner, progress)
     truth = None if indices is None else torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, by, progress)
-    alone = [loaded.policy(student) for student in loaded.students]
-    sample = predictions.sequences[:SAMPLE]
-    seconds = per_text(measure(loaded, alone, sample, runner=by, progress=progress))
+    seconds = seconds_alone(loaded, by, predictions.sequences[:SAMPLE], progress)
     progress.step("looking for the thresholds")
     result = find(loaded, predictions, truth, seconds, target, name, sha256)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..models.cascade.policy import Cascade
+    from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
+    from ..models.progress import Progress
+    from ..models.runners.base import ModelRunner
 
 MAX_DROP, CONFIDENCE = 0.005, 0.95
 SAMPLE = 512
 """Texts on which the students' time is measured."""
+
+
+def seconds_alone(
+    checkpoint: Checkpoint,
+    runner: ModelRunner,
+    sequences: Sequence[Sequence[int]],
+    progress: Progress,
+) -> dict[str, float]:
+    """Each student's seconds per text, all of them side by side. sequences: token ids."""
+    from ..models.evaluation.timing import measure, per_text
+
+    alone = [checkpoint.policy(student) for student in checkpoint.students]
+    return per_text(measure(checkpoint, alone, sequences, runner=runner, progress=progress))
 
 
 def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> None:

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..loadtest.errors import LoadtestError
-from ..models.errors import NestlingError
+from ..models.errors import NestlingError, missing_extra
 from .extras import extra_with
 from .root import Group
 
@@ -65,11 +65,7 @@ def _end(run: Callable[[], int]) -> int:
         extra = extra_with(missing.name or "")
         if extra is None:
             raise
-        return _say(
-            f"{missing.name} is not installed; this command needs the extra `{extra}`: "
-            f"pip install '.[{extra}]' in Nestling's source tree",
-            MENDABLE,
-        )
+        return _say(missing_extra(missing.name or "", "this command", extra), MENDABLE)
     except BrokenPipeError:  # `| head` has seen enough, which is no failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -195,10 +195,11 @@ def _report(
 
 
 def _write(out: Path, report: dict[str, Any], results: Sequence[Result], title: str) -> None:
+    from ..models.checkpoint.integrity import replace_text
     from ..models.evaluation.frontier import draw_png, write_page
 
     out.mkdir(exist_ok=True)
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    replace_text(out / "report.json", json.dumps(report, indent=1) + "\n")
     draw_png(results, out / "frontier.png", title)
     write_page(results, out / "frontier.html", title)
 

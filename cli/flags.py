@@ -1,17 +1,21 @@
-"""The settings of the server as flags of a command."""
+"""The settings of the server as flags of a command, and as variables of the environment."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from math import isfinite
 from typing import Annotated, Any
 
 import typer
 
-from ..server.option import Option, options_of
+from ..models.nearest import nearest
+from ..server.option import PREFIX, Option, options_of
 from ..server.settings import Settings
+
+CHECKPOINT = "NESTLING_CHECKPOINT"
+"""A variable that is no setting, but an argument of `nestling serve`."""
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -30,6 +34,20 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         parameters=[*own, *flags]
     )
     return with_flags
+
+
+def unknown_variables(names: Iterable[str]) -> Iterator[str]:
+    """What is to be said of each variable that looks like a setting, and is none.
+
+    names: of all variables of the environment.
+    """
+    known = [CHECKPOINT, *(option.variable for option in options_of(Settings))]
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in known:
+            # What all have in common would make any two of them look alike.
+            close = nearest(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known])
+            hint = f"; is {PREFIX}{close[0]} meant?" if close else ""
+            yield f"environment: {name} is no setting, and is ignored{hint}"
 
 
 def _flag(option: Option) -> inspect.Parameter:

@@ -99,13 +99,15 @@ def _plan(
             rates = tuple(float(part) for part in rate.split(","))
         except ValueError:
             raise NestlingError(f"rate: {rate!r} is no number, nor several with commas") from None
-        wish = PlanRequest(rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine)
-        _run(wish, trace, seconds, hardware, host, checkpoint, model or ["ta", "auto"], seed,
+        request = PlanRequest(
+            rates, objective_ms / 1e3, headroom, spare, price_per_hour, per_machine
+        )
+        _run(request, trace, seconds, hardware, host, checkpoint, model or ["ta", "auto"], seed,
              as_json)  # fmt: skip
 
 
 def _run(
-    wish: PlanRequest,
+    request: PlanRequest,
     trace: Path | None,
     seconds: float,
     hardware: str,
@@ -136,15 +138,15 @@ def _run(
     shape = busiest(read_trace(trace), seconds) if trace else steady(seconds)
     settings = Settings(runner=rest.runner)
     with ProgressDisplay() as progress:
-        found = find_plan(manifest, settings, chosen, rest, shape, models, wish, seed, progress)
+        found = find_plan(manifest, settings, chosen, rest, shape, models, request, seed, progress)
     if as_json:
-        typer.echo(json.dumps(report.summary(chosen, shape, wish, found)))
+        typer.echo(json.dumps(report.summary(chosen, shape, request, found)))
         return
     console = wide_console()
-    for line in report.heading(chosen, rest, shape, wish):
+    for line in report.heading(chosen, rest, shape, request):
         console.print(line, highlight=False, markup=False)
     console.print(report.capacities(found))
-    console.print(report.fleets(found, wish))
+    console.print(report.deployments(found, request))
     for line in report.comparison(found):
         console.print(line, highlight=False, markup=False)
 

@@ -10,6 +10,8 @@ from threading import Event, RLock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ..models.progress import Progress
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -22,7 +24,7 @@ Say = Callable[[str], None]
 Detail = Callable[[], str]
 
 
-class ProgressDisplay:
+class ProgressDisplay(Progress):
     """A context that shows how far a command is; on stderr, so that stdout is the result alone.
 
     A phase that ends sooner than `EVERY` seconds leaves no line. say: where lines go instead of

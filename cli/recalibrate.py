@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..models.errors import DataError, NestlingError
-from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, show
+from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, seconds_alone, show
 
 if TYPE_CHECKING:
     from ..models.calibration.choice import RiskTarget
@@ -102,11 +102,8 @@ def _seconds(
     loaded: Checkpoint, by: ModelRunner, records: Sequence[ShadowRecord], progress: Progress
 ) -> Mapping[str, float]:
     """Each student's time for a text, on texts as long as those recorded."""
-    from ..models.evaluation.timing import measure, per_text
-
     rng = random.Random(0)
     drawn = rng.sample(records, min(SAMPLE, len(records)))
     vocabulary = loaded.architecture.vocabulary
     sequences = [[rng.randrange(vocabulary) for _ in range(record.tokens)] for record in drawn]
-    alone = [loaded.policy(student) for student in loaded.students]
-    return per_text(measure(loaded, alone, sequences, runner=by, progress=progress))
+    return seconds_alone(loaded, by, sequences, progress)

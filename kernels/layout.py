@@ -104,11 +104,6 @@ class Layout:
             return (self,)
         return tuple(Layout(self.lengths[m], (m.stop - m.start,)) for m in self.members)
 
-    @cached_property
-    def first_rows(self) -> Layout:
-        """The same sequences and groups with one row each."""
-        return Layout((1,) * len(self.lengths), self.groups)
-
     def keep_first_rows(self, finished: tuple[bool, ...]) -> tuple[list[int], Layout]:
         """Drop all but the first row of each sequence in the finished groups.
 

@@ -1,4 +1,4 @@
-"""How a linear layer is cut into tiles: a small set to choose from, and the choice per shape.
+"""How a linear layer is cut into tiles: the choice per shape.
 
 The choice lies in `tiles.json`, written by `python -m benchmarks.kernels --tune` on the device
 it names, so that a first request is not a tuning run. Within one device and kind of arithmetic
@@ -9,7 +9,7 @@ result independent of the rows beside it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,39 +39,9 @@ class Tile:
     band: int = 8
 
 
-# On sm_90 no tile has fewer than 64 rows: below that the compiler leaves wgmma for mma, whose
-# rounding need not be the same. A program for fewer rows is limited by the weight it reads anyway.
-CANDIDATES: dict[str, dict[str, tuple[Tile, ...]]] = {
-    "sm_90": {
-        "half": (
-            Tile(64, 16, 64, 4, 8),
-            Tile(64, 32, 64, 4, 6),
-            Tile(64, 64, 64, 4, 5),
-            Tile(64, 128, 64, 4, 4),
-            Tile(128, 128, 64, 8, 4),
-            Tile(128, 256, 64, 8, 4),
-        ),
-        "tf32": (Tile(64, 32, 32, 4, 5), Tile(64, 64, 32, 4, 4), Tile(128, 128, 32, 8, 4)),
-        "ieee": (Tile(16, 32, 16, 4, 4), Tile(32, 64, 16, 8, 3)),
-    },
-    "sm_80": {
-        "half": (
-            Tile(16, 32, 64, 4, 6),
-            Tile(16, 64, 64, 4, 5),
-            Tile(64, 64, 64, 4, 4),
-            Tile(128, 128, 64, 8, 3),
-            Tile(128, 256, 64, 8, 3),
-        ),
-        "tf32": (Tile(16, 64, 32, 4, 4), Tile(64, 64, 32, 4, 4), Tile(128, 128, 32, 8, 3)),
-        "ieee": (Tile(16, 32, 16, 4, 4), Tile(32, 64, 16, 8, 3)),
-    },
-}
-"""By architecture and kind of arithmetic, small tiles first."""
-
-
 def tile_for(x: Tensor, n: int, k: int) -> Tile:
     """The tile chosen for (rows of x, k) · (k, n) on x's device."""
-    chosen = _choices()[architecture(x.device)][kind(x.dtype)]
+    chosen = choices()[architecture(x.device)][kind(x.dtype)]
     row_class = next(str(c) for c in ROW_CLASSES if len(x) <= c)
     column_class = next(str(c) for c in COLUMN_CLASSES if n <= c)
     return chosen[row_class][column_class]
@@ -92,33 +62,12 @@ def kind(dtype: torch.dtype) -> str:
 
 
 @cache
-def _choices() -> dict[str, dict[str, dict[str, dict[str, Tile]]]]:
-    data = read_choices()["choices"]
-    return {
-        arch: {
-            name: {
-                rows: {columns: Tile(**tile) for columns, tile in by_columns.items()}
-                for rows, by_columns in by_rows.items()
-            }
-            for name, by_rows in kinds.items()
-        }
-        for arch, kinds in data.items()
-    }
+def choices() -> dict[str, dict[str, dict[str, dict[str, Tile]]]]:
+    """The tile by architecture, kind of arithmetic, class of rows, class of columns."""
 
+    def tile(found: dict[str, Any]) -> dict[str, Any] | Tile:
+        return Tile(**found) if "depth" in found else found
 
-def read_choices() -> dict[str, Any]:
-    """`tiles.json` as it is: choices, and measured_on."""
-    data: dict[str, Any] = json.loads(CHOICES.read_text("utf-8"))
-    return data
-
-
-def write_choices(choices: dict[str, Any], measured_on: dict[str, str]) -> None:
-    """Replace `tiles.json`. choices: tiles by architecture, kind, row class, column class.
-
-    measured_on: by architecture, the device and date, or why there is none.
-    """
-    text = json.dumps(
-        {"measured_on": measured_on, "choices": choices}, indent=1, default=lambda t: asdict(t)
-    )
-    CHOICES.write_text(text + "\n", "utf-8")
-    _choices.cache_clear()
+    data = json.loads(CHOICES.read_text("utf-8"), object_hook=tile)
+    chosen: dict[str, dict[str, dict[str, dict[str, Tile]]]] = data["choices"]
+    return chosen

@@ -1,4 +1,4 @@
-"""Errors a user can mend."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from math import isfinite
 
 
 class LoadtestError(Exception):
-    """What was given cannot be used, or what was measured must not be reported; says why."""
+    """The input cannot be used, or a measurement must not be reported; the message says why."""
 
 
 class FellBehindError(LoadtestError):
-    """The client sent later than it was to: the numbers would be its own, not the server's."""
+    """The client was late: the numbers would be its own, not the server's."""
 
 
 def check_above(field: str, value: float, limit: float) -> None:

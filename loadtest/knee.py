@@ -17,13 +17,14 @@ from .errors import FellBehindError, LoadtestError, check_above, check_at_least
 from .results.latency import interval
 
 SHARE = 0.99
-"""Of the requests sent that must be answered within the objective: no answer is none in time."""
+"""Of the requests sent, the share that must be answered within the objective. A request without an
+answer is not."""
 STEPS = 20
-"""Of the first kind, at most."""
+"""The most rates that are tried until one holds and one does not."""
 
 
 class StepVerdict(StrEnum):
-    """Of a rate. client: the client could not send that much, so that nobody knows."""
+    """What is known of a rate. CLIENT: the client could not send that much."""
 
     HOLDS = "holds"
     FAILS = "fails"
@@ -32,11 +33,12 @@ class StepVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class Search:
-    """start: the first rate, per second. tolerance: relative width of the gap that ends it.
+    """How the knee is searched for.
 
-    seconds, samples: of a probe, at least; of 1,000 ten are beyond p99. tries: probes of one rate
-    that may be pooled. factor: between rates, until one holds and one does not; the nearer the
-    start to the knee, the smaller.
+    start: the first rate, per second. seconds, samples: the least length of a probe, and the least
+    number of its requests; of 1,000, ten are beyond p99. tolerance: the relative gap between rates
+    at which the search ends. tries: how many probes of one rate may be pooled. factor: between
+    successive rates until one holds and one does not; it can be small if `start` is near the knee.
     """
 
     start: float
@@ -56,7 +58,7 @@ class Search:
 
 @dataclass
 class Knee:
-    """What a search found. probe: sends a rate for so many seconds and returns its summary."""
+    """A search. probe: sends a rate for so many seconds, and returns the summary."""
 
     search: Search
     probe: Callable[[float, float], dict[str, Any]]

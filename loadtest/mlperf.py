@@ -1,8 +1,8 @@
 """MLPerf Inference scenarios: its own load generator decides what is sent when, and judges.
 
 https://github.com/mlcommons/inference/tree/master/loadgen; arXiv:1911.02549, sections 4 and 6. The
-requests go through the same client as every other load. The generator knows no failed requests:
-each is completed towards it, and one makes the verdict INVALID here.
+requests go through the same client as every other load. The generator does not know failed
+requests: they are completed like the others, and a single one makes the verdict INVALID here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import LoadtestError
-from .messenger import RequestSender, ScheduledRequest
+from .request_sender import RequestSender, ScheduledRequest
 from .scenario import Rules, Scenario
 from .setup import Setup
 
@@ -30,16 +30,16 @@ a server that answers faster it runs out of them before the time is over, which 
 
 @dataclass(frozen=True)
 class MlperfResult:
-    """What the generator says: VALID or INVALID, and every `result_…` of its log."""
+    """The generator's verdict, VALID or INVALID, and every `result_…` of its log."""
 
     verdict: str
     results: dict[str, Any]
 
 
 def generate(
-    setup: Setup, rules: Rules, messenger: RequestSender, batch: int, logs: Path
+    setup: Setup, rules: Rules, sender: RequestSender, batch: int, logs: Path
 ) -> MlperfResult:
-    """Let the generator run, its logs in a folder. batch: texts of a request, where it has many.
+    """Run the generator, with its logs in a folder. batch: the most texts of a request.
 
     Raises LoadtestError if it is not installed.
     """
@@ -47,7 +47,7 @@ def generate(
         import mlperf_loadgen as lg
     except ImportError as error:
         raise LoadtestError(
-            "mlperf_loadgen is not installed; this command needs the extra `loadtest`: "
+            "mlperf_loadgen: not installed; this command needs the extra `loadtest`: "
             "pip install '.[loadtest]' in Nestling's source tree"
         ) from error
     flushed = threading.Event()
@@ -59,7 +59,7 @@ def generate(
         now = time.monotonic()
         for at in range(0, len(samples), batch):
             some = samples[at : at + batch]
-            messenger.send(ScheduledRequest([s.index for s in some], now, _done(complete, some)))
+            sender.send(ScheduledRequest([s.index for s in some], now, _done(complete, some)))
 
     count = len(setup.texts)
     sut = lg.ConstructSUT(issue, flushed.set)
@@ -78,7 +78,7 @@ def generate(
 
 
 def read_verdict(log: Path) -> MlperfResult:
-    """Raises LoadtestError for a log without one."""
+    """Read the generator's log. Raises LoadtestError for a log without a verdict."""
     results = {}
     for line in log.read_text("utf-8").splitlines():
         if line.startswith(PREFIX):

@@ -1,4 +1,4 @@
-"""Another model's answers to the texts that were sent, for comparison: the TA's, say."""
+"""Another model's answers to the texts that were sent, such as the TA's, for comparison."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .results.summary import outcomes
 from .setup import Setup
 
 CONNECTIONS, BATCH = 1, 8
-"""Gently: after the load, and one request after the other."""
+"""The reference is asked gently: after the load, one request after another."""
 ROUNDS, PAUSE = 5, 1.0
-"""Texts that a server is still too busy for are asked again, after so many seconds."""
+"""Texts that the server is still too busy for are sent again after PAUSE seconds."""
 TIMEOUT = 600.0
 
 
 class Reference:
-    """Asks each text once, when it is first wanted.
+    """Asks the model about each text once, when its label is first needed.
 
-    Raises LoadtestError, when made, if the server does not answer for the reference at all.
+    The constructor raises LoadtestError if the server does not answer for that model at all.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -39,7 +39,10 @@ class Reference:
                 )
 
     def labels(self, rows: NDArray[np.int32]) -> NDArray[np.object_] | None:
-        """Of all texts, those of the rows asked; "" where there is no answer. None without one."""
+        """Labels by row of the data, known for these rows; "" where there is no answer.
+
+        None if the set-up has no reference.
+        """
         if self._setup.reference is None:
             return None
         for attempt in range(ROUNDS):
@@ -53,7 +56,7 @@ class Reference:
         return self._labels
 
     def described(self) -> dict[str, Any] | None:
-        """How right it is on the texts that were sent."""
+        """Its accuracy on the texts that were sent, for the report."""
         if self._setup.reference is None:
             return None
         known = self._labels != ""
@@ -69,7 +72,7 @@ class Reference:
         sizes = np.full(-(-len(rows) // BATCH), BATCH, np.int32)
         sizes[-1] = len(rows) - sizes[:-1].sum()
         none = np.zeros(len(sizes), np.int16)
-        job = WorkerTask(
+        task = WorkerTask(
             self._setup.target,
             self._setup.used[:1],
             self._setup.reference,
@@ -79,6 +82,6 @@ class Reference:
             TIMEOUT,
             self._setup.slow_seconds,
         )
-        records = WorkerLoad(job).run(time.monotonic())
+        records = WorkerLoad(task).run(time.monotonic())
         self._outcomes = outcomes(records.requests.status)
         self._labels[rows] = np.array([*records.labels, ""], object)[records.texts.label]

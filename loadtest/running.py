@@ -1,4 +1,4 @@
-"""From a set-up and a kind of test to a report, as it is written to JSON."""
+"""Runs each kind of test, and returns its report as it is written to JSON."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bench import LoadGenerator
 from .client.records import Records
 from .errors import LoadtestError, check_above, check_at_least
 from .knee import SHARE, Knee, Search
-from .messenger import RequestSender
+from .load_generator import LoadGenerator
 from .mlperf import INVALID, generate
 from .reference import Reference
+from .request_sender import RequestSender
 from .results import energy
 from .results.environment import environment
 from .results.summary import Truth, summarize
@@ -31,12 +31,12 @@ from .watching import NOBODY, Watcher
 SCHEMA = 1
 FIRST_SECOND = 1.0
 OFFLINE_PATIENCE = 10
-"""Times the length of the scenario, until its last text is given up."""
+"""How many times the length of the scenario its last text may wait."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """When requests are due. rate: as `parse_rate` reads it; with a trace, its mean, or None.
+    """When requests are due. rate: as `parse_rate` reads it; with a trace the mean, or None.
 
     Raises LoadtestError that names field and limit.
     """
@@ -62,7 +62,7 @@ class Traffic:
             self._mean()
 
     def due(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:
-        """Moments in seconds from the start, ascending, and the rate with which they begin."""
+        """The moments, in seconds from the start, ascending, and the rate at the beginning."""
         if self.trace is None:
             rate = self._rate()
             first = float(np.interp(min(FIRST_SECOND, rate.seconds), rate.times, rate.expected))
@@ -112,12 +112,12 @@ def run(
     repeats: int,
     progress: Watcher = NOBODY,
 ) -> dict[str, Any]:
-    """Every model in turn, as often as told, so that a change of the machine meets all alike."""
+    """Load the models in turns, so that changes of the machine affect all alike."""
     check_at_least("repeats", repeats, 1)
     report = _report("run", setup, traffic.described())
     progress.step("asking the server")
     reference, runs = Reference(setup), []
-    with LoadGenerator(setup) as bench:
+    with LoadGenerator(setup) as generator:
         for repeat in range(repeats):
             for model in models:
                 progress.step(
@@ -126,7 +126,7 @@ def run(
                 )
                 rng = np.random.default_rng([setup.seed, repeat])
                 due, first = traffic.due(rng)
-                records, joules = bench.send(due, rng, model, first, traffic.warmup)
+                records, joules = generator.send(due, rng, model, first, traffic.warmup)
                 progress.step("comparing the answers")
                 summary = _summary(setup, reference, records, traffic.seconds, joules)
                 runs.append({"model": model, "repeat": repeat, **summary})
@@ -137,20 +137,20 @@ def run(
 def find_knee(
     setup: Setup, search: Search, warmup: float, model: str, progress: Watcher = NOBODY
 ) -> dict[str, Any]:
-    """The knee, its probes, and the probes of the knee's rate as the report's runs."""
+    """Find the knee. The report has all probes; those of the knee's rate are its runs."""
     check_at_least("warmup", warmup, 0)
     report = _report(
         "knee", setup, {"arrivals": "poisson", "seconds": search.seconds, "warmup": warmup}
     )
     reference = Reference(setup)
-    with LoadGenerator(setup) as bench:
+    with LoadGenerator(setup) as generator:
         numbers = iter(range(1 << 31))
 
         def probe(rate: float, seconds: float) -> dict[str, Any]:
             rng = np.random.default_rng([setup.seed, next(numbers)])
             progress.step(f"probing {rate:,.1f} requests per second for {warmup + seconds:.3g} s")
             due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
-            records, joules = bench.send(due, rng, model, rate, warmup)
+            records, joules = generator.send(due, rng, model, rate, warmup)
             return {"model": model, **_summary(setup, reference, records, seconds, joules)}
 
         found = Knee(search, probe, progress.note).find()
@@ -170,7 +170,7 @@ def find_knee(
 def run_mlperf(
     setup: Setup, rules: Rules, model: str, logs: Path, progress: Watcher = NOBODY
 ) -> dict[str, Any]:
-    """A scenario of MLPerf: the generator's verdict, and the same numbers as of every run.
+    """Run a scenario of MLPerf: the generator's verdict, and the numbers that every run has.
 
     Raises LoadtestError for a mix of protocols or batch sizes, which the generator does not know.
     """
@@ -183,9 +183,9 @@ def run_mlperf(
     if rules.scenario is Scenario.OFFLINE:  # where all are due at once, the last has to wait
         patient = replace(setup, timeout=max(setup.timeout, OFFLINE_PATIENCE * rules.seconds))
     progress.step(f"{rules.scenario.value}, at least {rules.seconds:g} s")
-    with RequestSender(patient, model) as messenger:
-        found = generate(setup, rules, messenger, int(next(iter(setup.batches))), logs)
-    records = messenger.records()
+    with RequestSender(patient, model) as sender:
+        found = generate(setup, rules, sender, int(next(iter(setup.batches))), logs)
+    records = sender.records()
     answered = int((records.requests.status == 200).sum())
     joules = counted.read(answered)
     summary = _summary(setup, reference, records, records.window, joules)
@@ -203,7 +203,7 @@ def run_mlperf(
 
 
 def _report(kind: str, setup: Setup, traffic: dict[str, Any]) -> dict[str, Any]:
-    """What every report says, whatever was tested."""
+    """The part that all kinds of report share."""
     return {
         "benchmark": "loadtest",
         "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""MLPerf's scenarios, and what is asked of one."""
+"""MLPerf's scenarios, and how one is run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Scenario(StrEnum):
 
 @dataclass(frozen=True)
 class Rules:
-    """seconds and queries: at least so many. rate: wanted of server, expected of offline.
+    """seconds, queries: the least length of a run. rate: texts per second, wanted of `server`,
+    expected of `offline`.
 
     Raises LoadtestError that names field and limit.
     """

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import IO, Self
 
 from .errors import LoadtestError
@@ -68,7 +67,8 @@ class ServerProcess:
         `wait` does.
         """
         with self.process:
-            self.terminate()
+            if self.process.poll() is None:
+                self.terminate()
             try:
                 self.wait()
             except subprocess.TimeoutExpired:
@@ -78,12 +78,7 @@ class ServerProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

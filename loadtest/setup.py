@@ -1,4 +1,4 @@
-"""What all kinds of test share: whom to ask, what, and from how many connections."""
+"""What all kinds of test share: the server, the texts, the protocols, the connections."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ MAX_BATCH = 10_000
 
 @dataclass(frozen=True)
 class Setup:
-    """protocols: with their shares, as batches (texts of a request) and faults have them.
+    """The options of a load test.
 
-    objective_ms: what an answer may take. connections: at most, of all processes together.
-    timeout: seconds after which a request is given up. slow_seconds: that a slow client takes to
-    send. max_lag_ms: p99 of the client's own lateness from which a run is not reported.
-    reference: the model with which answers are compared, None for no comparison. price_per_hour:
-    of the server's machine, 0 if unknown. Raises LoadtestError that names field and limit.
+    protocols: by name. shares: of the protocols, by name; batches (texts of a request) and faults
+    have shares too. objective_ms: the time that an answer may take. connections: the most, of all
+    processes together. timeout: seconds after which a request is given up. slow_seconds: how long a
+    slow client takes to send. max_lag_ms: a run is refused if p99 of the client's own lateness is
+    above. reference: the model that answers are compared with, None for no comparison.
+    price_per_hour: of the server's machine, 0 if unknown. Raises LoadtestError that names field and
+    limit.
     """
 
     target: Target
@@ -55,7 +57,7 @@ class Setup:
 
     @property
     def used(self) -> tuple[Protocol, ...]:
-        """Protocols in the order of their shares."""
+        """The protocols that have a share, in their order."""
         return tuple(self.protocols[name] for name in self.shares)
 
 

@@ -1,4 +1,4 @@
-"""Texts and their labels: what is sent, and what a right answer is."""
+"""Texts and their labels: what is sent, and which answer is right."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 import orjson
 
 from .errors import LoadtestError
+from .files import read_bytes
 
 SHOWN = 64
-"""Characters of a wrong value that its message repeats."""
+"""The most characters of a wrong value that the message repeats."""
 
 
 @dataclass(frozen=True)
 class Texts:
-    """texts and labels go together. name, sha256: of their file."""
+    """Texts and the label of each. name, sha256: of their file."""
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
@@ -29,14 +30,11 @@ class Texts:
 
 
 def read_texts(path: Path) -> Texts:
-    """From JSON Lines of `text` and `label`; a label that is a whole number counts as its digits.
+    """Read JSON Lines of `text` and `label`. An integer label is read as its digits.
 
     Raises LoadtestError that names file, line and field.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LoadtestError(f"{path}: cannot be read: {error.strerror}") from error
+    data = read_bytes(path)
     texts, labels = [], []
     for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         if line.strip():

@@ -1,4 +1,4 @@
-"""Whoever runs a load test hears how far it is: the load test knows nothing of who that is."""
+"""The progress of a load test, for whoever runs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Is told what is done next, and what was measured."""
+    """Is told what is done next, and what has been measured."""
 
     def note(self, text: str) -> None:
         """A line that stays."""
@@ -16,7 +16,7 @@ class Watcher(Protocol):
 
 
 class Nobody:
-    """Watches, and shows nothing."""
+    """A watcher that shows nothing."""
 
     def note(self, text: str) -> None:
         pass

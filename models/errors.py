@@ -1,4 +1,4 @@
-"""Errors a user can mend, told apart from defects of ours."""
+"""Errors that a user can fix, told apart from defects of ours."""
 
 from __future__ import annotations
 
@@ -21,5 +21,13 @@ class DataError(NestlingError):
     """A data set that cannot be read as texts and labels."""
 
 
+def missing_extra(packages: str, needed_by: str, extra: str) -> str:
+    """What is said where packages are not installed: the extra of Nestling's that brings them."""
+    return (
+        f"{packages}: not installed; {needed_by} needs the extra `{extra}`: "
+        f"pip install '.[{extra}]' in Nestling's source tree"
+    )
+
+
 class NotFiniteError(NestlingError):
-    """Numbers of a training that have become infinite or NaN: no further step can mend them."""
+    """Numbers of a training that have become infinite or NaN: no further step can repair them."""

@@ -1,5 +1,4 @@
-"""Refusing a value in the words of JSON, in the checks of pydantic's models: its sender may know no
-Python."""
+"""How checks of pydantic's models refuse a value: in the words of JSON, not of Python."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 
-class Progress(Protocol):
-    """Whoever works tells it; what it does with that is its own affair."""
+class Progress:
+    """What long work reports to. This one shows nothing, which is right for a library's caller, and
+    for all processes of a run but the first.
+    """
 
     def note(self, text: str) -> None:
         """A line that stays."""
@@ -21,24 +22,8 @@ class Progress(Protocol):
     ) -> None:
         """So much of a phase is done; a phase begins with its first step, best at 0.
 
-        total: 0 where nobody knows. detail: more about it, asked for only when it is shown.
+        total: 0 where it is not known. detail: more about it, called only when it is shown.
         """
 
 
-class Silent:
-    """Shows nothing: for a library's caller, and for all processes of a run but the first."""
-
-    def note(self, text: str) -> None:
-        pass
-
-    def step(
-        self,
-        phase: str,
-        done: int = 0,
-        total: int = 0,
-        detail: Callable[[], str] | None = None,
-    ) -> None:
-        pass
-
-
-SILENT = Silent()
+SILENT = Progress()

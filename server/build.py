@@ -1,7 +1,13 @@
-"""A checkpoint and the runner by which a command runs it."""
+"""From a checkpoint and settings to what answers requests; every front end starts here.
+
+What loads much is imported by the functions, since the command line imports this module early.
+"""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +15,103 @@ from ..models.errors import NestlingError
 from ..models.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
     from ..models.runners.base import ModelRunner
+    from .core.inference import Inference
+    from .core.reload import Load
+    from .core.service import Service
+    from .engine.executor import Executor
+    from .engine.worker.client import WorkerClient
+    from .engine.worker.process import WorkerProcess
+    from .settings import RunnerName, Settings
 
+log = logging.getLogger(__name__)
 FLOAT32 = "torch"
 """Whose logits are also those of `onnx`, within the gate's margin."""
+
+
+def build(
+    path: Path,
+    settings: Settings,
+    progress: Progress = SILENT,
+    launched: WorkerProcess | None = None,
+) -> tuple[Inference, WorkerClient]:
+    """What answers by the checkpoint in a directory, not yet started, and the worker it began with.
+
+    launched: a worker's process that waits for its first message; None starts one. Raises
+    NestlingError for a checkpoint, or a file that the settings name, that cannot be used.
+    """
+    from .engine.worker.client import WorkerClient
+
+    worker = WorkerClient(path, settings, launched)
+    worker.ready(progress)
+
+    def load(another: Path | None, runner: RunnerName | None) -> WorkerClient:
+        by = replace(settings, runner=runner) if runner else settings
+        fresh = WorkerClient(another or path, by)
+        fresh.ready()
+        return fresh
+
+    database = open_record(settings, worker.manifest)
+    return assemble(worker, settings, load, database), worker
+
+
+def assemble(
+    executor: Executor, settings: Settings, load: Load, database: Engine | None = None
+) -> Inference:
+    """The same, by an executor that is there already.
+
+    load: another executor, of the checkpoint at a path, or again of that given at start; by another
+    runner, or the same. database: of the experiments, open; None keeps no record.
+    """
+    from ..experiments.runtime import Experiments, known_of
+    from .core.inference import Inference
+    from .core.reload import Reloader
+    from .core.service import Service
+    from .telemetry.experiments import ExperimentMetrics
+    from .telemetry.metrics import Metrics
+
+    metrics = Metrics(executor.manifest.students, settings.price_per_hour)
+    experiments: Experiments | None = None
+
+    def serve(executor: Executor) -> Service:
+        return Service(executor, settings, metrics)
+
+    def accept(manifest: Manifest) -> None:
+        if experiments:
+            experiments.accept(known_of(manifest))
+
+    services = Reloader(load, serve, serve(executor), accept)
+    if database is not None:
+        experiments = Experiments(
+            database,
+            lambda: known_of(services.service.manifest),
+            services.pin,
+            ExperimentMetrics(metrics.registry),
+            timedelta(days=settings.keep_days) if settings.keep_days else None,
+        )
+    return Inference(services, experiments)
+
+
+def open_record(settings: Settings, manifest: Manifest) -> Engine | None:
+    """The database of experiments, where the file's declaration holds; None if none is kept."""
+    if settings.database is None:
+        return None
+    from ..experiments.apply import declare
+    from ..experiments.loader import read
+    from ..experiments.runtime import known_of
+    from ..experiments.store.database import open_database
+
+    engine = open_database(settings.database)
+    if settings.experiments:
+        declared, now = read(settings.experiments), datetime.now(UTC)
+        _, steps = declare(engine, declared, known_of(manifest), now)
+        for step in steps:
+            log.info("experiment %s: %s", step.name, "; ".join(step.words))
+    return engine
 
 
 def load_for(

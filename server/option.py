@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from ..models.errors import NestlingError
 
 T = TypeVar("T")
+PREFIX = "NESTLING_"
+"""Of the variables in the environment."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Option:
     @property
     def variable(self) -> str:
         """In the environment."""
-        return f"NESTLING_{self.name.upper()}"
+        return PREFIX + self.name.upper()
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,15 +25,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.capacity.capacity import bound
+from nestling.capacity.bounds import upper_bound
 from nestling.capacity.measuring.fit import fit
 from nestling.capacity.measuring.loads import Loads, ObservedLoad
 from nestling.capacity.measuring.measure import tick_of, workload_of
-from nestling.capacity.measuring.server import MeasuredServer, place
-from nestling.capacity.simulation.run import SimulationInput, simulate
-from nestling.loadtest.bench import LoadGenerator
+from nestling.capacity.measuring.server import MeasuredServer, pin
+from nestling.capacity.simulation.inputs import SimulationInput
+from nestling.capacity.simulation.run import simulate
 from nestling.loadtest.client.protocols import PROTOCOLS
 from nestling.loadtest.client.target import find
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.environment import environment
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import Texts, read_texts
@@ -46,8 +46,6 @@ from nestling.server.build import read_for
 from nestling.server.core.load_control import TICK_SECONDS
 from nestling.server.settings import Settings
 
-from ..server.serving import machine
-
 ALLOWED = 0.15
 SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.85)
 """Of what the busier core could do, were it never idle."""
@@ -55,7 +53,7 @@ NAMES = ("p50_ms", "p99_ms", "http", "worker")
 
 
 @dataclass(frozen=True)
-class Load:
+class ValidationLoad:
     """model: asked for. share: of the bound. spacing: of the arrivals."""
 
     model: str
@@ -68,18 +66,18 @@ class Load:
 
 
 LOADS = (
-    *(Load("auto", share) for share in SHARES),
-    Load("auto", 0.45, Spacing.BURSTS),
-    Load(TA, 0.3),
-    Load(TA, 0.6),
+    *(ValidationLoad("auto", share) for share in SHARES),
+    ValidationLoad("auto", 0.45, Spacing.BURSTS),
+    ValidationLoad(TA, 0.3),
+    ValidationLoad(TA, 0.6),
 )
 
 
 @dataclass
-class Run:
+class ValidationRun:
     """A load once. due: seconds at which its requests were sent."""
 
-    load: Load
+    load: ValidationLoad
     repeat: int
     rate: float
     due: NDArray[np.float64]
@@ -99,11 +97,11 @@ def main() -> None:
     workload = workload_of(given.checkpoint, manifest, given.runner, texts, 0)
     lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
     observed: list[ObservedLoad] = []
-    runs: list[Run] = []
+    runs: list[ValidationRun] = []
     with MeasuredServer(given.checkpoint, "--runner", given.runner) as server:
         tick = tick_of(server)
 
-        def scene() -> SimulationInput:
+        def inputs() -> SimulationInput:
             costs, _ = fit(observed, lengths, tick, TICK_SECONDS)
             return SimulationInput(
                 manifest, Settings(runner=given.runner), costs, workload, beside=True
@@ -114,22 +112,21 @@ def main() -> None:
             note(f"profile, round {repeat + 1} of {given.repeats}")
             observed += Loads(server, texts, repeat).all(list(manifest.students), 1)
             rates = rates or {
-                model: bound(replace(scene(), model=model)).rate for model in ("auto", TA)
+                model: upper_bound(replace(inputs(), model=model)).rate for model in ("auto", TA)
             }
             runs += loaded(server, texts, rates, given.seconds, repeat)
-    final = scene()
+    final = inputs()
     for run in runs:
         run.predicted = predicted(replace(final, model=run.load.model), run.due, run.repeat)
     rows = [compared(load, [run for run in runs if run.load == load]) for load in LOADS]
     show(rows)
+    here = environment(("nestling", "torch"))
     errors = [abs(row[name]["error"]) for row in rows for name in NAMES]
     print(
         json.dumps(
             {
                 "benchmark": "plan",
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "hardware": environment()["hardware"],
-                "versions": machine()["versions"],
+                **{name: here[name] for name in ("date", "hardware", "versions")},
                 "command": "python -m benchmarks.capacity.plan models/zoo/clinc150 "
                 "--data test.jsonl",
                 "runner": given.runner,
@@ -150,27 +147,29 @@ def note(line: str) -> None:
 
 def loaded(
     server: MeasuredServer, texts: Texts, rates: dict[str, float], seconds: float, repeat: int
-) -> Iterator[Run]:
+) -> Iterator[ValidationRun]:
     """Every load in turn, on the server. rates: of each model at most."""
     setup = Setup(
         find(server.url), texts, PROTOCOLS, {"native": 1.0}, processes=1, max_lag_ms=1e3
     )  # fmt: skip
-    with LoadGenerator(setup) as bench:
-        place(bench.pids[0], server.worker_cores, client=True)
+    with LoadGenerator(setup) as generator:
+        pin(generator.pids[0], server.worker_cores, client=True)
         for number, load in enumerate(LOADS):
             rate = load.share * rates[load.model]
             note(f"{load.name}: {rate:.0f} per second")
             rng = np.random.default_rng([repeat, number])
             due = arrivals(steps([rate], seconds), load.spacing, rng)
-            yield Run(load, repeat, rate, due, measured(server, bench, due, rng, load.model))
+            yield ValidationRun(
+                load, repeat, rate, due, measured(server, generator, due, rng, load.model)
+            )
 
 
 def measured(
-    server: MeasuredServer, bench: LoadGenerator, due: NDArray[np.float64], rng: Any, model: str
+    server: MeasuredServer, generator: LoadGenerator, due: NDArray[np.float64], rng: Any, model: str
 ) -> dict[str, float]:
     """What the server did. http, worker: CPU seconds of its two processes per second."""
     cpu = server.cpu()
-    records, _ = bench.send(due, rng, model)
+    records, _ = generator.send(due, rng, model)
     cpu = server.cpu().since(cpu)
     p50, p99 = np.quantile(records.requests.latency, (0.5, 0.99))
     return {
@@ -183,9 +182,9 @@ def measured(
     }
 
 
-def predicted(scene: SimulationInput, due: NDArray[np.float64], seed: int) -> dict[str, float]:
+def predicted(inputs: SimulationInput, due: NDArray[np.float64], seed: int) -> dict[str, float]:
     """The same of the simulation."""
-    found = simulate(scene, due, seed)
+    found = simulate(inputs, due, seed)
     return {
         "p50_ms": 1e3 * found.p50,
         "p99_ms": 1e3 * found.p99,
@@ -194,7 +193,7 @@ def predicted(scene: SimulationInput, due: NDArray[np.float64], seed: int) -> di
     }
 
 
-def compared(load: Load, runs: list[Run]) -> dict[str, Any]:
+def compared(load: ValidationLoad, runs: list[ValidationRun]) -> dict[str, Any]:
     """Medians over the repeats, and by how much the prediction is off."""
     row: dict[str, Any] = {
         "load": load.name,

@@ -14,7 +14,9 @@ from nestling.kernels.gate import triton as gate_kernel
 from nestling.kernels.linear.triton import linear
 from nestling.kernels.norm import reference as norm_reference
 from nestling.kernels.norm import triton as norm_kernel
-from nestling.kernels.tiles import CANDIDATES, architecture, kind
+from nestling.kernels.tiles import architecture, kind
+
+from .candidates import CANDIDATES
 
 TOLERANCE = {torch.bfloat16: 4e-3, torch.float16: 6e-4, torch.float32: 2e-6}
 """Relative RMS error, by dtype; tf32 is not used here."""

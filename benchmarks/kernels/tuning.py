@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import torch
 
+from nestling.kernels import tiles
 from nestling.kernels.linear.triton import linear
-from nestling.kernels.tiles import CANDIDATES, Tile, architecture, kind, read_choices, write_choices
+from nestling.kernels.tiles import Tile, architecture, kind
 
+from .candidates import CANDIDATES
 from .clock import Clock
 from .shapes import Layer, equal_groups
 
@@ -32,7 +36,7 @@ def tune(clock: Clock, measured_on: str) -> dict[str, Any]:
         chosen = {name: _choose(clock, arch, name) for name in DTYPES}
     finally:
         torch.set_float32_matmul_precision(before)
-    read = read_choices()
+    read = json.loads(tiles.CHOICES.read_text("utf-8"))
     write_choices(read["choices"] | {arch: chosen}, read["measured_on"] | {arch: measured_on})
     return chosen
 
@@ -41,22 +45,34 @@ def _choose(clock: Clock, arch: str, name: str) -> dict[str, dict[str, Tile]]:
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     if kind(DTYPES[name]) != name:
         raise RuntimeError(f"{name}: {DTYPES[name]} is computed as {kind(DTYPES[name])}")
-    tiles = CANDIDATES[arch][name]
+    candidates = CANDIDATES[arch][name]
     return {
-        str(rows): {str(columns): _best(clock, name, tiles, rows, columns) for columns in SIZES}
+        str(rows): {str(each): _best(clock, name, candidates, rows, each) for each in SIZES}
         for rows in ROWS
     }
 
 
-def _best(clock: Clock, name: str, tiles: tuple[Tile, ...], rows: int, columns: int) -> Tile:
+def _best(clock: Clock, name: str, among: tuple[Tile, ...], rows: int, columns: int) -> Tile:
     """The least geometric mean of seconds over the shapes of a class."""
-    total = [0.0] * len(tiles)
+    total = [0.0] * len(among)
     for n, k in SIZES[columns]:
         layer = Layer.random("", n, k, clock.device, DTYPES[name])
         for count in ROWS[rows]:
             x = torch.randn(count, k, device=clock.device, dtype=DTYPES[name])
             product = partial(linear, x, [layer.prefix(n, k)], equal_groups(count, 1))
-            runs = {str(i): partial(product, tile=tile) for i, tile in enumerate(tiles)}
+            runs = {str(i): partial(product, tile=tile) for i, tile in enumerate(among)}
             seconds = clock.seconds(runs)
             total = [t + math.log(seconds[str(i)]) for i, t in enumerate(total)]
-    return tiles[total.index(min(total))]
+    return among[total.index(min(total))]
+
+
+def write_choices(choices: dict[str, Any], measured_on: dict[str, str]) -> None:
+    """Replace `tiles.json`. choices: tiles by architecture, kind, row class, column class.
+
+    measured_on: by architecture, the device and date, or why there is none.
+    """
+    text = json.dumps(
+        {"measured_on": measured_on, "choices": choices}, indent=1, default=lambda t: asdict(t)
+    )
+    tiles.CHOICES.write_text(text + "\n", "utf-8")
+    tiles.choices.cache_clear()

@@ -15,10 +15,10 @@ import typer
 from nestling.loadtest.errors import LoadtestError
 from nestling.loadtest.texts import read_texts
 
-from .catalogue import SERVERS, chosen
 from .figure import draw
 from .measure import Effort
 from .record import read
+from .registry import SERVERS, chosen
 from .session import Session
 from .table import markdown, summary
 

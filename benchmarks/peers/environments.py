@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nestling.loadtest.errors import LoadtestError
 
-from .catalogue import Peer
+from .registry import Peer
 
 STAMP = "installed.sha256"
 """Of the requirements that an environment holds, written when it is complete."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nestling.loadtest.errors import LoadtestError
 
-from .catalogue import CHECKPOINT, HUGGINGFACE, ONNX, ONNX_INT8
 from .environments import installed, logged
+from .registry import CHECKPOINT, HUGGINGFACE, ONNX, ONNX_INT8
 
 APPS = Path(__file__).with_name("servers")
 """Programs for the interpreters of those environments."""

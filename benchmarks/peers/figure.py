@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from nestling.loadtest.report.charts import INK, NO_METADATA, STYLE
 
-from .catalogue import INT8
 from .ratios import KNEE, measured, spread
+from .registry import INT8
 
 OURS, PEER_INT8, PEER_FP32 = "#d1495b", "#2f6f9f", "#9db8cc"
 WIDTH, ROW, REST = 8.4, 0.42, 1.2

@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
+from nestling.loadtest.client.connection import OK
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.client.target import find
 from nestling.loadtest.errors import LoadtestError, check_above, check_at_least
 from nestling.loadtest.knee import Knee, Search
-from nestling.loadtest.results.summary import OK, Truth, outcomes, summarize
+from nestling.loadtest.load_generator import LoadGenerator
+from nestling.loadtest.results.summary import Truth, outcomes, summarize
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import Texts
 from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
-from .catalogue import Peer
+from .registry import Peer
 
 PATIENCE = 120.0
 """Seconds after which a request is given up, where all are due at once."""
@@ -95,27 +96,27 @@ class Measurement:
         Raises LoadtestError where the server did not answer, or the client fell behind.
         """
         effort = self._effort
-        with LoadGenerator(self._single) as bench:
-            at_rest = self._at_rest(bench)  # gently first, since all is cold
+        with LoadGenerator(self._single) as generator:
+            at_rest = self._at_rest(generator)  # gently first, since all is cold
             in_lists = self._lists()
             start, factor = (knee, effort.narrow) if knee else (0.8 * self._estimate(), effort.wide)
-            return {**at_rest, **in_lists, **self._knee(bench, start, factor)}
+            return {**at_rest, **in_lists, **self._knee(generator, start, factor)}
 
     def accuracy(self, asked: str) -> float:
         """Of a model, on all texts; gently, one list after the other."""
-        with LoadGenerator(self._in_lists(1)) as bench:
-            records = self._send_at_once(bench, self._once, asked)
+        with LoadGenerator(self._in_lists(1)) as generator:
+            records = self._send_at_once(generator, self._once, asked)
         return float(self._summary(records, records.window)["accuracy"])
 
     def _lists(self) -> dict[str, Any]:
         """Texts per second and accuracy, all texts in lists, as often as the time asks for."""
-        with LoadGenerator(self._in_lists(1)) as bench:
-            self._send_at_once(bench, WARM_LISTS, self._asked)
-        with LoadGenerator(self._in_lists(self._effort.connections)) as bench:
-            records = self._send_at_once(bench, self._once, self._asked)
+        with LoadGenerator(self._in_lists(1)) as generator:
+            self._send_at_once(generator, WARM_LISTS, self._asked)
+        with LoadGenerator(self._in_lists(self._effort.connections)) as generator:
+            records = self._send_at_once(generator, self._once, self._asked)
             if records.window < self._effort.seconds:
                 times = math.ceil(self._effort.seconds / records.window)
-                records = self._send_at_once(bench, times * self._once, self._asked)
+                records = self._send_at_once(generator, times * self._once, self._asked)
         summary = self._summary(records, records.window)
         rate = summary["texts"] / records.window
         self._tell(f"  {rate:,.0f} texts/s in lists, accuracy {summary['accuracy']:.2%}")
@@ -135,18 +136,18 @@ class Measurement:
         self._tell(f"  {rate:,.0f} requests/s over {self._effort.clients} connections")
         return rate
 
-    def _at_rest(self, bench: LoadGenerator) -> dict[str, Any]:
+    def _at_rest(self, generator: LoadGenerator) -> dict[str, Any]:
         effort = self._effort
         seconds = 2 * effort.seconds
         rng = np.random.default_rng([*self._seed, 0])
         due = arrivals(steps([effort.low_rate], seconds), Spacing.POISSON, rng)
-        records, _ = bench.send(due, rng, self._asked, effort.low_rate, 1.0)
+        records, _ = generator.send(due, rng, self._asked, effort.low_rate, 1.0)
         _all_answered(records)
         summary = self._summary(records, seconds)
         self._tell(f"  p50 {summary['latency_ms']['p50']:.1f} ms at {effort.low_rate:g}/s")
         return {"p50_ms": summary["latency_ms"]["p50"]}
 
-    def _knee(self, bench: LoadGenerator, start: float, factor: float) -> dict[str, Any]:
+    def _knee(self, generator: LoadGenerator, start: float, factor: float) -> dict[str, Any]:
         effort, number = self._effort, 0
 
         def probe(rate: float, seconds: float) -> dict[str, Any]:
@@ -154,7 +155,7 @@ class Measurement:
             number += 1
             rng = np.random.default_rng([*self._seed, number])
             due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
-            records, _ = bench.send(due, rng, self._asked, rate, 0.5)
+            records, _ = generator.send(due, rng, self._asked, rate, 0.5)
             return self._summary(records, seconds)
 
         search = Search(start, effort.seconds, effort.tolerance, TRIES, SAMPLES, factor)
@@ -182,7 +183,7 @@ class Measurement:
         return replace(self._at_once(connections), batches=batches, processes=1)
 
     def _at_once(self, connections: int) -> Setup:
-        # Where everything is due at the same moment, all but the first are late by intention.
+        # Where everything is due at the same moment, all but the first are late on purpose.
         return replace(
             self._single,
             connections=connections,
@@ -190,9 +191,9 @@ class Measurement:
             max_lag_ms=1e3 * PATIENCE,
         )
 
-    def _send_at_once(self, bench: LoadGenerator, count: int, asked: str) -> Records:
+    def _send_at_once(self, generator: LoadGenerator, count: int, asked: str) -> Records:
         rng = np.random.default_rng([*self._seed, count])
-        records, _ = bench.send(np.zeros(count), rng, asked)
+        records, _ = generator.send(np.zeros(count), rng, asked)
         _all_answered(records)
         return records
 

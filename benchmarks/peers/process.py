@@ -31,7 +31,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class Process:
+class PeerProcess:
     """A context in which a server answers.
 
     folder: where it runs. log: where its output goes. ready_seconds: from its start until it has
@@ -55,7 +55,7 @@ class Process:
         self._port, self._protocol, self._asked = port, protocol, asked
         self._folder, self._log = folder, log
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> PeerProcess:
         for folder in (self._folder, self._log.parent):
             folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()

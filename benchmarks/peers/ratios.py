@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from .catalogue import FP32, INT8, OURS
+from .registry import FP32, INT8, OURS
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from nestling.loadtest.errors import LoadtestError
+from nestling.loadtest.files import read_json
 
 SCHEMA = 1
 SAME = ("checkpoint", "data", "effort", "objective_ms", "seed", "hardware")
@@ -81,12 +82,7 @@ def resume(path: Path, conditions: dict[str, Any]) -> Record:
 
 def read(path: Path) -> dict[str, Any]:
     """Raises LoadtestError for a file that is no comparison."""
-    try:
-        content = orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise LoadtestError(f"{path}: cannot be read: {error.strerror}") from error
-    except orjson.JSONDecodeError as error:
-        raise LoadtestError(f"{path}: is not JSON: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("benchmark") != "peers":
         raise LoadtestError(f"{path}: is no comparison of servers")
     if content["schema"] != SCHEMA:

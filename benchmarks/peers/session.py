@@ -12,12 +12,12 @@ from nestling.loadtest.errors import LoadtestError
 from nestling.loadtest.results.environment import environment
 from nestling.loadtest.texts import Texts
 
-from .catalogue import Peer
 from .environments import installed, versions
 from .exports import APPS, exported, fingerprint
 from .measure import Effort, Measurement
-from .process import Process, free_port
+from .process import PeerProcess, free_port
 from .record import Record, resume
+from .registry import Peer
 
 TURN = 40.0
 """Seconds of a turn, about: start, measure, stop. For the plan only."""
@@ -130,7 +130,7 @@ class Session:
         }
         record.keep(peer.name, run)
 
-    def _process(self, peer: Peer) -> Process:
+    def _process(self, peer: Peer) -> PeerProcess:
         port = free_port()
         values = {
             "bin": str(installed(peer.environment, self._cache)),
@@ -138,7 +138,7 @@ class Session:
             "model": str(exported(peer.form, self._checkpoint, self._cache)),
             "port": str(port),
         }
-        return Process(
+        return PeerProcess(
             [part.format_map(values) for part in peer.command],
             OFFLINE
             | {"HF_HOME": str(self._cache / "home")}

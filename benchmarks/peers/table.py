@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .catalogue import OURS
 from .ratios import CELLS, Cell, Ratio, Spread, measured, ratios, spread
+from .registry import OURS
 
 ACCURACY_POINTS = 0.5
 """By which a server's answers may be less or more right than the TA's."""

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.closed import closed_loop
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.latency import quantiles_ms
 from nestling.loadtest.results.summary import Truth, summarize
 from nestling.loadtest.texts import Texts, read_texts
@@ -80,8 +80,8 @@ def overload(server: BenchmarkServer, texts: Texts, rate: float, seconds: float)
     """What came of texts that arrive as Poisson's do."""
     rng = np.random.default_rng(0)
     due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
-    with LoadGenerator(asked(server, texts, timeout=PATIENCE)) as bench:
-        return bench.send(due, rng)[0]
+    with LoadGenerator(asked(server, texts, timeout=PATIENCE)) as generator:
+        return generator.send(due, rng)[0]
 
 
 def summary(records: Records, texts: Texts, seconds: float, objective_ms: float) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""Answers written directly on our connection, against the same by plain ASGI.
+"""What a way beside ASGI would earn: a body taken, and an answer given, in one call each.
 
-    python -m benchmarks.server.direct CHECKPOINT --data test.jsonl [--seconds 5] [--repeats 5]
+    python -m benchmarks.server.direct CHECKPOINT --data test.jsonl [--seconds 4] [--repeats 5]
 
-`direct` is the server as it is: a route takes the whole body from the connection, is told there
-when the client goes away, and writes its answer in one piece. `asgi` hides that from the same
-server, so that each request goes by ASGI's messages. Nobody notices a client that goes away then:
-that would cost another task for each request, so the comparison flatters ASGI. 64 clients wait for
-each answer; the ways take turns. CPU time is that of the process that answers HTTP. Each figure is
-the median over the repeats, each ratio that of one repeat. Prints one JSON line.
+`asgi` is the server as it is. `direct` is the same server whose routes take a body that has come
+from the connection itself, and whose answers are given to it whole; it exists in this file alone.
+64 clients wait for each answer; the ways take turns. CPU time is that of the process that answers
+HTTP. Each figure is the median over the repeats, each ratio that of one repeat. Prints one JSON
+line.
 """
 
 from __future__ import annotations
@@ -27,26 +26,27 @@ from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 CLIENTS = 64
 WAYS = ("direct", "asgi")
-RUNNERS = {"torch": ("--runner", "torch"), "onnx-int8": ("--runner", "onnx-int8")}
+RUNNERS = ("torch", "onnx-int8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--by-asgi", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--directly", action="store_true", help=argparse.SUPPRESS)
     given, flags = parser.parse_known_args()
-    if given.by_asgi:
-        serve_by_asgi([given.checkpoint, *flags])
+    if given.directly:
+        serve_directly([given.checkpoint, *flags])
         return
     texts = read_texts(given.data)
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for _ in range(given.repeats):
-        for runner, words in RUNNERS.items():
-            for way in WAYS:
-                with start(way, given.checkpoint, *words, "--target-delay-ms", "0") as server:
+    for repeat in range(given.repeats):
+        for runner in RUNNERS:
+            for way in WAYS[:: -1 if repeat % 2 else 1]:
+                words = ("--runner", runner, "--target-delay-ms", "0")
+                with start(way, given.checkpoint, *words) as server:
                     setup = asked(server, texts)
                     closed_loop(setup, 16, 1)  # warms up
                     before = cpu_seconds(server.main)
@@ -73,38 +73,55 @@ def main() -> None:
 
 def compared(ways: dict[str, list[float]]) -> dict[str, object]:
     """Medians, and of the ratio of `asgi` to `direct` the median and the range."""
-    ratios = [asgi / direct for direct, asgi in zip(*ways.values(), strict=True)]
+    ratios = [asgi / direct for direct, asgi in zip(ways["direct"], ways["asgi"], strict=True)]
     return {
-        **{way: round(statistics.median(values), 1) for way, values in ways.items()},
+        **{way: round(statistics.median(ways[way]), 1) for way in WAYS},
         "asgi_over_direct": round(statistics.median(ratios), 3),
         "from_to": [round(min(ratios), 3), round(max(ratios), 3)],
     }
 
 
 def start(way: str, checkpoint: str, *words: str) -> BenchmarkServer:
-    if way == "direct":
+    if way == "asgi":
         return nestling(checkpoint, *words)
     module = "benchmarks.server.direct"
     return BenchmarkServer(
-        [sys.executable, "-m", module, checkpoint, "--by-asgi", "--port", "0", *words]
+        [sys.executable, "-m", module, checkpoint, "--directly", "--port", "0", *words]
     )
 
 
-def serve_by_asgi(words: list[str]) -> None:
-    """`nestling serve` without the direct way."""
+def serve_directly(words: list[str]) -> None:
+    """`nestling serve` with the way beside ASGI."""
+    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from nestling.cli import main as nestling_main
-    from nestling.server.http.dispatcher import RequestDispatcher
-    from nestling.server.http.wire import WIRE
+    from nestling.server.http import body
+    from nestling.server.http.connection.cycle import RequestCycle
+    from nestling.server.http.departure import CONNECTION
 
-    original = RequestDispatcher.__call__
+    by_asgi, read_body = Response.__call__, body.read_body
 
-    async def plain(front: RequestDispatcher, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.pop(WIRE, None)
-        await original(front, scope, receive, send)
+    async def take(request: Request, limit: int) -> bytes | bytearray:
+        cycle = request.scope.get(CONNECTION)
+        if not isinstance(cycle, RequestCycle) or cycle.more_body or len(cycle.body) > limit:
+            return await read_body(request, limit)
+        taken, cycle.body = cycle.body, bytearray()
+        return taken
 
-    RequestDispatcher.__call__ = plain  # type: ignore[method-assign]
+    async def give(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        cycle = scope.get(CONNECTION)
+        if not isinstance(cycle, RequestCycle) or cycle.gone or scope["method"] == "HEAD":
+            await by_asgi(response, scope, receive, send)
+            return
+        cycle.started = True
+        head = cycle._head(response.status_code, response.raw_headers)
+        cycle._write_first(head + bytes(response.body))
+        cycle._end()
+
+    body.read_body = take
+    Response.__call__ = give  # type: ignore[method-assign, assignment]
     sys.argv = ["nestling", "serve", *words]
     nestling_main()
 

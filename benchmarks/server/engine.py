@@ -98,6 +98,7 @@ def serve_in_thread(checkpoint: str) -> None:
 
     from nestling.models import load_checkpoint
     from nestling.models.runners.torch import TorchRunner
+    from nestling.server.build import assemble
     from nestling.server.engine.in_process import InProcessExecutor
     from nestling.server.http.app import create_app
     from nestling.server.settings import Settings
@@ -111,7 +112,7 @@ def serve_in_thread(checkpoint: str) -> None:
         return InProcessExecutor(TorchRunner(load_checkpoint(checkpoint)))
 
     with bind(settings) as listeners:
-        app = create_app(load(None), settings, load)
+        app = create_app(assemble(load(None), settings, load), settings)
         run(app, settings, listeners, lambda: print(url_of(listeners.main), flush=True))
 
 

@@ -133,7 +133,8 @@ def attacked(server: BenchmarkServer, attack: Attack, seconds: float) -> dict[st
 
 def memory(process: psutil.Process) -> int:
     """Mebibytes resident."""
-    return round(process.memory_info().rss / 2**20)
+    resident: int = process.memory_info().rss
+    return round(resident / 2**20)
 
 
 if __name__ == "__main__":

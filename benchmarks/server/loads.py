@@ -49,8 +49,8 @@ def main() -> None:
     with nestling(SHIPPED, "--runner", given.runner) as server:
 
         def loadtest(command: str, *flags: str) -> dict[str, Any]:
-            common = ("--data", str(given.data), "--seconds", given.seconds)
-            common += ("--objective-ms", given.objective_ms)
+            common = ["--data", str(given.data), "--seconds", given.seconds]
+            common += ["--objective-ms", given.objective_ms]
             with tempfile.TemporaryDirectory() as out:
                 subprocess.run(
                     [

@@ -23,7 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,9 +35,9 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.closed import closed_loop
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import read_texts
 from nestling.loadtest.traffic.arrivals import arrivals
@@ -122,8 +122,8 @@ def main() -> None:
 def steady(setup: Setup, rate: float, seconds: float) -> Records:
     """What came of texts that arrive as Poisson's do."""
     rng = np.random.default_rng(0)
-    with LoadGenerator(setup) as bench:
-        return bench.send(arrivals(steps([rate], seconds), Spacing.POISSON, rng), rng)[0]
+    with LoadGenerator(setup) as generator:
+        return generator.send(arrivals(steps([rate], seconds), Spacing.POISSON, rng), rng)[0]
 
 
 def measured(
@@ -142,7 +142,7 @@ def measured(
     }
     before = {name: cpu_seconds(process) for name, process in processes.items()}
     seen = profile(server, lambda: load(seconds))
-    parts: Counter[str] = Counter()
+    parts: dict[str, float] = defaultdict(float)
     starved = {}
     for name, process in processes.items():
         running = SAMPLES_PER_SECOND * (cpu_seconds(process) - before[name])
@@ -156,8 +156,11 @@ def measured(
         "worker_us": round(spent["worker"]),
         "model_us": round(model),
         "device_us": round(1e6 * device / len(records)),
-        "outside_model_us": round(parts.total()),
-        "parts_us": {part: round(us, 1) for part, us in parts.most_common()},
+        "outside_model_us": round(sum(parts.values())),
+        "parts_us": {
+            part: round(us, 1)
+            for part, us in sorted(parts.items(), key=lambda each: each[1], reverse=True)
+        },
         "samples": {name: seen.samples[p.pid].total() for name, p in processes.items()},
         "starved": starved,
     }

@@ -54,7 +54,7 @@ def asked(
 def cpu_seconds(*processes: psutil.Process) -> float:
     """That these have used so far, user and system."""
     times = [process.cpu_times() for process in processes]
-    return sum(time.user + time.system for time in times)
+    return float(sum(time.user + time.system for time in times))
 
 
 def machine() -> dict[str, object]:

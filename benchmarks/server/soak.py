@@ -24,11 +24,11 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.connection import Failure
 from nestling.loadtest.client.faults import Fault
 from nestling.loadtest.client.protocols import PROTOCOLS, Native, Protocol
 from nestling.loadtest.client.records import Records
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import read_texts
 from nestling.loadtest.traffic.arrivals import arrivals
@@ -102,9 +102,9 @@ def soak(server: BenchmarkServer, setup: Setup, seconds: float, rate: float) -> 
     rng = np.random.default_rng(setup.seed)
     due = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
     readings: list[tuple[float, float, float]] = []
-    with LoadGenerator(setup) as bench, ThreadPoolExecutor(1) as pool:
+    with LoadGenerator(setup) as generator, ThreadPoolExecutor(1) as pool:
         start = time.perf_counter()
-        sending = pool.submit(bench.send, due, rng)
+        sending = pool.submit(generator.send, due, rng)
         while not sending.done():
             readings.append((time.perf_counter() - start, *memory(server)))
             time.sleep(EVERY)

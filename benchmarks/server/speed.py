@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from nestling.loadtest.bench import LoadGenerator
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.summary import Truth, summarize
 from nestling.loadtest.texts import Texts, read_texts
 from nestling.loadtest.traffic.arrivals import arrivals
@@ -80,12 +80,12 @@ def measured(
         setup = asked(on, texts, processes=1, connections=CONNECTIONS)
         for name, rate in RATES.items():
             rng = np.random.default_rng(seed)
-            with LoadGenerator(setup) as bench:
+            with LoadGenerator(setup) as generator:
                 moments = arrivals(steps([rate], WARM_UP), Spacing.POISSON, rng)
-                bench.send(moments, rng)
+                generator.send(moments, rng)
                 spent = {"server": cpu_seconds(on.main), "worker": cpu_seconds(on.worker)}
                 moments = arrivals(steps([rate], seconds), Spacing.POISSON, rng)
-                records, _ = bench.send(moments, rng)
+                records, _ = generator.send(moments, rng)
             spent = {
                 "server": cpu_seconds(on.main) - spent["server"],
                 "worker": cpu_seconds(on.worker) - spent["worker"],

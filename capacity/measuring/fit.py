@@ -1,4 +1,4 @@
-"""From what loads have cost to costs that explain them: least squares without negative costs."""
+"""Costs that explain what loads have cost: least squares without negative costs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from ..profile.costs import (
     ClientCosts,
@@ -39,11 +40,11 @@ def fit(
     tick: float,
     watch: float,
 ) -> tuple[Costs, list[dict[str, Any]]]:
-    """Costs, and for each load what they make of it beside what was measured.
+    """Costs, and for each load what they predict beside what was measured.
 
-    How fast caches cool, and whether the runner pads, is what explains most. lengths: tokens of
-    each text of the data. tick: CPU seconds of the event loop each time that it
-    looks after itself, which is every `watch` seconds.
+    How fast caches cool, and whether the runner pads, are chosen so that the errors are smallest.
+    lengths: tokens of each text of the data. tick: CPU seconds that the event loop spends each time
+    that it looks at its load, every `watch` seconds.
     """
     tokens = np.array(lengths)
     candidates = [
@@ -69,7 +70,7 @@ class _Solved:
 
 
 class _Fit:
-    """All costs, given how fast caches cool."""
+    """All costs, if caches cool as fast as given, and the runner pads or does not."""
 
     def __init__(
         self,
@@ -124,15 +125,15 @@ class _Fit:
         return found.ravel()
 
     def _of_load(self, o: ObservedLoad, p: _Pauses) -> NDArray[np.float64]:
-        """The same for a request, on the average. Whose batch a text was in where requests meet,
-        nobody knows: they are taken for equally large.
+        """The same for a request, on average. Where requests meet, it is not known which batch a
+        text was in: the batches are taken to be equally large.
         """
         batches = np.array_split(o.rows.ravel(), round(o.counts.batches))
         found: NDArray[np.float64] = np.sum([self._of(o, p, each) for each in batches], axis=0)
         return found / o.requests
 
     def costs(self) -> Costs:
-        """What has been found."""
+        """The costs that were found."""
         students = {}
         for name, (fixed, text, token, cold) in zip(
             self._students, np.reshape(self.worker.factors, (-1, FACTORS)).tolist(), strict=True
@@ -152,7 +153,7 @@ class _Fit:
         )
 
     def _wake(self) -> float:
-        """What no CPU time explains of requests that come alone."""
+        """Seconds that requests which come alone wait, and that no CPU time explains."""
         wakes = []
         workers = iter(self.worker.fitted)
         for number, (o, p) in enumerate(self._each()):
@@ -168,8 +169,8 @@ class _Fit:
     def _speeds(self) -> Speeds:
         """Of the worker's core, while it had one batch after the other.
 
-        What a batch was expected to take, by what it took: of each load, and so also of its
-        repeats, the middle one is taken for the usual speed.
+        The speed of a batch is its expected time over its measured one; the usual speed is the
+        median over each load and its repeats.
         """
         alone = [(o, self._speed(o, p)) for o, p in self._each() if o.load.alone]
         usual = {
@@ -205,7 +206,7 @@ class _Fit:
 
 @dataclass(frozen=True)
 class _Pauses:
-    """How long each has done nothing before it works for a request.
+    """How long each process is idle before it works for a request.
 
     cycle: seconds from one request to the next. latency: of a request. sleeps: of the event loop,
     for a request.
@@ -240,9 +241,9 @@ class _Pauses:
 def _solve(
     rows: Sequence[Sequence[float] | NDArray[np.float64]], values: Sequence[float]
 ) -> _Solved:
-    """Factors, none below 0, by which the regressors explain the values: relative errors count."""
-    from scipy.optimize import nnls  # heavy: only what calibrates or measures pays for it
-
+    """Factors, none below 0, by which the regressors explain the values: the relative errors are
+    minimised.
+    """
     target = np.array(values)
     matrix = np.array(rows, np.float64) / target[:, None]
     scale = np.ones(len(values))

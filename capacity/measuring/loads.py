@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...loadtest.bench import LoadGenerator
 from ...loadtest.client.protocols import PROTOCOLS
 from ...loadtest.client.records import Records
 from ...loadtest.client.target import find
+from ...loadtest.load_generator import LoadGenerator
 from ...loadtest.setup import Setup
 from ...loadtest.texts import Texts
 from ...models.progress import SILENT, Progress
 from ...server.core.policies import AUTO
 from ..errors import PlanError
-from .server import Counts, Cpu, MeasuredServer, place
+from .server import Counts, Cpu, MeasuredServer, pin
 
 SIZES = (1, 4, 16, 64)
 """Texts of a batch."""
@@ -96,38 +96,40 @@ class Loads:
         alone += [Load(student, 1, period) for student in students[1:] for period in PERIODS[2:]]
         for number in range(rounds):
             phase = f"loads of round {number + 1} of {rounds}"
-            with self.bench(1) as bench:
+            with self._generator(1) as generator:
                 for done, load in enumerate(alone):
                     progress.step(f"{phase}, one request at a time", done, len(alone))
-                    yield self.observe(bench, load)
+                    yield self.observe(generator, load)
             for model in (smallest, largest, AUTO):
                 progress.step(f"{phase}, crowds of {model}")
                 for crowd in CROWDS:
-                    with self.bench(crowd) as bench:
-                        found = self.observe(bench, Load(model, 1, crowd=crowd))
+                    with self._generator(crowd) as generator:
+                        found = self.observe(generator, Load(model, 1, crowd=crowd))
                         yield found
                 most = found.requests / found.seconds
-                with self.bench(self._setup.connections) as bench:
+                with self._generator(self._setup.connections) as generator:
                     for share in STREAMS:
-                        yield self.observe(bench, Load(model, 1, 1 / (share * most), stream=share))
+                        yield self.observe(
+                            generator, Load(model, 1, 1 / (share * most), stream=share)
+                        )
 
     @contextmanager
-    def bench(self, connections: int) -> Iterator[LoadGenerator]:
+    def _generator(self, connections: int) -> Iterator[LoadGenerator]:
         """A client, as long as the context."""
-        with LoadGenerator(replace(self._setup, connections=connections)) as bench:
-            place(bench.pids[0], self._server.worker_cores, client=True)
-            yield bench
+        with LoadGenerator(replace(self._setup, connections=connections)) as generator:
+            pin(generator.pids[0], self._server.worker_cores, client=True)
+            yield generator
 
-    def observe(self, bench: LoadGenerator, load: Load) -> ObservedLoad:
+    def observe(self, generator: LoadGenerator, load: Load) -> ObservedLoad:
         """Send a load. Raises PlanError where something was not answered."""
-        bench.setup = replace(bench.setup, batches={str(load.texts): 1.0})
-        self._send(bench, load, LEAST * load.crowd)  # warms up
-        trial = self._send(bench, load, LEAST * load.crowd)
+        generator.setup = replace(generator.setup, batches={str(load.texts): 1.0})
+        self._send(generator, load, LEAST * load.crowd)  # warms up
+        trial = self._send(generator, load, LEAST * load.crowd)
         each = float(trial.window) / len(trial)
         most = MOST if load.alone else MANY
         count = round(min(max(SECONDS / max(each, load.period), LEAST), most))
         counts, cpu = self._server.counts(), self._server.cpu()
-        records = self._send(bench, load, count)
+        records = self._send(generator, load, count)
         cpu = self._server.cpu().since(cpu)
         counts = self._server.counts().since(counts)
         if not (records.requests.status == 200).all():
@@ -145,7 +147,7 @@ class Loads:
             records.texts.seconds.astype(np.float64).reshape(shape).sum(axis=1),
         )
 
-    def _send(self, bench: LoadGenerator, load: Load, count: int) -> Records:
+    def _send(self, generator: LoadGenerator, load: Load, count: int) -> Records:
         gaps = self._rng.exponential(size=count) if load.stream else np.ones(count)
         due: NDArray[np.float64] = load.period * (np.cumsum(gaps) - gaps[0])
-        return bench.send(due, self._rng, load.model)[0]
+        return generator.send(due, self._rng, load.model)[0]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +16,17 @@ from ...server.build import load_for, read_for
 from ...server.core.load_control import TICK_SECONDS
 from ...server.settings import RunnerName
 from ..profile.profile import SCHEMA, Profile
-from ..profile.workload import Stated, Workload
+from ..profile.workload import StudentConfidences, Workload
 from .fit import fit
 from .loads import Loads
 from .server import MeasuredServer
 
 IDLE_SECONDS = 2.0
+"""For which a server is watched that has nothing to do."""
+PACKAGES = ("nestling", "torch", "numpy", "uvicorn", "uvloop")
+"""Whose versions a profile tells."""
 TEXTS = 1000
-"""Of the data, that stand for the traffic."""
+"""Texts of the data that stand for the traffic."""
 DIGITS = 6
 """Of a confidence."""
 
@@ -41,10 +41,10 @@ def measure(
     seed: int,
     progress: Progress = SILENT,
 ) -> Profile:
-    """Start a real server, load it in many ways, and fit what that cost it.
+    """Start a real server, load it in many ways, and fit costs to what it spent.
 
     data: JSON Lines of `text` and `label`. runner: `torch` or `onnx-int8`. Raises NestlingError or
-    LoadtestError for what the user can mend.
+    LoadtestError for what the user can fix.
     """
     manifest, texts = read_for(checkpoint, runner), read_texts(data)
     workload = workload_of(checkpoint, manifest, runner, texts, seed, progress)
@@ -59,17 +59,18 @@ def measure(
         threads = max(1, len(server.worker_cores))
     progress.step("fitting costs")
     costs, table = fit(observed, lengths, tick, TICK_SECONDS)
+    here = environment(PACKAGES)
     return Profile(
         schema=SCHEMA,
         measured=True,
         name=name,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=here["date"],
         command=(
             f"nestling plan measure {manifest.path.name} --data {data.name} --runner {runner} "
             f"--device {device} --rounds {rounds}"
         ),
-        hardware=environment()["hardware"],
-        versions=_versions(),
+        hardware=here["hardware"],
+        versions=here["versions"],
         device=device,
         runner=runner,
         threads=threads,
@@ -82,7 +83,7 @@ def measure(
 
 
 def tick_of(server: MeasuredServer) -> float:
-    """CPU seconds that its event loop takes each time that it looks after itself."""
+    """CPU seconds that its event loop takes each time that it looks at its load."""
     before = server.cpu()
     time.sleep(IDLE_SECONDS)
     return server.cpu().since(before).loop * TICK_SECONDS / IDLE_SECONDS
@@ -96,7 +97,7 @@ def workload_of(
     seed: int,
     progress: Progress = SILENT,
 ) -> Workload:
-    """All students on some of the texts, at every temperature at which a policy asks them."""
+    """All students' confidences in some of the texts, at every temperature that a policy uses."""
     from ...models.evaluation.predictions import predict_all  # which loads torch
 
     rng = np.random.default_rng(seed)
@@ -107,7 +108,7 @@ def workload_of(
     predictions = predict_all(loaded, chosen, texts.name, by, progress)
     asked = {(s.name, s.temperature): s for s in _asked(manifest)}
     stated = [
-        Stated(
+        StudentConfidences(
             name,
             temperature,
             tuple(round(c, DIGITS) for c in predictions.confidences(name, temperature).tolist()),
@@ -126,8 +127,3 @@ def workload_of(
 def _asked(manifest: Manifest) -> list[Student]:
     stages = [stage for cascade in manifest.cascades.values() for stage in cascade.stages]
     return [*(stage.student for stage in stages), *manifest.students.values()]
-
-
-def _versions() -> dict[str, str]:
-    packages = ("nestling", "torch", "numpy", "uvicorn", "uvloop")
-    return {name: version(name) for name in packages} | {"python": platform.python_version()}

@@ -1,24 +1,30 @@
-"""A real server under measurement: where it runs, and what it has spent."""
+"""A real server that is measured: where it runs, and the CPU time that it has spent."""
 
 from __future__ import annotations
 
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from operator import sub
 from pathlib import Path
+from typing import NamedTuple
 from urllib.request import urlopen
 
 from ...loadtest.server_process import ServerProcess, serve_command
 from ..errors import PlanError
 
 PROC = Path("/proc")
+COUNTED = (
+    "nestling_batch_texts_count",
+    "nestling_batch_texts_sum",
+    "nestling_inference_duration_seconds_sum",
+)
+"""The metrics that `Counts` is read from, in its order."""
 
 
-@dataclass(frozen=True)
-class Cpu:
-    """CPU seconds so far: of the event loop's thread; of its process's others, which tokenise long
-    requests; of the worker. sleeps: how often the event loop had nothing to do.
+class Cpu(NamedTuple):
+    """CPU seconds so far: of the event loop's thread; of its process's other threads, which
+    tokenise long requests; of the worker. sleeps: how often the event loop had nothing to do.
     """
 
     loop: float
@@ -28,29 +34,19 @@ class Cpu:
 
     def since(self, before: Cpu) -> Cpu:
         """What has been spent from then on."""
-        return Cpu(
-            self.loop - before.loop,
-            self.others - before.others,
-            self.worker - before.worker,
-            self.sleeps - before.sleeps,
-        )
+        return Cpu(*map(sub, self, before))
 
 
-@dataclass(frozen=True)
-class Counts:
-    """So far: batches, texts in them, seconds that they took as the engine saw it."""
+class Counts(NamedTuple):
+    """So far: batches, the texts in them, the seconds that they took by the engine's measure."""
 
     batches: float
     texts: float
     seconds: float
 
     def since(self, before: Counts) -> Counts:
-        """What has come to it from then on."""
-        return Counts(
-            self.batches - before.batches,
-            self.texts - before.texts,
-            self.seconds - before.seconds,
-        )
+        """What has been added from then on."""
+        return Counts(*map(sub, self, before))
 
 
 class MeasuredServer(ServerProcess):
@@ -72,8 +68,8 @@ class MeasuredServer(ServerProcess):
         self.pid = self.process.pid
         children = (PROC / str(self.pid) / "task" / str(self.pid) / "children").read_text()
         self.worker = int(children.split()[0])
-        place(self.pid, self.loop_core)
-        place(self.worker, self.worker_cores)
+        pin(self.pid, self.loop_core)
+        pin(self.worker, self.worker_cores)
 
     def cpu(self) -> Cpu:
         """What its processes have spent."""
@@ -83,26 +79,18 @@ class MeasuredServer(ServerProcess):
         return Cpu(loop, sum(threads.values()), worker, _sleeps(self.pid))
 
     def counts(self) -> Counts:
-        """What its metrics say of batches. To ask costs the event loop some milliseconds."""
-        counted = self._metrics()
-        return Counts(
-            counted["nestling_batch_texts_count"],
-            counted["nestling_batch_texts_sum"],
-            counted["nestling_inference_duration_seconds_sum"],
-        )
-
-    def _metrics(self) -> dict[str, float]:
+        """What its metrics say of batches. The question costs the event loop some milliseconds."""
         with urlopen(f"{self.url}/metrics") as answer:
             lines = answer.read().decode().splitlines()
-        pairs = (line.rpartition(" ") for line in lines if line.startswith("nestling_"))
-        return {name: float(value) for name, _, value in pairs}
+        said = dict(line.rsplit(" ", 1) for line in lines if line.startswith(COUNTED))
+        return Counts(*(float(said[name]) for name in COUNTED))
 
 
-def place(pid: int, cores: set[int], client: bool = False) -> None:
-    """Have all threads of a process run on these cores alone, and before what else runs there.
+def pin(pid: int, cores: set[int], client: bool = False) -> None:
+    """Run all threads of a process on these cores alone, with priority over what else runs there.
 
-    A client goes before all of them, in real time, so that it is never late. Where this user may
-    not do that, all are equal, and what else the machine does is in the numbers.
+    A client has priority over all of them, in real time, so that it is never late. A user who lacks
+    the right to do that gets equal priorities, and other work of the machine is in the numbers.
     """
     for task in (PROC / str(pid) / "task").iterdir():
         thread = int(task.name)

@@ -1,8 +1,8 @@
-"""How long things take, as a profile says.
+"""How long things take, according to a profile.
 
-Whoever has just worked is faster than who has slept: caches hold something else by then, and the
-processor sleeps too. So each has a price of having been idle, `cold`, which grows with the pause:
-cold · (1 − exp(−pause / cooling)).
+A process that has just worked is faster than one that has slept: after a pause the caches hold
+something else, and the processor may sleep too. So each process pays for having been idle, `cold`,
+the more the longer its pause was: cold · (1 − exp(−pause / cooling)).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 class StudentCost:
     """Seconds of one student's part of a batch: fixed + text · texts + token · tokens.
 
-    tokens: with the padding to the longest where the runner pads. cold: where this student has not
-    been asked for a while, whomever else the worker was.
+    tokens: with the padding to the longest where the runner pads. cold: is added if this student
+    has not run for a while, even if others have.
     """
 
     fixed: float
@@ -51,8 +51,8 @@ class WorkerCosts:
 @dataclass(frozen=True)
 class LoopCosts:
     """CPU seconds of the event loop: for a request and each of its texts, from the first byte to
-    the last; and now and then, `tick`, for what `Service` watches. waking: each time that it has
-    slept at all. cold: whatever it does next.
+    the last; `tick`, each time that the service looks at its load. waking: each time that it has
+    slept at all. cold: of what it does next.
     """
 
     request: float
@@ -62,8 +62,8 @@ class LoopCosts:
     tick: float
 
     def half(self, texts: int) -> float:
-        """Until a request's texts are queued, and again from their answers on: only the sum of the
-        two is measured.
+        """What a request costs until its texts are queued, and the same again from their answers
+        on: only the sum of the two is measured.
         """
         return (self.request + self.text * texts) / 2
 
@@ -90,8 +90,8 @@ class ClientCosts:
 
 @dataclass(frozen=True)
 class Speeds:
-    """How fast a core was, one moment after the other, over how fast it mostly is: others use the
-    machine too. seconds: that each of these moments lasted. speed: 1 is the usual one.
+    """How fast a core was, one moment after the other, compared with its usual speed: others use
+    the machine too. seconds: that each of these moments lasted. speed: 1 is the usual one.
     """
 
     seconds: tuple[float, ...] = (1.0,)
@@ -100,8 +100,8 @@ class Speeds:
 
 @dataclass(frozen=True)
 class Costs:
-    """cooling: seconds. wake: until a process that slept runs. speeds: of each core, at moments of
-    its own.
+    """cooling: seconds. wake: seconds until a process that slept runs. speeds: of each core, which
+    begins at a moment of its own among them.
     """
 
     loop: LoopCosts

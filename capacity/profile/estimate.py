@@ -1,4 +1,4 @@
-"""A device that nobody has measured: what its data sheet allows, and a guess at how much of it.
+"""A device that was not measured: what its data sheet allows, and a guess at how much of that.
 
 A batch takes a launch for each operation, which serves all its students, the reading of its weights
 and its arithmetic, one after the other: at most twice a roofline (Williams, Waterman, Patterson
@@ -11,14 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict
-
 from ...models.cascade.policy import Student
 from ...models.checkpoint.manifest import Manifest
 from .costs import Costs, StudentCost
-from .profile import Profile
+from .profile import STRICT, Profile
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 TYPICAL = 8
 """Tokens at which the cost of attention, which grows with their square, is taken as linear."""
 
@@ -58,11 +55,11 @@ class Estimate:
     host: str
 
     def costs(self, guess: Guess, manifest: Manifest, host: Profile, sharing: int = 1) -> Costs:
-        """Those of the host, with the students' parts of a batch as this device would have them.
+        """The costs of the host, but for the students' parts of a batch, which are this device's.
 
-        What a batch costs the worker beside its students' arithmetic is the host's: no more than
-        what its smallest student costs whatever the texts. sharing: replicas that share the device,
-        each of which has that part of its speed.
+        What a batch costs the worker beside its students' arithmetic is taken from the host: at
+        most the fixed cost of its smallest student. sharing: replicas that share the device in
+        equal parts.
         """
         beside = host.costs.worker.students[next(iter(manifest.students))].fixed
         students = {}

@@ -16,12 +16,12 @@ SHIPPED = Path(str(files("nestling.capacity"))) / "hardware"
 
 
 def names() -> list[str]:
-    """Of what ships."""
+    """Of the hardware that ships."""
     return sorted(file.stem for file in SHIPPED.glob("*.json"))
 
 
 def find(hardware: str) -> Profile | Estimate:
-    """What ships under a name, or what a file holds. Raises PlanError if it is neither."""
+    """The hardware that ships under a name, or that a file holds. Raises PlanError for neither."""
     shipped = SHIPPED / f"{hardware}.json"
     if hardware in names():
         return read(shipped)
@@ -34,7 +34,7 @@ def find(hardware: str) -> Profile | Estimate:
 
 
 def find_measured(hardware: str) -> Profile:
-    """The same, where only what was measured will do. Raises PlanError for an estimate."""
+    """The same, but it must have been measured. Raises PlanError for an estimate."""
     found = find(hardware)
     if isinstance(found, Estimate):
         raise PlanError(f"host: {hardware!r} is an estimate; a measured profile is needed")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 import orjson
 from pydantic import ConfigDict
 
+from ...models.checkpoint.integrity import replace_text
 from ...models.checkpoint.manifest import Manifest
 from ...server.settings import RunnerName
 from ..errors import PlanError
@@ -16,16 +17,18 @@ from .costs import Costs
 from .workload import Workload
 
 SCHEMA: Final = 1
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+"""How a file of hardware is checked."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What `nestling plan measure` has found on a machine, by one runner, of one checkpoint.
+    """What `nestling plan measure` found on a machine, for one runner and one checkpoint.
 
     texts: the workload that came with it. date: ISO 8601, UTC.
     """
 
-    __pydantic_config__: ClassVar = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    __pydantic_config__: ClassVar = STRICT
     schema: Literal[1]
     measured: Literal[True]
     name: str
@@ -43,7 +46,9 @@ class Profile:
     workload: Workload
 
     def check(self, manifest: Manifest) -> None:
-        """Raises PlanError if it says nothing of a checkpoint, or of how sure a cascade is."""
+        """Raises PlanError if it was measured with another checkpoint, or before a cascade of this
+        one was calibrated.
+        """
         if self.weights_sha256 != manifest.weights_sha256:
             raise PlanError(
                 f"hardware: {self.name} was measured with {self.checkpoint}, whose weights are "
@@ -61,9 +66,8 @@ class Profile:
                     )
 
     def write(self, path: Path) -> None:
-        """As indented JSON, lists of numbers in one line each."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_shown(asdict(self)) + "\n", "utf-8")
+        """As indented JSON, lists of numbers in one line each, in place of what is there."""
+        replace_text(path, _shown(asdict(self)) + "\n")
 
 
 def _shown(value: Any, indent: str = "") -> str:

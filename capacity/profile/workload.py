@@ -1,4 +1,4 @@
-"""Texts without their words: how long they are, and how sure each student is of them."""
+"""Texts without their words: their lengths, and how sure each student is of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ...models.runners.base import ForwardBatch, ForwardOutput
 
 
 @dataclass(frozen=True)
-class Stated:
-    """What one student, at one temperature, says of every text: calibrated confidences."""
+class StudentConfidences:
+    """How sure one student, at one temperature, is of every text: calibrated confidences."""
 
     student: str
     temperature: float
@@ -22,41 +22,41 @@ class Stated:
 
 @dataclass(frozen=True)
 class Workload:
-    """lengths: tokens of each text, special ones included. stated: what the students say of them.
+    """lengths: tokens of each text, special ones included. stated: the students' confidences.
 
-    margin: what the gate asks above a threshold. data: the file that the texts are from; sha256:
-    its own.
+    margin: by which the gate wants a confidence to exceed a threshold. data: the file that the
+    texts are from; sha256: of that file.
     """
 
     data: str
     sha256: str
     margin: float
     lengths: tuple[int, ...]
-    stated: tuple[Stated, ...]
+    stated: tuple[StudentConfidences, ...]
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def tokens(self, row: int) -> list[int]:
-        """Stands for a text in a decision: its row, as often as it has tokens."""
+        """What stands for a text in a decision: its row, as often as it has tokens."""
         return self._tokens[row]
 
     def knows(self, student: str, temperature: float) -> bool:
         """Whether it has a student's confidences at a temperature."""
         return (student, temperature) in self._confidences
 
-    def verdicts(self, questions: ForwardBatch, seconds: float) -> ForwardOutput:
-        """What the gate says of texts that `tokens` stands for. seconds: that the batch took."""
-        names = [name for name, count in questions.runs for _ in range(count)]
+    def forward(self, batch: ForwardBatch, seconds: float) -> ForwardOutput:
+        """What a runner would return for texts that `tokens` stands for. seconds: of the batch."""
+        names = [name for name, count in batch.runs for _ in range(count)]
         confidences = [
             self._confidences[name, temperature][tokens[0]]
             for name, temperature, tokens in zip(
-                names, questions.temperatures, questions.sequences, strict=True
+                names, batch.temperatures, batch.sequences, strict=True
             )
         ]
         accepts = [
             threshold <= 0 or confidence >= threshold + self.margin
-            for confidence, threshold in zip(confidences, questions.thresholds, strict=True)
+            for confidence, threshold in zip(confidences, batch.thresholds, strict=True)
         ]
         count = len(names)
         return ForwardOutput(

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..profile.costs import Costs
 from .clock import SimulatedClock
-from .idler import IdlePenalty
-from .outcome import SimulationResult
+from .idle import IdlePenalty
+from .inputs import SimulationInput
 from .replica import Replica
+from .result import SimulationResult
 
 
 class Client:
     """Sends requests of one text each. rows: their texts, of the workload.
 
-    beside: it runs on the core of the server's worker, where it goes first: a load test on the
-    machine under test takes time from what it tests. Else it takes nothing.
+    A client beside the server runs on the core of its worker, where it goes first: a load test on
+    the machine under test takes time from what it tests. Any other client takes no time.
     """
 
     def __init__(
         self,
         clock: SimulatedClock,
         replica: Replica,
-        outcome: SimulationResult,
-        costs: Costs,
+        inputs: SimulationInput,
+        result: SimulationResult,
         rows: Sequence[int],
-        beside: bool,
     ) -> None:
-        self._clock, self._replica, self._outcome = clock, replica, outcome
-        self._rows, self._beside, self._seconds = rows, beside, costs.client.request / 2
-        self._idler = IdlePenalty(clock, costs.client.cold, costs.cooling)
-        self._due: list[float] = outcome.due.tolist()
+        costs = inputs.costs
+        self._clock, self._replica, self._result = clock, replica, result
+        self._rows, self._beside, self._seconds = rows, inputs.beside, costs.client.request / 2
+        self._idle = IdlePenalty(clock, costs.client.cold, costs.cooling)
+        self._due: list[float] = result.due.tolist()
         replica.answered = self._read
         clock.at(self._due[0], lambda: self._send(0))
 
@@ -41,7 +41,7 @@ class Client:
         self._compute(lambda: None, lambda: self._replica.receive(number, rows))
 
     def _read(self, number: int) -> None:
-        self._compute(lambda: self._outcome.end(number, self._clock.now), lambda: None)
+        self._compute(lambda: self._result.end(number, self._clock.now), lambda: None)
 
     def _compute(self, first: Callable[[], None], then: Callable[[], None]) -> None:
         if not self._beside:
@@ -51,10 +51,10 @@ class Client:
 
         def begin() -> float:
             first()
-            return self._seconds + self._idler.wake()
+            return self._seconds + self._idle.wake()
 
         def end() -> None:
-            self._idler.rest()
+            self._idle.rest()
             then()
 
         self._replica.worker.submit(begin, end, urgent=True)

@@ -1,24 +1,23 @@
-"""Simulated time: what is due next happens next, and no time passes between."""
+"""Simulated time: it jumps from each event to the next one that is due."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
 from itertools import count
-from math import inf
 
 
 class SimulatedClock:
-    """Seconds since the start of a simulation, and what is to happen at which moment."""
+    """Seconds since the start of a simulation, and the events that are still due."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = count()  # what is due at the same moment happens in the order of asking
-        self._called_off: set[int] = set()
+        self._numbers = count()  # events of the same moment happen in the order of their calls
+        self._cancelled: set[int] = set()
 
     def at(self, moment: float, call: Callable[[], None]) -> int:
-        """Call it then; a moment that has passed is now. Returns what `call_off` takes."""
+        """Call it then; a moment that has passed is now. Returns what `cancel` takes."""
         number = next(self._numbers)
         heapq.heappush(self._due, (max(moment, self.now), number, call))
         return number
@@ -27,16 +26,16 @@ class SimulatedClock:
         """Call it so many seconds from now."""
         return self.at(self.now + seconds, call)
 
-    def call_off(self, number: int) -> None:
-        """Let something that is still due not happen."""
-        self._called_off.add(number)
+    def cancel(self, number: int) -> None:
+        """Cancel an event that is still due."""
+        self._cancelled.add(number)
 
-    def run(self, until: float = inf, stop: Callable[[], bool] = lambda: False) -> None:
-        """Until nothing is due, the next would be later, or `stop` says so after something."""
-        while self._due and self._due[0][0] <= until:
+    def run(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Run until nothing is due, or `stop` returns true after an event."""
+        while self._due:
             moment, number, call = heapq.heappop(self._due)
-            if number in self._called_off:
-                self._called_off.remove(number)
+            if number in self._cancelled:
+                self._cancelled.remove(number)
                 continue
             self.now = moment
             call()

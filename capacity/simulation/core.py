@@ -1,4 +1,4 @@
-"""A core: what is to be computed on it takes turns."""
+"""A core of the simulated machine, on which pieces of work take turns."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class _Work:
 
 
 class Core:
-    """Does one thing at a time, first come, first served; urgent work interrupts all else.
+    """Does one piece of work at a time, first come, first served; urgent work interrupts others.
 
-    wake: seconds until it begins, where it had nothing to do: whoever sleeps has to be woken.
-    busy: seconds that it has worked so far on what is not urgent.
+    wake: seconds that an idle core needs before it begins, since a process that sleeps has to be
+    woken. busy: seconds that it has worked so far on what is not urgent.
     """
 
     def __init__(self, clock: SimulatedClock, speed: Speed, wake: float = 0.0) -> None:
@@ -39,10 +39,8 @@ class Core:
     def submit(
         self, begin: Callable[[], float], then: Callable[[], None], urgent: bool = False
     ) -> None:
-        """Something to be done. begin: called when its turn comes; the seconds that it takes at
-        speed 1.
-
-        then: called at its end.
+        """Add a piece of work. begin: called when its turn comes; returns the seconds that the work
+        takes at speed 1. then: called at its end.
         """
         (self._urgent if urgent else self._waiting).append(_Work(begin, then, urgent))
         if self._running is None:
@@ -52,7 +50,7 @@ class Core:
             self._next()
 
     def _interrupt(self, work: _Work) -> None:
-        self._clock.call_off(work.number)
+        self._clock.cancel(work.number)
         if work.left >= 0:
             now = self._clock.now
             self.busy += now - work.resumed

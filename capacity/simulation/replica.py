@@ -1,31 +1,28 @@
 """One server in simulated time.
 
-What decides is the server's own code: `LoadControl`, `WorkQueue`, `decide`, `step`, `postprocess`.
-What is simulated is what takes time. Requests and the engine take turns on the event loop, which
-has one core; the worker, which computes, has another.
+The server's own code makes the decisions: `LoadControl`, `WorkQueue`, `decide`, `step`,
+`postprocess`. Only what takes time is simulated. Requests and the engine take turns on the event
+loop, which has one core; the worker, which computes, has another.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from ...models.cascade.decisions import Decision
 from ...models.cascade.scheduled import decide, step
-from ...models.checkpoint.manifest import Manifest
 from ...models.runners.base import ForwardBatch, ForwardOutput
 from ...server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from ...server.engine.engine import postprocess
 from ...server.engine.queue import PendingRequest, QueueEntry, WorkQueue
 from ...server.errors import RequestError
-from ...server.settings import Settings
-from ..profile.costs import Costs
-from ..profile.workload import Workload
 from .clock import SimulatedClock
 from .core import Core
-from .idler import IdlePenalty
-from .outcome import SimulationResult
+from .idle import IdlePenalty
+from .inputs import SimulationInput
+from .result import SimulationResult
 from .speed import Speed
 
 RESOLUTION = 1e-6
@@ -35,25 +32,17 @@ RESOLUTION = 1e-6
 class Replica:
     """Answers requests, at the costs of a profile.
 
-    model: what all requests ask for. seed: of the moments at which the cores' speeds begin.
-    answered: told the number of each request that has ended. batches, batched: how many ran, and
-    the texts in them.
+    seed: of the moments at which the cores' speeds begin. answered: is called with the number of
+    each request that has ended. serving, worker: the cores of the event loop and of the worker.
     """
 
     def __init__(
-        self,
-        clock: SimulatedClock,
-        manifest: Manifest,
-        settings: Settings,
-        costs: Costs,
-        workload: Workload,
-        model: str,
-        outcome: SimulationResult,
-        seed: int,
+        self, clock: SimulatedClock, inputs: SimulationInput, result: SimulationResult, seed: int
     ) -> None:
-        self._clock, self._manifest = clock, manifest
-        self._costs, self._workload = costs, workload
-        self._cascade, self._outcome = manifest.policy(model), outcome
+        settings, costs = inputs.settings, inputs.costs
+        self._clock, self._result = clock, result
+        self._manifest, self._workload = inputs.manifest, inputs.workload
+        self._costs, self._cascade = costs, inputs.manifest.policy(inputs.model)
         rng = random.Random(seed)
         self.serving, self.worker = (
             Core(clock, Speed(costs.speeds, rng.random()), costs.wake) for _ in range(2)
@@ -66,8 +55,8 @@ class Replica:
             lambda: clock.now,
         )
         self.answered: Callable[[int], None] = lambda _: None
-        self.batches = self.batched = 0
         self._asleep = 0.0
+        """When the task that ticks last went to sleep."""
         self._engine = _Engine()
         self._loop = IdlePenalty(clock, costs.loop.cold, costs.cooling, costs.loop.waking)
         self._students = {
@@ -78,29 +67,28 @@ class Replica:
 
     def receive(self, number: int, rows: Sequence[int]) -> None:
         """A request has come. rows: its texts, of the workload."""
-        job: list[_Request] = []
+        admitted: list[_Request] = []
 
         def begin() -> float:
             try:
                 self._load.check_delay()
-                job.append(self._admit(number, rows))
+                admitted.append(self._admit(number, rows))
             except RequestError:
-                self._outcome.refused[number] = True
+                self._result.refused[number] = True
             return self._half(len(rows))
 
         def then() -> None:
             self._loop.rest()
-            if not job:
+            if not admitted:
                 self.answered(number)
                 return
-            now = self._clock.now
-            self._queue.put([QueueEntry(each, job[0], arrived=now) for each in job[0].decisions])
+            [request], now = admitted, self._clock.now
+            self._queue.put([QueueEntry(each, request, arrived=now) for each in request.decisions])
             self._wake_engine()
 
         self.serving.submit(begin, then)
 
     def _admit(self, number: int, rows: Sequence[int]) -> _Request:
-        """As the beginning of `Service.answer`."""
         admission = self._load.admit(len(rows), apart=len(rows) > self._queue.largest_small)
         cascade = admission.cascade(self._cascade)
         decisions = [decide(self._manifest, cascade, self._workload.tokens(row)) for row in rows]
@@ -109,7 +97,7 @@ class Replica:
         except RequestError:
             admission.close()
             raise
-        self._outcome.browned_out[number] = cascade is not self._cascade
+        self._result.browned_out[number] = cascade is not self._cascade
         return _Request(decisions, number, admission)
 
     def _wake_engine(self) -> None:
@@ -119,18 +107,18 @@ class Replica:
             self.serving.submit(self._turn, self._turned)
 
     def _turn(self) -> float:
-        """The engine has the event loop: it settles one batch, and takes the next."""
+        """The engine has the event loop: it finishes one batch, and takes the next."""
         engine, costs = self._engine, self._costs.engine
-        settled = len(engine.batch)
+        finished = len(engine.batch)
         engine.done, escalated = postprocess(engine.batch, self._clock.now)
         if escalated:
             self._queue.requeue(escalated)
         engine.batch, wait = self._queue.take()
         engine.again = self._clock.now + max(wait, RESOLUTION)
         if engine.alarm is not None:
-            self._clock.call_off(engine.alarm)
+            self._clock.cancel(engine.alarm)
             engine.alarm = None
-        halves = [costs.half(texts) for texts in (settled, len(engine.batch)) if texts]
+        halves = [costs.half(texts) for texts in (finished, len(engine.batch)) if texts]
         if not halves:
             return 0.0  # it has looked, and sleeps on
         return sum(halves) + self._loop.wake()
@@ -143,48 +131,56 @@ class Replica:
         engine = self._engine
         if engine.done or engine.batch:
             self._loop.rest()
-        for job in engine.done:
-            assert isinstance(job, _Request)
-            self._respond(job)
+        for request in engine.done:
+            assert isinstance(request, _Request)
+            self._respond(request)
         if engine.batch:
-            asked = sorted({ticket.decision.stage.student.name for ticket in engine.batch})
-            seconds = self._ask(engine.batch)
-            self.worker.submit(lambda: self._compute(seconds, asked), lambda: self._ran(asked))
+            self._compute([entry.decision for entry in engine.batch])
             return
         engine.occupied = False
         if engine.again < inf:
             engine.alarm = self._clock.at(engine.again, self._alarm)
 
-    def _compute(self, seconds: float, asked: Collection[str]) -> float:
-        return seconds + sum(self._students[name].wake() for name in asked)
+    def _compute(self, decisions: Sequence[Decision]) -> None:
+        """The worker computes a batch, after which the engine has its next turn."""
+        students = [
+            self._students[name]
+            for name in sorted({decision.stage.student.name for decision in decisions})
+        ]
+        seconds = self._step(decisions)
 
-    def _ran(self, asked: Collection[str]) -> None:
-        for name in asked:
-            self._students[name].rest()
-        self.serving.submit(self._turn, self._turned)
+        def begin() -> float:
+            return seconds + sum(student.wake() for student in students)
 
-    def _ask(self, batch: Sequence[QueueEntry]) -> float:
-        """Step the batch's decisions; the seconds after which the engine learns of it."""
-        self.batches += 1
-        self.batched += len(batch)
+        def then() -> None:
+            for student in students:
+                student.rest()
+            self.serving.submit(self._turn, self._turned)
+
+        self.worker.submit(begin, then)
+
+    def _step(self, decisions: Sequence[Decision]) -> float:
+        """Take each decision one step further; the seconds that the worker needs for that."""
+        self._result.batches += 1
+        self._result.batched += len(decisions)
         costs, seconds = self._costs.worker, 0.0
 
-        def answer(questions: ForwardBatch) -> ForwardOutput:
+        def forward(batch: ForwardBatch) -> ForwardOutput:
             nonlocal seconds
             fixed = 0.0
-            lengths = iter([len(sequence) for sequence in questions.sequences])
-            for name, count in questions.runs:
+            lengths = iter([len(sequence) for sequence in batch.sequences])
+            for name, count in batch.runs:
                 part, rest = costs.seconds(name, [next(lengths) for _ in range(count)])
                 fixed = max(fixed, part) if costs.grouped else fixed + part
                 seconds += rest
             seconds += fixed
-            return self._workload.verdicts(questions, seconds)
+            return self._workload.forward(batch, seconds)
 
-        step(answer, [ticket.decision for ticket in batch])
+        step(forward, decisions)
         return seconds
 
     def _respond(self, request: _Request) -> None:
-        """The event loop writes an answer; its texts have left before it does, as in `Service`."""
+        """The event loop writes an answer; as in the server, its texts have left before."""
 
         def begin() -> float:
             request.admission.answered()
@@ -194,7 +190,7 @@ class Replica:
         def then() -> None:
             self._loop.rest()
             for decision in request.decisions:
-                self._outcome.students[decision.answer.stage.student.name] += 1
+                self._result.students[decision.answer.stage.student.name] += 1
             self.answered(request.number)
 
         self.serving.submit(begin, then)
@@ -219,10 +215,10 @@ class Replica:
 
 
 class _Engine:
-    """What the engine is about.
+    """The state of the engine.
 
-    occupied: it has a batch, or will look for one. again: when it is to look again at the latest,
-    and alarm what the clock knows of that.
+    occupied: it has a batch, or will look for one. done: requests that it has just finished.
+    again: when it is to look again at the latest, and alarm what the clock knows of that.
     """
 
     def __init__(self) -> None:
@@ -234,8 +230,8 @@ class _Engine:
 
 
 class _Request(PendingRequest):
-    """A job that knows its request. No future: nobody awaits anything in simulated time."""
+    """A request with its number. It has no future: nobody awaits anything in simulated time."""
 
     def __init__(self, decisions: list[Decision], number: int, admission: Admission) -> None:
-        self.decisions, self.number, self.open = decisions, number, len(decisions)
-        self.admission = admission
+        self.decisions, self.open = decisions, len(decisions)
+        self.number, self.admission = number, admission

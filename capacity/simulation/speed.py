@@ -1,4 +1,4 @@
-"""How much a core gets done by when."""
+"""How much work a core has done by a moment, where its speed changes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..profile.costs import Speeds
 
 
 class Speed:
-    """A machine's speeds over and over again, as they were measured.
+    """The speeds that were measured on a machine, repeated without end.
 
-    begin: where in them the simulation starts, a share of their time, 0 to 1.
+    begin: where among them the simulation starts, as a share of their time, 0 to 1.
     """
 
     def __init__(self, speeds: Speeds, begin: float) -> None:

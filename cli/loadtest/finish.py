@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from ...loadtest.report.page import page
+from ...models.checkpoint.integrity import replace_text
 from ..console import wide_console
 
 if TYPE_CHECKING:
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
 
 
 def finish(report: dict[str, Any], out: Path, as_json: bool) -> None:
-    """Write report.json and report.html, and print what they hold in short."""
+    """Write report.json and report.html, and print what they hold in short.
+
+    Each file is written whole or not at all.
+    """
+    files = {
+        "report.json": orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n",
+        "report.html": page(report),
+    }
     out.mkdir(exist_ok=True)
-    (out / "report.json").write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
-    (out / "report.html").write_text(page(report), "utf-8")
+    for name, text in files.items():
+        replace_text(out / name, text)
     if as_json:
         summary = {"benchmark": "loadtest", "kind": report["kind"], **_summary(report)}
         typer.echo(json.dumps(summary))

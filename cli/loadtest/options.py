@@ -13,9 +13,10 @@ import typer
 
 from ...loadtest.client.protocols import PROTOCOLS, Protocol, declared
 from ...loadtest.client.target import find
-from ...loadtest.errors import LoadtestError
+from ...loadtest.files import read_bytes
 from ...loadtest.setup import Setup
 from ...loadtest.texts import read_texts
+from ...models.errors import NestlingError, missing_extra
 from ..outputs import check_folder
 
 SEEDS = 2**31 - 1
@@ -127,17 +128,16 @@ def build(
         Path | None, option("File whose only line is the server's API key.", "none")
     ] = None,
 ) -> Setup:
-    """Raises LoadtestError for what cannot be used, before anything is sent."""
+    """Raises LoadtestError for what cannot be used, before anything is sent; NestlingError where
+    the extra is not installed.
+    """
     from ...loadtest.traffic.mix import parse_mix
 
     if find_spec("matplotlib") is None:
-        raise LoadtestError(
-            "matplotlib is not installed; this command needs the extra `loadtest`: "
-            "pip install '.[loadtest]' in Nestling's source tree"
-        )
-    known = PROTOCOLS | (declared(_read(protocols), str(protocols)) if protocols else {})
+        raise NestlingError(missing_extra("matplotlib", "this command", "loadtest"))
+    known = PROTOCOLS | (declared(read_bytes(protocols), str(protocols)) if protocols else {})
     shares = parse_mix("protocol", protocol)
-    key = _read(key_file).decode().strip() if key_file else None
+    key = read_bytes(key_file).decode().strip() if key_file else None
     return Setup(
         target=find(url, key),
         texts=read_texts(data),
@@ -159,10 +159,3 @@ def _reference(given: str | None, protocol: Protocol | None) -> str | None:
     if given is None:
         return protocol.reference if protocol else None
     return None if given == "none" else given
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise LoadtestError(f"{path}: cannot be read: {error.strerror}") from error

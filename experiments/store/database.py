@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from ...models.errors import NestlingError
+from ...models.errors import NestlingError, missing_extra
 from .migrate import check, upgrade
 
 CONNECT_SECONDS = 5
@@ -134,11 +134,9 @@ def _engine(url: URL) -> Engine:
                 "tcp_user_timeout": 10_000,
             },
         )
-    except ModuleNotFoundError:
-        raise StoreError(
-            "store: PostgreSQL needs the extra `postgres`: pip install '.[postgres]' in Nestling's "
-            "source tree"
-        ) from None
+    except ModuleNotFoundError as missing:
+        said = missing_extra(str(missing.name), "PostgreSQL", "postgres")
+        raise StoreError(f"store: {said}") from None
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:

@@ -44,7 +44,7 @@ def linear(
     """
     act = ACTIVATIONS[activation]
     if len(prefixes) == 1 and prefixes[0] is not None and out is None:
-        weight, bias = prefixes[0]  # nobody to share the result with
+        weight, bias = prefixes[0]  # no other group shares the result
         return act(F.linear(_leading(x, weight.shape[1]), weight, bias))
     if out is None:
         out = x.new_empty(len(x), max(0 if p is None else len(p.weight) for p in prefixes))

@@ -1,1 +1,1 @@
-"""Requests out, answers in: as little work for each as can be."""
+"""Sends requests and receives answers, with as little work for each as possible."""

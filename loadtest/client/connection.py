@@ -16,24 +16,27 @@ from .protocols import Headers
 from .target import Target
 
 RECEIVE = 65536
+OK = 200
 PREFIX = b"x-nestling-"
 
 
 class Failure(IntEnum):
-    """Why there is no HTTP status; below 0, so that it fits where a status would stand."""
+    """Why there is no HTTP status. The values are below 0, so that they can stand for a status."""
 
     TIMEOUT = -1
     REFUSED = -2
     DISCONNECTED = -3
     UNREADABLE = -4
     LEFT = -5
-    """The client itself went away, as a fault that was ordered."""
+    """The client itself went away: a fault that the load asked for."""
 
 
 class Exchange:
-    """A request under way. number: its sender's name for it. due: as `time.monotonic` counts.
+    """A request under way.
 
-    done: called once, with the status or Failure, headers of the prefix above, and body.
+    number: by which its sender knows it. due: the moment at which it was to be sent, on the clock
+    of `time.monotonic`. done: is called once, with the status or a Failure, the headers that begin
+    with PREFIX, and the body.
     """
 
     __slots__ = ("connection", "done", "due", "number", "over", "payload")
@@ -53,16 +56,19 @@ class Exchange:
         self.connection: Connection | None = None
 
     def finish(self, status: int, headers: Headers, body: bytes) -> None:
-        """Tell what came of it, once."""
+        """Call `done`, unless it has been called."""
         if not self.over:
             self.over = True
             self.done(self, status, headers, body)
 
 
 class Connection:
-    """idle: called when it can take another exchange. lost: when it is closed, with the exchange
-    that had got no byte of an answer on a connection that had answered before: a server may close
-    at the moment at which it is asked, so that one is to be asked again."""
+    """A socket, and the exchange that it carries.
+
+    idle: is called when the connection can take another exchange. lost: is called when it closes.
+    It is given the exchange that should be sent again, if there is one: a server may close a
+    connection that it has kept alive at the very moment at which the next request is sent.
+    """
 
     def __init__(
         self,
@@ -86,13 +92,13 @@ class Connection:
         self._failed = code not in (0, errno.EINPROGRESS)
 
     def ask(self, exchange: Exchange) -> None:
-        """Send, as soon as the connection stands."""
+        """Send the request, as soon as the connection is established."""
         self.exchange = exchange
         exchange.connection = self
         self.write(exchange.payload)
 
     def write(self, data: bytes) -> None:
-        """Bytes of a request, or a part of them."""
+        """Send some or all bytes of a request."""
         if self._closed:
             return
         if not self._connected or self._outgoing:
@@ -117,7 +123,7 @@ class Connection:
             self._readable()
 
     def close(self, why: Failure) -> None:
-        """Give up what is under way."""
+        """Close the connection, and give up what is under way."""
         if self._closed:
             return
         self._closed = True
@@ -189,7 +195,7 @@ class Connection:
             with suppress(KeyError):
                 self._selector.modify(self._socket, events, self)
 
-    # What the parser calls.
+    # The parser calls these.
 
     def on_message_begin(self) -> None:
         self._begun = True
@@ -204,4 +210,4 @@ class Connection:
 
     def on_message_complete(self) -> None:
         self._complete = True
-        self._keep = self._parser.should_keep_alive()  # which it forgets afterwards
+        self._keep = self._parser.should_keep_alive()  # the parser forgets it afterwards

@@ -5,57 +5,62 @@ from __future__ import annotations
 from enum import StrEnum
 
 from .connection import Connection, Exchange, Failure
-from .sender import Sender
+from .send_loop import SendLoop
 
 PIECES = 10
-"""In which a slow client sends its request."""
+"""The number of pieces in which a slow client sends its request."""
 LEAVES_AFTER = 0.002
-"""Seconds until a client goes away; time for the request to arrive."""
+"""Seconds until a client goes away, so that its request has arrived."""
 MALFORMED = b'{"inputs": ["'
 
 
 class Fault(StrEnum):
-    """slow: sends its request in pieces. disconnect: goes away without waiting for the answer.
-    malformed: sends what is no JSON."""
+    """How a client misbehaves.
+
+    A slow client sends its request in pieces; `disconnect` closes the connection without waiting
+    for the answer; a malformed request is not JSON.
+    """
 
     SLOW = "slow"
     DISCONNECT = "disconnect"
     MALFORMED = "malformed"
 
 
-def commit(sender: Sender, fault: Fault, exchange: Exchange, slow_seconds: float) -> None:
+def commit(loop: SendLoop, fault: Fault, exchange: Exchange, slow_seconds: float) -> None:
     """Send the exchange's request as such a client does.
 
-    slow_seconds: from the first piece to the last.
+    slow_seconds: the time from the first piece to the last.
     """
     payload = exchange.payload
     if fault is Fault.MALFORMED:
         head, _, body = payload.partition(b"\r\n\r\n")
         broken = MALFORMED[: len(body)].ljust(len(body), b"x")
-        sender.submit_apart(exchange, head + b"\r\n\r\n" + broken)
+        loop.submit_apart(exchange, head + b"\r\n\r\n" + broken)
     elif fault is Fault.DISCONNECT:
-        _leave(sender, sender.submit_apart(exchange, payload), exchange)
+        _leave(loop, loop.submit_apart(exchange, payload), exchange)
     else:
         size = -(-len(payload) // PIECES)
         pieces = [payload[at : at + size] for at in range(0, len(payload), size)]
-        connection = sender.submit_apart(exchange, pieces[0])
+        connection = loop.submit_apart(exchange, pieces[0])
         for number, piece in enumerate(pieces[1:], 1):
-            _later(sender, connection, exchange, number * slow_seconds / PIECES, piece)
+            _later(loop, connection, exchange, number * slow_seconds / PIECES, piece)
 
 
-def _leave(sender: Sender, connection: Connection, exchange: Exchange) -> None:
+def _leave(loop: SendLoop, connection: Connection, exchange: Exchange) -> None:
     def leave() -> None:
-        if connection.exchange is exchange:  # else it was answered first, and another's by now
+        if (
+            connection.exchange is exchange
+        ):  # else it has been answered, and the connection may carry another
             connection.close(Failure.LEFT)
 
-    sender.at(exchange.due + LEAVES_AFTER, leave)
+    loop.at(exchange.due + LEAVES_AFTER, leave)
 
 
 def _later(
-    sender: Sender, connection: Connection, exchange: Exchange, delay: float, piece: bytes
+    loop: SendLoop, connection: Connection, exchange: Exchange, delay: float, piece: bytes
 ) -> None:
     def write() -> None:
-        if connection.exchange is exchange:  # else it was answered before it had said all
+        if connection.exchange is exchange:  # else it was answered before all was sent
             connection.write(piece)
 
-    sender.at(exchange.due + delay, write)
+    loop.at(exchange.due + delay, write)

@@ -1,4 +1,4 @@
-"""What is to be sent, and when: all that is left to chance is decided here, by one seed."""
+"""What is sent, and when. Everything random is drawn here, from one seed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from .faults import Fault
 class SendPlan:
     """Requests in the order in which they are due.
 
-    due: seconds from the start, float64. protocols: indices. faults: indices into `Fault`, -1 for
-    none. sizes: texts of each. rows: of the texts, those of the first request first.
+    due: seconds from the start, float64. protocols: indices into the protocols used. faults:
+    indices into `Fault`, -1 for none. sizes: the number of texts of each request. rows: the texts
+    of all requests, as rows of the data, those of the first request first.
     """
 
     due: NDArray[np.float64]
@@ -54,7 +55,12 @@ def make_plan(
     faults: dict[str, float],
     rng: np.random.Generator,
 ) -> SendPlan:
-    """Each text equally often, in an order by lot; protocol, batch size and fault by lot."""
+    """A plan that uses each text equally often, in random order; protocol, size and fault are
+    drawn.
+
+    due: seconds, float64, ascending. texts: how many there are. protocols, batches, faults: shares
+    by name.
+    """
     drawn = draw(batches, len(due), rng)
     sizes = np.array([int(size) for size in batches], np.int32)[drawn]
     total = int(sizes.sum())

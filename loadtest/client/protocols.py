@@ -1,6 +1,6 @@
-"""What is asked and answered: from texts to a request's body, from a body to labels.
+"""Protocols: from texts to the body of a request, and from the body of an answer to labels.
 
-Most servers differ by a path, a body and where the label stands; each is a row of PROTOCOLS.
+Most servers differ only by a path, a body, and the place of the label; each is a row of PROTOCOLS.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ Headers = dict[bytes, bytes]
 
 
 class Answer(NamedTuple):
-    """Of one request: a label for each text; the rest where told, one for each text too.
+    """The answer to one request.
 
-    costs: relative to the largest model. seconds: of the device. brownout: level, 0 is none.
+    labels: one for each text. students, costs, seconds: one for each text too, or empty if the
+    server does not report them. costs: relative to the largest model. seconds: of the device.
+    brownout: the level, 0 for none.
     """
 
     labels: Sequence[str]
@@ -32,10 +34,12 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Protocol:
-    """path and body hold `$model`; the body's values also `$texts`, `$lists` ([[text], …]) and
-    `$count`. labels: where they stand in the answer, with points between: a key, an index, `*` for
-    each, `best` for the one of a list with the highest `score`, `json` for what a string holds as
-    JSON. reference: the model that others are compared with.
+    """How a kind of server is asked, and where it puts its labels.
+
+    path, body: may contain `$model`; values of the body also `$texts`, `$lists` ([[text], …]) and
+    `$count`. labels: the path to the labels in the answer, its steps separated by dots: a key, an
+    index, `*` for every item, `best` for the item with the highest `score`, `json` for the JSON
+    inside a string. reference: the model that others are compared with.
     """
 
     name: str
@@ -56,7 +60,10 @@ class Protocol:
         return target.head(self.path.replace("$model", model), len(body)) + body
 
     def reader(self) -> Callable[[Headers, bytes], Answer]:
-        """What reads an answer. Raises ValueError, KeyError, IndexError, TypeError if it cannot."""
+        """A function that reads an answer.
+
+        It raises ValueError, KeyError, IndexError or TypeError for a body of another form.
+        """
         steps = self.labels.split(".")
 
         def read(headers: Headers, body: bytes) -> Answer:
@@ -74,10 +81,10 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Native(Protocol):
-    """Nestling's own, whose body tells how each answer came to be."""
+    """Nestling's own protocol, whose body says how each answer came about."""
 
     def reader(self) -> Callable[[Headers, bytes], Answer]:
-        """As of all, with the device's seconds besides."""
+        """As for every protocol; the answer includes the seconds of the device."""
 
         def read(_: Headers, body: bytes) -> Answer:
             rows = orjson.loads(body)
@@ -120,9 +127,9 @@ PROTOCOLS = {
 
 
 def declared(given: bytes, where: str) -> dict[str, Protocol]:
-    """Further protocols: JSON, `{NAME: {"path", "body", "labels"}}`.
+    """Further protocols from JSON: `{NAME: {"path", "body", "labels"}}`.
 
-    Raises LoadtestError that names the field.
+    where: what the JSON is called in errors. Raises LoadtestError that names the field.
     """
     try:
         rows = orjson.loads(given)

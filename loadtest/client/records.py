@@ -1,4 +1,4 @@
-"""What came of each request and of each text, as columns."""
+"""The results of each request and of each text, as columns."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Requests:
     """One value for each request, in the order in which they were due.
 
     due: seconds from the start, float64. latency: seconds from then until the answer was complete,
-    or the failure known. lag: seconds by which the client itself was late. status: HTTP's, or a
-    Failure. fault: index into Fault, -1 for none. sizes: texts.
+    or the failure known. lag: seconds by which the client itself was late. status: the HTTP status,
+    or a Failure. fault: index into Fault, -1 for none. brownout: the level. sizes: the number of
+    texts.
     """
 
     due: NDArray[np.float64]
@@ -39,8 +40,8 @@ class Requests:
 class PerText:
     """One value for each text, those of the first request first.
 
-    row: of the data. label, student: indices into the names, -1 if there is none. cost: relative
-    to the largest model; seconds: of the device; nan where not told.
+    row: of the data. label, student: indices into the names, -1 if there is none. cost: relative to
+    the largest model. seconds: of the device. Both are nan where the server does not report them.
     """
 
     row: Ints
@@ -52,7 +53,10 @@ class PerText:
 
 @dataclass(frozen=True)
 class Records:
-    """cpu_seconds: of the clients, while they sent. window: seconds from the first to the last."""
+    """All results of a run.
+
+    cpu_seconds: CPU time of the clients while they sent. window: seconds from the start to the end.
+    """
 
     requests: Requests
     texts: PerText
@@ -65,7 +69,7 @@ class Records:
         return len(self.requests.due)
 
     def where(self, kept: NDArray[np.bool_]) -> Records:
-        """Some of the requests, with their texts. kept: (requests,)."""
+        """A part of the requests, with their texts. kept: (requests,), bool."""
         of_texts = np.repeat(kept, self.requests.sizes)
         return replace(
             self,
@@ -75,7 +79,7 @@ class Records:
 
 
 def blank(plan: SendPlan) -> tuple[Requests, PerText]:
-    """Records of a plan of which nothing has come yet."""
+    """Columns for the results of a plan, before there are any."""
     n, m = len(plan), len(plan.rows)
     requests = Requests(
         plan.due,
@@ -98,7 +102,7 @@ def blank(plan: SendPlan) -> tuple[Requests, PerText]:
 
 
 def merge(parts: Sequence[Records]) -> Records:
-    """One from those of several processes, each with names of its own."""
+    """The records of several processes as one; each process numbers its names by itself."""
     labels: dict[str, int] = {}
     students: dict[str, int] = {}
     columns = [

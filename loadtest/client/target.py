@@ -1,4 +1,4 @@
-"""Where requests go."""
+"""The server that requests are sent to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ LOOPBACK = ("127.", "::1")
 
 @dataclass(frozen=True)
 class Target:
-    """prefix: what stands before every path. address: as `socket.connect` takes it."""
+    """A server, by its URL.
+
+    host: for the Host header. prefix: is put before every path. family, address: as `socket` takes
+    them. key: the API key, None for none.
+    """
 
     url: str
     host: str
@@ -27,11 +31,11 @@ class Target:
 
     @property
     def local(self) -> bool:
-        """Whether it is this machine."""
+        """Whether the server is on this machine."""
         return str(self.address[0]).startswith(LOOPBACK)
 
     def head(self, path: str, length: int) -> bytes:
-        """A request's line and headers."""
+        """The request line and the headers of a POST."""
         key = f"Authorization: Bearer {self.key}\r\n" if self.key else ""
         return (
             f"POST {self.prefix}{path} HTTP/1.1\r\nHost: {self.host}\r\n{key}"
@@ -39,7 +43,7 @@ class Target:
         ).encode()
 
     def about(self) -> dict[str, Any] | None:
-        """What `GET /info` says, which Nestling and text-embeddings-inference have; else None."""
+        """What `GET /info` answers, as Nestling and text-embeddings-inference do; else None."""
         host, port = self.address[:2]
         connection = http.client.HTTPConnection(host, port, timeout=10)
         try:
@@ -48,14 +52,17 @@ class Target:
             answer = connection.getresponse()
             said = json.loads(answer.read()) if answer.status == 200 else None
         except (OSError, http.client.HTTPException, ValueError):
-            return None  # the server of another project need not have it
+            return None  # other servers need not have it
         finally:
             connection.close()
         return said if isinstance(said, dict) else None
 
 
 def find(url: str, key: str | None = None) -> Target:
-    """Raises LoadtestError for a URL that is none, or where nothing listens."""
+    """Look the server up, and connect once.
+
+    Raises LoadtestError for a string that is no URL, or where nothing listens.
+    """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise LoadtestError(
@@ -70,14 +77,14 @@ def find(url: str, key: str | None = None) -> Target:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise LoadtestError(f"url: {parts.hostname}: {error.strerror}") from error
-    why: OSError | None = None
+    why = ""
     for family, _, _, _, address in found:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.settimeout(5)
             try:
                 probe.connect(address)
             except OSError as error:
-                why = error
+                why = error.strerror or str(error)
                 continue
         return Target(url, parts.netloc, parts.path.rstrip("/"), family, address, key)
     raise LoadtestError(f"url: nothing answers at {url}: {why}")

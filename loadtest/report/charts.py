@@ -1,4 +1,4 @@
-"""Charts as SVG that stands in a page: no script, letters as letters."""
+"""Charts as SVG for a page: without scripts, and with text as text."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.8,
 }
 LEAST_POINTS = 1.0
-"""Of accuracy, in per cent, that an axis spans."""
+"""The least range of an accuracy axis, in percentage points."""
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 def latency_against_rate(report: dict[str, Any]) -> str | None:
-    """One point for each probe of a search; else for each second of each run; None without any."""
+    """A point for each probe of a search, or else for each second of a run; None without points."""
     probes = report.get("knee", {}).get("probes")
     if probes:
         points = {
@@ -84,7 +84,7 @@ def latency_against_rate(report: dict[str, Any]) -> str | None:
 
 
 def distribution(report: dict[str, Any]) -> str | None:
-    """How many took longer than so long, the tail on a log scale; one line for each run.
+    """The share of requests that took longer, on a log scale; one line for each run.
 
     None where nothing was answered.
     """
@@ -105,7 +105,7 @@ def distribution(report: dict[str, Any]) -> str | None:
 
 
 def timeline(run: dict[str, Any], objective_ms: float) -> str:
-    """Second by second: what became of requests, p50 and p99, and brownout where there was any."""
+    """Second by second: the outcomes, p50 and p99, and the brownout level if there was any."""
     line = run["timeline"]
     seconds = range(len(line["sent"]))
     rows = 3 if any(line["brownout"]) else 2
@@ -143,7 +143,7 @@ def timeline(run: dict[str, Any], objective_ms: float) -> str:
 
 
 def cost_against_accuracy(report: dict[str, Any]) -> str | None:
-    """One point for each model asked, and the reference; None where no cost is told."""
+    """A point for each run, and one for the reference. None if no cost is reported."""
     points = []
     for model, colour in _coloured(report):
         for run in report["runs"]:
@@ -167,7 +167,9 @@ def cost_against_accuracy(report: dict[str, Any]) -> str | None:
         )
         axes.margins(0.15, 0.25)
         low, high = axes.get_ylim()
-        lack = max(0.0, LEAST_POINTS - (high - low)) / 2  # so that noise does not look like a gap
+        lack = (
+            max(0.0, LEAST_POINTS - (high - low)) / 2
+        )  # so that noise does not look like a difference
         axes.set_ylim(max(-0.5, low - lack), min(100.5, high + lack))
         _plain(axes.xaxis)
         axes.legend()
@@ -185,7 +187,7 @@ def _objective(axes: Axes, ms: float, along: str) -> None:
 
 
 def _plain(axis: Any) -> None:
-    """1, 10, 100 instead of powers; and what lies between, where there is room."""
+    """Label the ticks as plain numbers, and also those at 2 and 5 in between."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(
         FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
@@ -201,7 +203,7 @@ def _figure() -> Iterator[tuple[Axes, Callable[[], str]]]:
 
 
 def _svg(figure: Figure) -> str:
-    """Without the prologue of a file of its own, and as wide as its place."""
+    """The SVG without the header of a file of its own."""
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata=NO_METADATA)
     text = out.getvalue()

@@ -1,1 +1,1 @@
-"""From records to numbers."""
+"""Turns records into numbers."""

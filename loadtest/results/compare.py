@@ -1,8 +1,8 @@
-"""Two reports side by side: how many times as much is the second of the first.
+"""Two reports side by side: the ratio of the second to the first, metric by metric.
 
-The ratio is that of the medians over the repeats. Its spread is what the repeats allow: from the
-least of the second over the greatest of the first to the greatest over the least. Without repeats
-there is none.
+The ratio is that of the medians over the repeats. Its spread runs from the smallest value of the
+second over the largest of the first to the largest over the smallest. Without repeats there is no
+spread.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import orjson
-
 from ..errors import LoadtestError
+from ..files import read_json
+from .summary import value_at
 
 METRICS = {
     "throughput_per_second": "higher",
@@ -30,7 +30,7 @@ METRICS = {
     "cost.device_seconds": "lower",
     "energy.joules_per_1000_requests": "lower",
 }
-"""By their place in a run, and what is better."""
+"""Where each metric stands in a run, and which direction is better."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """What the spread allows to say."""
+        """Which of the two is better, as far as the spread tells."""
         if self.low is None or self.high is None:
             return "no repeats"
         if self.low <= 1 <= self.high:
@@ -57,19 +57,14 @@ class Ratio:
 
 def read_report(path: Path) -> dict[str, Any]:
     """Raises LoadtestError for a file that is no report of a load test."""
-    try:
-        report = orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise LoadtestError(f"{path}: cannot be read: {error.strerror}") from error
-    except orjson.JSONDecodeError as error:
-        raise LoadtestError(f"{path}: is not JSON: {error}") from error
+    report = read_json(path)
     if not isinstance(report, dict) or report.get("benchmark") != "loadtest":
         raise LoadtestError(f"{path}: is no report of `nestling loadtest`")
     return report
 
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, list[Ratio]]:
-    """Ratios by model; of models of the same name, or of the only ones, whatever their names."""
+    """Ratios by model. Models are paired by name; two single ones are a pair by any name."""
     ours, theirs = _by_model(first), _by_model(second)
     if len(ours) == len(theirs) == 1:
         (name, left), (other, right) = *ours.items(), *theirs.items()
@@ -105,8 +100,8 @@ def _by_model(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def _ratios(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> list[Ratio]:
     found = []
     for metric, better in METRICS.items():
-        left = [_value(run, metric) for run in first]
-        right = [_value(run, metric) for run in second]
+        left = [value_at(run, metric) for run in first]
+        right = [value_at(run, metric) for run in second]
         a, b = [v for v in left if v], [v for v in right if v]
         if len(a) == len(left) and len(b) == len(right):
             repeated = len(a) > 1 and len(b) > 1
@@ -129,9 +124,3 @@ def _knee(first: dict[str, Any], second: dict[str, Any]) -> Ratio:
     low = b / first["fails_at_per_second"]
     high = second["fails_at_per_second"] / a
     return Ratio("rate_per_second", "higher", a, b, b / a, low, high)
-
-
-def _value(run: dict[str, Any], metric: str) -> float | None:
-    group, _, name = metric.partition(".")
-    value = run[group].get(name) if name else run[group]
-    return value if value is None else float(value)

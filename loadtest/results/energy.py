@@ -1,6 +1,6 @@
-"""Joules that the machine took, where it tells: RAPL for processors, NVML for GPUs.
+"""The energy that the machine used, where it can be read: RAPL for processors, NVML for GPUs.
 
-Both count everything on the device, the client included, if it runs there.
+Both count everything that runs on the device, so the client too if it is there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ RAPL = Path("/sys/class/powercap")
 
 @dataclass(frozen=True)
 class Counter:
-    """joules: a growing count, which begins again after `wraps`."""
+    """joules: reads a growing count, which starts again from 0 at `wraps`."""
 
     name: str
     joules: Callable[[], float]
@@ -23,14 +23,14 @@ class Counter:
 
 
 class Energy:
-    """Counters from the moment at which it is made."""
+    """Counts from the moment at which it is made."""
 
     def __init__(self, counters: list[Counter], why_none: str = "") -> None:
         self._counters, self._why_none = counters, why_none
         self._before = [counter.joules() for counter in counters]
 
     def read(self, requests: int) -> dict[str, Any]:
-        """Joules since then, by counter, and per 1,000 requests; or why there are none."""
+        """Joules since then, by counter and per 1,000 requests; or why they cannot be read."""
         if not self._counters:
             return {"readable": False, "why": self._why_none}
         joules = {
@@ -60,7 +60,7 @@ def _processors(root: Path) -> list[Counter]:
             name = (zone / "name").read_text().strip()
             wraps = int((zone / "max_energy_range_uj").read_text()) / 1e6
             read = _microjoules(zone / "energy_uj")
-            read()  # which may not be allowed
+            read()  # raises here if it is not permitted
             counters.append(Counter(name, read, wraps))
     return counters
 

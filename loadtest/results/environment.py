@@ -1,4 +1,4 @@
-"""Where, when, by which versions and by which command numbers were made."""
+"""The machine, date, versions and command of a measurement."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 VERSIONS = ("nestling", "numpy", "httptools")
 
 
-def environment() -> dict[str, Any]:
-    """The client's side; load_average: of the machine, before the first run."""
+def environment(packages: Sequence[str] = VERSIONS) -> dict[str, Any]:
+    """Of the client's machine. packages: those whose versions are named. load_average: before the
+    first run.
+    """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["nestling", *sys.argv[1:]]),
@@ -25,7 +28,7 @@ def environment() -> dict[str, Any]:
             "memory_gib": _memory(),
             "system": f"{platform.system()} {platform.release()}",
         },
-        "versions": {name: version(name) for name in VERSIONS}
+        "versions": {name: version(name) for name in packages}
         | {"python": platform.python_version()},
         "load_average": round(os.getloadavg()[0], 2),
     }

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 LEVELS = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 BEYOND = 10
-"""Samples that must lie beyond a quantile, so that it is not the mood of a few."""
+"""The least number of samples beyond a quantile: fewer would say nothing."""
 POINTS = 200
-"""Of the distribution that a report keeps."""
+"""How many points of the distribution a report keeps."""
 
 
 def quantiles_ms(seconds: NDArray[np.float32]) -> dict[str, float]:
-    """`p50` to `p99.99` in milliseconds, those with enough samples beyond them; mean and max."""
+    """`p50` to `p99.99` in milliseconds, as far as enough samples lie beyond; mean and max."""
     if not len(seconds):
         return {}
     enough = [q for q in LEVELS if len(seconds) * (1 - q / 100) >= BEYOND - 1e-6]
@@ -25,8 +25,7 @@ def quantiles_ms(seconds: NDArray[np.float32]) -> dict[str, float]:
 def distribution(seconds: NDArray[np.float32]) -> dict[str, list[float]]:
     """The cumulative distribution, close together in the tail.
 
-    `beyond`: share of requests that took longer, from 1 down to one in the sample; `ms`: than so
-    much.
+    `beyond`: the share of requests that took longer than `ms`, from 1 down to one in the sample.
     """
     if not len(seconds):
         return {"beyond": [], "ms": []}

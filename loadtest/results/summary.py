@@ -1,4 +1,4 @@
-"""One run in numbers."""
+"""The numbers of one run."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..client.connection import Failure
+from ..client.connection import OK, Failure
 from ..client.faults import Fault
 from ..client.records import Ints, Records
 from .latency import distribution, quantiles_ms
 from .timeline import timeline
 
-OK = 200
-
 
 @dataclass(frozen=True)
 class Truth:
-    """labels: right ones, by row of the data. reference: another model's, "" where not asked."""
+    """labels: the right ones, by row of the data. reference: another model's, "" where unknown."""
 
     labels: NDArray[np.object_]
     reference: NDArray[np.object_] | None = None
@@ -28,9 +26,9 @@ class Truth:
 def summarize(
     records: Records, seconds: float, objective_ms: float, truth: Truth, price_per_hour: float
 ) -> dict[str, Any]:
-    """All that a report says of a run.
+    """Everything that a report says of a run.
 
-    records: measured ones alone, due from 0 on, for `seconds`. objective_ms: what an answer may
+    records: without the warm-up, due from 0 to `seconds`. objective_ms: the time that an answer may
     take. price_per_hour: of the machine, in any currency; 0 if unknown.
     """
     faulty = records.requests.fault >= 0
@@ -67,8 +65,15 @@ def summarize(
     }
 
 
+def value_at(run: dict[str, Any], place: str) -> float | None:
+    """A number of a run, such as `accuracy` or `latency_ms.p99`; None where the run has none."""
+    group, _, name = place.partition(".")
+    found = run[group].get(name) if name else run[group]
+    return None if found is None else float(found)
+
+
 def outcomes(status: Ints) -> dict[str, int]:
-    """How many requests ended how: by HTTP status, or by what kept them from one."""
+    """The number of requests by HTTP status, or by the reason for which there is none."""
     values, counts = np.unique(status, return_counts=True)
     return {
         str(value) if value > 0 else Failure(value).name.lower(): int(number)

@@ -1,1 +1,1 @@
-"""When requests are sent, and what they are."""
+"""When requests are sent, and what is in them."""

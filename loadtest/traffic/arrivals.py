@@ -1,4 +1,4 @@
-"""The moments at which requests are to be sent, whether or not earlier ones were answered."""
+"""The moments at which requests are sent, whether or not earlier ones have been answered."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def arrivals(
 def _gamma(total: float, cv: float, rng: np.random.Generator) -> NDArray[np.float64]:
     shape = cv**-2
     ticks = np.zeros(0)
-    last = -rng.uniform() * rng.gamma(shape, 1 / shape)  # so that a burst need not open the run
+    last = -rng.uniform() * rng.gamma(shape, 1 / shape)  # so that a run need not begin with a burst
     while last < total:
         more = last + np.cumsum(rng.gamma(shape, 1 / shape, int(total) + 64))
         ticks = np.concatenate((ticks, more))

@@ -1,4 +1,4 @@
-"""Shares: of protocols, of batch sizes, of faults."""
+"""Shares of protocols, of batch sizes, of faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import LoadtestError, check_above
 
 
 def parse_mix(field: str, given: str) -> dict[str, float]:
-    """`native` is all of one; `native=3,tei=1` gives the first three quarters. Shares sum to 1.
+    """`native` alone has the share 1; of `native=3,tei=1` the first has 0.75. Shares sum to 1.
 
     Raises LoadtestError that names the field.
     """
@@ -21,7 +21,7 @@ def parse_mix(field: str, given: str) -> dict[str, float]:
 
 
 def parse_shares(field: str, given: str) -> dict[str, float]:
-    """`slow=0.01,malformed=0.02`: shares of a whole, the rest of which is not named.
+    """`slow=0.01,malformed=0.02`: shares of a whole, whose rest has no name.
 
     Raises LoadtestError that names the field.
     """
@@ -46,7 +46,7 @@ def _parse(field: str, given: str, alone: float | None) -> dict[str, float]:
 
 
 def draw(shares: dict[str, float], count: int, rng: np.random.Generator) -> NDArray[np.int16]:
-    """So many indices into the names, by lot; what is left of 1 is -1."""
+    """`count` random indices into the names, by their shares; the rest of the whole is -1."""
     limits = np.cumsum(list(shares.values()))
     if shares and limits[-1] > 1 - 1e-9:
         limits[-1] = 1.0

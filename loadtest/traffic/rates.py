@@ -1,4 +1,4 @@
-"""How many requests a second are to arrive, and how that changes."""
+"""How many requests per second arrive, and how the rate changes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from ..errors import LoadtestError, check_above
 
 GRID = 4096
-"""Points by which a ramp's integral is held."""
+"""The number of points at which a ramp's integral is kept."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Arrivals expected by each moment: `expected[i]` by `times[i]`, linear between. Float64.
+    """The arrivals expected until each moment: `expected[i]` until `times[i]`, linear between,
+    float64.
 
     times begins with 0 and ends with the duration in seconds.
     """
@@ -58,7 +59,7 @@ def steps(rates: list[float], seconds: float) -> Rate:
 
 
 def ramp(low: float, high: float, seconds: float) -> Rate:
-    """From one rate to another, evenly."""
+    """A rate that grows or falls linearly."""
     times = np.linspace(0, seconds, GRID)
     return Rate(times, low * times + (high - low) * times**2 / (2 * seconds))
 

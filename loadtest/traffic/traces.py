@@ -1,4 +1,4 @@
-"""Traffic that was recorded: moments of arrival, or requests per second.
+"""Recorded traffic: moments of arrival, or requests per second.
 
 Three forms, told apart by their beginning: CSV with a first column of dates (Azure's LLM inference
 traces, https://github.com/Azure/AzurePublicDataset), one moment in seconds per line, and one line
@@ -28,7 +28,7 @@ OPENERS: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".xz": lzma.open
 
 @dataclass(frozen=True)
 class Trace:
-    """One of moments (seconds from the first, ascending) and counts (per second), float64."""
+    """Either moments (seconds from the first, ascending) or counts (per second), float64."""
 
     name: str
     moments: NDArray[np.float64] | None = None
@@ -44,7 +44,7 @@ class Trace:
 
 
 def read_trace(path: Path) -> Trace:
-    """Raises LoadtestError for a file that is none."""
+    """Read a trace. Raises LoadtestError for a file that is none."""
     try:
         with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
             text = file.read()
@@ -81,12 +81,12 @@ def replay(
     speed: float = 1.0,
     begin: float = 0.0,
 ) -> tuple[NDArray[np.float64], float]:
-    """A stretch of a trace, in time and in rate as wanted.
+    """A part of a trace, with the length and the rate that are wanted.
 
-    begin: where in the trace the stretch begins, in its own seconds. speed: how many of its
-    seconds pass in one. rate: the mean wanted, per second; arrivals are then dropped or doubled by
-    lot, a copy falling anywhere before the next arrival. None leaves the trace's own.
-    Returns the moments, ascending, and the mean rate. Raises LoadtestError for a stretch outside
+    begin: where in the trace the part begins, in the trace's seconds. speed: how many of the
+    trace's seconds pass in one. rate: the mean wanted, per second; arrivals are then dropped or
+    copied at random, and a copy falls anywhere before the next arrival. None keeps the trace's own
+    rate. Returns the moments, ascending, and the mean rate. Raises LoadtestError for a part outside
     of the trace, or without arrivals.
     """
     check_above("seconds", seconds, 0)

@@ -143,12 +143,14 @@ def digest(records: Sequence[ShadowRecord]) -> str:
 def read_lines(path: Path) -> Iterator[ShadowRecord | Damaged]:
     """A file of records and the one before it, from the oldest line on.
 
-    Raises DataError without such a file.
+    Raises DataError without such a file, and for a folder.
     """
-    if not path.is_file():
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; records are one file")
+    if not path.exists():
         raise DataError(f"{path}: no such file")
     for file in (previous(path), path):
-        if not file.is_file():
+        if not file.exists():
             continue
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):

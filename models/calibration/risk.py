@@ -8,6 +8,7 @@ valid p-value, and H0 is rejected where it is at most δ = 1 − confidence.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,17 +39,13 @@ def fewest_examples(losses: int, alpha: float, confidence: float) -> int:
     """The least n at which so many losses still reject H0: risk > alpha."""
     from scipy.stats import binom
 
-    delta = 1 - confidence
-    low, high = losses, max(1, losses)
-    while binom.cdf(losses, high, alpha) > delta:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if binom.cdf(losses, middle, alpha) > delta:
-            low = middle
-        else:
-            high = middle
-    return high
+    def rejects(n: int) -> bool:
+        return bool(binom.cdf(losses, n, alpha) <= 1 - confidence)
+
+    high = max(1, losses)
+    while not rejects(high):
+        high *= 2
+    return bisect_left(range(high), True, lo=high // 2, key=rejects)
 
 
 def examples_needed(observed_risk: float, alpha: float, confidence: float) -> int | None:

@@ -130,6 +130,6 @@ class Decision:
         self.relative_cost = self.flops / self.ta_flops
 
     def _ask(self, stage: Stage) -> None:
-        self.stage, self.stage_flops = stage, stage.student.flops.of(len(self.tokens))
+        self.stage, self.stage_flops = stage, stage.student.flops_by_length[len(self.tokens)]
         bound = stage.threshold
         self.threshold = max(bound, self.min_confidence) if bound > 0 else 0.0

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ..limits import number_between
@@ -27,6 +28,17 @@ TEMPERATURES = (0.01, 100.0)
 """From the least that may be to the greatest. Calibration finds none below 0.05 or above 20."""
 
 
+class FlopsByLength(dict[int, float]):
+    """FLOPs of one sequence by its number of tokens; each is worked out once."""
+
+    def __init__(self, flops: Flops) -> None:
+        self._flops = flops
+
+    def __missing__(self, tokens: int) -> float:
+        found = self[tokens] = self._flops.of(tokens)
+        return found
+
+
 @dataclass(frozen=True)
 class Student:
     """A named student of one TA.
@@ -39,6 +51,11 @@ class Student:
     flops: Flops
     parameters: int
     temperature: float = 1.0
+
+    @cached_property
+    def flops_by_length(self) -> FlopsByLength:
+        """What `flops` says, for those who ask for the same lengths again and again."""
+        return FlopsByLength(self.flops)
 
     @classmethod
     def of(
@@ -68,7 +85,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a cascade's thresholds promise, and what the promise rests on.
+    """What a cascade's thresholds guarantee, and on which data the guarantee rests.
 
     With probability `confidence` over the calibration data, the risk named by `loss` is at most
     `alpha` on new data of the same distribution. examples: texts that tested it.
@@ -105,7 +122,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Cascade:
-    """Stages from cheap to dear; the last one always answers. One student alone is one stage."""
+    """Stages from cheap to expensive; the last one always answers. A student alone is one stage."""
 
     name: str
     stages: tuple[Stage, ...]

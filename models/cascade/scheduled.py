@@ -1,12 +1,14 @@
-"""One step of many cascades: whom a batch of decisions asks next, and what becomes of the answers.
+"""One step of many cascades: which students a batch asks next, and what follows from the answers.
 
-Numbers and names only: who computes the answers may be another process.
+Numbers and names only: the answers may be computed by another process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..checkpoint.manifest import Manifest
 from ..runners.base import ForwardBatch, ForwardOutput
@@ -16,7 +18,7 @@ from .policy import Cascade
 
 def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
     """A decision that has not been asked of any student yet."""
-    return Decision(cascade, tokens, manifest.ta.flops.of(len(tokens)))
+    return Decision(cascade, tokens, manifest.ta.flops_by_length[len(tokens)])
 
 
 @dataclass(frozen=True)
@@ -46,29 +48,42 @@ class ScheduledBatch:
 
     @property
     def students(self) -> set[str]:
-        """Who is asked."""
+        """The names of the students that are asked."""
         return {name for name, _ in self.questions.runs}
 
-    def record(self, verdicts: ForwardOutput) -> list[Decision]:
+    def failures(self, output: ForwardOutput) -> list[Decision]:
+        """Those whose student said what is no number."""
+        return [self.decisions[index] for index in not_finite(output)]
+
+    def record(self, output: ForwardOutput) -> list[Decision]:
         """Note what was said; returns the decisions that are not answered yet.
 
         The time that the batch took is shared among them by FLOPs.
         """
         flops = [d.stage_flops for d in self.decisions]
-        share = verdicts.seconds / sum(flops)
+        share = output.seconds / sum(flops)
         return [
             d
             for d, label, confidence, accept, row, cost in zip(
                 self.decisions,
-                verdicts.labels,
-                verdicts.confidences,
-                verdicts.accepts,
-                verdicts.logits,
+                output.labels,
+                output.confidences,
+                output.accepts,
+                output.logits,
                 flops,
                 strict=True,
             )
             if not d.record(label, confidence, accept, row, cost * share)
         ]
+
+
+def not_finite(output: ForwardOutput) -> list[int]:
+    """The sequences whose logits or confidence are not finite: no answer at all."""
+    finite = np.isfinite(output.logits).all(axis=-1) & np.isfinite(output.confidences)
+    if finite.all():
+        return []
+    found: list[int] = np.flatnonzero(~finite).tolist()
+    return found
 
 
 def step(

@@ -19,13 +19,21 @@ SCHEMA = 1
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
-def write_hashed_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write JSON that carries its own hash, under a temporary name, then rename it."""
+def replace_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, then rename it: nobody ever sees half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, "utf-8")
+        flush(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_hashed_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON that carries its own hash, as `replace_text` does."""
     content = {"sha256": _digest(data), **data}
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    flush(temporary)
-    temporary.replace(path)
+    replace_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_hashed_json(path: Path) -> dict[str, Any]:
@@ -84,13 +92,13 @@ def flush(path: Path) -> None:
 
 
 @contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
+def new_directory(path: Path, kind: str = "an export") -> Iterator[Path]:
     """A directory under a temporary name, to be filled; then it is renamed, or removed on an error.
 
-    Raises NestlingError if `path` exists: an export is never written over.
+    kind: what it holds, for the message. Raises NestlingError if `path` exists.
     """
     if path.exists():
-        raise NestlingError(f"{path}: exists already; an export is never written over")
+        raise NestlingError(f"{path}: exists already; {kind} is never written over")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not by the process's number alone: in containers that is always the same, and what a killed
     # process left behind stays.

@@ -6,7 +6,6 @@ come later are each replaced by one rename of a file, and carry their own hash.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..cascade.policy import Cascade
-from ..errors import NestlingError, NotFiniteError
+from ..errors import NotFiniteError
 from ..inputs.data.fingerprints import TextSample
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
-from .integrity import SCHEMA, flush, sha256_of, write_hashed_json
+from .integrity import SCHEMA, new_directory, sha256_of, write_hashed_json
 from .manifest import CALIBRATION, CONFIG, TOKENIZER, TRAINING_TEXTS, WEIGHTS, Manifest, file_of
 
 
@@ -43,16 +42,11 @@ def write_checkpoint(
     NotFiniteError for weights that are not finite in `dtype`.
     """
     path = Path(path)
-    if path.exists():
-        raise NestlingError(f"{path}: exists already; a checkpoint is never written over")
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().to("cpu", dtype) for name, tensor in weights.items()}
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise NotFiniteError(f"{path}: {name}: weights that are not finite")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.mkdir()
-    try:
+    with new_directory(path, "a checkpoint") as temporary:
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise NotFiniteError(f"{path}: {name}: weights that are not finite")
         write_weights(tensors, temporary / WEIGHTS)
         shutil.copyfile(tokenizer, temporary / TOKENIZER)
         files = [WEIGHTS, TOKENIZER]
@@ -69,13 +63,6 @@ def write_checkpoint(
             "files": {name: sha256_of(temporary / name) for name in files},
         }
         write_hashed_json(temporary / CONFIG, config)
-        for file in (WEIGHTS, TOKENIZER):
-            flush(temporary / file)
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
-    flush(path.parent)
 
 
 def write_calibration(

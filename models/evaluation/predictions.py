@@ -79,7 +79,7 @@ def predict_all(
     dtype = checkpoint.model.dtype
     logits = {s.name: torch.empty(len(texts), labels, dtype=dtype) for s in students}
     done = 0
-    for rows in _batches(sequences):
+    for rows in by_length(list(map(len, sequences)), MAX_BATCH_TOKENS):
         progress.step(f"asking every student about {source}", done, len(texts))
         done += len(rows)
         packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
@@ -98,15 +98,15 @@ def encode_all(manifest: Manifest, texts: Sequence[str], source: str | Path) -> 
     return sequences
 
 
-def _batches(sequences: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Rows by length, in batches of at most MAX_BATCH_TOKENS tokens (one text at least)."""
+def by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Rows by their length, in batches of at most so many tokens (one row at least)."""
     rows: list[int] = []
     total = 0
-    for row in sorted(range(len(sequences)), key=lambda r: len(sequences[r])):
-        if rows and total + len(sequences[row]) > MAX_BATCH_TOKENS:
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if rows and total + lengths[row] > tokens:
             yield rows
             rows, total = [], 0
         rows.append(row)
-        total += len(sequences[row])
+        total += lengths[row]
     if rows:
         yield rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ..cascade.decisions import Decision
 from ..cascade.scheduled import decide, step
@@ -10,6 +10,7 @@ from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..runners.base import ModelRunner
 from ..runners.torch import TorchRunner
+from .predictions import by_length
 
 MAX_BATCH_TOKENS = 16384
 
@@ -33,7 +34,12 @@ class Predictor:
         decisions = [self._admit(i, ids) for i, ids in enumerate(self._encode(texts))]
         waiting = decisions
         for _ in self.cascade.stages:
-            waiting = [d for batch in batches(waiting) for d in step(self._runner.forward, batch)]
+            lengths = [len(decision.tokens) for decision in waiting]
+            waiting = [
+                decision
+                for rows in by_length(lengths, MAX_BATCH_TOKENS)
+                for decision in step(self._runner.forward, [waiting[row] for row in rows])
+            ]
         return decisions
 
     def label(self, decision: Decision) -> str:
@@ -48,17 +54,3 @@ class Predictor:
         if len(tokens) > limit:
             raise NestlingError(f"text {index}: {len(tokens)} tokens; the limit is {limit}")
         return decide(self.checkpoint, self.cascade, tokens)
-
-
-def batches(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
-    """Decisions by length, in batches of at most MAX_BATCH_TOKENS tokens."""
-    batch: list[Decision] = []
-    total = 0
-    for decision in sorted(decisions, key=lambda d: len(d.tokens)):
-        if batch and total + len(decision.tokens) > MAX_BATCH_TOKENS:
-            yield batch
-            batch, total = [], 0
-        batch.append(decision)
-        total += len(decision.tokens)
-    if batch:
-        yield batch

@@ -1,7 +1,9 @@
-"""What BERT and RoBERTa share: the encoder's names, and how a slice fits a uniform config."""
+"""Encoders of BERT's kind: from Hugging Face's names to ours, and a student alone back again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,72 +30,144 @@ LAYER_NAMES = {
 """Parts of a layer: our name to Hugging Face's."""
 
 
-def read_architecture(
-    family: str, config: dict[str, Any], labels: tuple[str, ...], position_offset: int
-) -> Architecture:
-    """The TA's architecture from a BERT-like config. Raises ValueError for what is not served."""
-    if config.get("position_embedding_type", "absolute") != "absolute":
-        raise ValueError(
-            f"position_embedding_type: {config['position_embedding_type']!r} is not 'absolute'"
+@dataclass(frozen=True)
+class EncoderFamily:
+    """What one family of such encoders has of its own, and how its checkpoints become a TA.
+
+    name: Hugging Face's `model_type`. model: its class that classifies. prefix: of the encoder's
+    weights in it. pooler, classifier: the head's weights in it. token_types: whether its models
+    take `token_type_ids` beside the tokens. position_offset: the position of the first token.
+    special_tokens: ids in its config.
+    """
+
+    name: str
+    model: str
+    prefix: str
+    pooler: str
+    classifier: str
+    token_types: bool
+    position_offset: int
+    special_tokens: Mapping[str, int]
+
+    def architecture(self, config: dict[str, Any], labels: tuple[str, ...]) -> Architecture:
+        """The TA at full size, from a config. Raises ValueError for what is not served."""
+        if config.get("position_embedding_type", "absolute") != "absolute":
+            raise ValueError(
+                f"position_embedding_type: {config['position_embedding_type']!r} is not 'absolute'"
+            )
+        if config.get("is_decoder"):
+            raise ValueError("is_decoder: true; only bidirectional encoders are served")
+        if (activation := config["hidden_act"]) not in ACTIVATIONS:
+            raise ValueError(f"hidden_act: {activation!r} is none of {', '.join(ACTIVATIONS)}")
+        dim, heads = config["hidden_size"], config["num_attention_heads"]
+        return Architecture(
+            family=self.name,
+            vocabulary=config["vocab_size"],
+            dim=dim,
+            layers=config["num_hidden_layers"],
+            heads=heads,
+            head_dim=dim // heads,
+            ffn=config["intermediate_size"],
+            max_tokens=config["max_position_embeddings"] - self.position_offset,
+            activation=ACTIVATIONS[activation],
+            norm_eps=config["layer_norm_eps"],
+            labels=labels,
         )
-    if config.get("is_decoder"):
-        raise ValueError("is_decoder: true; only bidirectional encoders are served")
-    if (activation := config["hidden_act"]) not in ACTIVATIONS:
-        raise ValueError(f"hidden_act: {activation!r} is none of {', '.join(ACTIVATIONS)}")
-    dim, heads = config["hidden_size"], config["num_attention_heads"]
-    return Architecture(
-        family=family,
-        vocabulary=config["vocab_size"],
-        dim=dim,
-        layers=config["num_hidden_layers"],
-        heads=heads,
-        head_dim=dim // heads,
-        ffn=config["intermediate_size"],
-        max_tokens=config["max_position_embeddings"] - position_offset,
-        activation=ACTIVATIONS[activation],
-        norm_eps=config["layer_norm_eps"],
-        labels=labels,
-    )
 
+    def import_weights(
+        self, weights: dict[str, Tensor], architecture: Architecture
+    ) -> dict[str, Tensor]:
+        """Ours from those of the model, or of the encoder alone; a head that is not there is left
+        out.
+        """
+        found = {name.removeprefix(self.prefix): tensor for name, tensor in weights.items()}
+        embeddings = "embeddings."
+        imported = {
+            "tokens": found[embeddings + "word_embeddings.weight"],
+            "positions": found[embeddings + "position_embeddings.weight"][self.position_offset :],
+            "segment": found[embeddings + "token_type_embeddings.weight"][0],
+            "embedding_norm.weight": found[embeddings + "LayerNorm.weight"],
+            "embedding_norm.bias": found[embeddings + "LayerNorm.bias"],
+        }
+        for layer in range(architecture.layers):
+            for ours, theirs in LAYER_NAMES.items():
+                for kind in ("weight", "bias"):
+                    name = f"encoder.layer.{layer}.{theirs}.{kind}"
+                    imported[f"layers.{layer}.{ours}.{kind}"] = found[name]
+        for ours, theirs in self._head.items():
+            if (name := theirs.removeprefix(self.prefix)) in found:
+                imported[ours] = found[name]
+        return imported
 
-def import_encoder(
-    weights: dict[str, Tensor], architecture: Architecture, position_offset: int
-) -> dict[str, Tensor]:
-    """Embeddings and layers from Hugging Face's names (without the model's prefix) to ours."""
-    embeddings = "embeddings."
-    imported = {
-        "tokens": weights[embeddings + "word_embeddings.weight"],
-        "positions": weights[embeddings + "position_embeddings.weight"][position_offset:],
-        "segment": weights[embeddings + "token_type_embeddings.weight"][0],
-        "embedding_norm.weight": weights[embeddings + "LayerNorm.weight"],
-        "embedding_norm.bias": weights[embeddings + "LayerNorm.bias"],
-    }
-    for layer in range(architecture.layers):
-        for ours, theirs in LAYER_NAMES.items():
-            for kind in ("weight", "bias"):
-                name = f"encoder.layer.{layer}.{theirs}.{kind}"
-                imported[f"layers.{layer}.{ours}.{kind}"] = weights[name]
-    return imported
+    def config(self, spec: StudentSpec, a: Architecture) -> dict[str, Any]:
+        """Of a student alone.
 
+        Of one that `check_uniform` refuses, the head count is only near the truth: what runs a
+        graph reads labels and inputs from a config, and builds no layers.
+        """
+        theirs = {ours: name for name, ours in ACTIVATIONS.items() if name != "gelu_pytorch_tanh"}
+        return {
+            "vocab_size": a.vocabulary,
+            "hidden_size": spec.dim,
+            "num_hidden_layers": len(spec.layers),
+            "num_attention_heads": max(1, spec.dim // a.head_dim),
+            "intermediate_size": max(spec.ffn),
+            "hidden_act": theirs[a.activation],
+            "max_position_embeddings": a.max_tokens + self.position_offset,
+            "type_vocab_size": 1,
+            "layer_norm_eps": a.norm_eps,
+            "id2label": {str(i): label for i, label in enumerate(a.labels)},
+            "label2id": {label: i for i, label in enumerate(a.labels)},
+            "problem_type": "single_label_classification",
+            "torch_dtype": "float32",
+            "model_type": self.name,
+            "architectures": [self.model],
+            **self.special_tokens,
+        }
 
-def import_head(weights: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
-    """Pooler and classifier, by the family's names for them; left out where there are none."""
-    return {
-        f"{ours}.{kind}": weights[f"{theirs}.{kind}"]
-        for ours, theirs in names.items()
-        for kind in ("weight", "bias")
-        if f"{theirs}.{kind}" in weights
-    }
+    def export(
+        self, weights: dict[str, Tensor], spec: StudentSpec, a: Architecture
+    ) -> dict[str, Tensor]:
+        """A student alone, by the model's names. Raises ValueError as `check_uniform` does."""
+        check_uniform(spec, a)
+        d, inner, ffn = spec.dim, spec.dim, max(spec.ffn)
+        embeddings = "embeddings."
+        exported = {
+            embeddings + "word_embeddings.weight": weights["tokens"][:, :d],
+            embeddings + "position_embeddings.weight": F.pad(
+                weights["positions"][:, :d], (0, 0, self.position_offset, 0)
+            ),
+            embeddings + "token_type_embeddings.weight": weights["segment"][None, :d],
+            embeddings + "LayerNorm.weight": weights["embedding_norm.weight"][:d],
+            embeddings + "LayerNorm.bias": weights["embedding_norm.bias"][:d],
+        }
+        for position, layer in enumerate(spec.layers):
+            h, f = spec.heads[position] * a.head_dim, spec.ffn[position]
+            kept = {
+                "query": (h, d), "key": (h, d), "value": (h, d), "output": (d, h),
+                "up": (f, d), "down": (d, f), "attention_norm": (d,), "ffn_norm": (d,),
+            }  # fmt: skip
+            padded = {"query": (inner, d), "key": (inner, d), "value": (inner, d),
+                      "output": (d, inner), "up": (ffn, d), "down": (d, ffn)}  # fmt: skip
+            for ours, theirs in LAYER_NAMES.items():
+                target = f"encoder.layer.{position}.{theirs}."
+                source, part = f"layers.{layer}.{ours}.", kept[ours]
+                shape = padded.get(ours, part)
+                exported[target + "weight"] = _fit(weights[source + "weight"], part, shape)
+                exported[target + "bias"] = _fit(weights[source + "bias"], part[:1], shape[:1])
+        exported = {self.prefix + name: tensor for name, tensor in exported.items()}
+        classifier = weights["classifier.weight"][:, :d], weights["classifier.bias"]
+        head = (weights["pooler.weight"][:d, :d], weights["pooler.bias"][:d], *classifier)
+        return exported | dict(zip(self._head.values(), head, strict=True))
 
-
-def export_head(weights: dict[str, Tensor], names: dict[str, str], d: int) -> dict[str, Tensor]:
-    """A student's pooler and classifier, by the family's names for them."""
-    return {
-        names["pooler"] + ".weight": weights["pooler.weight"][:d, :d],
-        names["pooler"] + ".bias": weights["pooler.bias"][:d],
-        names["classifier"] + ".weight": weights["classifier.weight"][:, :d],
-        names["classifier"] + ".bias": weights["classifier.bias"],
-    }
+    @property
+    def _head(self) -> dict[str, str]:
+        """Our names of the head's weights to the model's."""
+        return {
+            f"{ours}.{kind}": f"{theirs}.{kind}"
+            for ours, theirs in (("pooler", self.pooler), ("classifier", self.classifier))
+            for kind in ("weight", "bias")
+        }
 
 
 def check_uniform(spec: StudentSpec, a: Architecture) -> None:
@@ -113,60 +187,6 @@ def check_uniform(spec: StudentSpec, a: Architecture) -> None:
             f"heads: {max(spec.heads)} heads of {a.head_dim} are wider than the model dimension "
             f"{spec.dim}, which a Hugging Face config cannot say"
         )
-
-
-def export_config(spec: StudentSpec, a: Architecture, position_offset: int) -> dict[str, Any]:
-    """The config of a student alone.
-
-    Of one that `check_uniform` refuses, the head count is only near the truth: what runs a graph
-    reads labels and inputs from a config, and builds no layers.
-    """
-    theirs = {ours: name for name, ours in ACTIVATIONS.items() if name != "gelu_pytorch_tanh"}
-    return {
-        "vocab_size": a.vocabulary,
-        "hidden_size": spec.dim,
-        "num_hidden_layers": len(spec.layers),
-        "num_attention_heads": max(1, spec.dim // a.head_dim),
-        "intermediate_size": max(spec.ffn),
-        "hidden_act": theirs[a.activation],
-        "max_position_embeddings": a.max_tokens + position_offset,
-        "type_vocab_size": 1,
-        "layer_norm_eps": a.norm_eps,
-        "id2label": {str(i): label for i, label in enumerate(a.labels)},
-        "label2id": {label: i for i, label in enumerate(a.labels)},
-        "problem_type": "single_label_classification",
-        "torch_dtype": "float32",
-    }
-
-
-def export_encoder(
-    weights: dict[str, Tensor], spec: StudentSpec, a: Architecture, position_offset: int
-) -> dict[str, Tensor]:
-    """A student's embeddings and layers under Hugging Face's names, without the prefix."""
-    d, inner, ffn = spec.dim, spec.dim, max(spec.ffn)
-    embeddings = "embeddings."
-    exported = {
-        embeddings + "word_embeddings.weight": weights["tokens"][:, :d],
-        embeddings + "position_embeddings.weight": F.pad(
-            weights["positions"][:, :d], (0, 0, position_offset, 0)
-        ),
-        embeddings + "token_type_embeddings.weight": weights["segment"][None, :d],
-        embeddings + "LayerNorm.weight": weights["embedding_norm.weight"][:d],
-        embeddings + "LayerNorm.bias": weights["embedding_norm.bias"][:d],
-    }
-    for position, layer in enumerate(spec.layers):
-        h, f = spec.heads[position] * a.head_dim, spec.ffn[position]
-        kept = {"query": (h, d), "key": (h, d), "value": (h, d), "output": (d, h),
-                "up": (f, d), "down": (d, f), "attention_norm": (d,), "ffn_norm": (d,)}  # fmt: skip
-        padded = {"query": (inner, d), "key": (inner, d), "value": (inner, d),
-                  "output": (d, inner), "up": (ffn, d), "down": (d, ffn)}  # fmt: skip
-        for ours, theirs in LAYER_NAMES.items():
-            target = f"encoder.layer.{position}.{theirs}."
-            source = f"layers.{layer}.{ours}."
-            shape = padded.get(ours, kept[ours])
-            exported[target + "weight"] = _fit(weights[source + "weight"], kept[ours], shape)
-            exported[target + "bias"] = _fit(weights[source + "bias"], kept[ours][:1], shape[:1])
-    return exported
 
 
 def _fit(weight: Tensor, kept: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:

@@ -57,15 +57,6 @@ class ForwardOutput:
     logits: NDArray[np.float32]
     seconds: float
 
-    @property
-    def broken(self) -> list[int]:
-        """The sequences whose logits or confidence are not finite: no answer at all."""
-        finite = np.isfinite(self.logits).all(axis=-1) & np.isfinite(self.confidences)
-        if finite.all():
-            return []
-        found: list[int] = np.flatnonzero(~finite).tolist()
-        return found
-
 
 class ModelRunner(ABC):
     """All students of one loaded checkpoint, on one device.

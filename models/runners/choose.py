@@ -164,7 +164,7 @@ def measure(
 
 
 def _reached(policy: Cascade) -> Sequence[float]:
-    """The share of texts that reaches each stage; all of them where nobody has measured it."""
+    """The share of texts that reaches each stage; all of them where it has not been measured."""
     if policy.forecast is None:
         return [1.0] * len(policy.stages)
     answered = accumulate(policy.forecast.shares, initial=0.0)

@@ -9,17 +9,15 @@ from ...models.checkpoint.integrity import read_hashed_json
 from ...models.checkpoint.manifest import REPORT, Manifest, file_of, parse
 from ...models.errors import CheckpointError
 from ..core.service import Service
+from ..http.protocols.native.models import relative_cost
 from .library import charts_version
 
-TYPICAL_TOKENS = 16
-"""Length at which students' costs are compared, as in `GET /v1/models`."""
 MEASURED = ("name", "kind", "accuracy", "relative_flops", "relative_seconds")
 
 
 def about(service: Service, experiments: bool) -> dict[str, Any]:
     """Reads the checkpoint's report: not for the event loop. experiments: whether they are on."""
     manifest, settings = service.manifest, service.settings
-    ta = manifest.ta.flops.of(TYPICAL_TOKENS)
     return {
         "checkpoint": manifest.path.name,
         "weights": manifest.weights_sha256[:12],
@@ -33,7 +31,7 @@ def about(service: Service, experiments: bool) -> dict[str, Any]:
         "students": [
             {
                 "name": student.name,
-                "relative_cost": student.flops.of(TYPICAL_TOKENS) / ta,
+                "relative_cost": relative_cost(manifest, student),
                 "layers": len(student.spec.layers),
                 "parameters": student.parameters,
             }

@@ -1,4 +1,4 @@
-"""The contract of a request: what it asks for, and what of that cannot be met."""
+"""The constraints of a request: what it asks for, and what of that cannot be met."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from ...experiments.runtime import Experiments
 from ...models.cascade.decisions import Decision
 from ...models.cascade.policy import Cascade
 from ..engine.executor import ExecutorGoneError
-from ..errors import STATUS, Reason, RequestError, internal_error
+from ..errors import Reason, RequestError, internal_error
 from .constraints import RequestConstraints, check_feasible
 from .load_control import TICK_SECONDS
 from .policies import AUTO
@@ -49,6 +49,18 @@ class Inference:
     def __init__(self, services: Reloader, experiments: Experiments | None) -> None:
         self.services, self.experiments = services, experiments
 
+    async def start(self) -> None:
+        """Answer from now on."""
+        await self.services.start()
+        if self.experiments:
+            await self.experiments.start()
+
+    async def stop(self, timeout: float) -> None:
+        """Answer what has been accepted, and record what came of it for at most so many seconds."""
+        await self.services.stop()
+        if self.experiments:
+            await self.experiments.stop(timeout)
+
     async def infer(
         self, request: InferenceRequest, caller: Caller, service: Service | None = None
     ) -> Answers:
@@ -67,11 +79,11 @@ class Inference:
         if self.experiments is None or assigned is None:
             return await answer(service, inputs, constraints)
         variants = [each.variant for each in assigned.assignments]
-        service = self._pinned(variants, service)
-        labels, price = service.manifest.architecture.labels, service.price_per_second
-        started, status, answers = perf_counter(), STATUS[Reason.INTERNAL], None
+        pinned = self._pinned(variants, service)
+        labels, price = pinned.manifest.architecture.labels, pinned.price_per_second
+        started, status, answers = perf_counter(), Reason.INTERNAL.status, None
         try:
-            answers = await answer(service, inputs, constrained(constraints, variants))
+            answers = await answer(pinned, inputs, constrained(constraints, variants))
             status = 200
         except RequestError as error:
             status = error.status
@@ -82,7 +94,7 @@ class Inference:
         for decision in answers.decisions:
             decision.variants = {a.experiment: a.variant.name for a in assigned.assignments}
         for pair in assigned.assignments:
-            if pair.other is not None and not service.load.level:
+            if pair.other is not None and not pinned.load.level:
                 self.experiments.later(self._other_arm(request, assigned, pair, service))
         return answers
 
@@ -133,7 +145,7 @@ async def _compute(
     service: Service, asked: Cascade, constraints: RequestConstraints, inputs: Inputs
 ) -> Answers:
     """The same, without a look at earlier answers. asked: the cascade of the request's policy."""
-    started, texts = perf_counter(), len(inputs)
+    started, texts = perf_counter(), len(inputs.tokens or inputs.texts)
     service.tokenizing.check(inputs, constraints.truncate)
     with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
         level = 0 if constraints.shadow else admission.level
@@ -143,12 +155,12 @@ async def _compute(
         )
         tokenized = perf_counter()
         service.metrics.tokenize_duration.observe(tokenized - started)
-        ta, brownout = service.manifest.ta.flops, 0 if cascade is asked else level
+        ta_flops, brownout = service.ta_flops, 0 if cascade is asked else level
         decisions = [
             Decision(
                 cascade,
                 ids,
-                ta.of(len(ids)),
+                ta_flops[len(ids)],
                 constraints.min_confidence,
                 constraints.max_cost,
                 constraints.deadline,

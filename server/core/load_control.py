@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from math import ceil
-from types import TracebackType
 
 from ...models.cascade.policy import Cascade
 from ..errors import Reason, RequestError
@@ -22,7 +21,7 @@ TICK_SECONDS = 0.05
 """From one tick to the next."""
 RETRY_AFTER_SECONDS = 1
 WAITING_CHARACTERS_PER_TOKEN = 32
-"""So many characters may wait to be tokenised for each token that may wait to be answered: a bound
+"""For each token that may wait to be answered, so many characters may wait to be tokenised: a bound
 on memory, far above what texts of that many tokens have."""
 
 RATES = 100
@@ -32,13 +31,13 @@ LEAST, SMOOTHED = 2, 4
 
 LEVELS = ("none", "relaxed thresholds", "without the last student", "smallest student only")
 RELAXED = 4
-"""Level 1: a student may be so many times less sure."""
+"""At level 1 a student may be so many times less sure."""
 RISE_SECONDS = 0.1
-"""How long the delay must be above the target before the next level."""
+"""How long the delay must stay above the target before the level goes up."""
 FALL_SECONDS = 2.0
-"""How long it must be below half of the target before the level goes down."""
+"""How long it must stay below half of the target before the level goes down."""
 HOPELESS = 2
-"""How many times the target a delay may be before texts are turned away at any level."""
+"""At a delay of so many times the target, texts are turned away at any level."""
 
 
 class LoadControl:
@@ -68,14 +67,14 @@ class LoadControl:
         return self.brownout.level
 
     def check_delay(self) -> None:
-        """Raises RequestError where a text that comes now would wait too long."""
+        """Raises RequestError if a text that comes now would wait too long."""
         self.brownout.check(self.delay)
 
     def admit(self, texts: int, apart: bool) -> Admission:
-        """Let a request in, until its admission is closed. Raises RequestError where that would
-        exceed the limit of texts.
+        """Let a request in, until its admission is closed. Raises RequestError if that would exceed
+        the limit of texts.
 
-        apart: it waits in a lane of its own, so that the next text does not wait for it.
+        apart: its texts wait in a lane of their own, so that others do not wait for them.
         """
         self._enter("texts", texts)
         admission = Admission(self, texts, 0 if apart else texts, self.level)
@@ -85,8 +84,8 @@ class LoadControl:
     def tick(self, asleep: float, now: float, age: float) -> None:
         """Look at the load. It is called each time that TICK_SECONDS have been slept through.
 
-        asleep: when that sleep began; what it took beyond TICK_SECONDS, the event loop was late by,
-        and requests wait that nobody has seen yet. age: seconds that the oldest text has waited.
+        asleep: when that sleep began. If it took longer than TICK_SECONDS, the event loop is late,
+        and requests wait that it has not seen yet. age: seconds that the oldest text has waited.
         """
         self.throughput.observe(now - (asleep if self._ticked is None else self._ticked))
         self._ticked = now
@@ -111,10 +110,10 @@ class LoadControl:
 
 
 class Admission:
-    """What one request holds of the limits, until it is closed; a context manager does that.
+    """What one request takes of the limits until it is closed, or until its context ends.
 
-    texts: how many it has. waiting: how many of them the next text waits for. level: the brownout's
-    when it came.
+    texts: how many it has. waiting: how many of them other texts wait for. level: of the brownout
+    when the request came.
     """
 
     __slots__ = ("_characters", "_control", "_tokens", "level", "texts", "waiting")
@@ -127,32 +126,27 @@ class Admission:
     def __enter__(self) -> Admission:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def cascade(self, asked: Cascade) -> Cascade:
-        """What answers instead of the cascade that was asked for; the same without a brownout."""
+        """The cascade that answers instead of the one asked for: the same, unless browned out."""
         return browned_out(asked, self.level)
 
     def characters(self, count: int) -> None:
-        """So many are to wait for the tokenizer. Raises RequestError where that exceeds the limit
+        """So many are to wait for the tokenizer. Raises RequestError if that would exceed the limit
         of characters.
         """
         self._control._enter("characters", count)
         self._characters += count
 
     def tokenized(self, characters: int) -> None:
-        """So many wait no more."""
+        """So many wait for the tokenizer no longer."""
         self._control._leave("characters", characters)
         self._characters -= characters
 
     def tokens(self, count: int) -> None:
-        """So many are to wait for their answers. Raises RequestError where that exceeds the limit
+        """So many are to wait for their answers. Raises RequestError if that would exceed the limit
         of tokens.
         """
         self._control._enter("tokens", count)
@@ -174,11 +168,10 @@ class Admission:
 class ThroughputEstimator:
     """The best recent rate of answers, as congestion control estimates a link (BBR's max filter).
 
-    By that rate, the texts that are in the house take their number divided by it (Little's law),
-    whether they wait for the tokenizer, the engine or the event loop. A rate counts only where
-    somebody waited all the time: else it says how many asked, not how many could be answered, and
-    the first burst after a quiet hour would be turned away (what BBR calls limited by the
-    application).
+    The texts that are inside take their number divided by that rate (Little's law), whether they
+    wait for the tokenizer, the engine or the event loop. A rate counts only if somebody waited all
+    the time: otherwise it says how many texts came, not how many could be answered, and the first
+    burst after a quiet hour would be turned away (BBR calls that limited by the application).
     """
 
     def __init__(self) -> None:
@@ -186,7 +179,7 @@ class ThroughputEstimator:
         """Texts that have come and not left."""
         self._answered = 0
         self._busy = False
-        """Whether somebody has been in the house since the last observation."""
+        """Whether some text has been inside since the last observation."""
         self._ticks: deque[tuple[int, float]] = deque(maxlen=SMOOTHED)
         self._rates: deque[float] = deque(maxlen=RATES)
         self._best = 0.0
@@ -202,7 +195,7 @@ class ThroughputEstimator:
             self._busy = False
 
     def answer(self, texts: int) -> None:
-        """So many were answered, those too that nobody else waited for."""
+        """So many were answered, including those that no other text waits for."""
         self._answered += texts
 
     def observe(self, seconds: float) -> None:
@@ -220,17 +213,17 @@ class ThroughputEstimator:
 
     @property
     def delay(self) -> float:
-        """Seconds until those in the house are answered; 0 while that is not known."""
+        """Seconds until the texts inside are answered; 0 while that is not known."""
         return self.inside / self._best if self._best else 0.0
 
 
 class Brownout:
-    """Under overload, answer earlier in the cascade than the policy would, then turn away.
+    """Under overload, cascades answer earlier than the policy says; then texts are turned away.
 
     It compares the predicted delay with its target. Each level up costs accuracy and buys time; a
     level is left only after the delay has been well below the target for a while, so that the
-    server does not swing. What comes beyond the last level is turned away, and so is, at every
-    level, what no level could answer in time: a burst is over before the levels are climbed.
+    level does not swing. If the last level is not enough, texts are turned away; at every level, so
+    are texts that no level could answer in time, since a burst is over before the levels rise.
     target: seconds; 0 turns it off.
     """
 
@@ -240,7 +233,7 @@ class Brownout:
         self._since: tuple[int, float] = (0, 0.0)
 
     def observe(self, delay: float, now: float) -> None:
-        """What a text that came now would wait, in seconds."""
+        """delay: seconds that a text which comes now would wait. now: seconds on the clock."""
         if not self.target:
             return
         direction = 1 if delay > self.target else -1 if delay < self.target / 2 else 0

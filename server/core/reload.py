@@ -17,14 +17,14 @@ from .service import Service
 
 log = logging.getLogger(__name__)
 Load = Callable[[Path | None, RunnerName | None], Executor]
-"""A backend of a verified checkpoint, by a runner; None for what was given at start."""
+"""An executor of a verified checkpoint, by a runner; None for what was given at start."""
 
 
 class Reloader:
     """Holds the services that answer, and replaces them.
 
     service: for all requests but those whose experiment pins another runner; pinned: for these, by
-    runner. build: a service of a backend, not yet started. accept: raises NestlingError for a
+    runner. build: a service of an executor, not yet started. accept: raises NestlingError for a
     checkpoint that must not be taken up. Belongs to the event loop. A request takes its service
     once: its answer comes wholly from one checkpoint.
     """
@@ -108,13 +108,13 @@ class Reloader:
         await asyncio.gather(*(service.stop() for service in services), *self._old)
 
     async def _begin(self, path: Path | None, runner: str | None) -> Service:
-        backend = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))
+        executor = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))
         try:
-            self._accept(backend.manifest)
-            service = self._build(backend)
+            self._accept(executor.manifest)
+            service = self._build(executor)
             await service.start()
         except BaseException:
-            await backend.stop()
+            await executor.stop()
             raise
         return service
 

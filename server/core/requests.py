@@ -65,8 +65,8 @@ class Caller:
     """Who asks, as far as experiments want to know it.
 
     id: of the request. user: whose request it is, if it says so. header: looks up a header by its
-    name; it returns None for one that has not come, and may raise RequestError. A caller that goes
-    away cancels the task that awaits the answer.
+    name in any case; it returns None for one that has not come, and may raise RequestError. A
+    caller that goes away cancels the task that awaits the answer.
     """
 
     id: str

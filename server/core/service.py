@@ -43,6 +43,7 @@ class Service:
         self.device = executor.device.partition(":")[0]
         self.price_per_second = settings.price_per_hour / 3600
         self.policies = Policies(manifest)
+        self.ta_flops = manifest.ta.flops_by_length
         self.load = LoadControl(settings)
         self._max_tokens = min(manifest.architecture.max_tokens, settings.max_batch_tokens)
         self.tokenizing = Tokenizing(manifest.tokenizer, self._max_tokens, settings.max_text_chars)

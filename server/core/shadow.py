@@ -15,7 +15,7 @@ from ...models.checkpoint.manifest import INT8, TA, Manifest
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
 from .shadow_log import ShadowLog
-from .shadow_sampler import ShadowSampler
+from .shadow_sampler import ShadowSampler, violated
 
 DELTA = 0.05
 """The bounds on disagreement fail with this probability."""
@@ -73,7 +73,9 @@ class ShadowEvaluator:
         )
         agrees = steps[TA].label == decision.answer.label
         watched = self.sampler.observe(decision.cascade, agrees)
-        self._metrics.guarantee.shadowed(decision, agrees, watched.bounds(DELTA))
+        bounds = watched.bounds(DELTA)
+        refuted = violated(decision.cascade, bounds[0])
+        self._metrics.guarantee.shadowed(decision, agrees, bounds, refuted)
         if self._log:
             record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
             loop = asyncio.get_running_loop()

@@ -61,10 +61,10 @@ class ShadowSampler:
         return watched
 
 
-def broken(cascade: Cascade, lower: float) -> bool:
-    """Whether the cascade's promise is refuted, given a lower bound on its disagreement.
+def violated(cascade: Cascade, lower: float) -> bool:
+    """Whether the cascade's guarantee is refuted, given a lower bound on its disagreement.
 
-    Only where the promise is about disagreement: accuracy cannot be watched without labels.
+    Only a guarantee about disagreement can be: accuracy cannot be watched without labels.
     """
-    promise = cascade.guarantee
-    return promise is not None and promise.loss == DISAGREEMENT and lower > promise.alpha
+    guarantee = cascade.guarantee
+    return guarantee is not None and guarantee.loss == DISAGREEMENT and lower > guarantee.alpha

@@ -181,6 +181,7 @@ class Engine:
         """
         started = perf_counter()
         batch = ScheduledBatch.of(decisions)
+        students = batch.students
         try:
             output = await self._executor.ask(batch.questions)
         except MemoryError:
@@ -189,10 +190,10 @@ class Engine:
             log.warning("no memory for a batch of %d texts: splitting it", len(decisions))
             half = len(decisions) // 2
             return [*await self._ask(decisions[:half]), *await self._ask(decisions[half:])]
-        failures = [batch.decisions[index] for index in output.broken]
+        failures = batch.failures(output)
         escalated = batch.record(output)
         now = perf_counter()
-        self._durations.observe(batch.students, now - started)
+        self._durations.observe(students, now - started)
         for decision in decisions:
             decision.ran += now - started
         for decision in escalated:

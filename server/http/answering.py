@@ -15,9 +15,8 @@ from ..core.inference import Inference
 from ..core.policies import AUTO
 from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from ..telemetry.requests import REQUEST_ID
-from .request_headers import header
-from .route import service_of
-from .wire import wire_of
+from .departure import CONNECTION, RequestConnection
+from .headers import header
 
 T = TypeVar("T")
 
@@ -32,7 +31,7 @@ async def answer(
     caller = Caller(REQUEST_ID.get(), user, partial(header, request))
     asked = InferenceRequest(inputs, constraints)
     entry = cast(Inference, request.app.state.inference)
-    work = entry.infer(asked, caller, service_of(request))
+    work = entry.infer(asked, caller, request.scope["service"])
     return await _while_connected(request, work)
 
 
@@ -40,7 +39,7 @@ async def embed(
     request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
     """What `inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
-    work = inference.embed(service_of(request), inputs, model, dimensions)
+    work = inference.embed(request.scope["service"], inputs, model, dimensions)
     return await _while_connected(request, work)
 
 
@@ -49,7 +48,8 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     The result is noted in the scope, for traces.
     """
-    wire, task = wire_of(request.scope), cast("asyncio.Task[T]", asyncio.current_task())
+    connection: RequestConnection | None = request.scope.get(CONNECTION)
+    task = cast("asyncio.Task[T]", asyncio.current_task())
     gone = False
 
     def leave() -> None:
@@ -57,8 +57,11 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         gone = True
         task.cancel()
 
-    if wire:
-        wire.when_gone(leave)
+    if connection:
+        if connection.gone:
+            work.close()
+            raise ClientDisconnect
+        connection.leave = leave
     try:
         result = request.scope["result"] = await work
         return result
@@ -68,5 +71,5 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
             raise ClientDisconnect from None
         raise
     finally:
-        if wire:
-            wire.when_gone(None)
+        if connection:
+            connection.leave = None

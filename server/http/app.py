@@ -8,25 +8,17 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
-from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...experiments.runtime import Experiments, known_of
-from ...models.checkpoint.manifest import Manifest
 from ..console.feed import Feed
 from ..core.inference import Inference
-from ..core.reload import Load, Reloader
-from ..core.service import Service
-from ..engine.executor import Executor
+from ..core.reload import Reloader
 from ..errors import RequestError, internal_error
 from ..settings import Settings
-from ..telemetry.experiments import ExperimentMetrics
-from ..telemetry.metrics import Metrics
 from .auth import Keyring
 from .dispatcher import RequestDispatcher
 from .docs import routes as docs
@@ -42,43 +34,15 @@ ELSEWHERE = "`/metrics` is on [a port of its own](console/metrics)."
 """What the documentation of the main port says where that is so."""
 
 
-def create_app(
-    backend: Executor,
-    settings: Settings,
-    load: Load,
-    engine: Engine | None = None,
-) -> RequestDispatcher:
-    """The server of one checkpoint at a time.
-
-    load: another backend: of the checkpoint at a path, or again of that given at start; by another
-    runner, or the same. engine: the open database of experiments; None keeps no record.
-    """
+def create_app(inference: Inference, settings: Settings) -> RequestDispatcher:
+    """The HTTP server of what answers."""
+    services, experiments = inference.services, inference.experiments
     routers = [*ROUTERS]
     if settings.metrics_port is None:
         routers.append(health.metrics)
     routes = [route for router in routers for route in router.routes]
     measured = [route for route in routes if isinstance(route, MeasuredRoute)]
-    metrics = Metrics(
-        [route.path for route in measured], backend.manifest.students, settings.price_per_hour
-    )
-
-    def build(backend: Executor) -> Service:
-        return Service(backend, settings, metrics)
-
-    def accept(manifest: Manifest) -> None:
-        if running:
-            running.accept(known_of(manifest))
-
-    reloader = Reloader(load, build, build(backend), accept)
-    running = None
-    if engine is not None:
-        running = Experiments(
-            engine,
-            lambda: known_of(reloader.service.manifest),
-            reloader.pin,
-            ExperimentMetrics(metrics.registry),
-            timedelta(days=settings.keep_days) if settings.keep_days else None,
-        )
+    services.service.metrics.measure(route.path for route in measured)
     traces = None
     if settings.otlp_endpoint:
         from ..telemetry.traces import Traces  # needs an extra
@@ -87,32 +51,28 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await reloader.start()
-        if running:
-            await running.start()
+        await inference.start()
         loop = asyncio.get_running_loop()
         if main := threading.current_thread() is threading.main_thread():
-            loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(reloader)))
+            loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(services)))
         try:
             yield
         finally:
             if main:
                 loop.remove_signal_handler(signal.SIGHUP)
-            await reloader.stop()
-            if running:
-                await running.stop(settings.shutdown_timeout)
+            await inference.stop(settings.shutdown_timeout)
             if traces:
                 await asyncio.to_thread(traces.close)
 
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     app = _with_routes(routers, lifespan, ELSEWHERE if settings.metrics_port is not None else "")
     complete(app, keyring)
-    app.state.reloader = reloader
+    app.state.reloader = services
     app.state.draining = False
     app.state.error_formats = ErrorFormats(routes)
-    app.state.inference = Inference(reloader, running)
+    app.state.inference = inference
     app.state.feed = Feed(
-        reloader, {route.path for route in measured if route.sheds}, running is not None
+        services, {route.path for route in measured if route.sheds}, experiments is not None
     )
     return RequestDispatcher(app, measured, keyring, settings.log_requests, traces)
 

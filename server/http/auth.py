@@ -7,8 +7,8 @@ from enum import Enum, auto
 from starlette.requests import Request
 
 from ..errors import Reason, RequestError
+from .headers import header
 from .keys import Keys
-from .request_headers import header
 
 OPEN = (
     "/health",
@@ -48,13 +48,14 @@ class Keyring:
 
     def __init__(self, users: Keys, admins: Keys) -> None:
         self._users, self._admins = users, admins
+        self._guarded, self._administered = bool(users), bool(admins)
 
     def wants(self, path: str, method: str) -> KeyNeeded:
         """What a request for a path needs."""
         if path.startswith(ADMIN) or (path == DECLARE and method == "PUT"):
-            return KeyNeeded.ADMIN if self._admins else KeyNeeded.OFF
+            return KeyNeeded.ADMIN if self._administered else KeyNeeded.OFF
         is_open = path in OPEN or path.startswith(OPEN_BELOW)
-        if is_open or (path == ROOT and method in READING) or not self._users:
+        if is_open or (path == ROOT and method in READING) or not self._guarded:
             return KeyNeeded.NOTHING
         return KeyNeeded.USER
 

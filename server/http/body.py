@@ -6,7 +6,7 @@ Bodies are JSON whatever their Content-Type says: `curl -d` sends a form's.
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError
@@ -16,8 +16,7 @@ from ..core.constraints import RequestConstraints
 from ..core.requests import Inputs
 from ..errors import Reason, RequestError
 from .body_errors import not_json, refused
-from .request_headers import header
-from .wire import wire_of
+from .headers import header
 
 LONGEST_DEADLINE_MS = 3_600_000
 
@@ -38,17 +37,6 @@ class Body(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     example: ClassVar[str] = '{"inputs": "…"}'
-
-
-class Constrained(Protocol):
-    """A body, or a part of one, with the constraints of a request."""
-
-    @property
-    def deadline_ms(self) -> float | None: ...
-    @property
-    def max_cost(self) -> float | None: ...
-    @property
-    def min_confidence(self) -> float | None: ...
 
 
 B = TypeVar("B", bound=Body)
@@ -80,11 +68,6 @@ async def read_body(request: Request, limit: int) -> bytes | bytearray:
     declared = header(request, "content-length") or ""
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
-    wire = wire_of(request.scope)
-    if wire and (there := wire.take_body()) is not None:
-        if len(there) > limit:
-            raise _too_large(limit)
-        return there
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -114,14 +97,19 @@ def check(value: Any, model: type[B]) -> B:
         raise refused(value, model, error, model.example) from None
 
 
-def constraints_of(asked: Constrained, model: str, started: float) -> RequestConstraints:
+def constraints_of(
+    model: str,
+    started: float,
+    deadline_ms: float | None,
+    max_cost: float | None,
+    min_confidence: float | None,
+) -> RequestConstraints:
     """What a request asks of its answers. started: `perf_counter` when it came."""
-    deadline, max_cost = asked.deadline_ms, asked.max_cost
     return RequestConstraints(
         model,
-        inf if deadline is None else started + deadline / 1e3,
+        inf if deadline_ms is None else started + deadline_ms / 1e3,
         inf if max_cost is None else max_cost,
-        asked.min_confidence or 0.0,
+        min_confidence or 0.0,
         arrived=started,
     )
 
@@ -138,7 +126,7 @@ def inputs_of(texts: str | list[str], limit: int, name: str = "inputs") -> Input
 
 def check_texts(inputs: Inputs, limit: int) -> Inputs:
     """The same inputs, if they have something in them, and are at most `limit`."""
-    check_count(len(inputs), limit, inputs.name)
+    check_count(len(inputs.texts), limit, inputs.name)
     for index, text in enumerate(inputs.texts):
         if not text or text.isspace():
             raise RequestError(Reason.EMPTY, "an empty text", inputs.field(index))

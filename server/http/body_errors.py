@@ -16,7 +16,7 @@ from ...models.json_checks import kind, wrong_type
 from ..errors import Reason, RequestError
 
 Place = Sequence[int | str]
-"""Where an error is: names of fields, positions in lists, and tags of the types that were tried."""
+"""Where an error is: names of fields, positions in lists, and the tags of types that were tried."""
 EXPECTED = {
     "string_type": "a string",
     "bool_type": "a boolean",
@@ -26,23 +26,23 @@ EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
 }
-"""pydantic's types of errors, for what is of another type than it should be."""
-LIMITS = {"gt": "above {:g}", "ge": "{} or more", "le": "at most {:g}"}
-"""Constraints of a number."""
+"""What was expected, by pydantic's type of the error."""
+LIMITS = {"gt": "above {:g}", "ge": "{} or more", "lt": "below {:g}", "le": "at most {:g}"}
+"""What a number must be, by its constraint."""
 INFINITE = "number is infinity when parsed as double"
-"""What the parser says of 1e999."""
+"""The parser's message for 1e999."""
 NOT_FINITE = re.compile(r"-?(NaN|Infinity|Inf)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Otherwise:
-    """What an error says after a value that is none of a field's `Literal`."""
+    """Words for the error of a field's `Literal`, which follow the value that is none of it."""
 
     words: str
 
 
 def expects(type_: type, words: str) -> BeforeValidator:
-    """Has a value of another JSON type refused in these words, where those of EXPECTED say less."""
+    """A check of a value's JSON type, for where the words of EXPECTED would say too little."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, type_):
@@ -57,8 +57,9 @@ def refused(
 ) -> RequestError:
     """The error for a value that a model has refused.
 
-    Of several: an unknown field, then a missing one, then the first of the model's fields. Of the
-    types that a value could have, the one that fits the longest beginning of it is meant.
+    Of several errors it names an unknown field first, then a missing one, then the first in the
+    model's order. Where a value could have several types, the error is that of the type which fits
+    the longest beginning of the value. example: what is shown to whoever sent no object.
     """
     if not isinstance(value, dict):
         message = f"the body is {kind(value)}; expected an object: {example}"
@@ -115,7 +116,10 @@ def not_json(body: bytes | bytearray, error: orjson.JSONDecodeError, example: st
 
 
 def _unknown(value: dict[str, Any], model: type[BaseModel], within: str) -> Iterator[RequestError]:
-    """pydantic's own list of them may be as long as the body."""
+    """Unknown fields, one by one: pydantic's list of all of them may be as long as the body.
+
+    within: where the model stands, with a dot at the end.
+    """
     known = model.model_fields
     for name in value:
         if name not in known:
@@ -165,8 +169,11 @@ def _translated(
             expected = " or ".join(map(str, tags)) or EXPECTED[type_]
             message = f"expected {expected}, got {kind(value)}"
             return RequestError(Reason.WRONG_TYPE, message, named(place))
-    limits = " and ".join(_limits(_field(model, place)))
-    return RequestError(Reason.OUT_OF_RANGE, f"{value:g}; it must be {limits}", named(place))
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            limits = " and ".join(_limits(_field(model, place)))
+            message = f"{value:g}; it must be {limits}"
+            return RequestError(Reason.OUT_OF_RANGE, message, named(place))
+    return RequestError(Reason.OUT_OF_RANGE, error["msg"], named(place))
 
 
 def _not_a_choice(place: Place, value: Any, field: FieldInfo) -> RequestError:
@@ -206,7 +213,7 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 
 def _progress(error: ErrorDetails) -> list[int]:
-    """How far into a value a type fitted it: positions in lists."""
+    """The positions in lists up to which a type fitted the value."""
     return [each for each in error["loc"] if isinstance(each, int)]
 
 
@@ -219,5 +226,5 @@ def _bare(place: Place) -> Iterator[int | str]:
 
 
 def _is_tag(each: int | str) -> bool:
-    """Tags are words of an error, so they have blanks, and fields have none."""
+    """A tag is made of words for an error, so it has blanks, and no field has."""
     return isinstance(each, str) and " " in each

@@ -17,15 +17,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..errors import RequestError
-from ..telemetry.requests import REQUEST_ID, id_of
+from ..core.service import Service
+from ..errors import Refusal, RequestError
+from ..telemetry.requests import REQUEST_ID
 from .auth import Keyring
-from .route import MeasuredRoute, error_response, service_of
-from .wire import WIRE, wire_of
+from .departure import CONNECTION
+from .headers import id_of
+from .route import MeasuredRoute, error_response
 
 if TYPE_CHECKING:
     from ..telemetry.traces import Traces  # needs an extra
-    from .connection.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -71,14 +72,12 @@ class RequestDispatcher:
             response = await self._answer(scope, receive)
             if response is None:
                 await self.app(scope, receive, send_with_id)
-            elif wire := wire_of(scope):
-                status = response.status_code
-                await wire.reply(status, [*response.raw_headers, named], bytes(response.body))
             else:
                 await response(scope, receive, send_with_id)
         finally:
             scope["method"] = method
-            scope.pop(WIRE, None)  # which knows the scope: the two would hold each other in memory
+            # It knows the scope: the two would hold each other in memory.
+            scope.pop(CONNECTION, None)
             if self._traces:
                 self._traces.request(scope, status, perf_counter() - started)
             if self._log_requests:
@@ -88,7 +87,8 @@ class RequestDispatcher:
 
     def refuse(self, path: str, error: RequestError) -> Response:
         """What is answered, in the form of its protocol, to a request that reaches no route."""
-        scope = {"type": "http", "app": self.app, "path": path, "headers": []}
+        service = self.app.state.reloader.service
+        scope = {"type": "http", "app": self.app, "path": path, "headers": [], "service": service}
         response = error_response(Request(scope), error)
         request_id = response.headers["x-request-id"] = id_of(())
         if self._log_requests:
@@ -104,13 +104,14 @@ class RequestDispatcher:
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         """What is answered without FastAPI; None if it is FastAPI's."""
         scope["app"] = self.app
-        scope["service"] = self.app.state.reloader.service  # one and the same from here to the end
+        # One and the same from here to the end.
+        service = scope["service"] = self.app.state.reloader.service
         request = Request(scope, receive)
         route, parameters = self._find(scope["path"])
         if route is not None and scope["method"] not in (route.methods or ()):
             route = None
         scope["route"] = route
-        refused = self._refused(request, route)
+        refused = self._refused(request, route, service)
         if refused is not None:
             return refused
         if route is not None:
@@ -126,13 +127,15 @@ class RequestDispatcher:
                 return route, match.groupdict()
         return None, {}
 
-    def _refused(self, request: Request, route: MeasuredRoute | None) -> Response | None:
+    def _refused(
+        self, request: Request, route: MeasuredRoute | None, service: Service
+    ) -> Response | None:
         try:
             if route is not None and route.sheds:
-                service_of(request).load.check_delay()
+                service.load.check_delay()
             self._keyring.check(request)
         except RequestError as error:
             if route is not None:
-                service_of(request).metrics.request(route.path, error.status, 0.0)
+                service.metrics.request(route.path, error.status, 0.0)
             return error_response(request, error, route.error_format if route else None)
         return None

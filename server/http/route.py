@@ -24,7 +24,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def service_of(request: Request) -> Service:
     """The service that answers a request: one and the same from its beginning to its end."""
-    return cast(Service, request.scope.get("service") or reloader_of(request).service)
+    return cast(Service, request.scope["service"])
 
 
 def reloader_of(request: Request) -> Reloader:
@@ -68,6 +68,7 @@ class ProtocolRoute(APIRoute):
     """Passes the request to its endpoint as it came, and renders its errors."""
 
     error_format = NATIVE
+    measured = False
 
     @classmethod
     def rendering(cls, error_format: ErrorFormat) -> type[Self]:
@@ -91,26 +92,22 @@ class ProtocolRoute(APIRoute):
             status = error.status
         finally:
             service.users -= 1
-        # Counted once the answer has gone.
-        seconds = perf_counter() - started
-        asyncio.get_running_loop().call_soon(self.ended, request, status, seconds)
+        if self.measured:  # once the answer has gone
+            seconds = perf_counter() - started
+            loop = asyncio.get_running_loop()
+            loop.call_soon(service.metrics.request, self.path, status, seconds)
         return response
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        """Called once for each request.
-
-        status: an error's own, whatever its protocol makes of it, so that one alert on the metrics
-        holds for all protocols.
-        """
 
 
 class MeasuredRoute(ProtocolRoute):
-    """A route that answers texts: counted, timed, and shed under overload."""
+    """A route that answers texts: counted, timed, and shed under overload.
 
+    The status that is counted is an error's own, whatever its protocol makes of it, so that one
+    alert on the metrics holds for all protocols.
+    """
+
+    measured = True
     sheds = True
-
-    def ended(self, request: Request, status: int, seconds: float) -> None:
-        service_of(request).metrics.request(self.path, status, seconds)
 
 
 class ControlRoute(MeasuredRoute):

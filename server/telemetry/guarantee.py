@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ...models.cascade.decisions import Decision
 from ...models.cascade.policy import Cascade
-from ..core.shadow_sampler import broken
 
 
 class GuaranteeMetrics:
@@ -32,13 +31,13 @@ class GuaranteeMetrics:
             ("cascade", "bound"),
             registry=registry,
         )
-        self._broken = Gauge(
+        self._violated = Gauge(
             "nestling_guarantee_broken",
             "1 once the bounds refute what a cascade promises of its disagreement.",
             ("cascade",),
             registry=registry,
         )
-        self._promise = Gauge(
+        self._guarantee = Gauge(
             "nestling_guarantee_promise_ratio",
             "The risk that a cascade promises at most, of texts like those of its calibration.",
             ("cascade", "loss"),
@@ -47,22 +46,26 @@ class GuaranteeMetrics:
 
     def watches(self, cascades: Iterable[Cascade]) -> None:
         """Series for a checkpoint's cascades, at the start of the watch."""
-        for gauge in (self._bounds, self._broken, self._promise):
+        for gauge in (self._bounds, self._violated, self._guarantee):
             gauge.clear()
         for cascade in cascades:
             self._bounds.labels(cascade.name, "lower").set(0)
             self._bounds.labels(cascade.name, "upper").set(1)
-            self._broken.labels(cascade.name).set(0)
-            if promise := cascade.guarantee:
-                self._promise.labels(cascade.name, promise.loss).set(promise.alpha)
+            self._violated.labels(cascade.name).set(0)
+            if guarantee := cascade.guarantee:
+                self._guarantee.labels(cascade.name, guarantee.loss).set(guarantee.alpha)
             for stage in cascade.stages:
                 for agrees in ("false", "true"):
                     self._texts.labels(cascade.name, stage.student.name, agrees)
 
-    def shadowed(self, decision: Decision, agrees: bool, bounds: tuple[float, float]) -> None:
-        """The TA has been asked too. bounds: on the cascade's disagreement so far."""
+    def shadowed(
+        self, decision: Decision, agrees: bool, bounds: tuple[float, float], violated: bool
+    ) -> None:
+        """The TA has been asked too. bounds: on the cascade's disagreement so far. violated:
+        whether they refute its guarantee.
+        """
         cascade, student = decision.cascade, decision.answer.stage.student.name
         self._texts.labels(cascade.name, student, str(agrees).lower()).inc()
         for bound, value in zip(("lower", "upper"), bounds, strict=True):
             self._bounds.labels(cascade.name, bound).set(value)
-        self._broken.labels(cascade.name).set(broken(cascade, bounds[0]))
+        self._violated.labels(cascade.name).set(violated)

@@ -16,8 +16,7 @@ from prometheus_client import (
 )
 
 from ...models.cascade.decisions import Decision
-from ..errors import STATUS, Reason
-from ..http.connection.refusal import Refusal
+from ..errors import Reason, Refusal
 from .guarantee import GuaranteeMetrics
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -26,46 +25,44 @@ TOKENS = tuple(2**n for n in range(3, 17))
 TEXTS = tuple(2**n for n in range(11))
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1)
 OUTCOMES = ("accepted", "escalated", "limited")
-CODES = sorted({200, *STATUS.values()})
+CODES = sorted({200, *(reason.status for reason in Reason)})
 
 
 class Metrics:
     """The metrics of one server, in a registry of its own.
 
-    endpoints, students: every value that these labels can take; students cheapest first, the TA
-    last. price_per_hour: of the device, in whatever currency the operator pays.
+    students: every value that this label can take, cheapest first, the TA last. price_per_hour: of
+    the device, in whatever currency the operator pays.
     """
 
-    def __init__(
-        self, endpoints: Iterable[str], students: Iterable[str], price_per_hour: float = 0.0
-    ) -> None:
+    def __init__(self, students: Iterable[str], price_per_hour: float = 0.0) -> None:
         # Without this, each counter has a second series with its birth, which nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        endpoints, students = list(endpoints), list(students)
-        requests = Counter(
+        students = list(students)
+        self._all_requests = Counter(
             "nestling_requests_total",
             "Requests by endpoint and HTTP status code.",
             ("endpoint", "code"),
             registry=registry,
         )
-        self._requests = {(e, c): requests.labels(e, str(c)) for e in endpoints for c in CODES}
-        duration = Histogram(
+        self._requests: dict[tuple[str, int], Counter] = {}
+        self._all_durations = Histogram(
             "nestling_request_duration_seconds",
             "From the first byte of a request's body to its answer.",
             ("endpoint",),
             buckets=SECONDS,
             registry=registry,
         )
-        self._durations = {e: duration.labels(e) for e in endpoints}
+        self._durations: dict[str, Histogram] = {}
         errors = Counter(
             "nestling_errors_total",
             "Requests that were not answered, by reason.",
             ("reason",),
             registry=registry,
         )
-        self._errors = {reason: errors.labels(reason.value) for reason in Reason}
+        self._errors = {reason: errors.labels(str(reason)) for reason in Reason}
         refusals = Counter(
             "nestling_connection_refusals_total",
             "Requests that the connection refused or cut off, by reason.",
@@ -229,6 +226,13 @@ class Metrics:
         """Have the gauges read on each scrape, from now on in this way."""
         for gauge, value in zip(self._gauges, (queued, running, brownout, cached), strict=True):
             gauge.set_function(value)
+
+    def measure(self, endpoints: Iterable[str]) -> None:
+        """Have series for these endpoints; requests to no others are counted."""
+        for endpoint in endpoints:
+            self._durations[endpoint] = self._all_durations.labels(endpoint)
+            for code in CODES:
+                self._requests[endpoint, code] = self._all_requests.labels(endpoint, str(code))
 
     def request(self, endpoint: str, code: int, seconds: float) -> None:
         """A request has ended."""

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from ...models.cascade.decisions import Decision
-from ...models.errors import NestlingError
+from ...models.errors import NestlingError, missing_extra
 from ..core.requests import Answers
 from .requests import REQUEST_ID
 
@@ -30,10 +30,7 @@ try:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
     from opentelemetry.util.types import AttributeValue
 except ModuleNotFoundError as missing:
-    raise NestlingError(
-        f"{missing.name}: not installed; traces need the extra `otel`: pip install '.[otel]' in "
-        "Nestling's source tree"
-    ) from missing
+    raise NestlingError(missing_extra(str(missing.name), "tracing", "otel")) from missing
 
 UNTRACED = (
     "/health",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from benchmarks.kernels import tuning
 from benchmarks.kernels.__main__ import TARGETS, summary, table
+from benchmarks.kernels.candidates import CANDIDATES
 from benchmarks.kernels.cascades import measure_cascade, shipped
 from benchmarks.kernels.clock import Clock, copy_bandwidth, matrix_rate
 from benchmarks.kernels.correctness import check
@@ -62,13 +64,13 @@ def test_tuning_replaces_the_choices_of_its_device(
     monkeypatch.setattr(tuning, "ROWS", dict.fromkeys(tiles.ROW_CLASSES, (2,)))
     monkeypatch.setattr(tuning, "SIZES", dict.fromkeys(tiles.COLUMN_CLASSES, ((5, 3),)))
     tuning.tune(Clock(CPU, repeats=1), "a test")
-    read = tiles.read_choices()
+    read = json.loads(copy.read_text("utf-8"))
     assert read["measured_on"]["sm_90"] == "a test"
     assert read["measured_on"]["sm_80"] != "a test"
     for kind, tile in (("half", torch.bfloat16), ("ieee", torch.float32)):
         x = torch.zeros(3, 8, dtype=tile)
-        assert tiles.tile_for(x, 8, 8) in tiles.CANDIDATES["sm_90"][kind]
-    tiles._choices.cache_clear()
+        assert tiles.tile_for(x, 8, 8) in CANDIDATES["sm_90"][kind]
+    tiles.choices.cache_clear()
 
 
 def test_without_a_gpu_it_says_so() -> None:

@@ -17,14 +17,14 @@ from nestling.capacity.profile.costs import (
     WorkerCosts,
 )
 from nestling.capacity.profile.profile import Profile
-from nestling.capacity.profile.workload import Stated, Workload
-from nestling.capacity.simulation.run import SimulationInput
+from nestling.capacity.profile.workload import StudentConfidences, Workload
+from nestling.capacity.simulation.inputs import SimulationInput
 from nestling.models.checkpoint.manifest import Manifest, read_manifest
 from nestling.server.settings import Settings
 
-from ..server.conftest import calibrated_dir, texts
+from ..server.conftest import calibrated, calibrated_dir, texts
 
-__all__ = ["calibrated_dir", "texts"]
+__all__ = ["calibrated", "calibrated_dir", "texts"]
 
 SURE = (0.999, 0.001)
 """Of every student: of the first text, of the second, and so on in turns."""
@@ -55,7 +55,9 @@ def workload(manifest: Manifest, lengths: tuple[int, ...] = (5, 9)) -> Workload:
     stages = [stage.student for c in manifest.cascades.values() for stage in c.stages]
     asked = {(s.name, s.temperature) for s in (*stages, *manifest.students.values())}
     sure = tuple(SURE[row % 2] for row in range(len(lengths)))
-    stated = tuple(Stated(name, temperature, sure) for name, temperature in sorted(asked))
+    stated = tuple(
+        StudentConfidences(name, temperature, sure) for name, temperature in sorted(asked)
+    )
     return Workload("texts.jsonl", "0" * 64, 1e-5, lengths, stated)
 
 
@@ -82,7 +84,7 @@ def profile(manifest: Manifest) -> Profile:
     )
 
 
-def scene(
+def inputs(
     manifest: Manifest, costs: Costs, model: str = "ta", **settings: float
 ) -> SimulationInput:
     """One server at these costs."""

@@ -140,8 +140,8 @@ def test_a_real_server_is_measured(
     sent = Texts(tuple(texts), ("alarm",) * len(texts), "texts.jsonl", "")
     with MeasuredServer(calibrated_dir, "--target-delay-ms", "0") as server:
         observed = Loads(server, sent, 0)
-        with observed.bench(1) as bench:
-            found = observed.observe(bench, Load("tiny", 4))
+        with observed._generator(1) as generator:
+            found = observed.observe(generator, Load("tiny", 4))
     assert found.rows.shape == (found.requests, 4)
     assert found.counts.batches == found.requests
     assert found.counts.texts == 4 * found.requests

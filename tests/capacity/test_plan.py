@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from nestling.capacity.capacity import bound, capacity
+from nestling.capacity.bounds import find_capacity, upper_bound
 from nestling.capacity.errors import PlanError
-from nestling.capacity.plan import Planned, PlanRequest, plan
+from nestling.capacity.plan import PlannedPolicy, PlanRequest, plan
 from nestling.capacity.profile.costs import LoopCosts
 from nestling.capacity.profile.estimate import Estimate
 from nestling.capacity.profile.library import find
@@ -17,69 +17,71 @@ from nestling.capacity.traffic import Shape, steady
 from nestling.models.checkpoint.manifest import Manifest
 from nestling.server.settings import Settings
 
-from .conftest import costs, scene
+from .conftest import costs, inputs
 
 
 def planned(
     manifest: Manifest,
     hardware: Profile | Estimate,
     host: Profile,
-    wish: PlanRequest,
+    request: PlanRequest,
     shape: Shape | None = None,
     models: tuple[str, ...] = ("ta",),
-) -> list[Planned]:
+) -> list[PlannedPolicy]:
     return plan(
         manifest, Settings(max_batch_requests=1), hardware, host, shape or steady(2.0),
-        [*models], wish, 0,
+        [*models], request, 0,
     )  # fmt: skip
 
 
 def test_the_bound_names_the_busier_process(manifest: Manifest) -> None:
-    slow_device = scene(manifest, costs(0.002), max_batch_requests=1)
-    assert bound(slow_device).limit == "device"
-    assert bound(slow_device).rate == pytest.approx(500, rel=0.02)
+    slow_device = inputs(manifest, costs(0.002), max_batch_requests=1)
+    assert upper_bound(slow_device).limit == "device"
+    assert upper_bound(slow_device).rate == pytest.approx(500, rel=0.02)
     slow_loop = replace(costs(1e-5), loop=LoopCosts(0.002, 0.0, 0.0, 0.0, 0.0))
-    assert bound(scene(manifest, slow_loop)).limit == "http"
-    assert bound(scene(manifest, slow_loop)).rate == pytest.approx(500, rel=0.02)
+    assert upper_bound(inputs(manifest, slow_loop)).limit == "http"
+    assert upper_bound(inputs(manifest, slow_loop)).rate == pytest.approx(500, rel=0.02)
 
 
 def test_what_a_replica_holds_is_below_its_bound_and_grows_with_the_objective(
     manifest: Manifest,
 ) -> None:
-    alone = scene(manifest, costs(0.002), max_batch_requests=1, target_delay_ms=0)
-    strict, loose = (capacity(alone, steady(2.0), each) for each in (0.006, 0.03))
+    alone = inputs(manifest, costs(0.002), max_batch_requests=1, target_delay_ms=0)
+    strict, loose = (find_capacity(alone, steady(2.0), each) for each in (0.006, 0.03))
     # M/D/1: at 6 ms for 99 % about half of 500 per second
     assert 150 < strict.rate < 350
     assert strict.rate < loose.rate < 500
-    assert strict.found.p99 <= 0.006
+    assert strict.summary.p99 <= 0.006
 
 
 def test_an_objective_below_the_time_of_a_request_is_refused(manifest: Manifest) -> None:
     with pytest.raises(PlanError, match=r"objective-ms: 1 is below .* 'ta' p50 is 2 ms"):
-        capacity(scene(manifest, costs(0.002)), steady(2.0), 0.001)
+        find_capacity(inputs(manifest, costs(0.002)), steady(2.0), 0.001)
 
 
 @pytest.mark.slow
 def test_replicas_machines_and_price(manifest: Manifest, profile: Profile) -> None:
-    wish = PlanRequest((1000.0, 100_000.0), 0.05, 0.25, 2, 3.6, 4)
-    ta, cascade = planned(manifest, profile, profile, wish, models=("ta", "all"))
+    request = PlanRequest((1000.0, 100_000.0), 0.05, 0.25, 2, 3.6, 4)
+    ta, cascade = planned(manifest, profile, profile, request, models=("ta", "all"))
     for each in (ta, cascade):
-        for fleet in each.fleets:
-            needed = fleet.rate / (0.75 * each.held.rate)
-            assert needed <= fleet.replicas - 2 < needed + 1
-            assert fleet.machines == -(-fleet.replicas // 4)
+        for deployment in each.deployments:
+            needed = deployment.rate / (0.75 * each.capacity.rate)
+            assert needed <= deployment.replicas - 2 < needed + 1
+            assert deployment.machines == -(-deployment.replicas // 4)
             # 3.6 per hour are 0.001 per second
-            assert fleet.per_million == pytest.approx(fleet.machines * 1e3 / fleet.rate)
-            assert fleet.device <= 0.75
+            assert deployment.per_million == pytest.approx(
+                deployment.machines * 1e3 / deployment.rate
+            )
+            assert deployment.device <= 0.75
     # half of the texts take the cascade three stages, and all take the TA one
-    assert ta.held.rate > 1.3 * cascade.held.rate
+    assert ta.capacity.rate > 1.3 * cascade.capacity.rate
 
 
 def test_a_peak_needs_more(manifest: Manifest, profile: Profile) -> None:
     flat, peaked = steady(2.0), replace(steady(2.0), peak=3.0)
-    wish = PlanRequest((50_000.0,), 0.05, spare=0)
-    (a, *_), (b, *_) = (planned(manifest, profile, profile, wish, s) for s in (flat, peaked))
-    assert b.fleets[0].replicas == pytest.approx(3 * a.fleets[0].replicas, rel=0.02)
+    request = PlanRequest((50_000.0,), 0.05, spare=0)
+    (a, *_), (b, *_) = (planned(manifest, profile, profile, request, s) for s in (flat, peaked))
+    assert b.deployments[0].replicas == pytest.approx(3 * a.deployments[0].replicas, rel=0.02)
 
 
 @pytest.mark.slow

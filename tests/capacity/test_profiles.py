@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from errno import ENOSPC
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from nestling.capacity.errors import PlanError
 from nestling.capacity.profile.costs import WorkerCosts
 from nestling.capacity.profile.estimate import Estimate
-from nestling.capacity.profile.library import find, find_measured, names
+from nestling.capacity.profile.library import find, find_measured, names, read
 from nestling.capacity.profile.profile import Profile
 from nestling.models.checkpoint.manifest import Manifest, calibrated_for, read_manifest
 
@@ -91,3 +92,22 @@ def test_a_profile_from_before_a_calibration_is_refused(
 def test_padding_counts() -> None:
     assert WorkerCosts({}, True).tokens([3, 5]) == 10
     assert WorkerCosts({}, False).tokens([3, 5]) == 8
+
+
+def test_a_profile_is_replaced_whole_or_not_at_all(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text("of before", "utf-8")
+
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            profile.write(file)
+    assert file.read_text("utf-8") == "of before"
+    assert list(tmp_path.iterdir()) == [file]
+    profile.write(file)
+    assert read(file) == profile

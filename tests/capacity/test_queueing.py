@@ -16,7 +16,7 @@ from nestling.capacity.simulation.speed import Speed
 from nestling.capacity.traffic import steady
 from nestling.models.checkpoint.manifest import Manifest
 
-from .conftest import costs, scene, workload
+from .conftest import costs, inputs, workload
 
 SERVICE = 0.002
 REQUESTS = 15_000
@@ -29,7 +29,7 @@ def mean_latency(manifest: Manifest, load: float, lengths: tuple[int, ...]) -> f
     """Of one text at a time, whose tokens take the time: a single server, first come, first
     served.
     """
-    alone = scene(
+    alone = inputs(
         manifest,
         costs(0.0, token=SERVICE / MEAN),
         max_batch_requests=1,
@@ -77,6 +77,6 @@ def test_urgent_work_waits_as_if_alone_and_the_rest_as_with_preemption() -> None
 
 def test_batches_hold_what_has_come_meanwhile(manifest: Manifest) -> None:
     """At once, in one batch of 256 and one of 44, whoever waits: two batches' time."""
-    found = simulate(scene(manifest, costs(SERVICE), target_delay_ms=0), np.zeros(300))
+    found = simulate(inputs(manifest, costs(SERVICE), target_delay_ms=0), np.zeros(300))
     assert found.texts_per_batch == pytest.approx(150)
     assert found.seconds == pytest.approx(2 * SERVICE)

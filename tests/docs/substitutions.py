@@ -101,8 +101,8 @@ NOT_RUN = {
     ("docs/kernels.md", "python -m benchmarks.kernels"): "needs a GPU",
     ("docs/scale.md", "nestling plan measure"): "needs a GPU",
     ("docs/scale.md", "nestling plan --rate 100000 --hardware h200.json"): "its file is not made",
-    ("docs/benchmarks/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
-    ("docs/benchmarks/recipe.md", "python -m benchmarks.training.confidence"): "takes minutes",
+    ("docs/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
+    ("docs/recipe.md", "python -m benchmarks.training.confidence"): "takes minutes",
 }
 """Page and beginning of a command, and why no test runs it."""
 

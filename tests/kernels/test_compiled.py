@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.kernels.candidates import CANDIDATES
 from nestling.kernels.gate.triton import program
 from nestling.kernels.norm.triton import warps
-from nestling.kernels.tiles import CANDIDATES, Tile
+from nestling.kernels.tiles import Tile
 
 from .compiling import Compiled, compile_kernel, prepare
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.kernels.candidates import CANDIDATES
 from nestling.kernels import ACTIVATIONS, Groups, Prefix
 from nestling.kernels.linear import reference
 from nestling.kernels.linear import triton as kernel
-from nestling.kernels.tiles import CANDIDATES, Tile
+from nestling.kernels.tiles import Tile
 
 from .buffers import TOLERANCE, poisoned, relative_error, same
 

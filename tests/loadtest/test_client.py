@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from nestling.loadtest.bench import LoadGenerator
 from nestling.loadtest.client.faults import Fault
 from nestling.loadtest.client.records import Records
 from nestling.loadtest.client.target import find
 from nestling.loadtest.errors import FellBehindError, LoadtestError
+from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.summary import outcomes
 from nestling.loadtest.setup import Setup
 
@@ -22,9 +24,9 @@ Make = Callable[..., Setup]
 
 
 def send(setup: Setup, due: list[float] | np.ndarray, warmup: float = 0.0) -> Records:
-    with LoadGenerator(setup) as bench:
+    with LoadGenerator(setup) as generator:
         rng = np.random.default_rng(setup.seed)
-        return bench.send(np.asarray(due, np.float64), rng, "auto", 50, warmup)[0]
+        return generator.send(np.asarray(due, np.float64), rng, "auto", 50, warmup)[0]
 
 
 def labels_of(records: Records) -> list[str]:
@@ -138,6 +140,16 @@ def test_a_run_in_which_the_client_fell_behind_is_refused(setup: Make) -> None:
         given = setup(stub.url, max_lag_ms=5.0)
         with pytest.raises(FellBehindError, match="the limit --max-lag-ms 5"):
             send(given, np.zeros(20_000) + np.linspace(0, 1e-3, 20_000))
+
+
+def test_a_process_of_the_client_that_dies_is_told(setup: Make) -> None:
+    def send_while_one_dies(url: str) -> None:
+        with LoadGenerator(setup(url, processes=2)) as generator:
+            os.kill(generator.pids[0], signal.SIGKILL)
+            generator.send(np.linspace(0, 0.1, 10), np.random.default_rng(0))
+
+    with Stub() as stub, pytest.raises(LoadtestError, match="a process of its own has died"):
+        send_while_one_dies(stub.url)
 
 
 def test_an_url_that_is_none_or_where_nobody_listens() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 
+from nestling.cli.loadtest.finish import finish
 from nestling.loadtest.knee import Search
 from nestling.loadtest.report.page import page
 from nestling.loadtest.running import Traffic, find_knee, run
@@ -70,6 +72,33 @@ def test_the_page_of_a_run_without_an_answer(setup: Make) -> None:
     assert "500: " in text
     assert "Second by second" in text
     assert "Latency: the tail" not in text
+
+
+def test_a_report_is_replaced_whole_or_not_at_all(
+    setup: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stub() as stub:
+        report = run(setup(stub.url), Traffic("50", 1), ["auto"], 1)
+    out = tmp_path / "out"
+    finish(report, out, as_json=True)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert before.keys() == {"report.json", "report.html"}
+
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        finish(report | {"date": "another"}, out, as_json=True)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_what_a_user_gave_is_no_markup(setup: Make) -> None:
+    model = "<script>alert(1)</script>"
+    with Stub() as stub:
+        text = page(run(setup(stub.url), Traffic("50", 1), [model], 1))
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
 def test_the_page_of_a_knee(setup: Make) -> None:

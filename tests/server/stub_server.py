@@ -15,6 +15,7 @@ import torch
 from nestling.models import load_checkpoint
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
+from nestling.server.build import assemble
 from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
@@ -48,7 +49,8 @@ def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str 
             if listeners.metrics:
                 print(f"Metrics: {url_of(listeners.metrics)}", flush=True)
 
-        run(create_app(load(None), settings, load), settings, listeners, announce)
+        app = create_app(assemble(load(None), settings, load), settings)
+        run(app, settings, listeners, announce)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, NestlingError
+from ...errors import DataError, NestlingError, missing_extra
 from .decoding import find_columns
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[o
         from pyarrow import parquet
     except ModuleNotFoundError as missing:
         raise NestlingError(
-            f"{path}: {missing.name} is not installed; Parquet needs the extra `train`: "
-            "pip install '.[train]' in Nestling's source tree"
+            f"{path}: {missing_extra(str(missing.name), 'Parquet', 'train')}"
         ) from missing
     try:
         file = parquet.ParquetFile(pa.BufferReader(content))

@@ -53,7 +53,7 @@ def export_onnx(
     served = calibrated_for(checkpoint, runner)
     chosen = chosen_student(served, student)
     architecture = served.architecture
-    typed = named(architecture.family).TOKEN_TYPES
+    typed = named(architecture.family).token_types
     inputs = TYPED_INPUTS if typed else INPUTS
     with new_directory(path) as temporary:
         file = temporary / MODEL

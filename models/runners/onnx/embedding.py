@@ -48,8 +48,8 @@ class Packing(NamedTuple):
 class GraphEmbedding(nn.Module):
     """Token, position and type embeddings, and their norm.
 
-    typed: whether it is told each token's segment, as BERT is elsewhere; there is one segment to be
-    told.
+    typed: whether it takes each token's segment as an input, as BERT does elsewhere; there is only
+    one segment.
     """
 
     def __init__(self, part: EmbeddingPrefix, eps: float, typed: bool) -> None:

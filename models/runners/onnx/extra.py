@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from ...errors import NestlingError
+from ...errors import NestlingError, missing_extra
 
 EXPORTER = ("onnx", "onnxscript")
 RUNTIME = ("onnxruntime",)
@@ -13,7 +13,4 @@ RUNTIME = ("onnxruntime",)
 def require(*packages: str) -> None:
     """Raises NestlingError that names the packages which are not installed, and the extra."""
     if missing := [package for package in packages if find_spec(package) is None]:
-        raise NestlingError(
-            f"{', '.join(missing)}: not installed; ONNX needs the extra `onnx`: "
-            "pip install '.[onnx]' in Nestling's source tree"
-        )
+        raise NestlingError(missing_extra(", ".join(missing), "ONNX", "onnx"))

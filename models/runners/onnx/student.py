@@ -23,7 +23,7 @@ class PaddedStudent(nn.Module):
     """A student's logits of padded sequences, in float32, on the CPU.
 
     temperature: by which the classifier's weights are divided, and so the logits. typed: whether it
-    is told each token's segment, as BERT is elsewhere; there is one segment to be told.
+    takes each token's segment as an input, as BERT does elsewhere; there is only one segment.
     """
 
     def __init__(

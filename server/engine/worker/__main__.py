@@ -69,7 +69,7 @@ def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
     )
 
 
-class _Told:
+class _Told(Progress):
     """Tells the server how far it is. A note is shown as a phase: nothing here has one yet."""
 
     def __init__(self, server: BlockingChannel) -> None:

@@ -51,7 +51,7 @@ class WorkerClient:
     def ready(self, progress: Progress = SILENT) -> None:
         """Wait until the checkpoint is loaded here and there.
 
-        Raises NestlingError for what the user can mend, ExecutorGoneError if the process has ended.
+        Raises NestlingError for what the user can fix, ExecutorGoneError if the process has ended.
         """
         try:
             progress.step("reading the checkpoint")

@@ -1,11 +1,11 @@
-"""Where a body ends, so that what is behind it can wait unread."""
+"""Where a body in chunks ends, so that what is behind it can wait unread."""
 
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
-from .refusal import Refusal, RefusalError
+from ...errors import Refusal
+from .refusal import RefusalError
 
 SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}(?:[;\r]|$)")
 SIZE_LINE = re.compile(rb"[0-9A-Fa-f]{1,15}(;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
@@ -16,33 +16,11 @@ SPARE_BYTES = 8 * 1024
 """That extensions and trailers of one body may take together."""
 
 
-class BodyReader(Protocol):
-    """Takes one body from what comes. whole: all of it has been taken."""
-
-    whole: bool
-
-    def take(self, buffer: bytearray) -> bytes | bytearray:
-        """Take from the buffer what belongs to the body. Raises RefusalError."""
-
-
-class Sized:
-    """A body of a length that is known."""
-
-    def __init__(self, length: int) -> None:
-        self._left = length
-        self.whole = length == 0
-
-    def take(self, buffer: bytearray) -> bytes:
-        """What there is of it."""
-        piece = bytes(buffer[: self._left])
-        del buffer[: len(piece)]
-        self._left -= len(piece)
-        self.whole = self._left == 0
-        return piece
-
-
 class Chunked:
-    """A body in chunks (RFC 9112, section 7.1). Extensions and trailers are dropped."""
+    """A body in chunks (RFC 9112, section 7.1). Extensions and trailers are dropped.
+
+    whole: all of it has been taken.
+    """
 
     def __init__(self) -> None:
         self.whole = False
@@ -52,7 +30,7 @@ class Chunked:
         self._spare = SPARE_BYTES
 
     def take(self, buffer: bytearray) -> bytearray:
-        """The bytes of all chunks that there are, complete or not."""
+        """The bytes of all chunks that there are, complete or not. Raises RefusalError."""
         body, at = bytearray(), 0
         while not self.whole:
             if self._left:

@@ -1,18 +1,21 @@
-"""One request and its answer, as ASGI sees them, and by the shorter way of `Wire`."""
+"""One request and its answer, as ASGI sees them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Sequence
 from http.client import responses
-from typing import Protocol
+from typing import Any, Protocol
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope
+from uvicorn.server import ServerState
 
-from ...errors import RequestError, internal_error
+from ...errors import internal_error
+from ..departure import CONNECTION
+from ..dispatcher import RequestDispatcher
+from .body import Chunked
+from .head import Head
 from .outlet import Outlet
 from .refusal import RefusalError
 
@@ -22,29 +25,28 @@ STATUS_LINES = {
     status: f"HTTP/1.1 {status} {responses.get(status, '')}\r\n".encode()
     for status in range(200, 600)
 }
-UNSENDABLE = re.compile(rb"[\x00\r\n]")
-"""In a header: it would end there, and what follows would be another."""
 BODILESS = (204, 304)
 log = logging.getLogger(__name__)
 
 
 class Line(Protocol):
-    """What a request needs of its connection."""
+    """What a request needs of its connection.
 
+    server: the headers that every answer has, such as the date. ends, app_state: for ASGI's scope.
+    buffer: what has come and is not read. eof: nothing more will come. front: says what is answered
+    when no route does.
+    """
+
+    front: RequestDispatcher
     out: Outlet
-
-    @property
-    def last(self) -> bool:
-        """Whether no request follows on it."""
+    server: ServerState
+    ends: dict[str, Any]
+    app_state: dict[str, Any]
+    buffer: bytearray
+    eof: bool
 
     def resume_reading(self) -> None:
         """More of the body is wanted."""
-
-    def stamp(self) -> Headers:
-        """What every answer has: the date."""
-
-    def render(self, path: str, error: RequestError) -> Response:
-        """What is answered when no route does."""
 
     def ended(self, cycle: RequestCycle) -> None:
         """The answer is complete."""
@@ -54,25 +56,45 @@ class RequestCycle:
     """From a request's head to the end of its answer.
 
     more_body: not all of the body has come. started, complete: some, and all, of the answer is
-    written. gone: there is nobody to read it.
+    written. gone: there is nobody to read it. failure: why the rest of the body will not come.
     """
 
-    def __init__(self, line: Line, scope: Scope, keep_alive: bool, awaited: bool) -> None:
-        self.scope, self.keep_alive, self.awaited = scope, keep_alive, awaited
+    def __init__(self, line: Line, head: Head) -> None:
+        self._line, self._out, self._method = line, line.out, head.method
+        self.scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": head.version,
+            **line.ends,
+            "scheme": "http",
+            "root_path": "",
+            "method": head.method,
+            "path": head.path,
+            "raw_path": head.target,
+            "query_string": head.query,
+            "headers": head.fields,
+            "state": line.app_state.copy(),
+            CONNECTION: self,
+        }
+        self.keep_alive = head.keep_alive
         self.body = bytearray()
-        self.more_body = True
+        self._unread, self._chunks = head.length or 0, Chunked() if head.length is None else None
+        self.more_body = head.length != 0
+        self.awaited = head.awaited and self.more_body
         self.complete = self.gone = False
-        self._line, self._out, self._method = line, line.out, scope["method"]
         self.started = self._chunked = False
-        self._left: int | None = None
-        self._failure: RefusalError | None = None
-        self._leave: Callable[[], None] | None = None
+        self._unsent: int | None = None
+        self._waiting = b""
+        self.failure: RefusalError | None = None
+        self.leave: Callable[[], None] | None = None
         self._news = asyncio.Event()
+        if not self.more_body:
+            self._news.set()
 
     @property
     def streams(self) -> bool:
         """Whether an answer is under way whose end nobody knows."""
-        return self.started and self._left is None and not self.complete
+        return self.started and self._unsent is None and not self.complete
 
     async def run(self, app: ASGIApp) -> None:
         """Have it answered, whatever goes wrong."""
@@ -92,28 +114,35 @@ class RequestCycle:
             else:
                 self.keep_alive = False
                 failure = error if isinstance(error, RefusalError) else internal_error(path)
-                response = self._line.render(path, failure)
-                await self.reply(response.status_code, response.raw_headers, bytes(response.body))
+                response = self._line.front.refuse(path, failure)
+                await response(self.scope, self.receive, self.send)
 
-    def take(self, piece: bytes | bytearray, more: bool) -> None:
-        """More of the body has come; perhaps more will."""
+    def read(self, buffer: bytearray) -> None:
+        """Take from what has come what belongs to the body. Raises RefusalError."""
+        if self._chunks:
+            piece: bytes | bytearray = self._chunks.take(buffer)
+            self.more_body = not self._chunks.whole
+        else:
+            piece = bytes(buffer[: self._unread])
+            del buffer[: len(piece)]
+            self._unread -= len(piece)
+            self.more_body = self._unread > 0
         if not self.complete:  # else nobody wants it
             self.body += piece
         self.awaited = False
-        self.more_body = more
         self._news.set()
 
     def fail(self, failure: RefusalError) -> None:
         """The rest of the body will not come: who reads it is told why."""
-        self._failure, self.keep_alive = failure, False
+        self.failure, self.keep_alive = failure, False
         self._news.set()
 
     def lose(self) -> None:
         """The client has gone."""
         self.gone = True
         self._news.set()
-        if self._leave:
-            self._leave()
+        if self.leave:
+            self.leave()
 
     async def receive(self) -> Message:
         """ASGI's."""
@@ -121,11 +150,12 @@ class RequestCycle:
             if self.awaited:
                 self._out.write(CONTINUE)
                 self.awaited = False
-            self._line.resume_reading()
+            if self.more_body:
+                self._line.resume_reading()
             await self._news.wait()
             self._news.clear()
-        if self._failure and not self.complete:
-            raise self._failure
+        if self.failure and not self.complete:
+            raise self.failure
         if self.complete or self.gone:
             return {"type": "http.disconnect"}
         body, self.body = bytes(self.body), bytearray()
@@ -146,72 +176,63 @@ class RequestCycle:
         else:
             raise RuntimeError(f"{message['type']} is no part of an answer")
 
-    def take_body(self) -> bytes | bytearray | None:
-        """As `Wire` says."""
-        if self.more_body or self._failure:
-            return None
-        body, self.body = self.body, bytearray()
-        return body
-
-    def when_gone(self, leave: Callable[[], None] | None) -> None:
-        """As `Wire` says."""
-        self._leave = leave
-        if leave and self.gone:
-            leave()
-
-    async def reply(self, status: int, headers: Headers, body: bytes) -> None:
-        """As `Wire` says."""
-        if self._out.full:
-            await self._out.drained()
-        if self.gone:
-            return
-        self.started = True
-        head = self._head(status, headers)
-        self._out.begin(head if self._method == "HEAD" else head + body)
-        self._end()
-
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         if self.started:
             raise RuntimeError("an answer began twice")
-        if any(UNSENDABLE.search(part) for header in headers for part in header):
-            raise RuntimeError("a header of an answer has a line end in it")
-        self.started = True
         named = {name.lower(): value for name, value in headers}
         if b"content-length" in named:
-            self._left = int(named[b"content-length"])
+            self._unsent = int(named[b"content-length"])
         elif status not in BODILESS and self.scope["http_version"] == "1.1":
             self._chunked = True
             headers.append((b"transfer-encoding", b"chunked"))
         elif status not in BODILESS:
             self.keep_alive = False  # its end is the end of the connection
-        self._out.begin(self._head(status, headers))
+        head = self._head(status, headers)
+        self.started = True
         if self._method == "HEAD":
+            self._write_first(head)
             self._end()
+        elif self._unsent is None:
+            self._write_first(head)
+        else:
+            self._waiting = head  # for the body, which comes at once
 
     def _continue(self, body: bytes, more: bool) -> None:
         if not self.started:
             raise RuntimeError("an answer has no beginning")
-        if self._left is not None:
-            self._left -= len(body)
-            if self._left < 0 or (self._left and not more):
+        if self._unsent is not None:
+            self._unsent -= len(body)
+            if self._unsent < 0 or (self._unsent and not more):
                 raise RuntimeError("an answer is not as long as its Content-Length")
         elif self._chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body = chunk if more else chunk + b"0\r\n\r\n"
-        self._out.write(body)
+        if self._waiting:
+            self._write_first(self._waiting + body)
+            self._waiting = b""
+        else:
+            self._out.write(body)
         if not more:
             self._end()
 
+    def _write_first(self, beginning: bytes) -> None:
+        if self._out.begun:
+            self._out.finish_beginning(beginning)
+        else:
+            self._out.write(beginning)
+
     def _head(self, status: int, headers: Headers) -> bytes:
-        if self._line.last or self.awaited:
-            # A client that was never told to send its body may send it or not: who could tell what
-            # its next bytes are?
+        line = self._line
+        if self.awaited or (line.eof and not line.buffer):
+            # No request follows; and a client that was never told to send its body may send it or
+            # not: who could tell what its next bytes are?
             self.keep_alive = False
-        said = any(name == b"connection" and b"close" in value.lower() for name, value in headers)
-        if said:
-            self.keep_alive = False
+        said = False
+        for name, value in headers:
+            if name == b"connection" and b"close" in value.lower():
+                said, self.keep_alive = True, False
         close = [] if self.keep_alive or said else [(b"connection", b"close")]
-        return render_head(status, [*self._line.stamp(), *headers, *close])
+        return render_head(status, [*line.server.default_headers, *headers, *close])
 
     def _end(self) -> None:
         self.complete = True
@@ -221,6 +242,12 @@ class RequestCycle:
 
 
 def render_head(status: int, headers: Headers) -> bytes:
-    """Status line and headers of an answer. headers: in lower case, and checked."""
+    """Status line and headers of an answer. headers: in lower case.
+
+    Raises RuntimeError for a header that would end within itself: what follows would be another.
+    """
     lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    return b"".join((STATUS_LINES[status], *lines, b"\r\n"))
+    head = b"".join((STATUS_LINES[status], *lines, b"\r\n"))
+    if not len(lines) + 2 == head.count(b"\r") == head.count(b"\n") or b"\x00" in head:
+        raise RuntimeError("a header of an answer has a line end in it")
+    return head

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 import httptools
 
-from .refusal import Refusal, RefusalError
+from ...errors import Refusal
+from .refusal import RefusalError
 
 HEAD_BYTES = 64 * 1024
 """Of the request line and all headers together. The parser joins the pieces of a header anew with

@@ -27,16 +27,17 @@ class Outlet:
         self._loop: AbstractEventLoop = asyncio.get_running_loop()
         self._timer: TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._begun = 0
+        self.begun = 0
+        """Bytes of an answer's beginning that have been sent, to find out whether it is awaited."""
         self._listening: TimerHandle | None = None
         self.write = transport.write
         self.abort = transport.abort
 
-    def begin(self, head: bytes) -> None:
+    def finish_beginning(self, head: bytes) -> None:
         """Send the beginning of an answer, less what has been sent of it."""
         self._forget_listening()
-        self.write(head[self._begun :])
-        self._begun = 0
+        self.write(head[self.begun :])
+        self.begun = 0
 
     def ask_if_there(self) -> None:
         """Find out whether somebody waits for an answer who has ended his side of the connection.
@@ -45,10 +46,10 @@ class Outlet:
         and the next thing sent fails. An answer's beginning is known before the answer is; it goes
         out byte by byte, at longer and longer intervals.
         """
-        self.write(BEGINNING[self._begun : self._begun + 1])
-        self._begun += 1
-        if self._begun < len(BEGINNING):
-            self._listening = self._loop.call_later(0.01 * 4**self._begun, self.ask_if_there)
+        self.write(BEGINNING[self.begun : self.begun + 1])
+        self.begun += 1
+        if self.begun < len(BEGINNING):
+            self._listening = self._loop.call_later(0.01 * 4**self.begun, self.ask_if_there)
 
     def lose(self) -> None:
         """Nobody is there any more."""

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
-from ...errors import Reason, RequestError
-
-
-class Refusal(StrEnum):
-    """A label in the metrics: finer than an error's type, which is what a client can act upon."""
-
-    REQUEST_LINE = "request_line"
-    HTTP_VERSION = "http_version"
-    METHOD = "method"
-    URL_TOO_LONG = "url_too_long"
-    HEADER = "header"
-    HEADERS_TOO_LARGE = "headers_too_large"
-    TRANSFER_CODING = "transfer_coding"
-    EXPECTATION = "expectation"
-    CHUNK = "chunk"
-    INCOMPLETE = "incomplete"
-    HEADER_TIMEOUT = "header_timeout"
-    BODY_TIMEOUT = "body_timeout"
-    WRITE_TIMEOUT = "write_timeout"
-
+from ...errors import Reason, Refusal, RequestError
 
 REASONS = {
     Refusal.REQUEST_LINE: Reason.MALFORMED_REQUEST,
@@ -56,3 +36,15 @@ class RefusalError(RequestError):
         headers = {**(headers or {}), "Connection": "close"}
         super().__init__(REASONS[refusal], message, None, headers, **details)
         self.refusal = refusal
+
+
+def incomplete() -> RefusalError:
+    """For a client that has ended its side too early."""
+    return RefusalError(Refusal.INCOMPLETE, "the connection was ended within the request")
+
+
+def late(refusal: Refusal, part: str, seconds: float) -> RefusalError:
+    """For a client that has not sent a part of its request in time."""
+    return RefusalError(
+        refusal, f"the request's {part} took longer than {seconds} s", limit=seconds
+    )

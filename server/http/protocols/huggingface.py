@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from ...core.constraints import RequestConstraints
 from ...core.policies import AUTO
-from ..answer_headers import answer_headers
 from ..answering import answer
 from ..body import Body, Texts, inputs_of, read
 from ..body_errors import Otherwise
 from ..errors import MESSAGE_SCHEMA, ErrorFormat, message_body
+from ..headers import answer_headers
 from ..openapi import json_shown, path_parameters, request_body
 from ..route import MeasuredRoute, json_response, service_of
 from .scores import Score, logits, probabilities, ranked

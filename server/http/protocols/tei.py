@@ -15,11 +15,11 @@ from ....models.json_checks import refusal, wrong_type
 from ...core.constraints import RequestConstraints
 from ...core.tokenizing import TOKENIZER_THREADS
 from ...errors import Reason, RequestError
-from ..answer_headers import answer_headers
 from ..answering import answer
 from ..body import Body, inputs_of, read
 from ..body_errors import Otherwise
 from ..errors import TEXT, ErrorFormat, object_schema
+from ..headers import answer_headers
 from ..openapi import json_shown, request_body
 from ..route import MeasuredRoute, ProtocolRoute, json_response, service_of
 from .scores import Score, logits, probabilities, ranked

@@ -9,17 +9,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.peers.catalogue import CLASSIFY
-from benchmarks.peers.process import Process, free_port
+from benchmarks.peers.process import PeerProcess, free_port
+from benchmarks.peers.registry import CLASSIFY
 from nestling.loadtest.errors import LoadtestError
 
 TRIVIAL = str(Path(__file__).with_name("trivial.py"))
 
 
-def a_process(log: Path, *arguments: str) -> Process:
+def a_process(log: Path, *arguments: str) -> PeerProcess:
     port = free_port()
     command = [sys.executable, TRIVIAL, str(port), *arguments]
-    return Process(command, {}, port, CLASSIFY, "auto", log.parent, log)
+    return PeerProcess(command, {}, port, CLASSIFY, "auto", log.parent, log)
 
 
 def test_it_answers_within_and_is_gone_after(tmp_path: Path) -> None:
@@ -45,7 +45,9 @@ def test_one_that_ends_too_soon_names_status_and_log(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with (
         pytest.raises(LoadtestError, match="no-such-program: No such file"),
-        Process(["no-such-program"], {}, free_port(), CLASSIFY, "auto", tmp_path, tmp_path / "log"),
+        PeerProcess(
+            ["no-such-program"], {}, free_port(), CLASSIFY, "auto", tmp_path, tmp_path / "log"
+        ),
     ):
         pass
 
@@ -61,7 +63,7 @@ def test_one_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.Mon
     begun = time.monotonic()
     with (
         pytest.raises(LoadtestError, match=r"did not answer within 0.3 s; see "),
-        Process(sleeper, {}, free_port(), CLASSIFY, "auto", log.parent, log),
+        PeerProcess(sleeper, {}, free_port(), CLASSIFY, "auto", log.parent, log),
     ):
         pass
     assert time.monotonic() - begun < 60

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers.__main__ import _command
-from benchmarks.peers.catalogue import CLASSIFY, Peer
 from benchmarks.peers.measure import Effort
 from benchmarks.peers.record import read, resume
+from benchmarks.peers.registry import CLASSIFY, Peer
 from benchmarks.peers.session import Session
 from nestling.loadtest.errors import LoadtestError
 from nestling.loadtest.texts import read_texts

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from nestling.cli import main
 from nestling.models import StudentSpec
-from nestling.models.families import bert
+from nestling.models.families.bert import BERT
 
 from ...conftest import LABELS, tiny_architecture, tiny_model, write_tokenizer
 
@@ -56,8 +56,8 @@ def write_pretrained(path: Path, classifier: bool) -> Path:
     """A Hugging Face directory with random weights."""
     path.mkdir()
     a = tiny_architecture()
-    config = bert.config(StudentSpec.full(a), a)
-    weights = bert.export(tiny_model().state_dict(), StudentSpec.full(a), a)
+    config = BERT.config(StudentSpec.full(a), a)
+    weights = BERT.export(tiny_model().state_dict(), StudentSpec.full(a), a)
     if not classifier:
         config |= {"architectures": ["BertModel"]}
         weights = {n: w for n, w in weights.items() if not n.startswith("classifier")}

@@ -16,7 +16,8 @@ from nestling.server.http.keys import new_key
 
 from ..serving import Server, serve
 
-ARTEFACTS = Path(os.environ.get("NESTLING_TEST_ARTEFACTS", "tests-artefacts")) / "console"
+# Taken out: a server would warn of it, as of every variable that is no setting.
+ARTEFACTS = Path(os.environ.pop("NESTLING_TEST_ARTEFACTS", "tests-artefacts")) / "console"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.models.runners.torch import TorchRunner
+from nestling.server.build import assemble
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
 from nestling.server.core.load_control import (
@@ -166,7 +167,8 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
     def load(_: Path | None, __: object = None) -> InProcessExecutor:
         return InProcessExecutor(TorchRunner(load_checkpoint(calibrated_dir)))
 
-    app = create_app(load(None), Settings(target_delay_ms=100), load)
+    settings = Settings(target_delay_ms=100)
+    app = create_app(assemble(load(None), settings, load), settings)
     with TestClient(app) as client:
         service = app.app.state.reloader.service
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200

@@ -195,3 +195,5 @@ def test_a_log_that_is_not_there(
 ) -> None:
     assert replay(calibrated_dir, "--log", tmp_path / "none") == 2
     assert "none: no such file" in capsys.readouterr().err
+    assert replay(calibrated_dir, "--log", tmp_path) == 2
+    assert f"{tmp_path}: is a folder; records are one file" in capsys.readouterr().err

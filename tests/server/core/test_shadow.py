@@ -14,7 +14,7 @@ from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
 from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
-from nestling.server.core.shadow_sampler import MOST_WAITING, ShadowSampler, broken
+from nestling.server.core.shadow_sampler import MOST_WAITING, ShadowSampler, violated
 from nestling.server.telemetry.guarantee import GuaranteeMetrics
 
 from ..engine.test_engine import Backend, one, run, until
@@ -69,10 +69,10 @@ def test_never_in_a_brownout_nor_for_one_student_nor_beyond_the_limit(
 def test_only_a_promise_about_disagreement_can_be_refuted(calibrated: Checkpoint) -> None:
     cascade = calibrated.policy("all")
     promise = Guarantee("ltt", "disagreement", 0.01, 0.95, 100, 100, 0.0, "", "")
-    assert not broken(cascade, 0.5)
-    assert broken(replace(cascade, guarantee=promise), 0.011)
-    assert not broken(replace(cascade, guarantee=promise), 0.01)
-    assert not broken(replace(cascade, guarantee=replace(promise, loss="accuracy")), 0.5)
+    assert not violated(cascade, 0.5)
+    assert violated(replace(cascade, guarantee=promise), 0.011)
+    assert not violated(replace(cascade, guarantee=promise), 0.01)
+    assert not violated(replace(cascade, guarantee=replace(promise, loss="accuracy")), 0.5)
 
 
 def test_what_is_promised_is_told(calibrated: Checkpoint) -> None:

@@ -60,7 +60,7 @@ def run(
 
     async def main() -> Any:
         held = backend(checkpoint)
-        metrics = Metrics(["/x"], checkpoint.students)
+        metrics = Metrics(checkpoint.students)
         service = Service(InProcessExecutor(held), Settings(**settings), metrics)  # type: ignore[arg-type]
         assert not service.ready
         await service.start()
@@ -185,7 +185,7 @@ def test_a_backend_that_cannot_start_says_so(calibrated: Checkpoint) -> None:
 
     async def main() -> None:
         service = Service(
-            InProcessExecutor(Broken(calibrated)), Settings(), Metrics([], calibrated.students)
+            InProcessExecutor(Broken(calibrated)), Settings(), Metrics(calibrated.students)
         )
         with pytest.raises(RuntimeError, match="no kernel image"):
             await service.start()

@@ -20,8 +20,10 @@ from nestling.experiments.runtime import known_of
 from nestling.experiments.store.database import open_database, transaction
 from nestling.experiments.store.schema import exposures
 from nestling.models import Checkpoint
+from nestling.models.cascade.scheduled import not_finite
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
+from nestling.server.build import assemble
 from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
@@ -78,7 +80,7 @@ def client(calibrated: Checkpoint, record: str) -> Iterator[TestClient]:
     declared = experiment(start="2026-01-01T00:00:00Z", end=None)
     declare(engine, {"experiments": [declared]}, known_of(calibrated), datetime.now(UTC))
     settings = Settings(answer_cache=100, target_delay_ms=0, store=record)
-    app = create_app(backend, settings, lambda *_: backend, engine)
+    app = create_app(assemble(backend, settings, lambda *_: backend, engine), settings)
     with TestClient(app) as found:
         yield found
 
@@ -130,7 +132,7 @@ def test_which_sequences_are_broken() -> None:
         )
 
     nan, inf = float("nan"), float("inf")
-    assert verdicts([[1, 2], [3, 4]], [0.5, 0.6]).broken == []
-    assert verdicts([[1, 2], [nan, 4], [inf, 0], [-inf, 1]], [0.5] * 4).broken == [1, 2, 3]
-    assert verdicts([[1, 2], [3, 4]], [0.5, nan]).broken == [1]
-    assert verdicts([[3e38, 3e38], [3e38, 1]], [0.5, 0.5]).broken == []
+    assert not_finite(verdicts([[1, 2], [3, 4]], [0.5, 0.6])) == []
+    assert not_finite(verdicts([[1, 2], [nan, 4], [inf, 0], [-inf, 1]], [0.5] * 4)) == [1, 2, 3]
+    assert not_finite(verdicts([[1, 2], [3, 4]], [0.5, nan])) == [1]
+    assert not_finite(verdicts([[3e38, 3e38], [3e38, 1]], [0.5, 0.5])) == []

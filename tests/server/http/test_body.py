@@ -34,6 +34,7 @@ class Outer(Body):
     parts: Parts | None = None
     deadline_ms: Deadline = None
     colour: Literal["red", "blue"] | None = None
+    bounded: Annotated[list[str] | None, Field(max_length=1)] = None
     shape: Annotated[Literal["round"] | None, Otherwise("only round ones roll")] = None
 
 
@@ -67,6 +68,7 @@ def error(value: Any) -> RequestError:
         ({"deadline_ms": True}, Reason.WRONG_TYPE, "deadline_ms: expected a number, got a boolean"),
         ({"colour": "green"}, Reason.OUT_OF_RANGE, "colour: 'green' is none of red, blue"),
         ({"colour": ["red"]}, Reason.OUT_OF_RANGE, "colour: a list is none of red, blue"),
+        ({"bounded": ["a", "b"]}, Reason.OUT_OF_RANGE, "bounded: List should have at most 1 item"),
         ({"shape": "flat"}, Reason.OUT_OF_RANGE, "shape: 'flat'; only round ones roll"),
     ],
 )

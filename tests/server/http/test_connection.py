@@ -13,9 +13,9 @@ import pytest
 from fastapi import FastAPI
 
 from nestling.server.http.auth import Keyring
+from nestling.server.http.departure import CONNECTION
 from nestling.server.http.dispatcher import RequestDispatcher
 from nestling.server.http.keys import Keys
-from nestling.server.http.wire import WIRE
 
 from ..serving import Server, serve
 from ..sockets import BODY, Client, head, refusals
@@ -147,17 +147,18 @@ def test_the_other_port_has_the_same_times(strict: Server) -> None:
 
 
 def test_a_request_that_has_ended_holds_nothing_in_memory() -> None:
-    """Its scope and its wire know each other. Garbage in cycles waits until it is looked for, and
-    what thousands of requests leave is a tenth of a second's work, in which nobody is answered."""
+    """Its scope and its connection know each other. Garbage in cycles waits until it is looked for,
+    and what thousands of requests leave is a tenth of a second's work, in which nobody is answered.
+    """
 
     class App:
         state = SimpleNamespace(reloader=SimpleNamespace(service=None))
 
         async def __call__(self, scope: Any, *_: object) -> None:
-            assert scope[WIRE] is wire
+            assert scope[CONNECTION] is connection
 
-    wire, none = object(), Keys({})
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], WIRE: wire}
+    connection, none = object(), Keys({})
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], CONNECTION: connection}
     front = RequestDispatcher(cast(FastAPI, App()), [], Keyring(none, none), log_requests=False)
     asyncio.run(front(scope, cast(Any, None), cast(Any, None)))
-    assert WIRE not in scope
+    assert CONNECTION not in scope

@@ -14,14 +14,16 @@ import pytest
 from uvicorn.server import ServerState
 
 from nestling.server.http.auth import Keyring
-from nestling.server.http.connection.body import BodyReader, Chunked, Sized
+from nestling.server.http.connection.body import Chunked
 from nestling.server.http.connection.config import Config
+from nestling.server.http.connection.cycle import Line, RequestCycle
 from nestling.server.http.connection.head import Head, HeadReader
 from nestling.server.http.connection.protocol import HttpConnection
 from nestling.server.http.connection.refusal import RefusalError
+from nestling.server.http.departure import CONNECTION
 from nestling.server.http.dispatcher import RequestDispatcher
 from nestling.server.http.keys import Keys
-from nestling.server.http.wire import WIRE
+from nestling.server.http.lost import ErrorFormats
 from nestling.server.settings import Settings
 from nestling.server.telemetry.metrics import Metrics
 
@@ -47,14 +49,17 @@ def read_head(pieces: list[bytes]) -> tuple[Head | None, bytes]:
     return head, bytes(buffer)
 
 
-def read_body(reader: BodyReader, pieces: list[bytes]) -> tuple[bytes, bytes]:
-    buffer, body = bytearray(), b""
+def read_body(length: int | None, pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """length: as the head says it; None for chunks."""
+    line = SimpleNamespace(out=None, ends={}, app_state={})
+    head = Head("POST", b"/", "/", b"", "1.1", [], length, keep_alive=True, awaited=False)
+    cycle, buffer = RequestCycle(cast(Line, line), head), bytearray()
     for piece in pieces:
         buffer += piece
-        if not reader.whole:
-            body += reader.take(buffer)
-    assert reader.whole
-    return body, bytes(buffer)
+        if cycle.more_body:
+            cycle.read(buffer)
+    assert not cycle.more_body
+    return bytes(cycle.body), bytes(buffer)
 
 
 def splits(data: bytes) -> list[list[bytes]]:
@@ -93,9 +98,9 @@ def test_a_head_is_the_same_in_any_pieces() -> None:
 
 def test_a_body_is_the_same_in_any_pieces() -> None:
     for pieces in splits(CHUNKS):
-        assert read_body(Chunked(), pieces) == (b"hello world", b"behind")
+        assert read_body(None, pieces) == (b"hello world", b"behind")
     for pieces in splits(b"hello worldbehind"):
-        assert read_body(Sized(11), pieces) == (b"hello world", b"behind")
+        assert read_body(11, pieces) == (b"hello world", b"behind")
 
 
 @pytest.mark.parametrize(
@@ -133,14 +138,17 @@ class Application:
     """Stands for all behind a connection."""
 
     state = SimpleNamespace(
-        reloader=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([], [])))
+        reloader=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([]))),
+        error_formats=ErrorFormats(()),
     )
 
-    async def __call__(self, scope: Any, receive: Any, _: Any) -> None:
-        wire = scope.pop(WIRE)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope.pop(CONNECTION)
         while (await receive())["more_body"]:
             pass
-        await wire.reply(200, [(b"content-length", b"0")], b"")
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_what_is_no_chunk_is_refused_in_the_form_of_the_protocol(
 
 
 def test_every_reason_is_there_before_there_is_traffic() -> None:
-    text = Metrics([], []).exposition().decode()
+    text = Metrics([]).exposition().decode()
     for refusal in Refusal:
         assert f'nestling_connection_refusals_total{{reason="{refusal}"}} 0.0' in text
 

@@ -98,7 +98,7 @@ def test_every_reference_leads_somewhere(server: Server) -> None:
         found = whole
         for part in reference.split("/"):
             found = found[part]
-        assert found["type"] == "object"
+        assert found["type"]
 
 
 @pytest.mark.parametrize("path", PATHS)

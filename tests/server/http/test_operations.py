@@ -14,8 +14,8 @@ from nestling.models.errors import NestlingError
 from nestling.server.http.keys import new_key
 from nestling.server.settings import Settings
 
-from ...cli.test_serve import fail
 from ..serving import STUB, Server, serve
+from ..supervisor.test_serve import fail
 from ..supervisor.test_shutdown import post, refused, until
 
 

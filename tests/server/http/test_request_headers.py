@@ -10,9 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
+from nestling.server.http.headers import id_of, values_of
 from nestling.server.http.keys import new_key
-from nestling.server.http.request_headers import values_of
-from nestling.server.telemetry.requests import id_of
 
 from ...experiments.declared import experiment
 from ..serving import Server, serve

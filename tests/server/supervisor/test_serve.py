@@ -12,7 +12,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from nestling.cli.flags import with_settings
+from nestling.cli.flags import unknown_variables, with_settings
 from nestling.models.errors import NestlingError
 from nestling.server.option import options_of
 from nestling.server.settings import Settings
@@ -115,6 +115,20 @@ def test_flags_and_variables_are_the_settings(monkeypatch: pytest.MonkeyPatch) -
     assert seen == [
         ("DIR", Settings(port=1, fill_ms=3.5)),
         ("DIR", Settings(port=2, fill_ms=3.5, threads=3, dtype="bfloat16", log_requests=True)),
+    ]
+
+
+def test_a_variable_that_is_no_setting_is_named() -> None:
+    names = [
+        "NESTLING_CHECKPOINT",
+        "NESTLING_STORE",
+        "NESTLING_RUNER",
+        "NESTLING_SERVICE_HOST",
+        "PATH",
+    ]
+    assert list(unknown_variables(names)) == [
+        "environment: NESTLING_RUNER is no setting, and is ignored; is NESTLING_RUNNER meant?",
+        "environment: NESTLING_SERVICE_HOST is no setting, and is ignored",
     ]
 
 

@@ -21,6 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from nestling.models import Checkpoint
 from nestling.models.errors import NestlingError
 from nestling.models.runners.torch import TorchRunner
+from nestling.server.build import assemble
 from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
@@ -188,12 +189,11 @@ def test_without_the_extra_the_error_names_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     monkeypatch.delitem(sys.modules, "nestling.server.telemetry.traces", raising=False)
+    executor = InProcessExecutor(TorchRunner(calibrated))
+    settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
+    inference = assemble(executor, settings, lambda *_: executor)
     with pytest.raises(NestlingError, match=r"not installed; .* pip install '.\[otel\]' in"):
-        create_app(
-            InProcessExecutor(TorchRunner(calibrated)),
-            Settings(otlp_endpoint="http://127.0.0.1:4318"),
-            lambda _: InProcessExecutor(TorchRunner(calibrated)),
-        )
+        create_app(inference, settings)
 
 
 def test_an_endpoint_is_a_url() -> None:

@@ -17,7 +17,6 @@ from .....models.checkpoint.manifest import Manifest
 from .....models.json_checks import refusal
 from ....core.policies import AUTO
 from ....errors import Reason
-from ...answer_headers import answer_headers
 from ...answering import answer
 from ...body import (
     Body,
@@ -30,8 +29,8 @@ from ...body import (
     read,
 )
 from ...errors import NATIVE
+from ...headers import BLANKS, answer_headers
 from ...openapi import json_shown, request_body
-from ...request_headers import BLANKS
 from ...route import MeasuredRoute, json_response, service_of
 
 router = APIRouter(route_class=MeasuredRoute)
@@ -155,7 +154,10 @@ async def classify(request: Request) -> Response:
     service, started = service_of(request), perf_counter()
     body = await read(request, ClassifyRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
-    constraints = constraints_of(body, AUTO if body.model is None else body.model, started)
+    model = AUTO if body.model is None else body.model
+    constraints = constraints_of(
+        model, started, body.deadline_ms, body.max_cost, body.min_confidence
+    )
     answers = await answer(request, inputs, constraints, body.user)
     shown = [classification(service.manifest, decision) for decision in answers.decisions]
     headers = answer_headers(answers, service.device)

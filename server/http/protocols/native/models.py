@@ -109,15 +109,20 @@ def _entry(manifest: Manifest, name: str) -> dict[str, Any]:
     return {**entry, **own, "version": cascade.version(manifest.weights_sha256)}
 
 
+def relative_cost(manifest: Manifest, student: Student) -> float:
+    """FLOPs of a student relative to the TA's, for TYPICAL_TOKENS, in four digits."""
+    flops, ta = student.flops.of(TYPICAL_TOKENS), manifest.ta.flops.of(TYPICAL_TOKENS)
+    return float(f"{flops / ta:.4g}")
+
+
 def _student(manifest: Manifest, student: Student) -> dict[str, Any]:
-    flops = student.flops.of(TYPICAL_TOKENS)
     return {
         **student.spec.to_json(),
         "parameters": student.parameters,
         "temperature": student.temperature,
         "flops": {
             **{f"per_{name}": value for name, value in asdict(student.flops).items()},
-            f"at_{TYPICAL_TOKENS}_tokens": flops,
+            f"at_{TYPICAL_TOKENS}_tokens": student.flops.of(TYPICAL_TOKENS),
         },
-        "relative_cost": float(f"{flops / manifest.ta.flops.of(TYPICAL_TOKENS):.4g}"),
+        "relative_cost": relative_cost(manifest, student),
     }

@@ -1,4 +1,4 @@
-"""Every server of the catalogue can be installed, started and asked as it is declared."""
+"""Every server of the registry can be installed, started and asked as it is declared."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib.resources import files
 
 import pytest
 
-from benchmarks.peers.catalogue import OURS, SERVERS, Peer, chosen
 from benchmarks.peers.environments import requirements, versions
+from benchmarks.peers.registry import OURS, SERVERS, Peer, chosen
 from benchmarks.peers.session import REFERENCE
 from nestling.loadtest.errors import LoadtestError
 

@@ -1,8 +1,9 @@
-"""A loop that sends at given moments and takes the answers as they come.
+"""An event loop that sends requests at given moments and receives answers as they come.
 
-Not asyncio: its timers, and uvloop's, count whole milliseconds, by which every latency would be
-late. `select` waits to the microsecond; the sockets themselves wait in epoll or kqueue, of whose
-handle `select` is told.
+It is not asyncio's: the timers of asyncio and of uvloop count whole milliseconds, by which every
+latency would be too long, and asyncio with precise timers takes no less CPU time
+(`benchmarks/loadtest/client.py`). `select` waits to the microsecond; the sockets themselves wait in
+epoll or kqueue, of whose handle `select` is told.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from .target import Target
 
 
 class Waker(Protocol):
-    """What is told when a socket is ready, as a Connection is."""
+    """Something that is called when a socket is ready, as a Connection is."""
 
     def ready(self, events: int) -> None: ...
 
 
-class Sender:
-    """At most `limit` connections; who finds none free waits here, and its latency counts.
+class SendLoop:
+    """Sends over at most `limit` connections. A request that finds none free waits, and the time
+    counts as latency.
 
-    timeout: seconds from the moment at which a request was due, after which it is given up.
+    timeout: seconds after which a request is given up, from the moment at which it was due.
     """
 
     def __init__(self, target: Target, limit: int, timeout: float) -> None:
@@ -46,18 +48,18 @@ class Sender:
 
     @property
     def busy(self) -> bool:
-        """Whether something is still under way."""
+        """Whether any request is still under way."""
         while self._by_due and self._by_due[0].over:
             self._by_due.popleft()
         return bool(self._by_due)
 
     def submit(self, exchange: Exchange) -> None:
-        """Send it, or let it wait until a connection is free."""
+        """Send a request, or let it wait until a connection is free."""
         self._by_due.append(exchange)
         self._send(exchange)
 
     def submit_apart(self, exchange: Exchange, payload: bytes) -> Connection:
-        """Send other bytes, perhaps only the first of a request, on a connection of its own."""
+        """Send these bytes in place of the exchange's own, on a new connection."""
         self._by_due.append(exchange)
         connection = self._connect()
         exchange.payload = payload
@@ -65,15 +67,15 @@ class Sender:
         return connection
 
     def watch(self, channel: socket.socket, waker: Waker) -> None:
-        """Let something else be awaited too, that can be read from."""
+        """Call a waker too, whenever its socket can be read from."""
         self._selector.register(channel, selectors.EVENT_READ, waker)
 
     def at(self, moment: float, call: Callable[[], None]) -> None:
-        """Call it then, as `time.monotonic` counts."""
+        """Call a function at a moment, on the clock of `time.monotonic`."""
         heapq.heappush(self._timers, (moment, next(self._numbers), call))
 
     def step(self, until: float) -> None:
-        """Take what comes, waiting for it until that moment at most."""
+        """Handle what happens; wait for it until that moment at most."""
         now = time.monotonic()
         if self._timers:
             until = min(until, self._timers[0][0])
@@ -89,7 +91,7 @@ class Sender:
             self._give_up(self._by_due.popleft())
 
     def open(self, connections: int) -> None:
-        """Connect beforehand. What cannot be connected is left to the first request."""
+        """Open connections beforehand. A failure is left to the first request."""
         for _ in range(min(connections, self._limit) - len(self._open)):
             self._connect()
         deadline = time.monotonic() + 5

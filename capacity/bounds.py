@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..loadtest.knee import SHARE
 from ..models.progress import SILENT, Progress
 from ..server.core.load_control import TICK_SECONDS
 from .errors import PlanError
-from .simulation.run import Found, SimulationInput, simulate
+from .simulation.inputs import SimulationInput
+from .simulation.result import SimulationSummary
+from .simulation.run import simulate
 from .traffic import Shape, steady
 
-SHARE = 0.99
-"""Of the requests that must be answered in time, as the load test's knee has it."""
 TOLERANCE = 0.02
 """Relative width of the gap between a rate that holds and one that does not, at the end."""
 LEAST = 3000
 """Requests of a probe: 30 are beyond p99."""
 FULL = 3000
-"""Requests at once, by which a replica shows what it can do at most."""
+"""Requests that come at once, to find what a replica does at most."""
 ALONE = 100
-"""Requests that come one after the other, by which it shows how long one takes."""
+"""Requests that come one after the other, to find how long one takes."""
 IDLE = 0.1
-"""Share of the time in which one is there, of a replica that has hardly anything to do."""
+"""Share of the time in which a replica that is almost idle has a request."""
 
 
 @dataclass(frozen=True)
 class UpperBound:
-    """rate: requests per second, were nobody ever idle. limit: who could not do more.
-
-    `http` is the process that serves, `device` the one that computes. http, device: how busy they
-    are meanwhile.
+    """rate: requests per second that a replica does without a pause. limit: which process is at its
+    limit then, `http` (it serves) or `device` (it computes). http, device: how busy they are
+    meanwhile.
     """
 
     rate: float
@@ -43,22 +43,24 @@ class UpperBound:
 
 @dataclass(frozen=True)
 class Capacity:
-    """rate: the highest that holds, requests per second over the stretch; found: at that rate."""
+    """rate: the highest that a replica holds, requests per second over the stretch. summary: of the
+    simulation at that rate.
+    """
 
     rate: float
-    found: Found
+    summary: SimulationSummary
     bound: UpperBound
 
 
-def bound(scene: SimulationInput, seed: int = 0) -> UpperBound:
-    """What a replica does with more than it can take, quality kept."""
-    found = simulate(scene.unhurried(), np.zeros(FULL), seed)
+def upper_bound(inputs: SimulationInput, seed: int = 0) -> UpperBound:
+    """What a replica answers of more than it can take, if no cascade is shortened."""
+    found = simulate(inputs.without_brownout(), np.zeros(FULL), seed)
     limit = "http" if found.http > found.worker else "device"
     return UpperBound(FULL / found.seconds, limit, found.http, found.worker)
 
 
-def capacity(
-    scene: SimulationInput,
+def find_capacity(
+    inputs: SimulationInput,
     shape: Shape,
     objective: float,
     seed: int = 0,
@@ -67,25 +69,24 @@ def capacity(
 ) -> Capacity:
     """The highest rate that a replica holds. objective: seconds that an answer may take.
 
-    phase: what the progress calls it.
-
-    What is turned away, or answered by a cascade that brownout has shortened, was not answered in
-    time. Raises PlanError if not even an idle replica meets the objective.
+    A request that is turned away, or answered by a cascade that the brownout has shortened, was not
+    answered in time. phase: what the progress calls the search. Raises PlanError if not even an
+    idle replica meets the objective.
     """
     progress.step(phase)
-    most = bound(scene, seed)
+    most = upper_bound(inputs, seed)
 
-    def probe(rate: float, over: Shape, enough: float) -> Found:
+    def probe(rate: float, over: Shape, enough: float) -> SimulationSummary:
         due = over.moments(rate, np.random.default_rng(seed), LEAST)
-        return simulate(scene, due, seed, objective, math.ceil(enough * len(due)) + 1)
+        return simulate(inputs, due, seed, objective, math.ceil(enough * len(due)) + 1)
 
-    alone = simulate(scene, np.arange(0.0, ALONE * TICK_SECONDS, TICK_SECONDS), seed)
+    alone = simulate(inputs, np.arange(0.0, ALONE * TICK_SECONDS, TICK_SECONDS), seed)
     slow = min(IDLE / alone.p50, most.rate / 2)
     idle = probe(slow, steady(1.0), 1.0)
     if idle.p99 > objective:
         raise PlanError(
             f"objective-ms: {1e3 * objective:g} is below what a request takes that waits for "
-            f"nobody: of {scene.model!r} p50 is {1e3 * idle.p50:.3g} ms and p99 "
+            f"nobody: of {inputs.model!r} p50 is {1e3 * idle.p50:.3g} ms and p99 "
             f"{1e3 * idle.p99:.3g} ms. No number of replicas changes that"
         )
     low, best, high = slow, idle, most.rate * (1 + TOLERANCE)

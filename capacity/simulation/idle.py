@@ -1,4 +1,4 @@
-"""Somebody who is slower after a pause."""
+"""The price of having been idle: whoever has paused is slower at first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .clock import SimulatedClock
 
 
 class IdlePenalty:
-    """Pays waking + cold · (1 − exp(−pause / cooling)) seconds when woken; see `profile.costs`."""
+    """Costs waking + cold · (1 − exp(−pause / cooling)) seconds; see `profile.costs`."""
 
     def __init__(
         self, clock: SimulatedClock, cold: float, cooling: float, waking: float = 0.0

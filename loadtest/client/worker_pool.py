@@ -1,4 +1,4 @@
-"""Several processes that load one server together, so that the client is not the limit."""
+"""Several processes that load one server together, so that the client is not the bottleneck."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .target import Target
 from .worker import WorkerTask, work
 
 AHEAD = 0.05
-"""Seconds between the word to start and the start, so that the word is there in time."""
+"""Seconds between the message with the start and the start, so that it arrives in time."""
 
 
 class WorkerPool:
-    """Processes that live as long as the context, and run one plan after the other."""
+    """Processes that live as long as the context, and run one plan after another."""
 
     def __init__(
         self,
@@ -65,11 +65,11 @@ class WorkerPool:
 
     @property
     def pids(self) -> list[int]:
-        """Of the processes."""
+        """The ids of the processes."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     def run(self, plan: SendPlan, protocols: Sequence[Protocol], model: str) -> Records:
-        """Send a plan, and return what came of it.
+        """Send a plan, and return the results.
 
         Raises LoadtestError if a process of the client has died.
         """
@@ -93,5 +93,5 @@ class WorkerPool:
             for pipe in self._pipes:
                 pipe.send(start)
             return merge([pipe.recv() for pipe in self._pipes])
-        except (EOFError, BrokenPipeError) as error:
+        except (EOFError, ConnectionError) as error:
             raise LoadtestError("client: a process of its own has died") from error

@@ -1,4 +1,4 @@
-"""Loads sent to a server; what the client spoiled is refused."""
+"""Sends loads to a server; a run in which the client itself was late is refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .client.fleet import WorkerPool
 from .client.plan import make_plan
 from .client.records import Records
+from .client.worker_pool import WorkerPool
 from .errors import FellBehindError, LoadtestError
 from .results import energy
 from .setup import Setup
@@ -21,11 +21,11 @@ from .traffic.spacing import Spacing
 
 
 class LoadGenerator:
-    """Client processes that stay for several runs."""
+    """Client processes that are kept for several runs."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self._fleet = WorkerPool(
+        self._pool = WorkerPool(
             setup.target,
             setup.texts.texts,
             setup.processes,
@@ -35,7 +35,7 @@ class LoadGenerator:
         )
 
     def __enter__(self) -> LoadGenerator:
-        self._fleet.__enter__()
+        self._pool.__enter__()
         return self
 
     def __exit__(
@@ -44,12 +44,12 @@ class LoadGenerator:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._fleet.__exit__(kind, error, tb)
+        self._pool.__exit__(kind, error, tb)
 
     @property
     def pids(self) -> list[int]:
-        """Of the client's processes."""
-        return self._fleet.pids
+        """The ids of the client's processes."""
+        return self._pool.pids
 
     def send(
         self,
@@ -59,10 +59,11 @@ class LoadGenerator:
         warm_rate: float = 0.0,
         warmup: float = 0.0,
     ) -> tuple[Records, dict[str, Any]]:
-        """Send at these moments, after a warm-up which is not counted; the records, and energy.
+        """Send requests at these moments, after a warm-up; return the records, and the energy used.
 
-        due: seconds, float64, ascending. warm_rate, warmup: requests per second, seconds. Raises
-        FellBehindError if the client was late, LoadtestError if nothing is to be sent.
+        due: seconds, float64, ascending. warm_rate: requests per second of the warm-up. warmup: its
+        seconds; the records leave it out. Raises FellBehindError if the client was late,
+        LoadtestError if there is nothing to send.
         """
         setup = self.setup
         if not len(due):
@@ -72,7 +73,7 @@ class LoadGenerator:
             due = np.concatenate((warm, due + warmup))
         plan = make_plan(due, len(setup.texts), setup.shares, setup.batches, setup.faults, rng)
         counted = energy.start(setup.target.local)
-        records = self._fleet.run(plan, setup.used, model)
+        records = self._pool.run(plan, setup.used, model)
         joules = counted.read(int((records.requests.status == 200).sum()))
         self._check(records)
         measured = records.where(records.requests.due >= warmup)

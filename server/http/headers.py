@@ -1,0 +1,101 @@
+"""Headers: whoever wants one of a request asks here, so that all read them alike; and those by
+which an answer says how it came to be, for protocols that have no room for that in the body.
+
+Blanks around a value are not part of it (RFC 9110, section 5.5). A header that comes twice with the
+same value came once; with two values nobody can tell which was meant, so none is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from random import getrandbits
+
+from starlette.requests import Request
+
+from ..core.requests import Answers
+from ..errors import Reason, RequestError
+
+BLANKS = " \t\r\n"
+"""What may surround a value, or an identifier in a body, without being part of it. No more than
+that: by its bytes, a letter of UTF-8 may end like another blank of Latin-1."""
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, section 3.2.2."""
+GIVEN = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+MOST_TEXTS = 64
+"""Requests with more texts get the timings alone: a header has a few kilobytes."""
+
+
+def values_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    """The different values of a header, in their order.
+
+    headers: as ASGI has them. name: in lower case.
+    """
+    found = (value.decode("latin-1").strip(BLANKS) for key, value in headers if key == name)
+    return list(dict.fromkeys(found))
+
+
+def header(request: Request, name: str) -> str | None:
+    """A header's value; None if it has not come. Raises RequestError if it came with several."""
+    found = values_of(request.scope["headers"], name.lower().encode("latin-1"))
+    if len(found) > 1:
+        raise RequestError(
+            Reason.AMBIGUOUS_HEADER,
+            f"came with {len(found)} different values; send one",
+            name,
+            actual=len(found),
+        )
+    return found[0] if found else None
+
+
+def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """The id of a request, given its headers as ASGI has them.
+
+    The trace id of a `traceparent`, else the client's `x-request-id`, else new. One that came with
+    several values is as none.
+    """
+    match values_of(headers, b"traceparent"):
+        case [trace] if traced := TRACEPARENT.fullmatch(trace):
+            return traced[1]
+    match values_of(headers, b"x-request-id"):
+        case [given] if GIVEN.fullmatch(given):
+            return given
+    return f"{getrandbits(128):032x}"
+
+
+def answer_headers(answers: Answers, device: str) -> dict[str, str]:
+    """How the answers came to be, and the timings as text-embeddings-inference names them.
+
+    Of several texts the values stand one after the other, separated by commas, in their order.
+    Times are whole milliseconds, over all stages; those in the queue and in batches are of the text
+    that needed most.
+    """
+    decisions = answers.decisions
+    milliseconds = {
+        "x-total-time": answers.total_seconds,
+        "x-tokenization-time": answers.tokenize_seconds,
+        "x-queue-time": max(decision.waited for decision in decisions),
+        "x-inference-time": max(decision.ran for decision in decisions),
+    }
+    headers = {
+        "x-compute-type": device,
+        "x-compute-time": str(round(1e3 * sum(d.seconds for d in decisions))),
+        "x-compute-tokens": str(sum(len(d.tokens) for d in decisions)),
+        **{name: str(round(1e3 * seconds)) for name, seconds in milliseconds.items()},
+    }
+    if level := max(decision.brownout for decision in decisions):
+        headers["x-nestling-brownout"] = str(level)
+    if cached := sum(decision.cached for decision in decisions):
+        headers["x-nestling-cached"] = str(cached)
+    if variants := decisions[0].variants:
+        headers["x-nestling-variant"] = ",".join(f"{name}={v}" for name, v in variants.items())
+    if len(decisions) > MOST_TEXTS:
+        return headers
+    return headers | {
+        "x-nestling-student": ",".join(d.answer.stage.student.name for d in decisions),
+        "x-nestling-path": ",".join(
+            ">".join(step.stage.student.name for step in d.steps) for d in decisions
+        ),
+        "x-nestling-confidence": ",".join(f"{d.answer.confidence:.6f}" for d in decisions),
+        "x-nestling-cost": ",".join(f"{d.relative_cost:.4g}" for d in decisions),
+    }

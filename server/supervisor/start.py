@@ -1,0 +1,69 @@
+"""From settings to a server that answers, in the order that is over soonest or fails soonest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...models.checkpoint.manifest import Manifest
+from ...models.progress import Progress
+from ..engine.worker.process import WorkerProcess
+from ..settings import Settings
+from .listeners import bind, url_of
+
+
+@dataclass(frozen=True)
+class Started:
+    """What answers now. by: the device, and the runner if it is not torch. metrics_url: of the
+    port of its own, if there is one."""
+
+    manifest: Manifest
+    by: str
+    url: str
+    metrics_url: str | None
+
+
+def start(
+    locate: Callable[[], Path],
+    settings: Settings,
+    progress: Progress,
+    announce: Callable[[Started], None],
+) -> None:
+    """Take the addresses, load, serve, and return once stopped.
+
+    locate: finds the checkpoint. announce: called once requests are answered. Raises NestlingError
+    for what the user can fix.
+    """
+    with ExitStack() as stack:
+        listeners = stack.enter_context(bind(settings))
+        settings = listeners.taken(settings)
+        progress.step("looking for the checkpoint")
+        path = locate()
+        launched = WorkerProcess.now()
+        stack.callback(launched.kill)  # whatever happens, it does not outlive the server
+        progress.step("loading code")
+        check_files(settings)
+        from ..build import build
+        from ..http.app import create_app  # which takes as long as the worker's own imports
+        from .run import run
+
+        inference, worker = build(path, settings, progress, launched)
+        by = worker.device if worker.runner == "torch" else f"{worker.device}, {worker.runner}"
+        metrics_url = url_of(listeners.metrics) if listeners.metrics else None
+        started = Started(worker.manifest, by, url_of(listeners.main), metrics_url)
+        app = create_app(inference, settings)
+        progress.step("asking every student once")
+        run(app, settings, listeners, lambda: announce(started))
+
+
+def check_files(settings: Settings) -> None:
+    """Raises NestlingError for a file of keys or experiments that will not do, before the wait."""
+    from ...experiments.loader import read
+    from ..http.keys import Keys
+
+    for file in (settings.api_keys, settings.admin_keys):
+        Keys.read(file)
+    if settings.experiments:
+        read(settings.experiments)
