@@ -6,7 +6,7 @@ errors, `conflicts` what holds between experiments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -42,6 +42,12 @@ def between(low: float, high: float) -> Any:
     return Field(ge=low, le=high, allow_inf_nan=False)
 
 
+def one_of(known: Iterable[str]) -> WithJsonSchema:
+    """What the schema says of a field whose check has words of its own for other values."""
+    return WithJsonSchema({"type": "string", "enum": [str(each) for each in known]})
+
+
+KNOWN_OF_MEASURED = BeforeValidator(checks.as_measured)
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Fraction = Annotated[float, between(0, 1)]
 Share = Annotated[Fraction, AfterValidator(checks.whole_buckets)]
@@ -92,8 +98,8 @@ class DeclaredVariant(Declared):
 
 class DeclaredMetric(Declared):
     metric: str = Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")
-    kind: Annotated[Kind, Field(strict=False), BeforeValidator(checks.as_measured)] = LEFT_OUT
-    better: Annotated[Better, Field(strict=False), BeforeValidator(checks.as_measured)] = LEFT_OUT
+    kind: Annotated[Kind, KNOWN_OF_MEASURED, one_of(Kind)] = LEFT_OUT
+    better: Annotated[Better, KNOWN_OF_MEASURED, one_of(Better)] = LEFT_OUT
     smallest_effect: Annotated[float, between(1e-12, LARGEST), BeforeValidator(checks.effect)]
 
 
@@ -104,7 +110,7 @@ class DeclaredGuardrail(Declared):
     metric: Annotated[
         str,
         BeforeValidator(partial(checks.one_of, known=GUARDED)),
-        WithJsonSchema({"type": "string", "enum": list(GUARDED)}),
+        one_of(GUARDED),
     ]
     margin: Annotated[Bound, AfterValidator(checks.margin)] = None
     limit: Annotated[Bound, AfterValidator(checks.limit)] = None

@@ -47,13 +47,8 @@ class FieldError(NestlingError):
 
 def path_of(location: Collection[str | int]) -> str:
     """Of a field, as in `experiments[0].variants[1].weight`."""
-    path = ""
-    for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        else:
-            path += f".{part[:SHOWN]}" if path else part[:SHOWN]
-    return path
+    parts = (f"[{each}]" if isinstance(each, int) else f".{each[:SHOWN]}" for each in location)
+    return "".join(parts).removeprefix(".")
 
 
 def shown(value: object) -> str:

@@ -114,7 +114,8 @@ def as_measured(value: object, info: Info) -> object:
     if metric is None:
         if value is None:
             raise ValueError("is missing")
-        return one_of(value, list({"kind": Kind, "better": Better}[field]))
+        choices: type[StrEnum] = {"kind": Kind, "better": Better}[field]
+        return choices(one_of(value, list(choices)))
     fixed: StrEnum = getattr(metric, field)
     if value not in (None, fixed.value):
         raise ValueError(f"{shown(value)}, but {metric.name} is {fixed.value!r}")

@@ -10,88 +10,57 @@ import logging
 import sys
 import uuid
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 log = logging.getLogger(__name__)
 
 
 class Reason(StrEnum):
-    """The `type` of an error, and its label in the metrics."""
+    """The `type` of an error, and its label in the metrics. status: of HTTP."""
 
-    MALFORMED_REQUEST = "malformed_request"
-    INVALID_UTF8 = "invalid_utf8"
-    INVALID_JSON = "invalid_json"
-    INVALID_TENSOR = "invalid_tensor"
-    AMBIGUOUS_HEADER = "ambiguous_header"
-    WRONG_TYPE = "wrong_type"
-    MISSING_FIELD = "missing_field"
-    UNKNOWN_FIELD = "unknown_field"
-    EMPTY = "empty"
-    TOO_LONG = "too_long"
-    TOO_MANY = "too_many"
-    OUT_OF_RANGE = "out_of_range"
-    UNMEETABLE = "unmeetable"
-    UNKNOWN_MODEL = "unknown_model"
-    NOT_FOUND = "not_found"
-    METHOD_NOT_ALLOWED = "method_not_allowed"
-    REQUEST_TIMEOUT = "request_timeout"
-    URL_TOO_LONG = "url_too_long"
-    HEADERS_TOO_LARGE = "headers_too_large"
-    EXPECTATION_FAILED = "expectation_failed"
-    UNSUPPORTED_TRANSFER_CODING = "unsupported_transfer_coding"
-    UNSUPPORTED_VERSION = "unsupported_version"
-    BODY_TOO_LARGE = "body_too_large"
-    UNSUPPORTED_ENCODING = "unsupported_encoding"
-    OVERLOADED = "overloaded"
-    DEADLINE = "deadline"
-    UNAUTHORISED = "unauthorised"
-    FORBIDDEN = "forbidden"
-    RELOADING = "reloading"
-    PLAN_MOVED = "plan_moved"
-    INVALID_DECLARATION = "invalid_declaration"
-    STORE_UNAVAILABLE = "store_unavailable"
-    BAD_CHECKPOINT = "bad_checkpoint"
-    CLIENT_GONE = "client_gone"
-    INTERNAL = "internal"
+    status: int
 
+    def __new__(cls, name: str, status: int = 500) -> Self:
+        """A member, whose value is its name alone."""
+        member = str.__new__(cls, name)
+        member._value_, member.status = name, status
+        return member
 
-STATUS = {
-    Reason.MALFORMED_REQUEST: 400,
-    Reason.INVALID_UTF8: 400,
-    Reason.INVALID_JSON: 400,
-    Reason.INVALID_TENSOR: 400,
-    Reason.AMBIGUOUS_HEADER: 400,
-    Reason.WRONG_TYPE: 422,
-    Reason.MISSING_FIELD: 422,
-    Reason.UNKNOWN_FIELD: 422,
-    Reason.EMPTY: 422,
-    Reason.TOO_LONG: 422,
-    Reason.TOO_MANY: 422,
-    Reason.OUT_OF_RANGE: 422,
-    Reason.UNMEETABLE: 422,
-    Reason.UNKNOWN_MODEL: 404,
-    Reason.NOT_FOUND: 404,
-    Reason.METHOD_NOT_ALLOWED: 405,
-    Reason.REQUEST_TIMEOUT: 408,
-    Reason.URL_TOO_LONG: 414,
-    Reason.HEADERS_TOO_LARGE: 431,
-    Reason.EXPECTATION_FAILED: 417,
-    Reason.UNSUPPORTED_TRANSFER_CODING: 501,
-    Reason.UNSUPPORTED_VERSION: 505,
-    Reason.BODY_TOO_LARGE: 413,
-    Reason.UNSUPPORTED_ENCODING: 415,
-    Reason.OVERLOADED: 429,
-    Reason.UNAUTHORISED: 401,
-    Reason.FORBIDDEN: 403,
-    Reason.RELOADING: 409,
-    Reason.PLAN_MOVED: 409,
-    Reason.INVALID_DECLARATION: 422,
-    Reason.STORE_UNAVAILABLE: 503,
-    Reason.BAD_CHECKPOINT: 422,
-    Reason.CLIENT_GONE: 499,  # nobody reads it; the number is nginx's, for the metrics
-    Reason.INTERNAL: 500,
-    Reason.DEADLINE: 504,
-}
+    MALFORMED_REQUEST = "malformed_request", 400
+    INVALID_UTF8 = "invalid_utf8", 400
+    INVALID_JSON = "invalid_json", 400
+    INVALID_TENSOR = "invalid_tensor", 400
+    AMBIGUOUS_HEADER = "ambiguous_header", 400
+    WRONG_TYPE = "wrong_type", 422
+    MISSING_FIELD = "missing_field", 422
+    UNKNOWN_FIELD = "unknown_field", 422
+    EMPTY = "empty", 422
+    TOO_LONG = "too_long", 422
+    TOO_MANY = "too_many", 422
+    OUT_OF_RANGE = "out_of_range", 422
+    UNMEETABLE = "unmeetable", 422
+    UNKNOWN_MODEL = "unknown_model", 404
+    NOT_FOUND = "not_found", 404
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405
+    REQUEST_TIMEOUT = "request_timeout", 408
+    URL_TOO_LONG = "url_too_long", 414
+    HEADERS_TOO_LARGE = "headers_too_large", 431
+    EXPECTATION_FAILED = "expectation_failed", 417
+    UNSUPPORTED_TRANSFER_CODING = "unsupported_transfer_coding", 501
+    UNSUPPORTED_VERSION = "unsupported_version", 505
+    BODY_TOO_LARGE = "body_too_large", 413
+    UNSUPPORTED_ENCODING = "unsupported_encoding", 415
+    OVERLOADED = "overloaded", 429
+    DEADLINE = "deadline", 504
+    UNAUTHORISED = "unauthorised", 401
+    FORBIDDEN = "forbidden", 403
+    RELOADING = "reloading", 409
+    PLAN_MOVED = "plan_moved", 409
+    INVALID_DECLARATION = "invalid_declaration", 422
+    STORE_UNAVAILABLE = "store_unavailable", 503
+    BAD_CHECKPOINT = "bad_checkpoint", 422
+    CLIENT_GONE = "client_gone", 499  # nobody reads it; the number is nginx's, for the metrics
+    INTERNAL = "internal", 500
 
 
 class Refusal(StrEnum):
@@ -144,7 +113,7 @@ class RequestError(Exception):
     @property
     def status(self) -> int:
         """The HTTP status code."""
-        return STATUS[self.reason]
+        return self.reason.status
 
     def to_json(self) -> dict[str, Any]:
         field = {"field": self.field} if self.field else {}

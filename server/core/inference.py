@@ -27,7 +27,7 @@ from ...experiments.runtime import Experiments
 from ...models.cascade.decisions import Decision
 from ...models.cascade.policy import Cascade
 from ..engine.executor import ExecutorGoneError
-from ..errors import STATUS, Reason, RequestError, internal_error
+from ..errors import Reason, RequestError, internal_error
 from .constraints import RequestConstraints, check_feasible
 from .load_control import TICK_SECONDS
 from .policies import AUTO
@@ -81,7 +81,7 @@ class Inference:
         variants = [each.variant for each in assigned.assignments]
         pinned = self._pinned(variants, service)
         labels, price = pinned.manifest.architecture.labels, pinned.price_per_second
-        started, status, answers = perf_counter(), STATUS[Reason.INTERNAL], None
+        started, status, answers = perf_counter(), Reason.INTERNAL.status, None
         try:
             answers = await answer(pinned, inputs, constrained(constraints, variants))
             status = 200

@@ -6,7 +6,7 @@ Bodies are JSON whatever their Content-Type says: `curl -d` sends a form's.
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError
@@ -37,17 +37,6 @@ class Body(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     example: ClassVar[str] = '{"inputs": "…"}'
-
-
-class Constrained(Protocol):
-    """A body, or a part of one, with the constraints of a request."""
-
-    @property
-    def deadline_ms(self) -> float | None: ...
-    @property
-    def max_cost(self) -> float | None: ...
-    @property
-    def min_confidence(self) -> float | None: ...
 
 
 B = TypeVar("B", bound=Body)
@@ -112,14 +101,19 @@ def check(value: Any, model: type[B]) -> B:
         raise refused(value, model, error, model.example) from None
 
 
-def constraints_of(asked: Constrained, model: str, started: float) -> RequestConstraints:
+def constraints_of(
+    model: str,
+    started: float,
+    deadline_ms: float | None,
+    max_cost: float | None,
+    min_confidence: float | None,
+) -> RequestConstraints:
     """What a request asks of its answers. started: `perf_counter` when it came."""
-    deadline, max_cost = asked.deadline_ms, asked.max_cost
     return RequestConstraints(
         model,
-        inf if deadline is None else started + deadline / 1e3,
+        inf if deadline_ms is None else started + deadline_ms / 1e3,
         inf if max_cost is None else max_cost,
-        asked.min_confidence or 0.0,
+        min_confidence or 0.0,
         arrived=started,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import STATUS, Reason, RequestError
+from ..errors import Reason, RequestError
 
 READING = (
     Reason.INVALID_UTF8,
@@ -55,7 +55,7 @@ class ErrorFormat:
 
     def status(self, reason: Reason) -> int:
         """The HTTP status that the protocol's clients expect."""
-        return self.own.get(reason, STATUS[reason])
+        return self.own.get(reason, reason.status)
 
     def documented(self, *reasons: Reason) -> dict[int | str, dict[str, Any]]:
         """What OpenAPI says of a route's errors, by status; by default of one that answers."""
@@ -77,7 +77,7 @@ class ErrorFormat:
 
 
 TEXT = {"type": "string"}
-BAD_REQUEST = {reason: 400 for reason, status in STATUS.items() if status == 422}
+BAD_REQUEST = {reason: 400 for reason in Reason if reason.status == 422}
 """For protocols whose clients know no 422."""
 
 
@@ -98,7 +98,7 @@ NATIVE = ErrorFormat(
         error={
             "type": "object",
             "properties": {
-                "type": {"enum": [reason.value for reason in Reason]},
+                "type": {"enum": [str(reason) for reason in Reason]},
                 "message": TEXT,
                 "field": TEXT,
                 "limit": {"type": "number"},

@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 
 from ...models.cascade.decisions import Decision
-from ..errors import STATUS, Reason, Refusal
+from ..errors import Reason, Refusal
 from .guarantee import GuaranteeMetrics
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -25,7 +25,7 @@ TOKENS = tuple(2**n for n in range(3, 17))
 TEXTS = tuple(2**n for n in range(11))
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1)
 OUTCOMES = ("accepted", "escalated", "limited")
-CODES = sorted({200, *STATUS.values()})
+CODES = sorted({200, *(reason.status for reason in Reason)})
 
 
 class Metrics:
@@ -62,7 +62,7 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
-        self._errors = {reason: errors.labels(reason.value) for reason in Reason}
+        self._errors = {reason: errors.labels(str(reason)) for reason in Reason}
         refusals = Counter(
             "nestling_connection_refusals_total",
             "Requests that the connection refused or cut off, by reason.",

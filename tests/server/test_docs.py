@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nestling.server.errors import STATUS, Reason
+from nestling.server.errors import Reason
 from nestling.server.option import options_of
 from nestling.server.settings import Settings
 
@@ -41,5 +41,5 @@ def test_every_error_with_its_status() -> None:
     rows = [row for row in OPERATING.splitlines() if row.startswith("| ")]
     for reason in Reason:
         assert any(
-            f"`{reason}`" in row and row.startswith(f"| {STATUS[reason]} ") for row in rows
+            f"`{reason}`" in row and row.startswith(f"| {reason.status} ") for row in rows
         ), reason

@@ -32,7 +32,7 @@ def _error(error: RequestError) -> dict[str, Any]:
         kind = "rate_limit_error"
     elif error.status >= 500:
         kind = "server_error"
-    code = "model_not_found" if error.reason is Reason.UNKNOWN_MODEL else error.reason.value
+    code = "model_not_found" if error.reason is Reason.UNKNOWN_MODEL else str(error.reason)
     return {"error": {"message": str(error), "type": kind, "param": error.field, "code": code}}
 
 

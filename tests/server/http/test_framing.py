@@ -23,6 +23,7 @@ from nestling.server.http.connection.refusal import RefusalError
 from nestling.server.http.departure import CONNECTION
 from nestling.server.http.dispatcher import RequestDispatcher
 from nestling.server.http.keys import Keys
+from nestling.server.http.lost import ErrorFormats
 from nestling.server.settings import Settings
 from nestling.server.telemetry.metrics import Metrics
 
@@ -136,7 +137,10 @@ def test_a_reader_is_no_garbage_in_a_cycle() -> None:
 class Application:
     """Stands for all behind a connection."""
 
-    state = SimpleNamespace(reloader=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([]))))
+    state = SimpleNamespace(
+        reloader=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([]))),
+        error_formats=ErrorFormats(()),
+    )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         scope.pop(CONNECTION)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nestling.server.errors import STATUS, Reason
-from nestling.server.http.connection.refusal import Refusal
+from nestling.server.errors import Reason, Refusal
 
 from ..serving import Server, serve
 
 STUDENTS = ("tiny", "small", "ta")
-CODES = {200, *STATUS.values()}
+CODES = {200, *(reason.status for reason in Reason)}
 SECONDS, TOKENS, TEXTS, CONFIDENCES = 15, 15, 12, 15
 """Buckets, +Inf among them."""
 

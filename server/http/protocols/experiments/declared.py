@@ -62,7 +62,7 @@ async def listed(request: Request) -> Response:
         {
             "version": experiments.version,
             "declared": experiments.declared,
-            "experiments": [_shown(experiments, each) for each in experiments.plan.experiments],
+            "experiments": [_described(experiments, each) for each in experiments.plan.experiments],
         }
     )
 
@@ -123,8 +123,8 @@ async def declare(request: Request) -> Response:
     },
     openapi_extra=path_parameters(name="smaller-cascade"),
 )
-async def judged(request: Request) -> Response:
-    """Of its present phase; they hold whenever they are looked at."""
+async def report(request: Request) -> Response:
+    """All numbers of its present phase; they hold whenever they are looked at."""
     experiments, name = required(request), request.path_params["name"]
     if name not in experiments.plan.by_name:
         known = sorted(experiments.plan.by_name)
@@ -154,12 +154,11 @@ def unavailable(error: StoreError) -> RequestError:
     return RequestError(Reason.STORE_UNAVAILABLE, str(error), headers={"Retry-After": "5"})
 
 
-def _shown(experiments: Experiments, experiment: Experiment) -> dict[str, Any]:
+def _described(experiments: Experiments, experiment: Experiment) -> dict[str, Any]:
     now, stopped = experiments.clock.now(), experiments.why_stopped(experiment)
     state = "waiting"
     if experiment.started(now):
         state = "ended" if experiment.ended(now) else "running"
-    primary = experiment.primary
     return {
         "name": experiment.name,
         "phase": experiment.phase,
@@ -169,17 +168,10 @@ def _shown(experiments: Experiments, experiment: Experiment) -> dict[str, Any]:
         "enrolled": experiment.enrolled / BUCKETS,
         "start": experiment.start,
         "end": experiment.end,
-        "primary": {"name": primary.name, "kind": primary.kind, "better": primary.better},
+        "primary": experiment.primary,
         "smallest_effect": experiment.smallest_effect,
         "variants": [
-            {
-                "name": variant.name,
-                "weight": variant.weight,
-                "policy": variant.policy,
-                "thresholds": variant.thresholds,
-                "runner": variant.runner,
-                "stopped": stopped.get(variant.name),
-            }
+            {**vars(variant), "stopped": stopped.get(variant.name)}
             for variant in experiment.variants
         ],
     }

@@ -154,7 +154,10 @@ async def classify(request: Request) -> Response:
     service, started = service_of(request), perf_counter()
     body = await read(request, ClassifyRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
-    constraints = constraints_of(body, AUTO if body.model is None else body.model, started)
+    model = AUTO if body.model is None else body.model
+    constraints = constraints_of(
+        model, started, body.deadline_ms, body.max_cost, body.min_confidence
+    )
     answers = await answer(request, inputs, constraints, body.user)
     shown = [classification(service.manifest, decision) for decision in answers.decisions]
     headers = answer_headers(answers, service.device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NotRequired
 
@@ -45,14 +44,6 @@ OUTPUTS: dict[OutputName, str] = {
 }
 
 router = APIRouter(route_class=MeasuredRoute.rendering(OPEN_INFERENCE), tags=[TAG])
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """An output that the request asks for. binary: behind the JSON, not in it."""
-
-    name: OutputName
-    binary: bool
 
 
 class OutputTensor(TypedDict):
@@ -130,32 +121,34 @@ async def infer(request: Request) -> Response:
         body = check(value, InferRequest)
     except RequestError as error:
         raise by_name(error, value) from None
-    parameters = body.parameters or InferParameters()
-    wanted = _wanted(body.outputs, bool(parameters.binary_data_output))
+    asked = body.parameters or InferParameters()
+    wanted = _wanted(body.outputs, asked.binary_data_output)
     inputs = read_inputs(
         body.inputs,
         sections,
         service.settings.max_client_batch,
         service.manifest.architecture.vocabulary,
     )
-    constraints = constraints_of(parameters, model, started)
+    constraints = constraints_of(
+        model, started, asked.deadline_ms, asked.max_cost, asked.min_confidence
+    )
     answers = await answer(request, inputs, constraints)
     content: dict[str, Any] = {"model_name": model, "model_version": VERSION, "outputs": []}
     if body.id:
         content["id"] = body.id
     raw = []
-    for one in wanted:
-        values = _values(one.name, answers.decisions, service.manifest.architecture.labels)
-        output: dict[str, Any] = {"name": one.name, "datatype": OUTPUTS[one.name]}
+    for name, binary in wanted.items():
+        values = _values(name, answers.decisions, service.manifest.architecture.labels)
+        output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name]}
         output["shape"] = list(np.shape(values))
-        if one.binary:
+        if binary:
             raw.append(to_bytes(values))
             output["parameters"] = {"binary_data_size": len(raw[-1])}
         else:
             output["data"] = values.ravel() if isinstance(values, np.ndarray) else values
         content["outputs"].append(output)
     headers = answer_headers(answers, service.device)
-    if any(one.binary for one in wanted):
+    if raw:
         return binary_response(content, raw, headers)
     return json_response(content, headers=headers)
 
@@ -175,19 +168,22 @@ def served_model(request: Request) -> str:
     return model
 
 
-def _wanted(outputs: Sequence[RequestedOutput] | None, binary: bool) -> list[Wanted]:
-    """binary: where an output does not say it itself."""
-    if not outputs:
-        return [Wanted(name, binary) for name in OUTPUTS]
-    wanted: dict[str, Wanted] = {}
-    for index, output in enumerate(outputs):
-        name, own = output.name, output.parameters.binary_data if output.parameters else None
-        if name in wanted:
+def _wanted(
+    outputs: Sequence[RequestedOutput] | None, binary: bool | None
+) -> dict[OutputName, bool]:
+    """The outputs of an answer, and whether each comes behind the JSON.
+
+    binary: where an output does not say it itself.
+    """
+    wanted: dict[OutputName, bool] = {}
+    for index, output in enumerate(outputs or ()):
+        if output.name in wanted:
             raise RequestError(
-                Reason.INVALID_TENSOR, f"{name!r} is wanted twice", f"outputs[{index}].name"
+                Reason.INVALID_TENSOR, f"{output.name!r} is wanted twice", f"outputs[{index}].name"
             )
-        wanted[name] = Wanted(name, binary if own is None else own)
-    return list(wanted.values())
+        own = output.parameters.binary_data if output.parameters else None
+        wanted[output.name] = bool(binary if own is None else own)
+    return wanted or dict.fromkeys(OUTPUTS, bool(binary))
 
 
 def _values(
