@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nestling.server.errors import STATUS, Reason
-from nestling.server.http.connection.refusal import Refusal
+from nestling.server.errors import STATUS, Reason, Refusal
 
 from ..serving import Server, serve
 
