@@ -162,14 +162,13 @@ async def _compute(
     started, texts = perf_counter(), len(inputs.tokens or inputs.texts)
     service.tokenizing.check(inputs, constraints.truncate)
     with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
-        level = 0 if constraints.shadow else admission.level
-        cascade = admission.cascade(asked) if level else asked
+        cascade = asked if constraints.shadow else admission.cascade(asked)
         tokens = await service.tokenizing.tokens(
             inputs, admission, constraints.truncate, constraints.deadline
         )
         tokenized = perf_counter()
         service.metrics.tokenize_duration.observe(tokenized - started)
-        ta_flops, brownout = service.ta_flops, 0 if cascade is asked else level
+        ta_flops, brownout = service.ta_flops, 0 if cascade is asked else admission.level
         decisions = [
             Decision(
                 cascade,
