@@ -45,7 +45,7 @@ def create_app(inference: Inference, settings: Settings) -> RequestDispatcher:
     services.service.metrics.measure(route.path for route in measured)
     traces = None
     if settings.otlp_endpoint:
-        from ..telemetry.traces import Traces  # needs an extra
+        from .traces import Traces  # needs an extra
 
         traces = Traces(settings.otlp_endpoint)
 

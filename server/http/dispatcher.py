@@ -26,7 +26,7 @@ from .headers import id_of
 from .route import MeasuredRoute, error_response
 
 if TYPE_CHECKING:
-    from ..telemetry.traces import Traces  # needs an extra
+    from .traces import Traces  # needs an extra
 
 log = logging.getLogger(__name__)
 

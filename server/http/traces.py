@@ -17,7 +17,7 @@ from starlette.types import Scope
 from ...models.cascade.decisions import Decision
 from ...models.errors import NestlingError, missing_extra
 from ..core.requests import Answers
-from .requests import REQUEST_ID
+from ..telemetry.requests import REQUEST_ID
 
 try:
     from opentelemetry.context import Context

@@ -188,7 +188,7 @@ def test_without_the_extra_the_error_names_it(
     calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    monkeypatch.delitem(sys.modules, "nestling.server.telemetry.traces", raising=False)
+    monkeypatch.delitem(sys.modules, "nestling.server.http.traces", raising=False)
     executor = InProcessExecutor(TorchRunner(calibrated))
     settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
     inference = assemble(executor, settings, lambda *_: executor)
