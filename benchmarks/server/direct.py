@@ -98,7 +98,7 @@ def serve_directly(words: list[str]) -> None:
 
     from nestling.cli import main as nestling_main
     from nestling.server.http import body
-    from nestling.server.http.connection.cycle import RequestCycle
+    from nestling.server.http.connection.cycle import RequestCycle, render_head
     from nestling.server.http.departure import CONNECTION
 
     by_asgi, read_body = Response.__call__, body.read_body
@@ -116,8 +116,10 @@ def serve_directly(words: list[str]) -> None:
             await by_asgi(response, scope, receive, send)
             return
         cycle.started = True
-        head = cycle._head(response.status_code, response.raw_headers)
-        cycle._write_first(head + bytes(response.body))
+        headers = [*cycle._line.server.default_headers, *response.raw_headers]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        cycle._write_first(render_head(response.status_code, headers) + bytes(response.body))
         cycle._end()
 
     body.read_body = take

@@ -98,6 +98,20 @@ class Inference:
                 self.experiments.later(self._other_arm(request, assigned, pair, service))
         return answers
 
+    async def embed(
+        self,
+        inputs: Inputs,
+        model: str = AUTO,
+        dimensions: int | None = None,
+        service: Service | None = None,
+    ) -> Embeddings:
+        """A student's vector of each text; `auto` and cascades stand for their last student.
+
+        dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for
+        an unknown model, a too long text, more dimensions than the student has, a full queue.
+        """
+        return await embed(service or self.services.service, inputs, model, dimensions)
+
     async def _other_arm(
         self,
         request: InferenceRequest,
@@ -148,14 +162,13 @@ async def _compute(
     started, texts = perf_counter(), len(inputs.tokens or inputs.texts)
     service.tokenizing.check(inputs, constraints.truncate)
     with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
-        level = 0 if constraints.shadow else admission.level
-        cascade = admission.cascade(asked) if level else asked
+        cascade = asked if constraints.shadow else admission.cascade(asked)
         tokens = await service.tokenizing.tokens(
             inputs, admission, constraints.truncate, constraints.deadline
         )
         tokenized = perf_counter()
         service.metrics.tokenize_duration.observe(tokenized - started)
-        ta_flops, brownout = service.ta_flops, 0 if cascade is asked else level
+        ta_flops, brownout = service.ta_flops, 0 if cascade is asked else admission.level
         decisions = [
             Decision(
                 cascade,
@@ -185,11 +198,7 @@ async def _compute(
 async def embed(
     service: Service, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
-    """A student's vector of each text; `auto` and cascades stand for their last student.
-
-    dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for an
-    unknown model, a too long text, more dimensions than the student has, a full queue.
-    """
+    """A student's vector of each text, by one service."""
     student = service.policies[model].stages[-1].student
     if dimensions is not None and not 1 <= dimensions <= student.spec.dim:
         raise RequestError(
@@ -198,11 +207,15 @@ async def embed(
             "dimensions",
         )
     service.tokenizing.check(inputs, truncate=False)
-    with service.load.admit(len(inputs), apart=True) as admission:
-        tokens = await service.tokenizing.tokens(inputs, admission)
-        vectors = await _vectors(service, tokens, student.name, dimensions or student.spec.dim)
-        if not np.isfinite(vectors).all():
-            raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
+    service.users += 1
+    try:
+        with service.load.admit(len(inputs), apart=True) as admission:
+            tokens = await service.tokenizing.tokens(inputs, admission)
+            vectors = await _vectors(service, tokens, student.name, dimensions or student.spec.dim)
+    finally:
+        service.users -= 1
+    if not np.isfinite(vectors).all():
+        raise internal_error(f"an embedding by {student.name!r}: it is not finite, and so")
     return Embeddings(vectors, sum(map(len, tokens)))
 
 

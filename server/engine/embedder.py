@@ -15,10 +15,10 @@ PART_TOKENS = 2048
 
 
 class Embedder:
-    """Has a backend embed texts, one part of them at a time. Belongs to the event loop."""
+    """Has an executor embed texts, one part of them at a time. Belongs to the event loop."""
 
-    def __init__(self, backend: Executor) -> None:
-        self._backend = backend
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
         self._turn = asyncio.Lock()
 
     async def embed(
@@ -26,12 +26,12 @@ class Embedder:
     ) -> NDArray[np.float32]:
         """The leading `dimensions` of each pooled hidden state, of length 1.
 
-        Returns (sequences, dimensions). Raises what the backend raises.
+        Returns (sequences, dimensions). Raises what the executor raises.
         """
         parts = []
         for part in _parts(sequences):
             async with self._turn:
-                parts.append(await self._backend.embed(part, student, dimensions))
+                parts.append(await self._executor.embed(part, student, dimensions))
         return np.concatenate(parts)
 
 

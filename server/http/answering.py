@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 
-from ..core import inference
 from ..core.constraints import RequestConstraints
 from ..core.inference import Inference
 from ..core.policies import AUTO
@@ -38,8 +37,9 @@ async def answer(
 async def embed(
     request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
-    """What `inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
-    work = inference.embed(request.scope["service"], inputs, model, dimensions)
+    """What `Inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
+    entry = cast(Inference, request.app.state.inference)
+    work = entry.embed(inputs, model, dimensions, request.scope["service"])
     return await _while_connected(request, work)
 
 

@@ -73,7 +73,9 @@ class RequestDispatcher:
             if response is None:
                 await self.app(scope, receive, send_with_id)
             else:
-                await response(scope, receive, send_with_id)
+                status = response.status_code
+                response.raw_headers.append(named)
+                await response(scope, receive, send)
         finally:
             scope["method"] = method
             # It knows the scope: the two would hold each other in memory.

@@ -20,6 +20,7 @@ from nestling.capacity.traffic import steady
 from nestling.models import Checkpoint
 from nestling.models.checkpoint.manifest import Manifest
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.inference import answer
 from nestling.server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from nestling.server.core.service import Service
 from nestling.server.engine.queue import QueueEntry, WorkQueue
@@ -77,7 +78,7 @@ def test_a_request_takes_the_steps_of_the_servers_load_control_in_its_order(
     async def scenario(service: Service, backend: Backend) -> None:
         steps.names.clear()
         service.load.check_delay()  # which the dispatcher does before it reads the body
-        await service.answer(one("book a table"), RequestConstraints("all"))
+        await answer(service, one("book a table"), RequestConstraints("all"))
 
     steps = Steps(monkeypatch, lambda: 0.0)
     run(calibrated, scenario)

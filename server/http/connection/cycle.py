@@ -179,15 +179,23 @@ class RequestCycle:
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         if self.started:
             raise RuntimeError("an answer began twice")
-        named = {name.lower(): value for name, value in headers}
-        if b"content-length" in named:
-            self._unsent = int(named[b"content-length"])
+        named = dict(headers)
+        if length := named.get(b"content-length"):
+            self._unsent = int(length)
         elif status not in BODILESS and self.scope["http_version"] == "1.1":
             self._chunked = True
             headers.append((b"transfer-encoding", b"chunked"))
         elif status not in BODILESS:
             self.keep_alive = False  # its end is the end of the connection
-        head = self._head(status, headers)
+        closes = b"close" in named.get(b"connection", b"").lower()
+        line = self._line
+        if closes or self.awaited or (line.eof and not line.buffer):
+            # No request follows; and a client that was never told to send its body may send it or
+            # not: who could tell what its next bytes are?
+            self.keep_alive = False
+        if not (self.keep_alive or closes):
+            headers.append((b"connection", b"close"))
+        head = render_head(status, [*line.server.default_headers, *headers])
         self.started = True
         if self._method == "HEAD":
             self._write_first(head)
@@ -220,19 +228,6 @@ class RequestCycle:
             self._out.finish_beginning(beginning)
         else:
             self._out.write(beginning)
-
-    def _head(self, status: int, headers: Headers) -> bytes:
-        line = self._line
-        if self.awaited or (line.eof and not line.buffer):
-            # No request follows; and a client that was never told to send its body may send it or
-            # not: who could tell what its next bytes are?
-            self.keep_alive = False
-        said = False
-        for name, value in headers:
-            if name == b"connection" and b"close" in value.lower():
-                said, self.keep_alive = True, False
-        close = [] if self.keep_alive or said else [(b"connection", b"close")]
-        return render_head(status, [*line.server.default_headers, *headers, *close])
 
     def _end(self) -> None:
         self.complete = True

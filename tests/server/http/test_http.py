@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nestling.server.http.connection.refusal import Refusal
+from nestling.server.errors import Refusal
 from nestling.server.telemetry.metrics import Metrics
 
 from ..serving import Server
