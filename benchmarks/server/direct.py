@@ -1,6 +1,6 @@
 """What a way beside ASGI would earn: a body taken, and an answer given, in one call each.
 
-    python -m benchmarks.server.direct CHECKPOINT --data test.jsonl [--seconds 4] [--repeats 5]
+    python -m benchmarks.server.direct CHECKPOINT --data test.jsonl [--seconds 3] [--repeats 5]
 
 `asgi` is the server as it is. `direct` is the same server whose routes take a body that has come
 from the connection itself, and whose answers are given to it whole; it exists in this file alone.
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--directly", action="store_true", help=argparse.SUPPRESS)
     given, flags = parser.parse_known_args()
