@@ -1,4 +1,4 @@
-"""docs/operating.md names every flag of the plan, docs/scale.md every profile that ships."""
+"""docs/scale.md names every flag of the plan, and every profile that ships."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUP = typer.main.get_group(plan)
 
 @pytest.mark.parametrize("command", [GROUP, *GROUP.commands.values()])
 def test_every_flag(command: typer.core.TyperCommand) -> None:
-    section = (DOCS / "operating.md").read_text("utf-8").split("## Capacity")[1].split("\n## ")[0]
+    section = (DOCS / "scale.md").read_text("utf-8").split("## Flags")[1].split("\n## ")[0]
     for parameter in command.params:
         if isinstance(parameter, typer.core.TyperOption) and parameter.name != "help":
             for flag in parameter.opts:

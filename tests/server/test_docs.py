@@ -1,4 +1,4 @@
-"""docs/operating.md names what there is."""
+"""docs/operating.md names every setting and error there is, docs/monitoring.md every metric."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from nestling.server.settings import Settings
 
 from .serving import Server
 
-OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+OPERATING = (DOCS / "operating.md").read_text("utf-8")
+MONITORING = (DOCS / "monitoring.md").read_text("utf-8")
 
 
 def test_every_setting_with_its_variable_default_and_meaning() -> None:
@@ -34,7 +36,7 @@ def plain(meaning: str) -> str:
 def test_every_metric(server: Server) -> None:
     for line in server.client.get("/metrics").text.splitlines():
         if line.startswith("# TYPE nestling_"):
-            assert f"`{line.split()[2]}`" in OPERATING
+            assert f"`{line.split()[2]}`" in MONITORING
 
 
 def test_every_error_with_its_status() -> None:
