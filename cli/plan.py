@@ -13,7 +13,7 @@ from .train import SEEDS
 
 if TYPE_CHECKING:
     from ..capacity.plan import PlanRequest
-    from ..server.settings import RunnerName
+    from ..models.runners import RunnerName
 
 plan = typer.Typer(cls=Group, invoke_without_command=True)
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
+from ..models.checkpoint.manifest import INT8
+from ..models.runners import PINNABLE
 from .definition import BUCKETS, BucketRange
 from .errors import shown
 from .metrics import GUARDED, MEASURED, Better, Kind
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from pydantic import ValidationInfo
 
     Info = ValidationInfo["Known"]
-
-INT8 = "onnx-int8"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Known:
     """
 
     policies: Mapping[str, int]
-    runners: Collection[str] = ("torch", "onnx", INT8)
+    runners: Collection[str] = PINNABLE
     labels: Collection[str] = ()
     layers: Collection[str] = ()
     stored: bool = False

@@ -44,16 +44,16 @@ def operations_for(device: torch.device) -> Operations:
 
 @cache
 def triton_operations() -> Operations:
-    """The kernels in Triton; attention by torch. Forward only."""
+    """The kernels in Triton, attention by torch, and the reference for the rest. Forward only."""
     from .attention import varlen
     from .gate import triton as gates
     from .linear import triton as linears
     from .norm import triton as norms
 
-    return Operations(
-        linears.linear,
-        norms.norm,
-        varlen.attention,
-        pooled_attention,
-        gates.gate,
+    return replace(
+        REFERENCE,
+        linear=linears.linear,
+        norm=norms.norm,
+        attention=varlen.attention,
+        gate=gates.gate,
     )

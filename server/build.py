@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
+    from ..models.runners import RunnerName
     from ..models.runners.base import ModelRunner
     from .core.inference import Inference
     from .core.reload import Load
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .engine.executor import Executor
     from .engine.worker.client import WorkerClient
     from .engine.worker.process import WorkerProcess
-    from .settings import RunnerName, Settings
+    from .settings import Settings
 
 log = logging.getLogger(__name__)
 FLOAT32 = "torch"

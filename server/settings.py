@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..models.errors import NestlingError
+from ..models.runners import RunnerName
 from .option import option, options_of
-
-RunnerName = Literal["auto", "torch", "onnx", "onnx-int8"]
 
 
 @dataclass(frozen=True)

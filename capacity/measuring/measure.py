@@ -12,9 +12,9 @@ from ...loadtest.texts import Texts, read_texts
 from ...models.cascade.policy import Student
 from ...models.checkpoint.manifest import Manifest
 from ...models.progress import SILENT, Progress
+from ...models.runners import RunnerName
 from ...server.build import load_for, read_for
 from ...server.core.load_control import TICK_SECONDS
-from ...server.settings import RunnerName
 from ..profile.profile import SCHEMA, Profile
 from ..profile.workload import StudentConfidences, Workload
 from .fit import fit

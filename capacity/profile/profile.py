@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 
 from ...models.checkpoint.integrity import replace_text
 from ...models.checkpoint.manifest import Manifest
-from ...server.settings import RunnerName
+from ...models.runners import RunnerName
 from ..errors import PlanError
 from .costs import Costs
 from .workload import Workload

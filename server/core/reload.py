@@ -10,9 +10,9 @@ from typing import cast
 
 from ...models.checkpoint.manifest import Manifest
 from ...models.errors import NestlingError
+from ...models.runners import RunnerName
 from ..engine.executor import Executor, ExecutorGoneError
 from ..errors import Reason, RequestError
-from ..settings import RunnerName
 from .service import Service
 
 log = logging.getLogger(__name__)

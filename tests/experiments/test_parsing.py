@@ -147,6 +147,7 @@ def test_no_secret_is_a_unit(header: str, secret: bool) -> None:
         ({"policy": 1}, "policy"),
         ({}, "policy"),
         ({"runner": "tpu"}, "runner"),
+        ({"runner": "auto"}, "runner"),
         ({"policy": "auto", "runner": "onnx-int8"}, "runner"),
         ({"runner": "onnx-int8"}, "runner"),
         ({"policy": "tiny", "thresholds": [0.5]}, "thresholds"),

@@ -35,16 +35,6 @@ from .graph import write_graph
 
 log = logging.getLogger(__name__)
 GRAPH, ABOUT = "model.onnx", "about.json"
-SOURCES = (
-    "block.py",
-    "embedding.py",
-    "graph.py",
-    "heads.py",
-    "quantize.py",
-    "student.py",
-    "weights.py",
-)
-"""What writes a graph: another version of it writes another one."""
 
 
 @contextmanager
@@ -76,13 +66,14 @@ def _home() -> Path:
 
 
 def _identity(checkpoint: Checkpoint, spec: StudentSpec, precision: str) -> dict[str, Any]:
-    here = Path(__file__).parent
+    sources = sorted(Path(__file__).parent.glob("*.py"))
     return {
         "weights_sha256": checkpoint.weights_sha256,
+        "architecture": checkpoint.architecture.to_json(),
         "dtype": str(checkpoint.model.dtype),
         "student": spec.to_json(),
         "precision": precision,
-        "exporter": {name: sha256_of(here / name) for name in SOURCES},
+        "exporter": {file.name: sha256_of(file) for file in sources},
         "versions": {name: version(name) for name in ("nestling", "torch", *EXPORTER)},
     }
 

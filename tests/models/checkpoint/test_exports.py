@@ -21,6 +21,7 @@ from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, 
 from nestling.models.checkpoint.export import export
 from nestling.models.checkpoint.manifest import INT8, calibrated_for
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
+from nestling.models.families import FAMILIES, named
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.runners.onnx import export_onnx
@@ -36,19 +37,16 @@ TEXTS = [
 ]
 TEMPERATURES = {"tiny": 0.69, "small": 1.7, "odd": 0.9, "ta": 2.3}
 INT8_TEMPERATURES = {"tiny": 0.5, "small": 0.6}
-SPECIAL = {
-    "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
-    "roberta": ["<s>", "<pad>", "</s>", "<unk>"],
-}
+BERTS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+ROBERTAS = ["<s>", "<pad>", "</s>", "<unk>"]
+"""Special tokens, in the order of the ids that the families' configs have."""
 
 
 def write_own_tokenizer(family: str, path: Path) -> list[str]:
     """A word-level tokenizer with a family's special tokens where the family has them."""
-    special = SPECIAL[family]
-    words = [*special, *dict.fromkeys(SENTENCES.split())]
-    first, last, unknown = (
-        ("[CLS]", "[SEP]", "[UNK]") if family == "bert" else ("<s>", "</s>", "<unk>")
-    )
+    bert = "bos_token_id" not in named(family).special_tokens
+    words = [*(BERTS if bert else ROBERTAS), *dict.fromkeys(SENTENCES.split())]
+    first, last, unknown = ("[CLS]", "[SEP]", "[UNK]") if bert else ("<s>", "</s>", "<unk>")
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token=unknown))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     ids = [(name, words.index(name)) for name in (first, last)]
@@ -57,7 +55,7 @@ def write_own_tokenizer(family: str, path: Path) -> list[str]:
     return words
 
 
-@pytest.fixture(scope="module", params=["bert", "roberta"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """A checkpoint without a calibration. No Hugging Face config can say what `odd` is."""
     folder, family = tmp_path_factory.mktemp(request.param), request.param
@@ -232,7 +230,7 @@ def test_a_graph_is_a_hugging_face_directory(calibrated: Checkpoint, graph: Path
     tokenizer = transformers.AutoTokenizer.from_pretrained(graph)
     session = onnxruntime.InferenceSession(graph / "model.onnx")
     names = [node.name for node in session.get_inputs()]
-    types = ["token_type_ids"] if family == "bert" else []
+    types = ["token_type_ids"] if named(family).token_types else []
     assert names == ["input_ids", "attention_mask", *types]
     assert [node.name for node in session.get_outputs()] == ["logits"]
     encoded = tokenizer(TEXTS, padding=True, truncation=True, return_tensors="np")

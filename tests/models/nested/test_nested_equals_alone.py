@@ -16,7 +16,7 @@ from torch import Tensor
 from nestling.models import Checkpoint, NestlingError, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.export import export
 from nestling.models.checkpoint.save import write_checkpoint
-from nestling.models.families import family_of, named
+from nestling.models.families import FAMILIES, family_of, named
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer
 
@@ -34,20 +34,24 @@ TEXTS = [
 def hugging_face(model_type: str, pooler: bool = True) -> Any:
     """A small random classifier of `transformers`; without pooler, the encoder alone."""
     torch.manual_seed(1)
-    config: dict[str, Any] = {
-        "vocab_size": len(WORDS), "hidden_size": 24, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "intermediate_size": 40, "num_labels": len(LABELS),
-        "max_position_embeddings": 42, "pad_token_id": 1 if model_type == "roberta" else 0,
-        "type_vocab_size": 2,
-    }  # fmt: skip
-    if model_type == "roberta":
-        model: Any = transformers.RobertaForSequenceClassification(
-            transformers.RobertaConfig(**config)
-        )
-    elif pooler:
-        model = transformers.BertForSequenceClassification(transformers.BertConfig(**config))
+    family = named(model_type)
+    config = transformers.AutoConfig.for_model(
+        model_type,
+        vocab_size=len(WORDS),
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=40,
+        num_labels=len(LABELS),
+        max_position_embeddings=40 + family.position_offset,
+        type_vocab_size=2,
+        **family.special_tokens,
+    )
+    model: Any
+    if pooler:
+        model = getattr(transformers, family.model)(config)
     else:
-        model = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
+        model = transformers.AutoModel.from_config(config, add_pooling_layer=False)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -84,7 +88,7 @@ def random_sequences(lengths: list[int], seed: int = 0) -> list[list[int]]:
     return [torch.randint(2, len(WORDS), (n,), generator=generator).tolist() for n in lengths]
 
 
-@pytest.mark.parametrize("model_type", ["bert", "roberta"])
+@pytest.mark.parametrize("model_type", FAMILIES)
 def test_import_equals_transformers(model_type: str) -> None:
     theirs = hugging_face(model_type)
     ours = imported(theirs)
@@ -117,7 +121,7 @@ def exportable(draw: st.DrawFn) -> StudentSpec:
     return StudentSpec(layers, most * 6, heads, ffn)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "roberta"])
+@pytest.mark.parametrize("model_type", FAMILIES)
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spec=exportable(), lengths=st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_random_students(model_type: str, spec: StudentSpec, lengths: list[int]) -> None:
@@ -125,12 +129,8 @@ def test_random_students(model_type: str, spec: StudentSpec, lengths: list[int])
     family = named(model_type)
     config = family.config(spec, ours.architecture)
     weights = family.export(ours.state_dict(), spec, ours.architecture)
-    classes = {
-        "bert": (transformers.BertForSequenceClassification, transformers.BertConfig),
-        "roberta": (transformers.RobertaForSequenceClassification, transformers.RobertaConfig),
-    }
-    kind, config_kind = classes[model_type]
-    alone: Any = kind(config_kind.from_dict(config)).eval()
+    kind = getattr(transformers, family.model)
+    alone: Any = kind(kind.config_class.from_dict(config)).eval()
     outcome = alone.load_state_dict(weights, strict=False)
     assert not outcome.unexpected_keys
     assert not [name for name in outcome.missing_keys if "position_ids" not in name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,15 +49,17 @@ def test_what_differs_has_a_graph_of_its_own(
     checkpoint: Checkpoint, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = write_changed(checkpoint.path, tiny_model(seed=7))
+    relu = replace(checkpoint, architecture=replace(checkpoint.architecture, activation="relu"))
     found = {
         read(checkpoint),
         read(checkpoint, "small"),
         read(checkpoint, precision="int8"),
         read(load_checkpoint(other)),
+        read(relu),
     }
     monkeypatch.setattr(cache, "version", lambda name: "9.9")
     found.add(read(checkpoint))
-    assert len(found) == len(made) == 5
+    assert len(found) == len(made) == 6
 
 
 def test_what_is_damaged_is_made_anew(

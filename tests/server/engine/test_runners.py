@@ -16,12 +16,12 @@ from torch import Tensor
 from nestling.kernels.gate.reference import MARGINS
 from nestling.models import Checkpoint, NestlingError, Predictor, load_checkpoint
 from nestling.models.nested.batch import PackedBatch
-from nestling.models.runners import choose
+from nestling.models.runners import RunnerName, choose
 from nestling.models.runners.choose import agree, measure, probe
 from nestling.models.runners.onnx import extra
 from nestling.models.runners.onnx.runner import OnnxRunner
 from nestling.models.runners.torch import TorchRunner
-from nestling.server.settings import RunnerName, Settings
+from nestling.server.settings import Settings
 
 from ..serving import serve
 
