@@ -20,10 +20,14 @@ from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
+from nestling.server.core.reload import Reloader
 from nestling.server.core.service import Service
 from nestling.server.engine.executor import ExecutorGoneError
+from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.errors import RequestError
 from nestling.server.http.keys import new_key
+from nestling.server.settings import Settings
+from nestling.server.telemetry.metrics import Metrics
 
 from ...conftest import tiny_model, write_changed
 from ..engine.test_engine import POISON, Backend, one, run, until
@@ -228,3 +232,40 @@ def test_out_of_memory_splits_the_batch(calibrated: Checkpoint) -> None:
 
     # The warm-up has three texts at a time: split as well.
     assert run(calibrated, scenario, backend=Small)[-4:] == [1, 2, 2, 2]
+
+
+def test_what_was_started_is_stopped_when_another_runner_breaks_in_its_warm_up(
+    calibrated: Checkpoint,
+) -> None:
+    class Broken(Backend):
+        def forward(self, batch: ForwardBatch) -> ForwardOutput:
+            raise ArithmeticError("a defect")
+
+    stopped: list[InProcessExecutor] = []
+
+    class Watched(InProcessExecutor):
+        async def stop(self) -> None:
+            stopped.append(self)
+            await super().stop()
+
+    async def main() -> None:
+        settings, metrics = Settings(), Metrics(calibrated.students)
+        made = [Watched(kind(calibrated)) for kind in (Backend, Backend, Backend, Broken)]
+        executors = iter(made)
+        services = Reloader(
+            lambda path, runner: next(executors),
+            lambda executor: Service(executor, settings, metrics),
+            Service(next(executors), settings, metrics),
+            lambda manifest: None,
+        )
+        await services.start()
+        await services.pin(["onnx"])
+        serving = services.service
+        with pytest.raises(ArithmeticError):
+            await services.reload()
+        assert sorted(map(made.index, stopped)) == [2, 3]
+        assert services.service is serving
+        assert serving.ready
+        await services.stop()
+
+    asyncio.run(main())
