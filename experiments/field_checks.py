@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
+from ..models.checkpoint.manifest import INT8
 from .definition import BUCKETS, BucketRange
 from .errors import shown
 from .metrics import GUARDED, MEASURED, Better, Kind
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from pydantic import ValidationInfo
 
     Info = ValidationInfo["Known"]
-
-INT8 = "onnx-int8"
 
 
 @dataclass(frozen=True)
