@@ -67,7 +67,6 @@ def create_app(inference: Inference, settings: Settings) -> RequestDispatcher:
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     app = _with_routes(routers, lifespan, ELSEWHERE if settings.metrics_port is not None else "")
     complete(app, keyring)
-    app.state.reloader = services
     app.state.draining = False
     app.state.error_formats = ErrorFormats(routes)
     app.state.inference = inference
