@@ -30,7 +30,7 @@ class Executor(Protocol):
     async def start(self) -> None:
         """Be asked by the running event loop from now on."""
 
-    def ask(self, questions: ForwardBatch) -> Awaitable[ForwardOutput]:
+    def ask(self, batch: ForwardBatch) -> Awaitable[ForwardOutput]:
         """What the students say, and the gate."""
 
     def embed(
