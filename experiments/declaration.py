@@ -27,6 +27,7 @@ from . import field_checks as checks
 from .definition import Experiment, Guardrail, Source, Unit
 from .errors import shown
 from .metrics import GUARDED, Better, Kind
+from .records import METRIC
 from .statistics.summary import LARGEST
 
 MOST = 100
@@ -97,7 +98,7 @@ class DeclaredVariant(Declared):
 
 
 class DeclaredMetric(Declared):
-    metric: str = Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")
+    metric: str = Field(pattern=f"^{METRIC.pattern}$")
     kind: Annotated[Kind, KNOWN_OF_MEASURED, one_of(Kind)] = LEFT_OUT
     better: Annotated[Better, KNOWN_OF_MEASURED, one_of(Better)] = LEFT_OUT
     smallest_effect: Annotated[float, between(1e-12, LARGEST), BeforeValidator(checks.effect)]

@@ -172,10 +172,9 @@ class Experiments:
         stored, stops = await asyncio.to_thread(self._read)
         if stored.version == self._stored.version and stops == self._stops:
             return
-        self._stops = stops
         plan = plan_of(stored)
         await self._pin(_runners(plan))
-        self._adopt(stored, plan)
+        self._adopt(stored, plan, stops)
 
     def _read(self) -> tuple[StoredPlan, Stops]:
         self.labels.note()
@@ -184,8 +183,9 @@ class Experiments:
                 return self._stored, stopped(connection)
             return latest_plan(connection), stopped(connection)
 
-    def _adopt(self, stored: StoredPlan, plan: ExperimentPlan) -> None:
+    def _adopt(self, stored: StoredPlan, plan: ExperimentPlan, stops: Stops) -> None:
         self._metrics.declared(plan)
+        self._stops = stops
         self._stored, self.plan, self._assigners = stored, plan, Assigners(plan)
         self._stopped = {
             (experiment.name, variant)

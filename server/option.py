@@ -45,11 +45,6 @@ class Option:
         """The only values that it takes; none if that is left open."""
         return get_args(self.kind) if get_origin(self.kind) is Literal else ()
 
-    @property
-    def meaning(self) -> str:
-        """The help, and the choices where there are any."""
-        return f"{self.help[:-1]}: {', '.join(self.choices)}." if self.choices else self.help
-
     def check(self, value: Any) -> None:
         """Raises NestlingError that names field, value and limit."""
         if self.choices and value not in self.choices:

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from nestling.loadtest.client.records import Records
-from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.results.latency import quantiles_ms
 from nestling.loadtest.results.summary import Truth, summarize
@@ -28,6 +27,7 @@ from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
+from .closed import closed_loop
 from .serving import BenchmarkServer, asked, machine, nestling
 
 CLIENTS = 64

@@ -19,9 +19,9 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.texts import read_texts
 
+from .closed import closed_loop
 from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 CLIENTS = 64

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.texts import read_texts
 
+from .closed import closed_loop
 from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 CLIENTS = (1, 64)

@@ -24,11 +24,11 @@ from typing import Any
 import psutil
 import torch
 
-from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.texts import Texts, read_texts
 from nestling.models import load_checkpoint
 from nestling.models.checkpoint.save import write_checkpoint
 
+from .closed import closed_loop
 from .serving import asked, machine, nestling
 
 RUNNERS = ("torch", "onnx", "onnx-int8")

@@ -36,7 +36,6 @@ from urllib.request import urlopen
 import numpy as np
 
 from nestling.loadtest.client.records import Records
-from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.load_generator import LoadGenerator
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import read_texts
@@ -44,6 +43,7 @@ from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 
+from .closed import closed_loop
 from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
 
 SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"

@@ -48,9 +48,8 @@ def commit(loop: SendLoop, fault: Fault, exchange: Exchange, slow_seconds: float
 
 def _leave(loop: SendLoop, connection: LoadConnection, exchange: Exchange) -> None:
     def leave() -> None:
-        if (
-            connection.exchange is exchange
-        ):  # else it has been answered, and the connection may carry another
+        # Else it has been answered, and the connection may carry another.
+        if connection.exchange is exchange:
             connection.close(Failure.LEFT)
 
     loop.at(exchange.due + LEAVES_AFTER, leave)

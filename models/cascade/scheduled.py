@@ -23,10 +23,10 @@ def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
 
 @dataclass(frozen=True)
 class ScheduledBatch:
-    """A batch of decisions, in the order of its questions."""
+    """A batch of decisions, in the order in which its students are asked."""
 
     decisions: list[Decision]
-    questions: ForwardBatch
+    forward: ForwardBatch
 
     @classmethod
     def of(cls, decisions: Sequence[Decision]) -> ScheduledBatch:
@@ -49,7 +49,7 @@ class ScheduledBatch:
     @property
     def students(self) -> set[str]:
         """The names of the students that are asked."""
-        return {name for name, _ in self.questions.runs}
+        return {name for name, _ in self.forward.runs}
 
     def failures(self, output: ForwardOutput) -> list[Decision]:
         """Those whose student said what is no number."""
@@ -90,5 +90,5 @@ def step(
     forward: Callable[[ForwardBatch], ForwardOutput], decisions: Sequence[Decision]
 ) -> list[Decision]:
     """Ask each decision's next student, all in one batch; return those not yet answered."""
-    asked = ScheduledBatch.of(decisions)
-    return asked.record(forward(asked.questions))
+    batch = ScheduledBatch.of(decisions)
+    return batch.record(forward(batch.forward))

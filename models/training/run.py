@@ -39,12 +39,11 @@ from .examples import logits_of, pack, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
 from .importance import importance_order
 from .loop import optimise
-from .material import Options, gather_material
+from .material import Options, Weights, gather_material
 from .matta import JointTraining, Pool
 from .permutation import permute
 from .recipe import Recipe
 
-Weights = dict[str, Tensor]
 Teacher = Callable[[PackedBatch], Tensor]
 
 

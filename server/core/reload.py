@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import cast
 
@@ -57,14 +57,10 @@ class Reloader:
         if self._busy.locked():
             raise RequestError(Reason.RELOADING, "another reload is under way; try again later")
         async with self._busy:
-            started: list[Service] = []
             try:
-                for runner in (None, *self.pinned):
-                    started.append(await self._begin(path, runner))
-            except (NestlingError, ExecutorGoneError) as error:
+                started = await self._begin_all(path, (None, *self.pinned))
+            except NestlingError as error:
                 log.error("reload refused: %s", error)
-                for service in started:
-                    await service.stop()
                 raise RequestError(
                     Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
                 ) from error
@@ -86,19 +82,10 @@ class Reloader:
         async with self._busy:
             wanted = [name for name in runners if name != self.service.settings.runner]
             kept = {name: self.pinned[name] for name in wanted if name in self.pinned}
-            fresh: dict[str, Service] = {}
-            try:
-                for name in wanted:
-                    if name not in kept:
-                        fresh[name] = await self._begin(self._path, name)
-            except BaseException as error:
-                for service in fresh.values():
-                    await service.stop()
-                if isinstance(error, ExecutorGoneError):
-                    raise NestlingError(str(error)) from error
-                raise
+            missing = [name for name in wanted if name not in kept]
+            fresh = await self._begin_all(self._path, missing)
             gone = [service for name, service in self.pinned.items() if name not in kept]
-            self.pinned = kept | fresh
+            self.pinned = kept | dict(zip(missing, fresh, strict=True))
             for service in gone:
                 self._retire(service)
 
@@ -106,6 +93,23 @@ class Reloader:
         """End the services, and those replaced that have not ended yet."""
         services = (self.service, *self.pinned.values())
         await asyncio.gather(*(service.stop() for service in services), *self._old)
+
+    async def _begin_all(self, path: Path | None, runners: Iterable[str | None]) -> list[Service]:
+        """A started service for each runner, or, whatever goes wrong with one of them, for none.
+
+        Raises NestlingError where a checkpoint cannot be served.
+        """
+        started: list[Service] = []
+        try:
+            for runner in runners:
+                started.append(await self._begin(path, runner))
+        except BaseException as error:
+            for service in started:
+                await service.stop()
+            if isinstance(error, ExecutorGoneError):
+                raise NestlingError(str(error)) from error
+            raise
+        return started
 
     async def _begin(self, path: Path | None, runner: str | None) -> Service:
         executor = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))

@@ -183,7 +183,7 @@ class Engine:
         batch = ScheduledBatch.of(decisions)
         students = batch.students
         try:
-            output = await self._executor.ask(batch.questions)
+            output = await self._executor.ask(batch.forward)
         except MemoryError:
             if len(decisions) == 1:
                 raise

@@ -20,7 +20,7 @@ class Executor(Protocol):
     """A loaded checkpoint that answers batches, one at a time.
 
     manifest: what it serves. device: where the weights lie, such as `cpu` or `cuda:0`. All methods
-    belong to the event loop. What can be awaited may raise BackendGoneError, MemoryError where a
+    belong to the event loop. What can be awaited may raise ExecutorGoneError, MemoryError where a
     smaller batch may do, and what the computation raises.
     """
 
@@ -30,7 +30,7 @@ class Executor(Protocol):
     async def start(self) -> None:
         """Be asked by the running event loop from now on."""
 
-    def ask(self, questions: ForwardBatch) -> Awaitable[ForwardOutput]:
+    def ask(self, batch: ForwardBatch) -> Awaitable[ForwardOutput]:
         """What the students say, and the gate."""
 
     def embed(

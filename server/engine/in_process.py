@@ -30,8 +30,8 @@ class InProcessExecutor:
     async def start(self) -> None:
         """There is nothing to be linked to."""
 
-    def ask(self, questions: ForwardBatch) -> Awaitable[ForwardOutput]:
-        return self._call(self._runner.forward, questions)
+    def ask(self, batch: ForwardBatch) -> Awaitable[ForwardOutput]:
+        return self._call(self._runner.forward, batch)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int

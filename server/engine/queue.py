@@ -85,7 +85,7 @@ class PendingRequest:
 class QueueEntry:
     """One text on its way through the stages.
 
-    number: its first arrival, in order over all texts; it keeps it when it is put back.
+    number: its first arrival, in order over all texts; it keeps it when it is queued again.
     arrived: when that was. since: when it began to wait for its next stage. retried: whether an
     engine that had it has died or hung.
     """

@@ -1,4 +1,4 @@
-"""The seam between protocols and inference: who asks, and what happens when he goes away."""
+"""Between protocols and inference: who asks, and what happens when the client goes away."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, TypeVar, cast
 from starlette.requests import ClientDisconnect, Request
 
 from ..core.constraints import RequestConstraints
-from ..core.inference import Inference
 from ..core.policies import AUTO
 from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from ..telemetry.requests import REQUEST_ID
 from .departure import CONNECTION, RequestConnection
 from .headers import header
+from .route import inference_of, service_of
 
 T = TypeVar("T")
 
@@ -29,8 +29,7 @@ async def answer(
     """
     caller = Caller(REQUEST_ID.get(), user, partial(header, request))
     asked = InferenceRequest(inputs, constraints)
-    entry = cast(Inference, request.app.state.inference)
-    work = entry.infer(asked, caller, request.scope["service"])
+    work = inference_of(request).infer(asked, caller, service_of(request))
     return await _while_connected(request, work)
 
 
@@ -38,8 +37,7 @@ async def embed(
     request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
     """What `Inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
-    entry = cast(Inference, request.app.state.inference)
-    work = entry.embed(inputs, model, dimensions, request.scope["service"])
+    work = inference_of(request).embed(inputs, model, dimensions, service_of(request))
     return await _while_connected(request, work)
 
 

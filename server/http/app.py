@@ -67,7 +67,6 @@ def create_app(inference: Inference, settings: Settings) -> RequestDispatcher:
     keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     app = _with_routes(routers, lifespan, ELSEWHERE if settings.metrics_port is not None else "")
     complete(app, keyring)
-    app.state.reloader = services
     app.state.draining = False
     app.state.error_formats = ErrorFormats(routes)
     app.state.inference = inference
@@ -77,10 +76,10 @@ def create_app(inference: Inference, settings: Settings) -> RequestDispatcher:
     return RequestDispatcher(app, measured, keyring, settings.log_requests, traces)
 
 
-def create_operations(front: RequestDispatcher) -> RequestDispatcher:
+def create_operations(dispatcher: RequestDispatcher) -> RequestDispatcher:
     """What a port of its own serves of the same server, without keys: metrics and health."""
     app = _with_routes([health.metrics, health.router])
-    app.state = front.app.state
+    app.state = dispatcher.app.state
     return RequestDispatcher(app, [], Keyring(Keys({}), Keys({})), log_requests=False)
 
 

@@ -89,7 +89,7 @@ class RequestDispatcher:
 
     def refuse(self, path: str, error: RequestError) -> Response:
         """What is answered, in the form of its protocol, to a request that reaches no route."""
-        service = self.app.state.reloader.service
+        service = self.app.state.inference.services.service
         scope = {"type": "http", "app": self.app, "path": path, "headers": [], "service": service}
         response = error_response(Request(scope), error)
         request_id = response.headers["x-request-id"] = id_of(())
@@ -101,13 +101,13 @@ class RequestDispatcher:
 
     def count(self, refusal: Refusal) -> None:
         """A connection has refused a request, or cut it off."""
-        self.app.state.reloader.service.metrics.refused(refusal)
+        self.app.state.inference.services.service.metrics.refused(refusal)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         """What is answered without FastAPI; None if it is FastAPI's."""
         scope["app"] = self.app
         # One and the same from here to the end.
-        service = scope["service"] = self.app.state.reloader.service
+        service = scope["service"] = self.app.state.inference.services.service
         request = Request(scope, receive)
         route, parameters = self._find(scope["path"])
         if route is not None and scope["method"] not in (route.methods or ()):

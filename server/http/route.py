@@ -12,9 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ...experiments.runtime import Experiments
 from ..core.inference import Inference
-from ..core.reload import Reloader
 from ..core.service import Service
 from ..errors import Reason, RequestError, internal_error
 from .errors import NATIVE, ErrorFormat
@@ -27,14 +25,9 @@ def service_of(request: Request) -> Service:
     return cast(Service, request.scope["service"])
 
 
-def reloader_of(request: Request) -> Reloader:
-    """What replaces the service."""
-    return cast(Reloader, request.app.state.reloader)
-
-
-def experiments_of(request: Request) -> Experiments | None:
-    """What runs; None if this server keeps no record."""
-    return cast(Inference, request.app.state.inference).experiments
+def inference_of(request: Request) -> Inference:
+    """What answers, with the services and the experiments behind it."""
+    return cast(Inference, request.app.state.inference)
 
 
 def json_response(
@@ -68,7 +61,6 @@ class ProtocolRoute(APIRoute):
     """Passes the request to its endpoint as it came, and renders its errors."""
 
     error_format = NATIVE
-    measured = False
 
     @classmethod
     def rendering(cls, error_format: ErrorFormat) -> type[Self]:
@@ -92,7 +84,7 @@ class ProtocolRoute(APIRoute):
             status = error.status
         finally:
             service.users -= 1
-        if self.measured:  # once the answer has gone
+        if isinstance(self, MeasuredRoute):  # once the answer has gone
             seconds = perf_counter() - started
             loop = asyncio.get_running_loop()
             loop.call_soon(service.metrics.request, self.path, status, seconds)
@@ -106,7 +98,6 @@ class MeasuredRoute(ProtocolRoute):
     alert on the metrics holds for all protocols.
     """
 
-    measured = True
     sheds = True
 
 

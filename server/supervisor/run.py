@@ -22,7 +22,10 @@ one. By default it looks after each 700 objects, which took a fifth of the time 
 
 
 def run(
-    front: RequestDispatcher, settings: Settings, listeners: Listeners, announce: Callable[[], None]
+    dispatcher: RequestDispatcher,
+    settings: Settings,
+    listeners: Listeners,
+    announce: Callable[[], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish every accepted request.
 
@@ -30,8 +33,8 @@ def run(
     """
     operations = None
     if listeners.metrics is not None:
-        operations = _Operations(create_operations(front), settings, listeners.metrics)
-    server = _Server(front, settings, operations, announce)
+        operations = _Operations(create_operations(dispatcher), settings, listeners.metrics)
+    server = _Server(dispatcher, settings, operations, announce)
     # From here on and not only while it runs: what comes before would be lost. And uvicorn raises
     # the signal that stopped it once more after its work is done; that would end an orderly stop
     # with the status of a killed process.
@@ -52,10 +55,10 @@ class _Operations:
     """
 
     def __init__(
-        self, front: RequestDispatcher, settings: Settings, listener: socket.socket
+        self, dispatcher: RequestDispatcher, settings: Settings, listener: socket.socket
     ) -> None:
         self._listener = listener
-        self._server = uvicorn.Server(Config(front, settings, shutdown_timeout=1))
+        self._server = uvicorn.Server(Config(dispatcher, settings, shutdown_timeout=1))
         self._thread = Thread(
             target=self._server.run, args=([listener],), name="operations", daemon=True
         )
@@ -73,13 +76,13 @@ class _Operations:
 class _Server(uvicorn.Server):
     def __init__(
         self,
-        front: RequestDispatcher,
+        dispatcher: RequestDispatcher,
         settings: Settings,
         operations: _Operations | None,
         announce: Callable[[], None],
     ) -> None:
-        super().__init__(Config(front, settings, settings.shutdown_timeout))
-        self._front, self._operations, self._announce = front, operations, announce
+        super().__init__(Config(dispatcher, settings, settings.shutdown_timeout))
+        self._dispatcher, self._operations, self._announce = dispatcher, operations, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -95,6 +98,6 @@ class _Server(uvicorn.Server):
             self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._front.app.state.draining = True
-        self._front.app.state.feed.close()  # or its listeners would hold the others up
+        self._dispatcher.app.state.draining = True
+        self._dispatcher.app.state.feed.close()  # or its listeners would hold the others up
         await super().shutdown(sockets)

@@ -25,7 +25,7 @@ from nestling.server.core.load_control import TICK_SECONDS, Admission, LoadContr
 from nestling.server.core.service import Service
 from nestling.server.engine.queue import QueueEntry, WorkQueue
 
-from ..server.engine.test_engine import Backend, one, run
+from ..server.engine.test_engine import GatedRunner, one, run
 from .conftest import costs, inputs
 
 SELDOM = np.arange(200) * 0.01
@@ -75,7 +75,7 @@ def replica_of(inputs: SimulationInput, clock: SimulatedClock) -> Replica:
 def test_a_request_takes_the_steps_of_the_servers_load_control_in_its_order(
     manifest: Manifest, calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario(service: Service, backend: Backend) -> None:
+    async def scenario(service: Service, runner: GatedRunner) -> None:
         steps.names.clear()
         service.load.check_delay()  # which the dispatcher does before it reads the body
         await answer(service, one("book a table"), RequestConstraints("all"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nestling.loadtest.closed import closed_loop
+from benchmarks.server.closed import closed_loop
 from nestling.loadtest.errors import LoadtestError
 from nestling.loadtest.results.summary import outcomes
 from nestling.loadtest.setup import Setup

@@ -18,9 +18,9 @@ import psutil
 import pytest
 import torch
 
+from benchmarks.server.closed import closed_loop
 from nestling.loadtest.client.protocols import PROTOCOLS
 from nestling.loadtest.client.target import find
-from nestling.loadtest.closed import closed_loop
 from nestling.loadtest.setup import Setup
 from nestling.loadtest.texts import Texts
 from nestling.models import Predictor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nestling.server.errors import Reason
-from nestling.server.option import options_of
+from nestling.server.option import Option, options_of
 from nestling.server.settings import Settings
 
 from .serving import Server
@@ -23,9 +23,14 @@ def test_every_setting_with_its_variable_default_and_meaning() -> None:
         default = option.default
         shown = f"{default:g}" if isinstance(default, float) else str(default)
         cell = "none" if default is None else f"`{shown}`"
-        expected.append([f"| `{option.flag}`", f"`{option.variable}`", cell, option.meaning])
+        expected.append([f"| `{option.flag}`", f"`{option.variable}`", cell, meaning(option)])
     assert [row[:3] for row in rows] == [row[:3] for row in expected]
     assert [plain(row[3]) for row in rows] == [plain(row[3]) for row in expected]
+
+
+def meaning(option: Option) -> str:
+    """The help, and the choices where there are any."""
+    return f"{option.help[:-1]}: {', '.join(option.choices)}." if option.choices else option.help
 
 
 def plain(meaning: str) -> str:

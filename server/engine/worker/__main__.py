@@ -24,7 +24,6 @@ from ....models.runners.base import ModelRunner
 from ....models.runners.choose import RunnerOptions, choose
 from ...telemetry.logs import configure_logging
 from .channel import BlockingChannel
-from .device import device_of
 from .messages import Answer, Embed, Failed, Open, Opened, Opening, Request
 
 
@@ -54,7 +53,7 @@ def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
     configure_logging(settings.log_format)
     torch.set_num_threads(settings.cpu_threads)
     progress.step("loading the weights")
-    device = device_of(settings.device)
+    device = _device(settings.device)
     loaded = load_checkpoint(wanted.path, getattr(torch, settings.dtype), device)
     options = RunnerOptions(settings.providers, settings.cpu_threads)
     choice = choose(settings.runner, loaded, options, progress)
@@ -67,6 +66,18 @@ def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
         device,
         served.weights_sha256,
     )
+
+
+def _device(wanted: str) -> str:
+    """The device by name; `auto` is a GPU where there is one. Raises NestlingError if there is none
+    of that name."""
+    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if wanted == "auto":
+        return available[1] if len(available) > 1 else "cpu"
+    name = "cuda:0" if wanted == "cuda" else wanted
+    if name not in available:
+        raise NestlingError(f"device: {wanted!r} is not here; available are {', '.join(available)}")
+    return name
 
 
 class _Told(Progress):

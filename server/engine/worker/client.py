@@ -65,8 +65,8 @@ class WorkerClient:
         self.alive = True
         self._linked.set()
 
-    def ask(self, questions: ForwardBatch) -> Awaitable[ForwardOutput]:
-        return self._send(questions)
+    def ask(self, batch: ForwardBatch) -> Awaitable[ForwardOutput]:
+        return self._send(batch)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int

@@ -60,7 +60,7 @@ class Embed:
 
 @dataclass(frozen=True)
 class Failed:
-    """Instead of an answer. kind: `user` can be mended by the user, who is told `message`;
+    """Instead of an answer. kind: `user` can be fixed by the user, who is told `message`;
     `memory` by smaller batches; of `error` the message is the traceback.
     """
 

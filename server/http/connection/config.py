@@ -14,10 +14,12 @@ from .protocol import HttpConnection
 class Config(uvicorn.Config):
     """uvicorn's, with the times of the settings, and nothing said but of what goes wrong."""
 
-    def __init__(self, front: RequestDispatcher, settings: Settings, shutdown_timeout: int) -> None:
+    def __init__(
+        self, dispatcher: RequestDispatcher, settings: Settings, shutdown_timeout: int
+    ) -> None:
         super().__init__(
-            front,
-            http=partial(HttpConnection, front, settings),  # type: ignore[arg-type]  # only called
+            dispatcher,
+            http=partial(HttpConnection, dispatcher, settings),  # type: ignore[arg-type]  # only called
             ws="none",
             log_config=None,
             log_level="warning",

@@ -33,11 +33,11 @@ class Line(Protocol):
     """What a request needs of its connection.
 
     server: the headers that every answer has, such as the date. ends, app_state: for ASGI's scope.
-    buffer: what has come and is not read. eof: nothing more will come. front: says what is answered
-    when no route does.
+    buffer: what has come and is not read. eof: nothing more will come. dispatcher: says what is
+    answered when no route does.
     """
 
-    front: RequestDispatcher
+    dispatcher: RequestDispatcher
     out: Outlet
     server: ServerState
     ends: dict[str, Any]
@@ -114,7 +114,7 @@ class RequestCycle:
             else:
                 self.keep_alive = False
                 failure = error if isinstance(error, RefusalError) else internal_error(path)
-                response = self._line.front.refuse(path, failure)
+                response = self._line.dispatcher.refuse(path, failure)
                 await response(self.scope, self.receive, self.send)
 
     def read(self, buffer: bytearray) -> None:

@@ -53,7 +53,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        front: RequestDispatcher,
+        dispatcher: RequestDispatcher,
         settings: Settings,
         *,
         config: uvicorn.Config,
@@ -63,7 +63,7 @@ class HttpConnection(asyncio.Protocol):
     ) -> None:
         """config, and what follows it: what uvicorn says to every protocol."""
         del config
-        self.front, self._settings = front, settings
+        self.dispatcher, self._settings = dispatcher, settings
         self.server, self.app_state = server_state, app_state
         self._loop = _loop or asyncio.get_running_loop()
         self.buffer = bytearray()
@@ -84,7 +84,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # a socket's
         self._transport = transport
-        unread = partial(self.front.count, Refusal.WRITE_TIMEOUT)
+        unread = partial(self.dispatcher.count, Refusal.WRITE_TIMEOUT)
         self.out = Outlet(transport, self._settings.write_timeout, unread)
         self.ends = {
             "server": transport.get_extra_info("sockname")[:2],
@@ -195,7 +195,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._head = self._part = None
         cycle = self._cycle = RequestCycle(self, head)
-        task = self._loop.create_task(cycle.run(self.front))
+        task = self._loop.create_task(cycle.run(self.dispatcher))
         self.server.tasks.add(task)
         task.add_done_callback(self.server.tasks.discard)
         if cycle.more_body and self.buffer:
@@ -266,8 +266,8 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, refused: RefusalError) -> None:
         """Nobody answers a request whose head is not there but the connection itself."""
         path = self._head.path if self._head else "/"
-        response = self.front.refuse(path, refused)
-        self.front.count(refused.refusal)
+        response = self.dispatcher.refuse(path, refused)
+        self.dispatcher.count(refused.refusal)
         stamp = self.server.default_headers
         head = render_head(response.status_code, [*stamp, *response.raw_headers])
         self.out.finish_beginning(head + bytes(response.body))
@@ -275,7 +275,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _fail(self, refused: RefusalError) -> None:
         """The rest of a body will not come, or cannot be read."""
-        self.front.count(refused.refusal)
+        self.dispatcher.count(refused.refusal)
         self.buffer.clear()
         self._part = None
         if self._cycle is None or self._cycle.complete:

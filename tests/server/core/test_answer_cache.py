@@ -23,7 +23,7 @@ from nestling.server.errors import RequestError
 from nestling.server.http.keys import new_key
 
 from ...experiments.declared import experiment
-from ..engine.test_engine import Backend, one, run
+from ..engine.test_engine import GatedRunner, one, run
 from ..engine.test_engine import until as until_async
 from ..experiments.recording import ask, declaration, start, until
 from ..serving import Server, serve
@@ -192,7 +192,7 @@ async def decided(service: Service, text: str, **contract: Any) -> Decision:
 def test_answers_of_a_brownout_are_not_kept(calibrated: Checkpoint, texts: list[str]) -> None:
     text = longest_path(calibrated, texts)
 
-    async def scenario(service: Service, backend: Backend) -> list[Decision]:
+    async def scenario(service: Service, runner: GatedRunner) -> list[Decision]:
         found = []
         for level in (3, 0, 3):
             service.load.brownout.level = level
@@ -208,7 +208,7 @@ def test_answers_of_a_brownout_are_not_kept(calibrated: Checkpoint, texts: list[
 def test_what_a_deadline_cut_short_is_not_kept(calibrated: Checkpoint, texts: list[str]) -> None:
     text = longest_path(calibrated, texts)
 
-    async def scenario(service: Service, backend: Backend) -> list[Decision]:
+    async def scenario(service: Service, runner: GatedRunner) -> list[Decision]:
         service.durations.observe(["small"], 60)
         return [
             await decided(service, text, deadline=perf_counter() + 30),
@@ -227,7 +227,7 @@ def test_what_a_budget_cut_short_is_the_same_next_time(
 ) -> None:
     text = longest_path(calibrated, texts)
 
-    async def scenario(service: Service, backend: Backend) -> list[Decision]:
+    async def scenario(service: Service, runner: GatedRunner) -> list[Decision]:
         return [await decided(service, text, max_cost=0.9) for _ in range(2)]
 
     first, again = scenario_of(calibrated, scenario)
@@ -237,9 +237,9 @@ def test_what_a_budget_cut_short_is_the_same_next_time(
 
 
 def test_two_at_once_are_both_computed(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> list[Any]:
+    async def scenario(service: Service, runner: GatedRunner) -> list[Any]:
         together = await asyncio.gather(*(decided(service, "book") for _ in range(2)))
-        return [together, await decided(service, "book"), sum(backend.batches)]
+        return [together, await decided(service, "book"), sum(runner.batches)]
 
     together, later, computed = scenario_of(calibrated, scenario, fill_ms=0.0)
     assert [decision.cached for decision in together] == [False, False]
@@ -248,17 +248,17 @@ def test_two_at_once_are_both_computed(calibrated: Checkpoint) -> None:
 
 
 def test_a_request_that_fails_leaves_nothing(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> Decision:
+    async def scenario(service: Service, runner: GatedRunner) -> Decision:
         with pytest.raises(RequestError):
             await decided(service, "set an alarm")  # the poison
-        backend.poison = -1
+        runner.poison = -1
         return await decided(service, "set an alarm")
 
     assert not scenario_of(calibrated, scenario).cached
 
 
 def test_shadowing_asks_nothing_again(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> None:
+    async def scenario(service: Service, runner: GatedRunner) -> None:
         for _ in range(3):
             await decided(service, "book a table")
         await decided(service, "play some music")
@@ -271,7 +271,7 @@ def test_shadowing_asks_nothing_again(calibrated: Checkpoint) -> None:
 
 
 def test_without_the_setting_nothing_is_kept(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> list[Decision]:
+    async def scenario(service: Service, runner: GatedRunner) -> list[Decision]:
         return [await decided(service, "book a table") for _ in range(2)]
 
     assert not any(decision.cached for decision in run(calibrated, scenario))

@@ -19,7 +19,7 @@ from nestling.server.core.service import Service
 from nestling.server.engine.latency import LatencyEstimator
 from nestling.server.errors import Reason, RequestError
 
-from ..engine.test_engine import Backend, one, run, until
+from ..engine.test_engine import GatedRunner, one, run, until
 from ..serving import Server
 
 
@@ -103,22 +103,22 @@ def test_headers_say_how_the_answer_came_to_be(server: Server) -> None:
 def test_a_deadline_in_the_queue_is_a_timer(calibrated: Checkpoint) -> None:
     """The answer does not wait for the batch that runs."""
 
-    async def scenario(service: Service, backend: Backend) -> list[int]:
-        backend.open.clear()
+    async def scenario(service: Service, runner: GatedRunner) -> list[int]:
+        runner.open.clear()
         running = asyncio.ensure_future(
             answer(service, one("play some music"), RequestConstraints("tiny"))
         )
-        await until(lambda: backend.batches == [1])
+        await until(lambda: runner.batches == [1])
         contract = RequestConstraints("tiny", deadline=perf_counter() + 0.3)
         with pytest.raises(RequestError, match="deadline_ms: passed while 1 of 1") as late:
             await answer(service, one("book a table"), contract)
         assert late.value.reason == Reason.DEADLINE
         assert late.value.status == 504
         assert not running.done()
-        backend.open.set()
+        runner.open.set()
         await running
         await answer(service, one("turn off lights"), RequestConstraints("tiny"))
-        return backend.batches
+        return runner.batches
 
     assert run(calibrated, scenario) == [1, 1]  # the late one never ran
 
@@ -128,15 +128,15 @@ def test_a_deadline_between_stages_answers_by_what_there_is(
 ) -> None:
     text = longest_path(calibrated, texts)
 
-    async def scenario(service: Service, backend: Backend) -> Any:
+    async def scenario(service: Service, runner: GatedRunner) -> Any:
         contract = RequestConstraints(deadline=perf_counter() + 0.5)
         asked = asyncio.ensure_future(answer(service, one(text), contract))
-        await until(lambda: backend.batches == [1, 1])  # the second stage is asked, and hangs
+        await until(lambda: runner.batches == [1, 1])  # the second stage is asked, and hangs
         return await asked
 
-    async def hold(service: Service, backend: Backend) -> Any:
-        backend.hold_from = 2
-        return await scenario(service, backend)
+    async def hold(service: Service, runner: GatedRunner) -> Any:
+        runner.hold_from = 2
+        return await scenario(service, runner)
 
     [decision] = run(calibrated, hold).decisions
     assert decision.limited_by == Limit.DEADLINE
@@ -147,7 +147,7 @@ def test_a_deadline_between_stages_answers_by_what_there_is(
 def test_a_stage_that_would_not_fit_is_not_asked(calibrated: Checkpoint, texts: list[str]) -> None:
     text = longest_path(calibrated, texts)
 
-    async def scenario(service: Service, backend: Backend) -> Any:
+    async def scenario(service: Service, runner: GatedRunner) -> Any:
         service.durations.observe(["small"], 60)
         return await answer(service, one(text), RequestConstraints(deadline=perf_counter() + 30))
 
@@ -157,20 +157,20 @@ def test_a_stage_that_would_not_fit_is_not_asked(calibrated: Checkpoint, texts: 
 
 
 def test_a_deadline_that_cannot_be_met_is_refused(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> None:
+    async def scenario(service: Service, runner: GatedRunner) -> None:
         service.durations.observe(["tiny"], 60)
         with pytest.raises(RequestError, match="'tiny' is predicted to take") as refused:
             await answer(
                 service, one("book"), RequestConstraints("tiny", deadline=perf_counter() + 1)
             )
         assert refused.value.reason == Reason.UNMEETABLE
-        assert backend.batches == []
+        assert runner.batches == []
 
     run(calibrated, scenario)
 
 
 def test_tokens_are_counted_too(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> None:
+    async def scenario(service: Service, runner: GatedRunner) -> None:
         with pytest.raises(RequestError, match="0 tokens are waiting and 12 more would exceed"):
             await answer(service, Inputs(["book a"] * 3, single=False), RequestConstraints("tiny"))
         await answer(service, Inputs(["book a"] * 2, single=False), RequestConstraints("tiny"))
@@ -186,7 +186,7 @@ def test_a_student_that_was_never_timed_takes_no_time() -> None:
 
 
 def test_embeddings_are_pooled_hidden_states(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> Any:
+    async def scenario(service: Service, runner: GatedRunner) -> Any:
         many = Inputs(["book a table", "play some music"], single=False)
         whole = await embed(service, many)
         part = await embed(service, many, "tiny", 7)

@@ -40,7 +40,7 @@ from nestling.server.errors import Reason, RequestError
 from nestling.server.http.app import create_app
 from nestling.server.settings import Settings
 
-from ..engine.test_engine import Backend, one, run
+from ..engine.test_engine import GatedRunner, one, run
 
 TARGET = 0.1
 
@@ -111,7 +111,7 @@ def test_what_each_level_does_to_a_cascade(calibrated: Checkpoint) -> None:
 
 
 def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> list[Any]:
+    async def scenario(service: Service, runner: GatedRunner) -> list[Any]:
         service.load.brownout.level = 3
         return [
             (await answer(service, one("book a table"), RequestConstraints(model))).decisions[0]
@@ -170,7 +170,7 @@ def test_shed_requests_are_answered_in_their_protocols_form(calibrated_dir: Path
     settings = Settings(target_delay_ms=100)
     app = create_app(assemble(load(None), settings, load), settings)
     with TestClient(app) as client:
-        service = app.app.state.reloader.service
+        service = app.app.state.inference.services.service
         assert client.post("/v1/classify", json={"inputs": "book"}).status_code == 200
         service.load.brownout.level = 3
         service.load.throughput.enter(10**9)

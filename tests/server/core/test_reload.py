@@ -20,13 +20,17 @@ from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
+from nestling.server.core.reload import Reloader
 from nestling.server.core.service import Service
 from nestling.server.engine.executor import ExecutorGoneError
+from nestling.server.engine.in_process import InProcessExecutor
 from nestling.server.errors import RequestError
 from nestling.server.http.keys import new_key
+from nestling.server.settings import Settings
+from nestling.server.telemetry.metrics import Metrics
 
 from ...conftest import tiny_model, write_changed
-from ..engine.test_engine import POISON, Backend, one, run, until
+from ..engine.test_engine import POISON, GatedRunner, one, run, until
 from ..serving import Server, serve
 
 
@@ -162,7 +166,7 @@ def test_one_reload_at_a_time(running: Server) -> None:
     assert asyncio.run(both()) == [200, 409]
 
 
-class Faulty(Backend):
+class Faulty(GatedRunner):
     """Hangs, or takes its thread along, on the next so many batches with a certain text."""
 
     hangs = deaths = 0
@@ -182,39 +186,39 @@ class Faulty(Backend):
 def test_a_broken_engine_is_replaced_and_its_texts_are_asked_again(
     calibrated: Checkpoint, fault: str
 ) -> None:
-    async def scenario(service: Service, backend: Any) -> Any:
-        setattr(backend, fault, 1)
+    async def scenario(service: Service, runner: Any) -> Any:
+        setattr(runner, fault, 1)
         [decision] = (await answer(service, one(POISON), RequestConstraints("tiny"))).decisions
         await until(lambda: service.ready)
         return decision, service.metrics.runner_restarts._value.get()
 
-    decision, restarts = run(calibrated, scenario, backend=Faulty, hang_seconds=0.3)
+    decision, restarts = run(calibrated, scenario, runner=Faulty, hang_seconds=0.3)
     assert decision.answered
     assert len(decision.steps) == 1
     assert restarts == 1
 
 
 def test_texts_that_break_it_twice_fail(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Any) -> None:
-        backend.deaths = 2
+    async def scenario(service: Service, runner: Any) -> None:
+        runner.deaths = 2
         with pytest.raises(RequestError, match="internal error"):
             await answer(service, one(POISON), RequestConstraints("tiny"))
         assert (await answer(service, one(POISON), RequestConstraints("tiny"))).decisions
 
-    run(calibrated, scenario, backend=Faulty)
+    run(calibrated, scenario, runner=Faulty)
 
 
 def test_out_of_memory_splits_the_batch(calibrated: Checkpoint) -> None:
-    class Small(Backend):
+    class Small(GatedRunner):
         def forward(self, batch: ForwardBatch) -> ForwardOutput:
             if len(batch.sequences) > 2:
                 raise MemoryError
             return super().forward(batch)
 
-    async def scenario(service: Service, backend: Backend) -> Any:
-        backend.open.clear()
+    async def scenario(service: Service, runner: GatedRunner) -> Any:
+        runner.open.clear()
         first = asyncio.ensure_future(answer(service, one("six"), RequestConstraints("tiny")))
-        while not backend.batches:
+        while not runner.batches:
             await asyncio.sleep(0.001)
         rest = [
             asyncio.ensure_future(answer(service, one("book a table"), RequestConstraints("tiny")))
@@ -222,9 +226,48 @@ def test_out_of_memory_splits_the_batch(calibrated: Checkpoint) -> None:
         ]
         while len(service.queue) < 7:
             await asyncio.sleep(0.001)
-        backend.open.set()
+        runner.open.set()
         await asyncio.gather(first, *rest)
-        return backend.batches
+        return runner.batches
 
     # The warm-up has three texts at a time: split as well.
-    assert run(calibrated, scenario, backend=Small)[-4:] == [1, 2, 2, 2]
+    assert run(calibrated, scenario, runner=Small)[-4:] == [1, 2, 2, 2]
+
+
+def test_what_was_started_is_stopped_when_another_runner_breaks_in_its_warm_up(
+    calibrated: Checkpoint,
+) -> None:
+    class Broken(GatedRunner):
+        def forward(self, batch: ForwardBatch) -> ForwardOutput:
+            raise ArithmeticError("a defect")
+
+    stopped: list[InProcessExecutor] = []
+
+    class Watched(InProcessExecutor):
+        async def stop(self) -> None:
+            stopped.append(self)
+            await super().stop()
+
+    async def main() -> None:
+        settings, metrics = Settings(), Metrics(calibrated.students)
+        made = [
+            Watched(kind(calibrated)) for kind in (GatedRunner, GatedRunner, GatedRunner, Broken)
+        ]
+        executors = iter(made)
+        services = Reloader(
+            lambda path, runner: next(executors),
+            lambda executor: Service(executor, settings, metrics),
+            Service(next(executors), settings, metrics),
+            lambda manifest: None,
+        )
+        await services.start()
+        await services.pin(["onnx"])
+        serving = services.service
+        with pytest.raises(ArithmeticError):
+            await services.reload()
+        assert sorted(map(made.index, stopped)) == [2, 3]
+        assert services.service is serving
+        assert serving.ready
+        await services.stop()
+
+    asyncio.run(main())

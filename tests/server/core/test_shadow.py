@@ -17,7 +17,7 @@ from nestling.server.core.service import Service
 from nestling.server.core.shadow_sampler import MOST_WAITING, ShadowSampler, violated
 from nestling.server.telemetry.guarantee import GuaranteeMetrics
 
-from ..engine.test_engine import Backend, one, run, until
+from ..engine.test_engine import GatedRunner, one, run, until
 
 
 def sample(service: Service, name: str, **labels: str) -> float:
@@ -29,8 +29,8 @@ def test_disagreement_is_counted_and_bounded(calibrated: Checkpoint, texts: list
     by_ta = Predictor(calibrated, "ta").predict(texts)
     differ = sum(a.answer.label != b.answer.label for a, b in zip(by_cascade, by_ta, strict=True))
 
-    async def scenario(service: Service, backend: Backend) -> None:
-        backend.poison = -1
+    async def scenario(service: Service, runner: GatedRunner) -> None:
+        runner.poison = -1
         for text in texts:
             await answer(service, one(text), RequestConstraints())
         await until(lambda: "all" in service.shadow.sampler.watched)
@@ -89,8 +89,8 @@ def test_what_is_promised_is_told(calibrated: Checkpoint) -> None:
 
 
 def test_a_request_of_many_texts_is_watched_too(calibrated: Checkpoint, texts: list[str]) -> None:
-    async def scenario(service: Service, backend: Backend) -> Any:
-        backend.poison = -1
+    async def scenario(service: Service, runner: GatedRunner) -> Any:
+        runner.poison = -1
         await answer(service, Inputs(texts[:40], single=False), RequestConstraints())
         await until(lambda: "all" in service.shadow.sampler.watched)
         await until(lambda: service.shadow.sampler.watched["all"].texts == 40)
@@ -99,8 +99,8 @@ def test_a_request_of_many_texts_is_watched_too(calibrated: Checkpoint, texts: l
 
 
 def test_no_more_wait_than_may(calibrated: Checkpoint, texts: list[str]) -> None:
-    async def scenario(service: Service, backend: Backend) -> Any:
-        backend.poison = -1
+    async def scenario(service: Service, runner: GatedRunner) -> Any:
+        runner.poison = -1
         await answer(service, Inputs(texts, single=False), RequestConstraints())
         await until(lambda: not service.shadow.sampler.waiting)
         assert service.shadow.sampler.watched["all"].texts == MOST_WAITING

@@ -21,7 +21,7 @@ from nestling.server.core.shadow_log import ShadowLog
 from nestling.server.http.keys import new_key
 from nestling.server.settings import Settings
 
-from ..engine.test_engine import Backend, one, run, until
+from ..engine.test_engine import GatedRunner, one, run, until
 from ..serving import Server, serve
 
 KEY, DIGEST = new_key()
@@ -48,8 +48,8 @@ def test_every_stage_is_asked_at_the_temperature_of_its_cascade(
 ) -> None:
     path = tmp_path / "shadow.jsonl"
 
-    async def scenario(service: Service, backend: Backend) -> None:
-        backend.poison = -1
+    async def scenario(service: Service, runner: GatedRunner) -> None:
+        runner.poison = -1
         for row in range(40):
             await answer(service, one(texts[row]), RequestConstraints())
             await until(lambda row=row: len(records(path)) > row)  # type: ignore[misc]

@@ -23,13 +23,13 @@ from nestling.server.core.tokenizing import SLICE, TOKENIZER_THREADS, Tokenizing
 from nestling.server.errors import Reason, RequestError
 from nestling.server.settings import Settings
 
-from ..engine.test_engine import Backend, run, until
+from ..engine.test_engine import GatedRunner, run, until
 
 SHIPPED = Path(nestling.models.__file__).parent / "zoo" / "clinc150" / "tokenizer.json"
 LIMIT = 512
 
 
-class Held:
+class GatedTokenizer:
     """Makes a token of each letter, once it may; notes what it has got."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Held:
         return not ids
 
 
-def tokenizing(held: Held, max_chars: int | None = None) -> Tokenizing:
+def tokenizing(held: GatedTokenizer, max_chars: int | None = None) -> Tokenizing:
     return Tokenizing(held, LIMIT, max_chars)  # type: ignore[arg-type]
 
 
@@ -73,7 +73,7 @@ def many(letter: str, texts: int, characters: int) -> Inputs:
 
 def test_two_requests_do_not_hold_the_threads() -> None:
     async def main() -> None:
-        held = Held()
+        held = GatedTokenizer()
         held.open.clear()
         turns = tokenizing(held)
         large = [
@@ -97,7 +97,7 @@ def test_two_requests_do_not_hold_the_threads() -> None:
 
 def test_a_deadline_ends_the_wait_for_the_tokenizer() -> None:
     async def main() -> None:
-        held = Held()
+        held = GatedTokenizer()
         held.open.clear()
         turns = tokenizing(held)
         large = [asyncio.ensure_future(tokens(turns, many("a", 4, SLICE))) for _ in range(3)]
@@ -116,7 +116,7 @@ def test_a_deadline_ends_the_wait_for_the_tokenizer() -> None:
 
 def test_who_leaves_takes_the_rest_along() -> None:
     async def main() -> None:
-        held, load = Held(), LoadControl(Settings())
+        held, load = GatedTokenizer(), LoadControl(Settings())
         held.open.clear()
         turns = tokenizing(held)
         gone = asyncio.ensure_future(tokens(turns, many("a", 50, SLICE), load=load))
@@ -135,7 +135,7 @@ def test_who_leaves_takes_the_rest_along() -> None:
 
 def test_what_waits_is_bounded_in_characters() -> None:
     async def main() -> None:
-        held = Held()
+        held = GatedTokenizer()
         held.open.clear()
         turns = tokenizing(held)
         load = LoadControl(Settings(max_queued_tokens=100, max_body_bytes=50_000))
@@ -154,7 +154,7 @@ def test_what_waits_is_bounded_in_characters() -> None:
 
 def test_a_text_is_tokenised_once_and_no_more_of_it_than_may_be() -> None:
     async def main() -> None:
-        held = Held()
+        held = GatedTokenizer()
         turns = tokenizing(held, max_chars=1000)
         texts = ["x" * 5000, "y" * 900, "z"]
         inputs = Inputs(texts, single=False)
@@ -171,7 +171,7 @@ def test_a_text_is_tokenised_once_and_no_more_of_it_than_may_be() -> None:
 
 def test_the_first_text_of_too_many_tokens_ends_it() -> None:
     async def main() -> None:
-        held = Held()
+        held = GatedTokenizer()
         turns = tokenizing(held)
         inputs = Inputs(["y" * 600] * 1000, single=False)
         with pytest.raises(RequestError, match=r"inputs\[0\]: 600 tokens; the limit is 512"):
@@ -186,8 +186,8 @@ def test_the_first_text_of_too_many_tokens_ends_it() -> None:
 def test_a_deadline_covers_the_tokens(calibrated: Checkpoint) -> None:
     """504 at the deadline, not 422 for what waiting has left of it."""
 
-    async def scenario(service: Service, backend: Backend) -> None:
-        held = Held()
+    async def scenario(service: Service, runner: GatedRunner) -> None:
+        held = GatedTokenizer()
         held.open.clear()
         service.tokenizing = tokenizing(held)
         inputs = many("a", 40, 40)

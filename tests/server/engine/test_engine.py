@@ -1,4 +1,4 @@
-"""The service without HTTP, on a backend that the test holds in its hand."""
+"""The service without HTTP, on a runner that the test holds in its hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POISON = "alarm"
 TINY = RequestConstraints("tiny")
 
 
-class Backend(TorchRunner):
+class GatedRunner(TorchRunner):
     """The model behind a gate; it breaks on a batch that holds the poison."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -52,14 +52,14 @@ def one(text: str) -> Inputs:
 
 def run(
     checkpoint: Checkpoint,
-    scenario: Callable[[Service, Backend], Awaitable[Any]],
-    backend: type[Backend] = Backend,
+    scenario: Callable[[Service, GatedRunner], Awaitable[Any]],
+    runner: type[GatedRunner] = GatedRunner,
     **settings: float,
 ) -> Any:
     """Run a scenario on a started service."""
 
     async def main() -> Any:
-        held = backend(checkpoint)
+        held = runner(checkpoint)
         metrics = Metrics(checkpoint.students)
         service = Service(InProcessExecutor(held), Settings(**settings), metrics)  # type: ignore[arg-type]
         assert not service.ready
@@ -84,10 +84,10 @@ async def until(condition: Callable[[], bool]) -> None:
 def test_an_exception_fails_only_its_batch(
     calibrated: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(service: Service, backend: Backend) -> list[Any]:
-        backend.open.clear()
+    async def scenario(service: Service, runner: GatedRunner) -> list[Any]:
+        runner.open.clear()
         first = asyncio.ensure_future(answer(service, one("play some music"), TINY))
-        await until(lambda: backend.batches == [1])
+        await until(lambda: runner.batches == [1])
         together = [
             asyncio.ensure_future(answer(service, one(text), TINY))
             for text in ("book a table", f"set an {POISON}", "turn off lights")
@@ -95,7 +95,7 @@ def test_an_exception_fails_only_its_batch(
         await until(
             lambda: service.metrics.registry.get_sample_value("nestling_queue_requests") == 3
         )
-        backend.open.set()
+        runner.open.set()
         failed = await asyncio.gather(first, *together, return_exceptions=True)
         return [*failed, await answer(service, one("book a table"), TINY)]
 
@@ -110,47 +110,47 @@ def test_an_exception_fails_only_its_batch(
 
 
 def test_a_failed_batch_takes_the_rest_of_its_request_along(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> list[int]:
+    async def scenario(service: Service, runner: GatedRunner) -> list[int]:
         many = Inputs([POISON, "play some music", "book a table", "turn off lights"], single=False)
         with pytest.raises(RequestError):
             await answer(service, many, TINY)
         await answer(service, one("play some music"), TINY)
-        return backend.batches
+        return runner.batches
 
     assert run(calibrated, scenario, max_batch_requests=2) == [2, 1]
 
 
 def test_cancelled_work_is_dropped(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> list[int]:
-        backend.open.clear()
+    async def scenario(service: Service, runner: GatedRunner) -> list[int]:
+        runner.open.clear()
         running = asyncio.ensure_future(answer(service, one("play some music"), TINY))
-        await until(lambda: backend.batches == [1])
+        await until(lambda: runner.batches == [1])
         gone = asyncio.ensure_future(answer(service, one("book a table"), TINY))
         await until(
             lambda: service.metrics.registry.get_sample_value("nestling_queue_requests") == 1
         )
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
-        backend.open.set()
+        runner.open.set()
         await running
         await answer(service, one("turn off lights"), TINY)
-        return backend.batches
+        return runner.batches
 
     assert run(calibrated, scenario) == [1, 1]
 
 
 def test_a_full_queue_refuses_and_recovers(calibrated: Checkpoint) -> None:
-    async def scenario(service: Service, backend: Backend) -> None:
-        backend.open.clear()
+    async def scenario(service: Service, runner: GatedRunner) -> None:
+        runner.open.clear()
         waiting = asyncio.ensure_future(
             answer(service, Inputs(["play some music"] * 3, single=False), TINY)
         )
-        await until(lambda: backend.batches == [3])
+        await until(lambda: runner.batches == [3])
         with pytest.raises(RequestError, match="3 texts are waiting and 2 more") as refused:
             await answer(service, Inputs(["book a table"] * 2, single=False), TINY)
         assert refused.value.status == 429
         assert refused.value.headers == {"Retry-After": "1"}
-        backend.open.set()
+        runner.open.set()
         await waiting
         await answer(service, Inputs(["book a table"] * 4, single=False), TINY)
 
@@ -163,8 +163,8 @@ def test_a_batch_mixes_stages_and_students(calibrated: Checkpoint, texts: list[s
         Predictor(calibrated, policies[i % 4]).predict([text])[0] for i, text in enumerate(texts)
     ]
 
-    async def scenario(service: Service, backend: Backend) -> list[Any]:
-        backend.poison = -1
+    async def scenario(service: Service, runner: GatedRunner) -> list[Any]:
+        runner.poison = -1
         answers = (
             answer(service, one(text), RequestConstraints(policies[i % 4]))
             for i, text in enumerate(texts)

@@ -75,12 +75,12 @@ def record(tmp_path: Path) -> str:
 
 @pytest.fixture
 def client(calibrated: Checkpoint, record: str) -> Iterator[TestClient]:
-    backend = InProcessExecutor(Broken(calibrated))
+    executor = InProcessExecutor(Broken(calibrated))
     engine = open_database(record)
     declared = experiment(start="2026-01-01T00:00:00Z", end=None)
     declare(engine, {"experiments": [declared]}, known_of(calibrated), datetime.now(UTC))
     settings = Settings(answer_cache=100, target_delay_ms=0, store=record)
-    app = create_app(assemble(backend, settings, lambda *_: backend, engine), settings)
+    app = create_app(assemble(executor, settings, lambda *_: executor, engine), settings)
     with TestClient(app) as found:
         yield found
 

@@ -15,6 +15,8 @@ from sqlalchemy import text
 from nestling.experiments.definition import Source, Unit
 from nestling.experiments.runtime import Experiments
 from nestling.experiments.store.database import open_database, transaction
+from nestling.experiments.store.plans import stop
+from nestling.models.errors import NestlingError
 from nestling.server.telemetry.experiments import ExperimentMetrics
 
 from ...experiments.declared import KNOWN, experiment
@@ -104,6 +106,26 @@ def test_a_broken_guardrail_stops_its_variant_for_everybody_and_for_good(tmp_pat
             assert variant_of(experiments, unit) == ("control" if variant == "control" else None)
 
     with_runtime(tmp_path, after)
+
+
+def test_a_stop_holds_though_a_runner_could_not_be_started_when_it_was_read(tmp_path: Path) -> None:
+    async def scenario(experiments: Experiments, _: CollectorRegistry) -> None:
+        await experiments.declare(DECLARED)
+        with transaction(experiments.engine) as connection:
+            stop(connection, "smaller", "first", "small", "it is slow", datetime.now(UTC))
+        pin = experiments._pin
+
+        async def failing(runners: Collection[str]) -> None:
+            raise NestlingError("a worker has ended")
+
+        experiments._pin = failing
+        with pytest.raises(NestlingError):
+            await experiments._refresh()
+        experiments._pin = pin
+        await experiments._refresh()
+        assert {variant_of(experiments, f"user-{n}") for n in range(100)} == {"control", None}
+
+    with_runtime(tmp_path, scenario)
 
 
 def test_a_lopsided_sample_is_flagged(tmp_path: Path) -> None:

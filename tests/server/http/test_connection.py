@@ -152,13 +152,15 @@ def test_a_request_that_has_ended_holds_nothing_in_memory() -> None:
     """
 
     class App:
-        state = SimpleNamespace(reloader=SimpleNamespace(service=None))
+        state = SimpleNamespace(inference=SimpleNamespace(services=SimpleNamespace(service=None)))
 
         async def __call__(self, scope: Any, *_: object) -> None:
             assert scope[CONNECTION] is connection
 
     connection, none = object(), Keys({})
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], CONNECTION: connection}
-    front = RequestDispatcher(cast(FastAPI, App()), [], Keyring(none, none), log_requests=False)
-    asyncio.run(front(scope, cast(Any, None), cast(Any, None)))
+    dispatcher = RequestDispatcher(
+        cast(FastAPI, App()), [], Keyring(none, none), log_requests=False
+    )
+    asyncio.run(dispatcher(scope, cast(Any, None), cast(Any, None)))
     assert CONNECTION not in scope

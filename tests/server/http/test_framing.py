@@ -138,7 +138,9 @@ class Application:
     """Stands for all behind a connection."""
 
     state = SimpleNamespace(
-        reloader=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([]))),
+        inference=SimpleNamespace(
+            services=SimpleNamespace(service=SimpleNamespace(metrics=Metrics([])))
+        ),
         error_formats=ErrorFormats(()),
     )
 
@@ -167,12 +169,12 @@ def test_a_connection_that_has_ended_is_no_garbage_in_a_cycle(sent: bytes) -> No
     async def talk() -> None:
         none = Keys({})
         application = cast(Any, Application())
-        front = RequestDispatcher(application, [], Keyring(none, none), log_requests=False)
-        config = Config(front, Settings(), shutdown_timeout=1)
+        dispatcher = RequestDispatcher(application, [], Keyring(none, none), log_requests=False)
+        config = Config(dispatcher, Settings(), shutdown_timeout=1)
 
         def connection() -> HttpConnection:
             new = HttpConnection(
-                front, Settings(), config=config, server_state=ServerState(), app_state={}
+                dispatcher, Settings(), config=config, server_state=ServerState(), app_state={}
             )
             made.append(weakref.ref(new))
             return new

@@ -13,7 +13,7 @@ from ....errors import Reason
 from ...body import Body, read
 from ...errors import NATIVE, READING
 from ...openapi import json_shown, request_body
-from ...route import ControlRoute, json_response, reloader_of, service_of
+from ...route import ControlRoute, inference_of, json_response, service_of
 
 router = APIRouter(route_class=ControlRoute)
 
@@ -51,7 +51,7 @@ async def reload(request: Request) -> Response:
     limit = service_of(request).settings.max_body_bytes
     body = await read(request, ReloadRequest, limit, empty={})
     path = Path(body.checkpoint) if body.checkpoint else None
-    checkpoint = await reloader_of(request).reload(path)
+    checkpoint = await inference_of(request).services.reload(path)
     return json_response(
         {
             "weights_sha256": checkpoint.weights_sha256,

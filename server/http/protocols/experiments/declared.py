@@ -21,7 +21,7 @@ from ....errors import Reason, RequestError
 from ...body import parse_json, read_body
 from ...errors import NATIVE, READING
 from ...openapi import json_shown, path_parameters, request_body
-from ...route import ControlRoute, experiments_of, json_response, service_of
+from ...route import ControlRoute, inference_of, json_response, service_of
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
 EXAMPLE = {
@@ -141,7 +141,7 @@ async def report(request: Request) -> Response:
 
 def required(request: Request) -> Experiments:
     """Raises RequestError where this server keeps no record."""
-    experiments = experiments_of(request)
+    experiments = inference_of(request).experiments
     if experiments is None:
         raise RequestError(
             Reason.NOT_FOUND, "experiments are off; start with --experiments FILE or --store URL"

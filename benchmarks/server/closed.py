@@ -13,10 +13,10 @@ from itertools import cycle
 
 import numpy as np
 
-from .client.records import Records
-from .errors import check_above, check_at_least
-from .request_sender import RequestSender, ScheduledRequest
-from .setup import Setup
+from nestling.loadtest.client.records import Records
+from nestling.loadtest.errors import check_above, check_at_least
+from nestling.loadtest.request_sender import RequestSender, ScheduledRequest
+from nestling.loadtest.setup import Setup
 
 
 def closed_loop(setup: Setup, clients: int, seconds: float, model: str = "auto") -> Records:
