@@ -54,7 +54,7 @@ WARM_UP = 3.0
 DEVICE_SECONDS = "nestling_device_seconds_total{"
 MODEL = "model"
 PARTS = {
-    "batch and decisions": r"models/(nested/batch|cascade/scheduled)\.py"
+    "batch and decisions": r"models/(nested/batch|runners/scheduled)\.py"
     r"|kernels/(layout|gate/host)\.py|(forward|_pad) \(.*runners/onnx/runner",
     MODEL: r"models/(nested|runners)/|kernels/",
     "event loop and sockets": r"uvicorn/(server|main)\.py|server/supervisor/|asyncio/",

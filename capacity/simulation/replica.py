@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from ...models.cascade.decisions import Decision
-from ...models.cascade.scheduled import decide, step
 from ...models.runners.base import ForwardBatch, ForwardOutput
+from ...models.runners.scheduled import decide, step
 from ...server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from ...server.engine.engine import postprocess
 from ...server.engine.queue import PendingRequest, QueueEntry, WorkQueue

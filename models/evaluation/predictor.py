@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..cascade.decisions import Decision
-from ..cascade.scheduled import decide, step
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..runners.base import ModelRunner
+from ..runners.scheduled import decide, step
 from ..runners.torch import TorchRunner
 from .predictions import by_length
 

@@ -64,7 +64,10 @@ class TorchRunner(ModelRunner):
         self, sequences: Sequence[list[int]], student: str, dimensions: int
     ) -> NDArray[np.float32]:
         spec = self.manifest.students[student].spec
-        pooled = self._model.pool(PackedBatch.of(sequences, spec), [self._weights[spec]])
+        try:
+            pooled = self._model.pool(PackedBatch.of(sequences, spec), [self._weights[spec]])
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
         vectors: NDArray[np.float32] = F.normalize(
             pooled[:, :dimensions].float().cpu(), dim=-1
         ).numpy()

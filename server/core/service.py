@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from ...models.cascade.decisions import Decision
 from ...models.cascade.policy import Cascade
-from ...models.cascade.scheduled import decide
+from ...models.runners.scheduled import decide
 from ..engine.embedder import Embedder
 from ..engine.engine import Engine
 from ..engine.executor import Executor

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from ...models.calibration.records import AskedStudent, ShadowRecord
 from ...models.cascade.decisions import Decision, Step
 from ...models.cascade.policy import Cascade, Student
-from ...models.cascade.scheduled import decide
 from ...models.checkpoint.manifest import INT8, TA, Manifest
+from ...models.runners.scheduled import decide
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
 from .shadow_log import ShadowLog

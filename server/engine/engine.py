@@ -9,7 +9,7 @@ from math import inf
 from time import perf_counter
 
 from ...models.cascade.decisions import Decision
-from ...models.cascade.scheduled import ScheduledBatch
+from ...models.runners.scheduled import ScheduledBatch
 from ..errors import internal_error
 from ..telemetry.metrics import Metrics
 from .executor import Executor, ExecutorGoneError

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, load_checkpoint
-from nestling.models.cascade.scheduled import decide, step
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer
+from nestling.models.runners.scheduled import decide, step
 from nestling.models.runners.torch import TorchRunner
 from nestling.models.training.permutation import Order, permute
 

@@ -20,8 +20,8 @@ from nestling.experiments.runtime import known_of
 from nestling.experiments.store.database import open_database, transaction
 from nestling.experiments.store.schema import exposures
 from nestling.models import Checkpoint
-from nestling.models.cascade.scheduled import not_finite
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
+from nestling.models.runners.scheduled import not_finite
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.build import assemble
 from nestling.server.engine.in_process import InProcessExecutor

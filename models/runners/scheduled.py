@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cascade.decisions import Decision
+from ..cascade.policy import Cascade
 from ..checkpoint.manifest import Manifest
-from ..runners.base import ForwardBatch, ForwardOutput
-from .decisions import Decision
-from .policy import Cascade
+from .base import ForwardBatch, ForwardOutput
 
 
 def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
