@@ -45,7 +45,7 @@ class Known:
 
 def one_of(value: object, known: Collection[str]) -> str:
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{shown(value)} is none of {', '.join(known)}")
+        raise ValueError(f"{shown(value)} is none of {', '.join(name[:64] for name in known)}")
     return value
 
 
@@ -158,6 +158,8 @@ def limit(limit: float | None, info: Info) -> float | None:
 def layer(value: object, info: Info) -> str | None:
     name, layers = info.data.get("name"), info.context.layers
     if value is not None:
+        if not layers:
+            raise ValueError(f"{shown(value)} is not declared: there are no names under layers")
         return one_of(value, layers)
     if name in layers:
         raise ValueError(

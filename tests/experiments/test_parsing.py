@@ -69,6 +69,19 @@ def test_everything_that_can_be_said() -> None:
 
 
 @pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], "'nowhere' is not declared: there are no names under layers"),
+        ([{"name": 5}], "'nowhere' is not declared: there are no names under layers"),
+        ([{"name": "x" * 5000}, {"name": "b"}], f"'nowhere' is none of {'x' * 64}, b"),
+    ],
+)
+def test_a_layer_that_is_not_declared(layers: list[Any], message: str) -> None:
+    found = problems({"layers": layers, "experiments": [experiment(layer="nowhere")]})
+    assert found["experiments[0].layer"] == message
+
+
+@pytest.mark.parametrize(
     "weight",
     [0, -1, 1e308, nan, inf, 1.0, True, "1", None, 10_001, pytest.param(10**5000, id="huge")],
 )
