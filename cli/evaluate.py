@@ -66,7 +66,7 @@ def evaluate(
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
 ) -> None:
-    """Measure every student and cascade: accuracy, cost, what a small student gets wrong and what escalation corrects.
+    """Measure every student and cascade: accuracy, cost, what escalation corrects.
 
     Times are of the device alone, batches of 32 texts, all policies side by side in one run.
     The checkpoint is left as it is; --keep writes the numbers into it, as report.json, those of

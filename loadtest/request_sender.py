@@ -96,9 +96,8 @@ class RequestSender:
         recorder = Recorder(SendPlan(due, zeros, zeros - 1, sizes, rows))
         for number in range(len(scheduled)):
             recorder.keep(number, *self._ends[number])
-        window = max(
-            (moment + self._ends[number][0] for number, moment in enumerate(due)), default=0.0
-        )
+        latencies = [self._ends[number][0] for number in range(len(scheduled))]
+        window = float(np.max(due + latencies, initial=0.0))
         return recorder.records(self._cpu, window)
 
     def _work(self) -> None:

@@ -24,7 +24,6 @@ from nestling.models.evaluation.accuracy import answer, macro_f1
 from nestling.models.evaluation.predictions import predict_all
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.runners.choose import choose
-from nestling.server.settings import Settings
 
 from ..conftest import LABELS, WORDS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
 from ..progress import without_progress
@@ -175,8 +174,8 @@ def test_int8_has_a_calibration_of_its_own(
     target = ("--data", data, "--max-drop", "0.4")
     assert nestling("calibrate", path, *target, "--name", "c").status == 0
     exact = load_checkpoint(path)
-    choice = choose(exact, Settings(runner=INT8))
-    assert choice.checkpoint.cascades == {}
+    choice = choose(INT8, exact)
+    assert choice.runner.manifest.cascades == {}
     assert f"`nestling calibrate {path} --data FILE --runner onnx-int8` makes" in caplog.text
 
     run = nestling("calibrate", path, *target, "--name", "c", "--runner", INT8)
@@ -188,8 +187,8 @@ def test_int8_has_a_calibration_of_its_own(
     assert rounded.cascades.keys() == exact.cascades.keys()
     assert rounded.cascades != exact.cascades
     caplog.clear()
-    choice = choose(load_checkpoint(path), Settings(runner=INT8))
-    assert choice.checkpoint.cascades == rounded.cascades
+    choice = choose(INT8, load_checkpoint(path))
+    assert choice.runner.manifest.cascades == rounded.cascades
     assert caplog.text == ""
 
     out = tmp_path / "report"
