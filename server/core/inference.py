@@ -159,7 +159,7 @@ async def _compute(
     service: Service, asked: Cascade, constraints: RequestConstraints, inputs: Inputs
 ) -> Answers:
     """The same, without a look at earlier answers. asked: the cascade of the request's policy."""
-    started, texts = perf_counter(), len(inputs)
+    started, texts = perf_counter(), len(inputs.tokens or inputs.texts)
     service.tokenizing.check(inputs, constraints.truncate)
     with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
         cascade = asked if constraints.shadow else admission.cascade(asked)

@@ -53,7 +53,7 @@ class Watchdog:
             asleep = perf_counter()
             await asyncio.sleep(TICK_SECONDS)
             now = perf_counter()
-            self._load.tick(asleep, now, queue.age())
+            self._load.tick(asleep, now, queue.age() if queue.waiting else 0.0)
             busy = engine.busy_since
             if busy is not None and now - busy > self._hang_seconds:
                 await self._restart("hangs", self._replace)
