@@ -134,9 +134,9 @@ def _from_texts(
     from ..models.cascade.policy import check_name
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
+    from ..models.checkpoint.seen import refuse_training_texts
     from ..models.evaluation.predictions import encode_all, predict_all
     from ..models.inputs.data import label_indices, read_labelled, read_texts
-    from ..models.inputs.seen import refuse_training_texts
     from ..server.build import load_for
 
     name = name or f"{target.loss}-{target.alpha:g}"

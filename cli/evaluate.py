@@ -74,9 +74,9 @@ def evaluate(
     """
     from ..models.checkpoint.integrity import write_hashed_json
     from ..models.checkpoint.manifest import REPORT, file_of
+    from ..models.checkpoint.seen import doubts_about_evaluation
     from ..models.evaluation.predictions import encode_all
     from ..models.inputs.data import label_indices, read_labelled, read_texts
-    from ..models.inputs.seen import doubts_about_evaluation
     from ..server.build import read_for
     from .outputs import check_file, check_folder
     from .progress import ProgressDisplay

@@ -11,9 +11,9 @@ import torch
 
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.checkpoint.export import export
+from nestling.models.checkpoint.seen import refuse_training_texts
 from nestling.models.errors import DataError
 from nestling.models.inputs.data import read_labelled
-from nestling.models.inputs.seen import refuse_training_texts
 from nestling.models.nested.batch import PackedBatch
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "clinc150"

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..checkpoint.integrity import read_hashed_json
-from ..checkpoint.manifest import TRAINING_TEXTS, Manifest, parse
 from ..errors import DataError
-from .data.fingerprints import TextSample, fingerprint
+from ..inputs.data.fingerprints import TextSample, fingerprint
+from .integrity import read_hashed_json
+from .manifest import TRAINING_TEXTS, Manifest, parse
 
 MOST_TRAINED_ON = 0.2
 """Share of the calibration's texts that may be in the training set. In traffic some are."""

@@ -14,8 +14,8 @@ from nestling.cli import main
 from nestling.models import Cascade, Checkpoint, DataError, Stage, load_checkpoint
 from nestling.models.cascade.policy import Guarantee
 from nestling.models.checkpoint.save import write_checkpoint
+from nestling.models.checkpoint.seen import doubts_about_evaluation, refuse_training_texts
 from nestling.models.inputs.data.fingerprints import KEPT, TextSample
-from nestling.models.inputs.seen import doubts_about_evaluation, refuse_training_texts
 
 from ...conftest import tiny_architecture, tiny_model, tiny_students, write_tokenizer
 
