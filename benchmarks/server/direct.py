@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from pathlib import Path
 from nestling.loadtest.texts import read_texts
 
 from .closed import closed_loop
-from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
+from .serving import BenchmarkServer, asked, compared, cpu_seconds, machine, nestling
 
 CLIENTS = 64
 WAYS = ("direct", "asgi")
@@ -65,20 +64,12 @@ def main() -> None:
                 "seconds": given.seconds,
                 "repeats": given.repeats,
                 "clients": CLIENTS,
-                "figures": {name: compared(ways) for name, ways in figures.items()},
+                "figures": {
+                    name: compared(ways, "direct", "asgi") for name, ways in figures.items()
+                },
             }
         )
     )
-
-
-def compared(ways: dict[str, list[float]]) -> dict[str, object]:
-    """Medians, and of the ratio of `asgi` to `direct` the median and the range."""
-    ratios = [asgi / direct for direct, asgi in zip(ways["direct"], ways["asgi"], strict=True)]
-    return {
-        **{way: round(statistics.median(ways[way]), 1) for way in WAYS},
-        "asgi_over_direct": round(statistics.median(ratios), 3),
-        "from_to": [round(min(ratios), 3), round(max(ratios), 3)],
-    }
 
 
 def start(way: str, checkpoint: str, *words: str) -> BenchmarkServer:

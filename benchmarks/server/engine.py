@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ import numpy as np
 from nestling.loadtest.texts import read_texts
 
 from .closed import closed_loop
-from .serving import BenchmarkServer, asked, cpu_seconds, machine, nestling
+from .serving import BenchmarkServer, asked, compared, cpu_seconds, machine, nestling
 
 CLIENTS = (1, 64)
 
@@ -69,20 +68,12 @@ def main() -> None:
                 "--data test.jsonl",
                 "seconds": given.seconds,
                 "repeats": given.repeats,
-                "figures": {name: compared(ways) for name, ways in figures.items()},
+                "figures": {
+                    name: compared(ways, "thread", "process") for name, ways in figures.items()
+                },
             }
         )
     )
-
-
-def compared(ways: dict[str, list[float]]) -> dict[str, object]:
-    """Medians, and by what factor the process differs, with its spread."""
-    ratios = [p / t for t, p in zip(ways["thread"], ways["process"], strict=True)]
-    return {
-        **{name: round(statistics.median(values), 2) for name, values in ways.items()},
-        "process_over_thread": round(statistics.median(ratios), 3),
-        "from_to": [round(min(ratios), 3), round(max(ratios), 3)],
-    }
 
 
 def start(name: str, checkpoint: str) -> BenchmarkServer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -49,6 +50,16 @@ def asked(
     """Single texts by the native protocol, or as the fields say."""
     given: dict[str, Any] = {"shares": {"native": 1.0}, "max_lag_ms": LATE_MS} | fields
     return Setup(find(server.url), texts, protocols, **given)
+
+
+def compared(ways: dict[str, list[float]], base: str, other: str) -> dict[str, object]:
+    """Medians of each way's rounds; of the rounds' ratio of `other` to `base` median and range."""
+    ratios = [b / a for a, b in zip(ways[base], ways[other], strict=True)]
+    return {
+        **{way: round(statistics.median(values), 2) for way, values in ways.items()},
+        f"{other}_over_{base}": round(statistics.median(ratios), 3),
+        "from_to": [round(min(ratios), 3), round(max(ratios), 3)],
+    }
 
 
 def cpu_seconds(*processes: psutil.Process) -> float:
