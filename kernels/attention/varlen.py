@@ -33,16 +33,16 @@ def attention(
     for g, h in enumerate(heads):
         if not h or not queries.groups[g]:
             continue
-        width, r, s = h * head_dim, queries.rows[g], keys.rows[g]
-        asking, offering = queries.parts[g], keys.parts[g]
+        width, r, of = h * head_dim, queries.rows[g], queries.members[g]
+        starts = slice(of.start, of.stop + 1)  # of rows in the whole batch, not in the group
         attended: Any = varlen_attn(
-            q[r, :width].view(-1, h, head_dim),
-            k[s, :width].view(-1, h, head_dim),
-            v[s, :width].view(-1, h, head_dim),
-            asking.on(q.device).starts,
-            offering.on(q.device).starts,
-            asking.longest,
-            offering.longest,
+            q[:, :width].view(-1, h, head_dim),
+            k[:, :width].view(-1, h, head_dim),
+            v[:, :width].view(-1, h, head_dim),
+            queries.bounds.on(q.device)[starts],
+            keys.bounds.on(q.device)[starts],
+            queries.parts[g].longest,
+            keys.parts[g].longest,
         )
-        y[r, :width].view(-1, h, head_dim).copy_(attended)
+        y[r, :width].view(-1, h, head_dim).copy_(attended[r])
     return y

@@ -73,7 +73,7 @@ class PostNormBlock(nn.Module):
         )
         linear, norm = self._operations.linear, self._operations.norm
         rows = step.remaining.rows
-        asking = x if step.kept is None else x[step.kept.on(x.device)]
+        asking = x if step.kept is None else x.index_select(0, step.kept.on(x.device))
         queries = linear(asking, query, rows)
         attended = self._attend(queries, x, key, value, step)
         mixed = F.dropout(linear(attended, output, rows), dropout)
