@@ -35,6 +35,10 @@ class Indices:
             self._copies[device] = torch.from_numpy(np.array(self.values, np.int32)).to(device)
         return self._copies[device]
 
+    def is_on(self, device: torch.device) -> bool:
+        """Whether the device has them already."""
+        return device in self._copies
+
     def place(self, copy: Tensor) -> None:
         """Take this as what `on` gives for its device."""
         self._copies[copy.device] = copy

@@ -23,17 +23,20 @@ def attention(
     keys: Layout,
     heads: Sequence[int],
     head_dim: int,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Attend within each sequence.
 
     q: (query rows, at least max heads · head_dim). k, v: (key rows, the same).
     queries, keys: layouts with the same sequences and groups; a sequence may ask from fewer
     rows than it offers as keys. heads: each group's number of heads; 0 skips the group.
-    Returns (query rows, max heads · head_dim). What a group holds beyond its heads is unspecified.
+    out: where to write, (query rows, at least max heads · head_dim), the other groups' rows kept.
+    Returns (query rows, max heads · head_dim), or `out`. What a group holds beyond its heads is
+    unspecified in the former.
     """
-    if len(heads) == 1:
+    if len(heads) == 1 and out is None:
         return _attend(q, k, v, queries, keys, heads[0], head_dim)
-    y = q.new_empty(len(q), max(heads) * head_dim)
+    y = q.new_empty(len(q), max(heads) * head_dim) if out is None else out
     for g, h in enumerate(heads):
         if h and queries.groups[g]:
             width, r, s = h * head_dim, queries.rows[g], keys.rows[g]

@@ -25,11 +25,12 @@ def attention(
     keys: Layout,
     heads: Sequence[int],
     head_dim: int,
+    out: Tensor | None = None,
 ) -> Tensor:
     """As `reference.attention`."""
     if q.dtype == torch.float32:
-        return reference.attention(q, k, v, queries, keys, heads, head_dim)
-    y = q.new_empty(len(q), max(heads) * head_dim)
+        return reference.attention(q, k, v, queries, keys, heads, head_dim, out)
+    y = q.new_empty(len(q), max(heads) * head_dim) if out is None else out
     for g, h in enumerate(heads):
         if not h or not queries.groups[g]:
             continue
