@@ -32,6 +32,8 @@ def upload(
     """
     new = missing_widths(widths, device)
     given = [*(i.values for i in indices), *(f.view(np.int32) for f in floats), *new]
+    if not given:
+        return []
     sections = []
     end = 0
     for values in given:

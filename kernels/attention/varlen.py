@@ -1,7 +1,7 @@
 """The same on CUDA by torch's attention for sequences of various lengths, without padding.
 
-One launch per group, over its own heads. In float32, which that attention does not take, the
-reference stands in.
+One launch per group, over its own heads. In float32, and for heads that are no multiple of 8 wide,
+which that attention does not take, our own kernel stands in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.attention.varlen import varlen_attn
 
 from ..layout import Layout
-from . import reference
+from . import triton
 
 
 def attention(
@@ -28,8 +28,8 @@ def attention(
     out: Tensor | None = None,
 ) -> Tensor:
     """As `reference.attention`."""
-    if q.dtype == torch.float32:
-        return reference.attention(q, k, v, queries, keys, heads, head_dim, out)
+    if q.dtype == torch.float32 or head_dim % 8:
+        return triton.attention(q, k, v, queries, keys, heads, head_dim, out)
     y = q.new_empty(len(q), max(heads) * head_dim) if out is None else out
     for g, h in enumerate(heads):
         if not h or not queries.groups[g]:
