@@ -1,9 +1,9 @@
 """The same in three Triton launches for all groups, without padding.
 
-Queries through W_k, per head; scores, softmax and the mix of hidden rows, per sequence; that through
-W_v, per head. Heads are padded to the 16 rows of a matrix instruction, nothing else is. Each
-sequence is walked from its own first row in blocks of one size, so that its bits do not depend on
-the sequences beside it.
+Queries through W_k, per head; scores, softmax and the mix of hidden rows, per sequence; that
+through W_v, per head. Heads are padded to the 16 rows of a matrix instruction, nothing else is.
+Each sequence is walked from its own first row in blocks of one size, so that its bits do not depend
+on the sequences beside it.
 """
 
 from __future__ import annotations
