@@ -133,15 +133,13 @@ def pretended() -> Iterator[Pretended]:
 
 def _item(x: Tensor, index: Any) -> Tensor:
     """x[index], for which torch itself would ask for CUDA."""
-    dimension = 0
-    for each in index if isinstance(index, tuple) else (index,):
+    for dimension, each in enumerate(index if isinstance(index, tuple) else (index,)):
         if each is None:
             x = x.unsqueeze(dimension)
         elif isinstance(each, slice):
             x = aten.slice.Tensor(x, dimension, each.start, each.stop, each.step or 1)
         else:
             x = x.index_select(dimension, each)
-        dimension += 1
     return x
 
 
