@@ -127,6 +127,9 @@ def pretended() -> Iterator[Pretended]:
         stack.enter_context(patch.object(Tensor, "to", _to))
         for name, method in METHODS.items():
             stack.enter_context(patch.object(FakeTensor, name, method, create=True))
+        # A tensor of given numbers is made on the host, then copied.
+        stack.callback(torch._C._set_only_lift_cpu_tensors, torch._C._only_lift_cpu_tensors())
+        torch._C._set_only_lift_cpu_tensors(True)
         stack.enter_context(device)
         yield device
 
