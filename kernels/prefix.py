@@ -17,6 +17,10 @@ class Prefix(NamedTuple):
     weight: Tensor
     bias: Tensor | None
 
+    def in_float32(self) -> Prefix:
+        """A copy of both, where they are not in float32."""
+        return Prefix(self.weight.float(), None if self.bias is None else self.bias.float())
+
 
 def prefix(weight: Tensor, *shape: int) -> Tensor:
     """The leading corner of this shape: a view, or the weight itself where it is the whole.

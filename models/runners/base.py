@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..cascade.policy import Student
     from ..checkpoint.manifest import Manifest
     from ..nested.batch import PackedBatch
+    from ..precision import Precision
+    from ..progress import Progress
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,17 @@ class ModelRunner(ABC):
     """All students of one loaded checkpoint, on one device.
 
     manifest: what it serves, with the calibration of its own logits. device: where the weights lie,
-    such as `cpu` or `cuda:0`.
+    such as `cpu` or `cuda:0`. precision: in which it computes.
     """
 
     manifest: Manifest
     device: str
+    precision: Precision
+
+    def warm_up(self, max_tokens: int, progress: Progress) -> None:  # noqa: B027  # most need none
+        """Compile what batches of up to `max_tokens` tokens will need, so that no request waits for
+        a compiler.
+        """
 
     @abstractmethod
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
