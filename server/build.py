@@ -44,6 +44,7 @@ def build(
     NestlingError for a checkpoint, or a file that the settings name, that cannot be used.
     """
     from .engine.worker.client import WorkerClient
+    from .telemetry.progress import Logged
 
     worker = WorkerClient(path, settings, launched)
     worker.ready(progress)
@@ -51,7 +52,7 @@ def build(
     def load(another: Path | None, runner: RunnerName | None) -> WorkerClient:
         by = replace(settings, runner=runner) if runner else settings
         fresh = WorkerClient(another or path, by)
-        fresh.ready()
+        fresh.ready(Logged("loading: "))
         return fresh
 
     database = open_record(settings, worker.manifest)
