@@ -1,7 +1,7 @@
 """The same in half precision on a CPU, rounded as on a GPU.
 
-Attention for sequences of various lengths (`varlen`) keeps scores and sums in float32. It rounds
-twice: what the values are multiplied by, exp(score − highest score), and what comes out.
+There, scores and sums stay in float32. Two things are rounded: what the values are multiplied by,
+exp(score − highest score), and what comes out.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ def attention(
     keys: Layout,
     heads: Sequence[int],
     head_dim: int,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """As `reference.attention`, in bfloat16 or float16."""
-    y = q.new_empty(len(q), max(heads) * head_dim)
+    """As `reference.attention`, in bfloat16 or float16. out: where to write, else new."""
+    y = q.new_empty(len(q), max(heads) * head_dim) if out is None else out
     for group, count in enumerate(heads):
         if not count or not queries.groups[group]:
             continue
@@ -60,7 +61,14 @@ def _by_head(x: Tensor, real: Tensor, heads: int) -> Tensor:
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, real: Tensor, dtype: torch.dtype) -> Tensor:
     """q, k, v: as `_by_head` has them. real: of the keys. Returns q's shape, in float32."""
-    scores = q @ k.transpose(2, 3) * q.shape[3] ** -0.5
-    scores = scores.masked_fill(~real[:, None, None, :], float("-inf"))
-    weights = torch.exp(scores - scores.amax(dim=3, keepdim=True))
-    return weights.to(dtype).float() @ v / weights.sum(dim=3, keepdim=True)
+    return weighed(q @ k.transpose(2, 3) * q.shape[3] ** -0.5, v, real[:, None, None, :], dtype)
+
+
+def weighed(scores: Tensor, values: Tensor, real: Tensor, dtype: torch.dtype) -> Tensor:
+    """softmax(scores) · values in float32, but for the weights that multiply, which are of `dtype`.
+
+    scores: (…, queries, keys). values: (…, keys, width). real: (…, 1, keys), whether it is a key.
+    """
+    scores = scores.masked_fill(~real, float("-inf"))
+    weights = torch.exp(scores - scores.amax(dim=-1, keepdim=True))
+    return weights.to(dtype).float() @ values / weights.sum(dim=-1, keepdim=True)

@@ -1,5 +1,7 @@
-"""The same in half precision on a CPU, rounded as on a GPU, where torch computes it step by step:
-each step reads halves, computes in float32 and rounds what it gives to the next.
+"""The same in half precision on a CPU, rounded as on a GPU.
+
+There it is three launches, and what each gives to the next is rounded: queries through W_k; the mix
+of hidden rows, in which the weights are rounded as in `attention`; that through W_v, with its bias.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..attention.emulated import on_grid, real_rows
+from ..attention.emulated import on_grid, real_rows, weighed
 from ..layout import Layout
 from ..prefix import Prefix
 
@@ -50,12 +52,8 @@ def _attend(
     head_dim, d). Returns (sequences, heads · head_dim).
     """
 
-    def rounded(exact: Tensor) -> Tensor:
-        return exact.to(q.dtype).float()
-
-    asked = rounded(torch.einsum("shc,hcd->shd", q.float(), w_k.float()))
-    scores = rounded(rounded(asked @ x.transpose(1, 2)) * q.shape[2] ** -0.5)
-    scores = scores.masked_fill(~real[:, None, :], float("-inf"))
-    mixed = rounded(rounded(torch.softmax(scores, dim=2)) @ x)
-    values = rounded(torch.einsum("shd,hcd->shc", mixed, w_v.float())).flatten(1)
+    asked = torch.einsum("shc,hcd->shd", q.float(), w_k.float()).to(q.dtype).float()
+    scores = asked @ x.transpose(1, 2) * q.shape[2] ** -0.5
+    mixed = weighed(scores, x, real[:, None, :], q.dtype).to(q.dtype).float()
+    values = torch.einsum("shd,hcd->shc", mixed, w_v.float()).flatten(1)
     return values if bias is None else values + bias.float()
