@@ -71,11 +71,6 @@ class ModelRunner(ABC):
     device: str
     precision: Precision
 
-    def warm_up(self, max_tokens: int, progress: Progress) -> None:  # noqa: B027  # most need none
-        """Compile what batches of up to `max_tokens` tokens will need, so that no request waits for
-        a compiler.
-        """
-
     @abstractmethod
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
         """The logits of each sequence by its student, and the gate's decision on them.
@@ -95,3 +90,8 @@ class ModelRunner(ABC):
     @abstractmethod
     def logits(self, batch: PackedBatch) -> Tensor:
         """Logits of each sequence by its group's student: (sequences, labels)."""
+
+    def warm_up(self, max_tokens: int, progress: Progress) -> None:  # noqa: B027
+        """Compile what batches of up to `max_tokens` tokens will need, so that no request waits for
+        a compiler.
+        """
