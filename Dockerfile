@@ -59,7 +59,8 @@ VOLUME ["/var/cache/nestling", "/var/lib/nestling"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 # Asked where the server listens, without the proxy that an engine may have put into the environment.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+# The period ends with the first success, and leaves time for a GPU's kernels to be compiled.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=600s \
     CMD ["python", "-c", "import os, sys, http.client as h; c = h.HTTPConnection(os.environ['NESTLING_HOST'], os.environ['NESTLING_PORT'], timeout=2); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["nestling"]
 CMD ["serve"]

@@ -14,8 +14,12 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from nestling.models.checkpoint.integrity import read_hashed_json
+from nestling.models.precision import PRECISIONS, file_of
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "benchmarks"
@@ -52,10 +56,10 @@ def accuracy() -> list[str]:
     return table(head, rows)
 
 
-def int8() -> list[str]:
-    """The cascades in float32 and in int8, each with thresholds of its own."""
+def beside_float32(precision: str) -> list[str]:
+    """The cascades in float32 and in a precision, each with thresholds of its own."""
     rows = []
-    for name, row in sorted(measured("int8")["policies"].items(), key=_float_first):
+    for name, row in sorted(measured(precision)["policies"].items(), key=_float32_first):
         runner, policy = name.split()
         words = "the TA" if policy == "ta" else f"`{policy}`"
         promised = row["promised"]
@@ -73,8 +77,25 @@ def int8() -> list[str]:
     return table(head, rows)
 
 
-def _float_first(item: tuple[str, Any]) -> tuple[bool, bool]:
-    return item[0].startswith("onnx"), not item[0].endswith(" ta")
+def thresholds() -> list[str]:
+    """What the calibrations of the shipped checkpoint chose."""
+    rows = []
+    for precision in PRECISIONS:
+        file = REPORT.with_name(file_of("calibration.json", precision))
+        if not file.exists():
+            continue
+        for name, cascade in read_hashed_json(file)["cascades"].items():
+            shares, stages = cascade["forecast"]["shares"], cascade["stages"]
+            path = [f"`{s['student']}` ≥ {s['threshold']:.4f}" for s in stages[:-1]]
+            answers = [f"{percent(share)}" for share in shares]
+            flops = percent(cascade["forecast"]["relative_flops"])
+            rows.append([f"`{name}`, {precision}", ", ".join(path), ", ".join(answers), flops])
+    head = "cascade | answers from confidence, else the TA | share of the answers | expected FLOPs"
+    return table(head, rows)
+
+
+def _float32_first(item: tuple[str, Any]) -> tuple[bool, bool]:
+    return not item[0].startswith("float32"), not item[0].endswith(" ta")
 
 
 def start() -> list[str]:
@@ -130,7 +151,9 @@ def overhead() -> list[str]:
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "accuracy": accuracy,
-    "int8": int8,
+    "bfloat16": partial(beside_float32, "bfloat16"),
+    "int8": partial(beside_float32, "int8"),
+    "thresholds": thresholds,
     "start": start,
     "brownout": brownout,
     "overhead": overhead,
@@ -151,12 +174,30 @@ def claims() -> Iterator[tuple[str, str]]:
         f"against the TA, as promised. `tiny` answers {100 * first['shares']['tiny']:.0f} % of the "
         f"texts in the first cascade.",
     )
+    yield "docs/calibration.md", half_precision()
+    seconds = measured("bfloat16")["cpu_seconds"]
+    slower = seconds["bfloat16"] / seconds["float32"]
+    yield "docs/calibration.md", f"takes {slower:.1f} times as long as in float32"
     yield "README.md", f"{escalates} go all the way to the TA"
     yield "README.md", f"measured on the {texts} test texts"
     yield "README.md", f"{cores} CPU cores in batches of {report['timing']['batch']} texts"
     yield "README.md", f"a batch of {report['timing']['batch']} short texts in {batch:.1f} ms"
     yield "models/zoo/clinc150/README.md", f"Measured on the {texts} in-scope test texts"
     yield "models/zoo/clinc150/README.md", f"out-of-scope test texts {escalates} escalate to the TA"
+
+
+def half_precision() -> str:
+    """How far the emulation of bfloat16 can be relied upon."""
+    found = measured("bfloat16")
+    order = found["from_another_order"].values()
+    share = max(student["apart_by_more_than_the_margin"] for student in order)
+    largest = max(student["apart_largest"] for student in order)
+    labels = max(student["other_label"] for student in order)
+    return (
+        f"That alone moves a student's confidence by more than the gate's margin of "
+        f"{found['margin']:g} in at most {percent(share, 2)} of the texts, by {largest:g} at most, "
+        f"and changes the label of {percent(labels, 2)}."
+    )
 
 
 def policies() -> dict[str, dict[str, Any]]:

@@ -9,12 +9,14 @@ import typer
 
 from ..models.errors import NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, seconds_alone, show
+from .logits import PrecisionOption, RunnerOption
 
 if TYPE_CHECKING:
     from ..models.calibration.calibrate import Calibrated
     from ..models.calibration.choice import RiskTarget
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
+    from ..models.precision import Precision
     from ..models.progress import Progress
 
 
@@ -74,10 +76,8 @@ def calibrate(
             "--default", help="Let this cascade answer `auto` from now on.", show_default="off"
         ),
     ] = False,
-    runner: Annotated[
-        str,
-        typer.Option(help="Whose logits: torch, which is also onnx's, or onnx-int8, kept apart."),
-    ] = "torch",
+    runner: RunnerOption = None,
+    precision: PrecisionOption = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
 ) -> None:
@@ -87,21 +87,24 @@ def calibrate(
     The first becomes the default.
     """
     from ..models.calibration.choice import RiskTarget
-    from ..models.checkpoint.manifest import CALIBRATION, file_of
+    from ..models.checkpoint.manifest import CALIBRATION
+    from ..models.precision import chosen as chosen_precision
+    from ..models.precision import file_of
     from ..server.build import read_for
     from .outputs import check_file
     from .progress import ProgressDisplay
     from .recalibrate import recalibrate
 
-    manifest = read_for(checkpoint, runner)
-    check_file(checkpoint / file_of(CALIBRATION, runner), "calibrate")
+    wanted = chosen_precision(runner, precision)
+    manifest = read_for(checkpoint, wanted)
+    check_file(checkpoint / file_of(CALIBRATION, wanted), "calibrate")
     if data is not None and from_shadow is None:
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
         target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
         with ProgressDisplay() as progress:
             loaded, result, chosen = _from_texts(
-                manifest, runner, data, target, name, default, text_column, label_column, progress
+                manifest, wanted, data, target, name, default, text_column, label_column, progress
             )
         show(loaded, result.cascade, result.losses, result.allowed)
         typer.echo(f"`auto` is answered by {chosen}.")
@@ -111,14 +114,14 @@ def calibrate(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
                 "the default as it is"
             )
-        recalibrate(manifest, runner, from_shadow, max_drop, confidence, name)
+        recalibrate(manifest, wanted, from_shadow, max_drop, confidence, name)
     else:
         raise NestlingError("calibrate: takes one of --data and --from-shadow")
 
 
 def _from_texts(
     manifest: Manifest,
-    runner: str,
+    precision: Precision,
     data: Path,
     target: RiskTarget,
     name: str | None,
@@ -166,7 +169,7 @@ def _from_texts(
     from ..models.calibration.calibrate import calibrate as find
     from ..models.checkpoint.save import write_calibration
 
-    loaded, by = load_for(manifest.path, runner, progress)
+    loaded, by = load_for(manifest.path, precision, progress)
     truth = None if indices is None else torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, by, progress)
     seconds = seconds_alone(loaded, by, predictions.sequences[:SAMPLE], progress)
@@ -177,5 +180,5 @@ def _from_texts(
         temperatures = result.temperatures
     cascades = {**loaded.cascades, name: result.cascade}
     chosen = name if default or loaded.default == TA else loaded.default
-    write_calibration(loaded, temperatures, cascades, chosen, runner)
+    write_calibration(loaded, temperatures, cascades, chosen, precision)
     return loaded, result, chosen

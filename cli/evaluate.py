@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .logits import PrecisionOption, RunnerOption
+
 if TYPE_CHECKING:
     from ..models.evaluation.accuracy import Result
     from ..models.inputs.data import Labelled
+    from ..models.precision import Precision
     from ..models.progress import Progress
 
 MAX_SPREAD = 0.2
@@ -47,9 +50,8 @@ def evaluate(
     repeats: Annotated[
         int, typer.Option(help="Repeats of each measurement, all policies in turn.", min=2, max=999)
     ] = 9,
-    runner: Annotated[
-        str, typer.Option(help="Who computes: torch, or onnx-int8 with its own calibration.")
-    ] = "torch",
+    runner: RunnerOption = None,
+    precision: PrecisionOption = None,
     keep: Annotated[
         bool,
         typer.Option(
@@ -70,13 +72,14 @@ def evaluate(
 
     Times are of the device alone, batches of 32 texts, all policies side by side in one run.
     The checkpoint is left as it is; --keep writes the numbers into it, as report.json, those of
-    onnx-int8 as report.onnx-int8.json.
+    another precision beside it.
     """
     from ..models.checkpoint.integrity import write_hashed_json
-    from ..models.checkpoint.manifest import REPORT, file_of
+    from ..models.checkpoint.manifest import REPORT
     from ..models.checkpoint.seen import doubts_about_evaluation
     from ..models.evaluation.predictions import encode_all
     from ..models.inputs.data import label_indices, read_labelled, read_texts
+    from ..models.precision import chosen, file_of
     from ..server.build import read_for
     from .outputs import check_file, check_folder
     from .progress import ProgressDisplay
@@ -85,8 +88,9 @@ def evaluate(
         if out is not None:
             check_folder(out)
             _check_drawing()
-        manifest = read_for(checkpoint, runner)
-        kept = manifest.path / file_of(REPORT, runner)
+        wanted = chosen(runner, precision)
+        manifest = read_for(checkpoint, wanted)
+        kept = manifest.path / file_of(REPORT, wanted)
         if keep:
             check_file(kept, "--keep")
         progress.step("reading texts")
@@ -99,11 +103,11 @@ def evaluate(
         encode_all(manifest, strangers or (), out_of_scope or data)
         timing = {"batch": 32, "texts": min(sample, len(indices)), "repeats": repeats}
         results = _measure(
-            checkpoint, runner, labelled.texts, indices, data, strangers, out_of_scope, timing,
+            checkpoint, wanted, labelled.texts, indices, data, strangers, out_of_scope, timing,
             progress,
         )  # fmt: skip
         widest = max(result.seconds.spread for result in results)
-        report = _report(runner, labelled, data, manifest.weights_sha256, timing, widest, results)
+        report = _report(wanted, labelled, data, manifest.weights_sha256, timing, widest, results)
         title = (
             f"Accuracy against cost: {manifest.path.name}, {len(indices):,} texts of {data.name}"
         )
@@ -132,7 +136,7 @@ def evaluate(
 
 def _measure(
     checkpoint: Path,
-    runner: str,
+    precision: Precision,
     texts: Sequence[str],
     indices: Sequence[int],
     data: Path,
@@ -149,7 +153,7 @@ def _measure(
     from ..server.build import load_for
 
     progress.step("loading the checkpoint")
-    loaded, by = load_for(checkpoint, runner, progress)
+    loaded, by = load_for(checkpoint, precision, progress)
     truth = torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, by, progress)
     unknown = None
@@ -169,7 +173,7 @@ def _check_drawing() -> None:
 
 
 def _report(
-    runner: str,
+    precision: Precision,
     labelled: Labelled,
     data: Path,
     weights_sha256: str,
@@ -178,6 +182,7 @@ def _report(
     results: Sequence[Result],
 ) -> dict[str, Any]:
     from ..models.checkpoint.integrity import SCHEMA
+    from ..models.precision import INT8, TORCH
 
     return {
         "schema": SCHEMA,
@@ -188,7 +193,8 @@ def _report(
         | {"python": platform.python_version()},
         "data": {"file": data.name, "examples": len(labelled.texts), "sha256": labelled.sha256},
         "weights_sha256": weights_sha256,
-        "runner": runner,
+        "runner": INT8 if precision == "int8" else TORCH,
+        "precision": precision,
         "timing": timing | {"widest_spread": round(widest, 4)},
         "policies": [result.to_json() for result in results],
     }

@@ -22,20 +22,23 @@ def info(
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
     from ..models.checkpoint.load import load_checkpoint
-    from ..models.checkpoint.manifest import INT8, calibrated_for
+    from ..models.checkpoint.manifest import calibrated_for
     from ..models.checkpoint.pretrained import find
+    from ..models.precision import PRECISIONS
     from .console import wide_console
 
     loaded = load_checkpoint(find(checkpoint))
     console = wide_console()
     console.print(_students(loaded))
-    if loaded.cascades:
-        console.print(_cascades(loaded, "Cascades"))
-    else:
-        console.print("No cascade yet: run `nestling calibrate`.", highlight=False)
-    rounded = calibrated_for(loaded, INT8)
-    if rounded.cascades:
-        console.print(_cascades(rounded, f"Cascades of the runner {INT8}"))
+    served = {precision: calibrated_for(loaded, precision) for precision in PRECISIONS}
+    for precision, own in served.items():
+        if own.cascades:
+            console.print(_cascades(own, f"Cascades in {precision}"))
+    if missing := [precision for precision, own in served.items() if not own.cascades]:
+        console.print(
+            f"No cascade yet in {', '.join(missing)}: `nestling calibrate --precision` makes one.",
+            highlight=False,
+        )
     console.print(_origin(loaded), highlight=False)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .logits import RunnerOption
 from .root import Command, Group
 from .train import SEEDS
 
 if TYPE_CHECKING:
     from ..capacity.plan import PlanRequest
-    from ..models.runners import RunnerName
 
 plan = typer.Typer(cls=Group, invoke_without_command=True)
 
@@ -131,7 +131,7 @@ def _run(
 
     chosen = find(hardware)
     rest = find_measured(host or chosen.host) if isinstance(chosen, Estimate) else chosen
-    manifest = read_for(locate(checkpoint), rest.runner)
+    manifest = read_for(locate(checkpoint), rest.computed_in)
     rest.check(manifest)
     for name in models:
         manifest.policy(name)  # which says what there is
@@ -159,9 +159,14 @@ def measure(
     name: Annotated[
         str | None, typer.Option(help="Of the hardware.", show_default="the file's")
     ] = None,
-    runner: Annotated[
-        str, typer.Option(help="Who computes: torch, or onnx-int8 with its own calibration.")
-    ] = "torch",
+    runner: RunnerOption = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="In which it computes: float32, bfloat16, float16 or int8.",
+            show_default="int8 with --runner onnx-int8; else the device's, as served",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
     rounds: Annotated[
         int, typer.Option(help="Of all loads; more are steadier.", min=1, max=1000)
@@ -182,7 +187,8 @@ def measure(
         progress.step("starting")
         from ..capacity.measuring.measure import measure as run
 
-        by = cast("RunnerName", runner)
-        found = run(checkpoint, data, name or out.stem, by, device, rounds, seed, progress)
+        found = run(
+            checkpoint, data, name or out.stem, runner, precision, device, rounds, seed, progress
+        )
     found.write(out)
     typer.echo(f"{out}: written")

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from ..models.cascade.policy import Cascade
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
+    from ..models.precision import Precision
     from ..models.progress import Progress
     from ..models.runners.base import ModelRunner
 
 
 def recalibrate(
     manifest: Manifest,
-    runner: str,
+    precision: Precision,
     file: Path,
     alpha: float | None,
     confidence: float | None,
@@ -34,17 +35,15 @@ def recalibrate(
 
     alpha, confidence: None keeps each cascade's own. name: one cascade alone.
     """
-    from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS, check_enough
+    from ..models.calibration.recalibrate import check_enough
     from ..models.calibration.recalibrate import recalibrate as find
     from ..models.calibration.records import read_records
-    from ..models.checkpoint.manifest import INT8
     from ..models.checkpoint.save import write_calibration
     from ..server.build import load_for
     from .progress import ProgressDisplay
 
     cascades = _wanted(manifest, name)
-    precisions = INT8_RECORDS if runner == INT8 else FLOATS
-    found = read_records(file, manifest.weights_sha256, cascades, precisions)
+    found = read_records(file, manifest.weights_sha256, cascades, precision)
     refused = "".join(f"; {count:,} {why}" for why, count in sorted(found.refused.items()))
     if not found.usable:
         raise DataError(f"{file}: no record that can be used{refused}")
@@ -57,7 +56,7 @@ def recalibrate(
     results = []
     with ProgressDisplay() as progress:
         progress.step("loading the checkpoint")
-        loaded, by = load_for(manifest.path, runner, progress)
+        loaded, by = load_for(manifest.path, precision, progress)
         everything = [record for records in found.usable.values() for record in records]
         seconds = _seconds(loaded, by, everything, progress)
         for done, (each, records) in enumerate(found.usable.items()):
@@ -65,7 +64,7 @@ def recalibrate(
             results.append(find(loaded.cascades[each], records, seconds, targets[each]))
     fresh = {result.cascade.name: result.cascade for result in results}
     temperatures = {student.name: student.temperature for student in loaded.students.values()}
-    write_calibration(loaded, temperatures, {**loaded.cascades, **fresh}, loaded.default, runner)
+    write_calibration(loaded, temperatures, {**loaded.cascades, **fresh}, loaded.default, precision)
     for result in results:
         show(loaded, result.cascade, result.choice.losses, result.choice.allowed)
     if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..models.errors import DataError, NestlingError
+from .logits import PrecisionOption, RunnerOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..models.cascade.policy import Cascade
     from ..models.checkpoint.manifest import Manifest
     from ..models.evaluation.replay import Range, Replayed
+    from ..models.precision import Precision
 
 SHOWN = 5
 """Lines at fault that the table names; `--json` has them all."""
@@ -41,9 +43,8 @@ def replay(
             show_default="the policy's own",
         ),
     ] = None,
-    runner: Annotated[
-        str, typer.Option(help="Whose records: torch, which is also onnx's, or onnx-int8.")
-    ] = "torch",
+    runner: RunnerOption = None,
+    precision: PrecisionOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, and nothing else.", show_default="off")
     ] = False,
@@ -55,14 +56,16 @@ def replay(
     from ..models.checkpoint.pretrained import find
     from ..models.evaluation.replay import as_served
     from ..models.evaluation.replay import replay as follow
+    from ..models.precision import chosen
     from ..server.build import read_for
     from .progress import ProgressDisplay
 
-    manifest = read_for(find(checkpoint), runner)
+    wanted = chosen(runner, precision)
+    manifest = read_for(find(checkpoint), wanted)
     policies = _policies(manifest, policy, thresholds)
     with ProgressDisplay() as progress:
         progress.step(f"reading {log}")
-        found = _read(log, manifest, runner)
+        found = _read(log, manifest, wanted)
         if not found.usable:
             raise DataError(f"{log}: no record that can be used{found.complaint}")
         labels = len(manifest.architecture.labels)
@@ -78,7 +81,7 @@ def replay(
 
 @dataclass
 class _Found:
-    """usable: of these weights, computed as by this runner. refused: how many others, by why."""
+    """usable: of these weights, computed in this precision. refused: how many others, by why."""
 
     usable: list[ShadowRecord] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
@@ -93,19 +96,16 @@ class _Found:
         return "".join(parts)
 
 
-def _read(log: Path, manifest: Manifest, runner: str) -> _Found:
-    from ..models.calibration.recalibrate import FLOATS, INT8_RECORDS
+def _read(log: Path, manifest: Manifest, precision: Precision) -> _Found:
     from ..models.calibration.records import Damaged, read_lines
-    from ..models.checkpoint.manifest import INT8
 
-    precisions = INT8_RECORDS if runner == INT8 else FLOATS
     found = _Found()
     for record in read_lines(log):
         if isinstance(record, Damaged):
             found.damaged.append(record)
         elif record.weights_sha256 != manifest.weights_sha256:
             found.refused["of other weights"] += 1
-        elif record.precision not in precisions:
+        elif record.precision != precision:
             found.refused[f"computed in {record.precision}"] += 1
         elif not manifest.students.keys() >= {stage.student for stage in record.stages}:
             found.refused["of students that are not there any more"] += 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
-from ..models.checkpoint.manifest import INT8
+from ..models.precision import INT8
 from ..models.runners import PINNABLE
 from .definition import BUCKETS, BucketRange
 from .errors import shown

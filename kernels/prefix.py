@@ -18,6 +18,10 @@ class Prefix(NamedTuple):
     weight: Tensor
     bias: Tensor | None
 
+    def in_float32(self) -> Prefix:
+        """A copy of both, where they are not in float32."""
+        return Prefix(self.weight.float(), None if self.bias is None else self.bias.float())
+
 
 def widths(prefixes: Sequence[Prefix | None]) -> Iterator[tuple[int, ...]]:
     """Each group's width along each dimension of the weight, 0 where the group has no part of it:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models.errors import NestlingError
 from ..models.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
+    from ..models.precision import Precision
     from ..models.runners import RunnerName
     from ..models.runners.base import ModelRunner
     from .core.inference import Inference
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 log = logging.getLogger(__name__)
-FLOAT32 = "torch"
-"""Whose logits are also those of `onnx`, within the gate's margin."""
 
 
 def build(
@@ -46,6 +44,7 @@ def build(
     NestlingError for a checkpoint, or a file that the settings name, that cannot be used.
     """
     from .engine.worker.client import WorkerClient
+    from .telemetry.progress import Logged
 
     worker = WorkerClient(path, settings, launched)
     worker.ready(progress)
@@ -53,7 +52,7 @@ def build(
     def load(another: Path | None, runner: RunnerName | None) -> WorkerClient:
         by = replace(settings, runner=runner) if runner else settings
         fresh = WorkerClient(another or path, by)
-        fresh.ready()
+        fresh.ready(Logged("loading: "))
         return fresh
 
     database = open_record(settings, worker.manifest)
@@ -116,41 +115,43 @@ def open_record(settings: Settings, manifest: Manifest) -> Engine | None:
 
 
 def load_for(
-    path: Path, runner: str, progress: Progress = SILENT
+    path: Path, precision: Precision, progress: Progress = SILENT
 ) -> tuple[Checkpoint, ModelRunner]:
-    """The checkpoint with the calibration of a runner, and the runner.
+    """The checkpoint with the calibration of a precision, and a runner that computes in it.
 
-    Raises NestlingError for a runner that has no calibration, or is not installed.
+    bfloat16 and float16 by the first GPU; where there is none they are emulated on the CPU, which
+    `progress` is told. Raises NestlingError for a runner that is not installed, CheckpointError for
+    a checkpoint or a calibration that cannot be used.
     """
     import torch
 
+    from ..kernels.emulated import EMULATED
     from ..models.checkpoint.load import load_checkpoint
-    from ..models.checkpoint.manifest import INT8, calibrated_for
+    from ..models.checkpoint.manifest import calibrated_for
+    from ..models.device import CPU, use
+    from ..models.precision import logits_in
     from ..models.runners.onnx.runner import OnnxRunner
     from ..models.runners.torch import TorchRunner
 
-    _check(runner)
-    loaded = calibrated_for(load_checkpoint(path), runner)
-    if runner == INT8:
-        return loaded, OnnxRunner(
-            loaded, "int8", threads=torch.get_num_threads(), progress=progress
-        )
+    device, operations = CPU, None
+    if precision in ("bfloat16", "float16"):
+        device = use("auto")
+        if device == CPU:
+            operations = EMULATED
+            progress.note(
+                f"{precision} is emulated on the CPU, since there is no GPU: answers are those of "
+                "one but for the order of sums, times are not"
+            )
+    dtype = logits_in(precision)
+    loaded = calibrated_for(load_checkpoint(path, dtype, device, operations), precision)
+    if precision == "int8":
+        threads = torch.get_num_threads()
+        return loaded, OnnxRunner(loaded, "int8", threads=threads, progress=progress)
     return loaded, TorchRunner(loaded)
 
 
-def read_for(path: Path, runner: str) -> Manifest:
-    """The same without the weights, for what needs only students, cascades and their calibration.
-
-    Raises NestlingError for a runner that has no calibration.
-    """
+def read_for(path: Path, precision: Precision) -> Manifest:
+    """The same without the weights, for what needs students, cascades and calibration alone."""
     from ..models.checkpoint.manifest import calibrated_for, read_manifest
 
-    _check(runner)
-    return calibrated_for(read_manifest(path), runner)
-
-
-def _check(runner: str) -> None:
-    from ..models.checkpoint.manifest import INT8
-
-    if runner not in (FLOAT32, INT8):
-        raise NestlingError(f"runner: {runner!r} is none of {FLOAT32}, {INT8}")
+    return calibrated_for(read_manifest(path), precision)

@@ -28,7 +28,11 @@ class Settings:
         high=65535,
     )
     device: str = option("auto", "cpu, cuda, cuda:N; auto is a GPU if there is one.")
-    dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "To compute in.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
+        "auto",
+        "To compute in; auto is float32, and on a GPU bfloat16 if the checkpoint is calibrated for "
+        "it.",
+    )
     runner: RunnerName = option("torch", "What computes.")
     onnx_providers: str = option(
         "CPUExecutionProvider",
@@ -138,7 +142,7 @@ class Settings:
             raise NestlingError("shadow_log: nothing is asked twice while shadow is 0")
         if self.keep_days and not self.database:
             raise NestlingError("keep_days: nothing is recorded without experiments or store")
-        if self.runner.startswith("onnx") and self.dtype != "float32":
+        if self.runner.startswith("onnx") and self.dtype not in ("auto", "float32"):
             raise NestlingError(
                 f"runner: {self.runner} does not go with dtype {self.dtype}; it takes float32"
             )

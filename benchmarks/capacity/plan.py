@@ -42,6 +42,7 @@ from nestling.loadtest.traffic.arrivals import arrivals
 from nestling.loadtest.traffic.rates import steps
 from nestling.loadtest.traffic.spacing import Spacing
 from nestling.models.checkpoint.manifest import TA
+from nestling.models.precision import chosen
 from nestling.server.build import read_for
 from nestling.server.core.load_control import TICK_SECONDS
 from nestling.server.settings import Settings
@@ -93,8 +94,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    manifest, texts = read_for(given.checkpoint, given.runner), read_texts(given.data)
-    workload = workload_of(given.checkpoint, manifest, given.runner, texts, 0)
+    precision = chosen(given.runner, None)
+    manifest, texts = read_for(given.checkpoint, precision), read_texts(given.data)
+    workload = workload_of(given.checkpoint, manifest, precision, texts, 0)
     lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
     observed: list[ObservedLoad] = []
     runs: list[ValidationRun] = []

@@ -61,8 +61,8 @@ def main() -> None:
         "torch": TorchRunner(checkpoint),
         "bfloat16": TorchRunner(half),
     }
-    for name, precision in (("onnx", "float32"), ("onnx-int8", "int8")):
-        runners[name] = OnnxRunner(checkpoint, precision, threads=1)
+    runners["onnx"] = OnnxRunner(checkpoint, "float32", threads=1)
+    runners["onnx-int8"] = OnnxRunner(checkpoint, "int8", threads=1)
     students: dict[str, Any] = {}
     for name, student in checkpoint.students.items():
         labels = {key: answer(by, student.spec, texts) for key, by in runners.items()}

@@ -28,8 +28,9 @@ import onnx
 import torch
 
 from nestling.models import Checkpoint, Decision, Predictor, load_checkpoint
-from nestling.models.checkpoint.manifest import INT8, calibrated_for
+from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.precision import INT8
 from nestling.models.runners.base import ModelRunner
 from nestling.models.runners.onnx import quantize
 from nestling.models.runners.onnx.runner import OnnxRunner
@@ -47,7 +48,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(given.checkpoint)
-    rounded = calibrated_for(checkpoint, INT8)
+    rounded = calibrated_for(checkpoint, "int8")
     labelled = read_labelled(given.data)
     truth = label_indices(labelled, checkpoint.architecture.labels, given.data)
     rows = OnnxRunner(rounded, "int8", threads=1)

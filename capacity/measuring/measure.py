@@ -11,6 +11,7 @@ from ...loadtest.results.environment import environment
 from ...loadtest.texts import Texts, read_texts
 from ...models.cascade.policy import Student
 from ...models.checkpoint.manifest import Manifest
+from ...models.precision import INT8, TORCH, Precision, chosen, name_of
 from ...models.progress import SILENT, Progress
 from ...models.runners import RunnerName
 from ...server.build import load_for, read_for
@@ -35,7 +36,8 @@ def measure(
     checkpoint: Path,
     data: Path,
     name: str,
-    runner: RunnerName,
+    runner: str | None,
+    precision: str | None,
     device: str,
     rounds: int,
     seed: int,
@@ -43,14 +45,24 @@ def measure(
 ) -> Profile:
     """Start a real server, load it in many ways, and fit costs to what it spent.
 
-    data: JSON Lines of `text` and `label`. runner: `torch` or `onnx-int8`. Raises NestlingError or
-    LoadtestError for what the user can fix.
+    data: JSON Lines of `text` and `label`. runner: `torch` or `onnx-int8`. precision: None is that
+    of the runner, or of a server on the device. Raises NestlingError or LoadtestError for what the
+    user can fix.
     """
-    manifest, texts = read_for(checkpoint, runner), read_texts(data)
-    workload = workload_of(checkpoint, manifest, runner, texts, seed, progress)
+    computed_in = chosen(runner, precision)
+    if runner != INT8 and precision is None:
+        from ...models.device import use  # which loads torch
+        from ...models.runners.choose import dtype_for
+
+        computed_in = name_of(dtype_for("auto", TORCH, use(device), checkpoint))
+    by: RunnerName = INT8 if computed_in == "int8" else TORCH
+    manifest, texts = read_for(checkpoint, computed_in), read_texts(data)
+    workload = workload_of(checkpoint, manifest, computed_in, texts, seed, progress)
     progress.step("starting a server")
-    flags = ("--runner", runner, "--device", device, "--target-delay-ms", "0")
-    with MeasuredServer(checkpoint, *flags) as server:
+    words = ["--runner", by, "--device", device]
+    if by == TORCH:
+        words += ["--dtype", computed_in]
+    with MeasuredServer(checkpoint, *words, "--target-delay-ms", "0") as server:
         progress.note(f"measuring {server.url}")
         tick = tick_of(server)
         lengths = [len(ids) for ids in manifest.tokenizer.encode(list(texts.texts))]
@@ -66,13 +78,14 @@ def measure(
         name=name,
         date=here["date"],
         command=(
-            f"nestling plan measure {manifest.path.name} --data {data.name} --runner {runner} "
-            f"--device {device} --rounds {rounds}"
+            f"nestling plan measure {manifest.path.name} --data {data.name} "
+            f"--precision {computed_in} --device {device} --rounds {rounds}"
         ),
         hardware=here["hardware"],
         versions=here["versions"],
         device=device,
-        runner=runner,
+        runner=by,
+        precision=computed_in,
         threads=threads,
         checkpoint=manifest.path.name,
         weights_sha256=manifest.weights_sha256,
@@ -92,7 +105,7 @@ def tick_of(server: MeasuredServer) -> float:
 def workload_of(
     checkpoint: Path,
     manifest: Manifest,
-    runner: str,
+    precision: Precision,
     texts: Texts,
     seed: int,
     progress: Progress = SILENT,
@@ -103,7 +116,7 @@ def workload_of(
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(texts))[:TEXTS]).tolist()
     progress.step("loading the checkpoint")
-    loaded, by = load_for(checkpoint, runner, progress)
+    loaded, by = load_for(checkpoint, precision, progress)
     chosen = [texts.texts[row] for row in rows]
     predictions = predict_all(loaded, chosen, texts.name, by, progress)
     asked = {(s.name, s.temperature): s for s in _asked(manifest)}

@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 
 from ...models.checkpoint.integrity import replace_text
 from ...models.checkpoint.manifest import Manifest
+from ...models.precision import Precision, chosen
 from ...models.runners import RunnerName
 from ..errors import PlanError
 from .costs import Costs
@@ -25,7 +26,8 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 class Profile:
     """What `nestling plan measure` found on a machine, for one runner and one checkpoint.
 
-    texts: the workload that came with it. date: ISO 8601, UTC.
+    texts: the workload that came with it. date: ISO 8601, UTC. precision: None in files from before
+    there was a choice, when the runner decided it.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -44,6 +46,12 @@ class Profile:
     costs: Costs
     fit: list[dict[str, Any]]
     workload: Workload
+    precision: Precision | None = None
+
+    @property
+    def computed_in(self) -> Precision:
+        """The precision in which it was measured."""
+        return chosen(self.runner, self.precision)
 
     def check(self, manifest: Manifest) -> None:
         """Raises PlanError if it was measured with another checkpoint, or before a cascade of this

@@ -11,19 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
-from ...kernels.gate.reference import MARGINS
 from ..cascade.policy import Cascade, Student
 from ..errors import DataError, NestlingError
+from ..precision import margin_of
 from .choice import Choice, RiskTarget, choose, divide
 from .evidence import Evidence
 from .records import AskedStudent, ShadowRecord, digest
-
-FLOATS = {str(dtype).removeprefix("torch."): margin for dtype, margin in MARGINS.items()}
-"""The gate's margin by what a record calls its precision."""
-INT8_RECORDS = {"int8": MARGINS[torch.float32]}
-"""The same of a runner that rounds inside, and gives float32 logits."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ def _margin(cascade: Cascade, records: Sequence[ShadowRecord]) -> float:
             f"cascade {cascade.name!r}: its records were computed in {' and '.join(precisions)}; "
             "thresholds are of one precision"
         )
-    return (FLOATS | INT8_RECORDS)[precisions[0]]
+    return margin_of(precisions[0])
 
 
 def _flops(students: Sequence[Student], records: Sequence[ShadowRecord]) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..cascade.policy import Cascade
 from ..errors import DataError
+from ..precision import Precision
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 LARGEST = 2**31 - 1
@@ -42,9 +43,9 @@ class AskedStudent:
 class ShadowRecord:
     """time: ISO 8601, UTC. version: of the cascade that served, its thresholds included.
 
-    precision: in which the students ran: `float32`, `bfloat16`, `float16`, `int8`. tokens: how
-    many. stages: all of the cascade, in its order, and the TA. served: the student whose answer
-    the client got. ta: index of the TA's label. Raises ValueError where served is no stage.
+    precision: in which the students ran. tokens: how many. stages: all of the cascade, in its
+    order, and the TA. served: the student whose answer the client got. ta: index of the TA's label.
+    Raises ValueError where served is no stage.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -52,7 +53,7 @@ class ShadowRecord:
     weights_sha256: str
     cascade: str
     version: str
-    precision: str
+    precision: Precision
     tokens: Annotated[int, Field(ge=1, le=LARGEST)]
     stages: tuple[AskedStudent, ...]
     served: str
@@ -110,10 +111,11 @@ def previous(path: Path) -> Path:
 
 
 def read_records(
-    path: Path, weights_sha256: str, cascades: Sequence[Cascade], precisions: Container[str]
+    path: Path, weights_sha256: str, cascades: Sequence[Cascade], precision: Precision
 ) -> ShadowRecords:
     """A file of records and the one before it, as far as they say something of these cascades.
 
+    precision: in which their students ran.
     Raises DataError without such a file.
     """
     by_name = {cascade.name: cascade for cascade in cascades}
@@ -124,7 +126,7 @@ def read_records(
             refused["damaged"] += 1
         elif record.weights_sha256 != weights_sha256:
             refused["of other weights"] += 1
-        elif record.precision not in precisions:
+        elif record.precision != precision:
             refused[f"computed in {record.precision}"] += 1
         elif (cascade := by_name.get(record.cascade)) is None:
             refused["of other cascades"] += 1

@@ -6,8 +6,9 @@ from importlib.metadata import version
 from string import Template
 
 from ..cascade.policy import Cascade, Stage, Student
+from ..precision import Precision, file_of
 from .load import Checkpoint
-from .manifest import CALIBRATION, file_of
+from .manifest import CALIBRATION
 
 CARD = Template("""\
 ---
@@ -67,15 +68,20 @@ softmax(logits × $temperature / T)."""
 
 
 def model_card(
-    checkpoint: Checkpoint, student: Student, runner: str, library: str, packages: str, program: str
+    checkpoint: Checkpoint,
+    student: Student,
+    precision: Precision,
+    library: str,
+    packages: str,
+    program: str,
 ) -> str:
     """The text of the README.
 
-    checkpoint: with the calibration of `runner`, whose temperature the student has. library: that
-    runs the directory, in the Hub's words. packages: that `program` needs, which runs there.
+    checkpoint: with the calibration of `precision`, whose temperature the student has. library:
+    that runs the directory, in the Hub's words. packages: that `program` needs, which runs there.
     """
     a, spec = checkpoint.architecture, student.spec
-    files = (file_of(CALIBRATION, runner), CALIBRATION)
+    files = (file_of(CALIBRATION, precision), CALIBRATION)
     file = next((name for name in files if (checkpoint.path / name).exists()), None)
     values = {
         "name": student.name,

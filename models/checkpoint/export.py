@@ -62,7 +62,7 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
         write_json(temporary / CONFIG, config)
         write_weights({n: t.cpu() for n, t in tensors.items()}, temporary / WEIGHTS)
         write_tokenizer(checkpoint, config, INPUTS, temporary)
-        card = model_card(checkpoint, chosen, "torch", "transformers", "torch transformers", RUN)
+        card = model_card(checkpoint, chosen, "float32", "transformers", "torch transformers", RUN)
         (temporary / README).write_text(card, "utf-8")
 
 

@@ -7,8 +7,8 @@
     calibration.json   temperatures and cascades (optional; written by `nestling calibrate`)
     report.json        what `nestling evaluate --keep` measured (optional)
 
-A runner whose logits are not those of float32 has its own calibration and report beside these, as
-`calibration.onnx-int8.json` and `report.onnx-int8.json`.
+Each other precision has its own calibration and report beside these: `calibration.bfloat16.json`,
+`calibration.float16.json`, and `calibration.onnx-int8.json`, which is called by its runner.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from ...kernels import operations_for
+from ...kernels import Operations, operations_for
+from ..device import CPU, use
 from ..errors import CheckpointError
 from ..nested.architecture import Architecture
 from ..nested.trunk import NestedTransformer
@@ -36,28 +37,40 @@ class Checkpoint(Manifest):
 
 
 def load_checkpoint(
-    path: str | Path, dtype: torch.dtype = torch.float32, device: str = "cpu"
+    path: str | Path,
+    dtype: torch.dtype = torch.float32,
+    device: str = CPU,
+    operations: Operations | None = None,
 ) -> Checkpoint:
     """Load and verify a checkpoint directory.
 
+    device: as `device.use` takes it, which makes it the one that this process computes on.
+    operations: in place of those for the device. Its calibration is that of float32;
+    `calibrated_for` reads those of other precisions.
     Raises CheckpointError that names the file which is missing, altered, unsafe or of another
-    version, the weight that is not finite, or the student whose answers are not.
+    version, the weight that is not finite, or the student whose answers are not. NestlingError for
+    a device that is not here.
     """
+    device = use(device)
     manifest = read_manifest(path)
-    model = _load_model(manifest.path / WEIGHTS, manifest.architecture, dtype, device)
+    operations = operations or operations_for(torch.device(device))
+    model = _load_model(manifest.path / WEIGHTS, manifest.architecture, dtype, device, operations)
     check_logits(manifest, model, dtype)
     parts = {field.name: getattr(manifest, field.name) for field in fields(manifest)}
     return Checkpoint(**parts, model=model)
 
 
 def _load_model(
-    path: Path, architecture: Architecture, dtype: torch.dtype, device: str
+    path: Path,
+    architecture: Architecture,
+    dtype: torch.dtype,
+    device: str,
+    operations: Operations,
 ) -> NestedTransformer:
     try:
         weights = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(path, f"not safetensors ({error})") from error
-    operations = operations_for(torch.device(device))
     with torch.device("meta"):
         model = NestedTransformer(architecture, operations)
     expected = {name: tuple(p.shape) for name, p in model.state_dict().items()}

@@ -13,13 +13,12 @@ from ..inputs.tokenizer import TextTokenizer
 from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
+from ..precision import Precision, file_of
 from .integrity import read_hashed_json, refuse_pickles, verify
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CALIBRATION, REPORT = "calibration.json", "report.json"
 TRAINING_TEXTS = "training-texts.json"
-INT8 = "onnx-int8"
-"""The runner that computes other logits than float32: it has files of its own."""
 TA = "ta"
 """The name under which the whole TA is served."""
 
@@ -90,23 +89,19 @@ def read_manifest(path: str | Path) -> Manifest:
     )
 
 
-def file_of(name: str, runner: str | None) -> str:
-    """What a calibration or report is called: that of `INT8` has the runner in its name."""
-    return name.replace(".json", f".{INT8}.json") if runner == INT8 else name
-
-
 _Served = TypeVar("_Served", bound=Manifest)
 
 
-def calibrated_for(served: _Served, runner: str) -> _Served:
-    """The same with a runner's own temperatures and cascades.
+def calibrated_for(served: _Served, precision: Precision) -> _Served:
+    """The same, as it was read, with the temperatures and cascades of a precision.
 
-    `INT8` without a calibration has no cascades: thresholds set on other logits promise nothing.
-    Raises CheckpointError for a calibration that is damaged or of other weights.
+    One without a calibration has no cascades: thresholds set on other logits promise nothing. Its
+    temperatures are those of float32. Raises CheckpointError for a calibration that is damaged or
+    of other weights.
     """
-    if runner != INT8:
+    if precision == "float32":  # which `read_manifest` reads
         return served
-    path = served.path / file_of(CALIBRATION, runner)
+    path = served.path / file_of(CALIBRATION, precision)
     calibration = _read_calibration(path, served.weights_sha256)
     temperatures = calibration["temperatures"]
     students = {

@@ -20,8 +20,9 @@ from ..errors import NotFiniteError
 from ..inputs.data.fingerprints import TextSample
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
+from ..precision import Precision, file_of
 from .integrity import SCHEMA, new_directory, sha256_of, write_hashed_json
-from .manifest import CALIBRATION, CONFIG, TOKENIZER, TRAINING_TEXTS, WEIGHTS, Manifest, file_of
+from .manifest import CALIBRATION, CONFIG, TOKENIZER, TRAINING_TEXTS, WEIGHTS, Manifest
 
 
 def write_checkpoint(
@@ -70,11 +71,11 @@ def write_calibration(
     temperatures: Mapping[str, float],
     cascades: Mapping[str, Cascade],
     default: str,
-    runner: str | None = None,
+    precision: Precision = "float32",
 ) -> None:
-    """Replace the calibration of a checkpoint, or that of a runner, in one step."""
+    """Replace the calibration of a checkpoint in a precision, in one step."""
     write_hashed_json(
-        checkpoint.path / file_of(CALIBRATION, runner),
+        checkpoint.path / file_of(CALIBRATION, precision),
         {
             "schema": SCHEMA,
             "weights_sha256": checkpoint.weights_sha256,

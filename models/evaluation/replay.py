@@ -14,12 +14,11 @@ from math import floor
 from typing import NamedTuple
 
 from ..calibration.evidence import required
-from ..calibration.recalibrate import FLOATS, INT8_RECORDS
 from ..calibration.records import AskedStudent, ShadowRecord
 from ..cascade.policy import Cascade, Stage, Student
 from ..checkpoint.manifest import TA
+from ..precision import margin_of
 
-MARGINS = FLOATS | INT8_RECORDS
 ROUNDING = 1e-6
 """Of a confidence, in float32."""
 CONFIDENCE = 0.95
@@ -111,7 +110,7 @@ def ways(record: ShadowRecord, policy: Cascade, labels: int) -> list[Way]:
     for stage in policy.stages:
         name = stage.student.name
         flops += stage.student.flops.of(record.tokens)
-        accepted = _accepts(stage, asked.get(name), MARGINS[record.precision], labels)
+        accepted = _accepts(stage, asked.get(name), margin_of(record.precision), labels)
         if accepted is not False:
             found.append(Way(name, asked[name].label if name in asked else None, flops))
         if accepted:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..cascade.policy import Student
     from ..checkpoint.manifest import Manifest
     from ..nested.batch import PackedBatch
+    from ..precision import Precision
     from ..progress import Progress
 
 
@@ -63,11 +64,12 @@ class ModelRunner(ABC):
     """All students of one loaded checkpoint, on one device.
 
     manifest: what it serves, with the calibration of its own logits. device: where the weights lie,
-    such as `cpu` or `cuda:0`.
+    such as `cpu` or `cuda:0`. precision: in which it computes.
     """
 
     manifest: Manifest
     device: str
+    precision: Precision
 
     @abstractmethod
     def forward(self, batch: ForwardBatch) -> ForwardOutput:

@@ -1,4 +1,4 @@
-"""Which runner serves a checkpoint: the one that was asked for, or the fastest that agrees."""
+"""Which runner serves a checkpoint, and in which precision: what was asked for, or a rule."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ import torch
 from ...kernels.gate.reference import MARGINS
 from ..cascade.policy import Cascade
 from ..checkpoint.load import Checkpoint
-from ..checkpoint.manifest import INT8, calibrated_for
+from ..checkpoint.manifest import CALIBRATION, calibrated_for
 from ..errors import NestlingError
+from ..precision import INT8, Precision, file_of, name_of
 from ..progress import SILENT, Progress
 from .base import ForwardBatch, ModelRunner
 from .onnx.runner import CPU, OnnxRunner
@@ -56,15 +58,46 @@ def choose(
     """The runner of a name in `RUNNERS`; what was not obvious is logged.
 
     Raises NestlingError for an unknown name, and if ONNX Runtime is asked for and not installed;
-    CheckpointError if the calibration for int8 is damaged.
+    CheckpointError if the calibration for the precision is damaged.
     """
     if name not in RUNNERS:
         raise NestlingError(f"runner: {name!r} is none of {', '.join(RUNNERS)}")
     return RUNNERS[name](checkpoint, options or RunnerOptions(), progress)
 
 
+def dtype_for(wanted: str, runner: str, device: str, path: Path) -> torch.dtype:
+    """What the weights of a checkpoint are loaded in.
+
+    wanted: a dtype's name, or `auto`: bfloat16 on a GPU if the checkpoint in `path` is calibrated
+    for it, else float32, which the ONNX runners take in any case. device: by its whole name.
+    """
+    if wanted == "auto":
+        calibrated = (path / file_of(CALIBRATION, "bfloat16")).exists()
+        half = calibrated and device != "cpu" and not runner.startswith("onnx")
+        wanted = "bfloat16" if half else "float32"
+    dtype: torch.dtype = getattr(torch, wanted)
+    return dtype
+
+
+def _calibrated(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:
+    """With the calibration of a precision; without one, students alone."""
+    own = calibrated_for(checkpoint, precision)
+    if checkpoint.cascades and not own.cascades:
+        log.warning(
+            "precision: in %s students are served alone, and `auto` is the TA: the thresholds of "
+            "%s were calibrated on float32 logits; `nestling calibrate %s --data FILE --precision "
+            "%s` makes cascades for it",
+            precision,
+            ", ".join(checkpoint.cascades),
+            checkpoint.path,
+            precision,
+        )
+    return own
+
+
 def _torch(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
-    return RunnerChoice(TorchRunner(checkpoint), "torch", "asked for")
+    own = _calibrated(checkpoint, name_of(checkpoint.model.dtype))
+    return RunnerChoice(TorchRunner(own), "torch", "asked for")
 
 
 def _onnx(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
@@ -72,18 +105,7 @@ def _onnx(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) ->
 
 
 def _int8(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
-    """With its own calibration; without one, students alone."""
-    own = calibrated_for(checkpoint, INT8)
-    if checkpoint.cascades and not own.cascades:
-        log.warning(
-            "runner: %s serves students alone, and `auto` is the TA: the thresholds of %s were "
-            "calibrated on float32 logits; `nestling calibrate %s --data FILE --runner %s` makes "
-            "cascades for it",
-            INT8,
-            ", ".join(checkpoint.cascades),
-            checkpoint.path,
-            INT8,
-        )
+    own = _calibrated(checkpoint, "int8")
     runner = OnnxRunner(own, "int8", options.providers, options.threads, progress)
     return RunnerChoice(runner, INT8, "asked for")
 
@@ -110,7 +132,7 @@ def _float32(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress)
 
 
 def _fastest(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress) -> RunnerChoice:
-    reference = TorchRunner(checkpoint)
+    reference = _torch(checkpoint, options, progress).runner
 
     def stay(why: str) -> RunnerChoice:
         return RunnerChoice(reference, "torch", why)

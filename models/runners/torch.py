@@ -18,6 +18,7 @@ from ..checkpoint.load import Checkpoint
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import StudentWeights
+from ..precision import name_of
 from ..progress import Progress
 from .base import ForwardBatch, ForwardOutput, ModelRunner
 from .device import Stopwatch, download, pack
@@ -45,7 +46,7 @@ class TorchRunner(ModelRunner):
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.manifest = checkpoint
         self._model = checkpoint.model
-        self.device = str(self._model.device)
+        self.device, self.precision = str(self._model.device), name_of(self._model.dtype)
         self._gate = operations_for(self._model.device).gate
         self._weights = {
             student.spec: self._model.student(student.spec)

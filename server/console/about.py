@@ -6,8 +6,9 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from ...models.checkpoint.integrity import read_hashed_json
-from ...models.checkpoint.manifest import REPORT, Manifest, file_of, parse
+from ...models.checkpoint.manifest import REPORT, Manifest, parse
 from ...models.errors import CheckpointError
+from ...models.precision import Precision, file_of
 from ..core.service import Service
 from ..http.protocols.native.models import relative_cost
 from .library import charts_version
@@ -24,6 +25,7 @@ def about(service: Service, experiments: bool) -> dict[str, Any]:
         "version": version("nestling"),
         "charts": charts_version(),
         "device": service.device,
+        "precision": service.precision,
         "price_per_hour": settings.price_per_hour,
         "target_delay_ms": settings.target_delay_ms,
         "experiments": experiments,
@@ -40,13 +42,13 @@ def about(service: Service, experiments: bool) -> dict[str, Any]:
         "cascades": [
             {"name": name, **cascade.to_json()} for name, cascade in manifest.cascades.items()
         ],
-        "frontier": _frontier(manifest, settings.runner),
+        "frontier": _frontier(manifest, service.precision),
     }
 
 
-def _frontier(manifest: Manifest, runner: str) -> dict[str, Any]:
+def _frontier(manifest: Manifest, precision: Precision) -> dict[str, Any]:
     """What `nestling evaluate --keep` measured, or why there is nothing to show."""
-    path = manifest.path / file_of(REPORT, runner)
+    path = manifest.path / file_of(REPORT, precision)
     try:
         report = read_hashed_json(path)
         return cast(dict[str, Any], parse(path, lambda: _measured(report, manifest)))

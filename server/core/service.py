@@ -31,8 +31,8 @@ class Service:
 
     executor: what computes; it is the service's from now on. cache, shadow: None where the settings
     want none. users: requests that were given to this service and have not ended. device: where the
-    weights lie, `cpu` or `cuda`. price_per_second: of the device. All methods belong to the event
-    loop.
+    weights lie, `cpu` or `cuda`. precision: in which it computes. price_per_second: of the device.
+    All methods belong to the event loop.
     """
 
     def __init__(self, executor: Executor, settings: Settings, metrics: Metrics) -> None:
@@ -41,6 +41,7 @@ class Service:
         self.settings, self.metrics = settings, metrics
         self.users = 0
         self.device = executor.device.partition(":")[0]
+        self.precision = executor.precision
         self.price_per_second = settings.price_per_hour / 3600
         self.policies = Policies(manifest)
         self.ta_flops = manifest.ta.flops_by_length
@@ -55,7 +56,7 @@ class Service:
         self.embedder = Embedder(executor)
         self.cache = AnswerCache(settings.answer_cache, metrics) if settings.answer_cache else None
         self.shadow = (
-            ShadowEvaluator(manifest, settings, metrics, self.engine.run)
+            ShadowEvaluator(manifest, executor.precision, settings, metrics, self.engine.run)
             if settings.shadow
             else None
         )

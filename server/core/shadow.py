@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from ...models.calibration.records import AskedStudent, ShadowRecord
 from ...models.cascade.decisions import Decision, Step
 from ...models.cascade.policy import Cascade, Student
-from ...models.checkpoint.manifest import INT8, TA, Manifest
+from ...models.checkpoint.manifest import TA, Manifest
+from ...models.precision import Precision
 from ...models.runners.scheduled import decide
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
@@ -24,19 +25,21 @@ DELTA = 0.05
 class ShadowEvaluator:
     """Chooses texts, has them asked, counts, and writes the records if there is a log.
 
-    ask: has decisions answered, each by its own cascade. Belongs to the event loop.
+    precision: in which the students answer. ask: has decisions answered, each by its own cascade.
+    Belongs to the event loop.
     """
 
     def __init__(
         self,
         manifest: Manifest,
+        precision: Precision,
         settings: Settings,
         metrics: Metrics,
         ask: Callable[[list[Decision]], Awaitable[list[Decision]]],
     ) -> None:
         self._manifest, self._metrics, self._ask = manifest, metrics, ask
         self.sampler = ShadowSampler(settings.shadow)
-        self._precision = "int8" if settings.runner == INT8 else settings.dtype
+        self._precision = precision
         self._log = (
             ShadowLog(settings.shadow_log, metrics.guarantee.log_errors.inc)
             if settings.shadow_log

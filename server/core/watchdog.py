@@ -69,8 +69,11 @@ class Watchdog:
         log.error("the engine %s: starting another", why)
         self._metrics.runner_restarts.inc()
         self._restarting = True
+        failures = self._executor.device_failures
         try:
             await again()
             self._restarting = False
         except Exception:
             log.exception("the engine cannot be started again; trying once more")
+        finally:
+            self._metrics.device_failures.inc(self._executor.device_failures - failures)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.checkpoint.manifest import Manifest
+from ...models.precision import Precision
 from ...models.runners.base import ForwardBatch, ForwardOutput
 
 
@@ -19,13 +20,16 @@ class ExecutorGoneError(Exception):
 class Executor(Protocol):
     """A loaded checkpoint that answers batches, one at a time.
 
-    manifest: what it serves. device: where the weights lie, such as `cpu` or `cuda:0`. All methods
-    belong to the event loop. What can be awaited may raise ExecutorGoneError, MemoryError where a
-    smaller batch may do, and what the computation raises.
+    manifest: what it serves. device: where the weights lie, such as `cpu` or `cuda:0`. precision:
+    in which it computes. device_failures: how often it ended since its device answered no more. All
+    methods belong to the event loop. What can be awaited may raise ExecutorGoneError, MemoryError
+    where a smaller batch may do, and what the computation raises.
     """
 
     manifest: Manifest
     device: str
+    precision: Precision
+    device_failures: int
 
     async def start(self) -> None:
         """Be asked by the running event loop from now on."""

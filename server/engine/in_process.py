@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.precision import Precision
 from ...models.runners.base import ForwardBatch, ForwardOutput, ModelRunner
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ class InProcessExecutor:
 
     def __init__(self, runner: ModelRunner) -> None:
         self.manifest, self.device = runner.manifest, runner.device
+        self.precision: Precision = runner.precision
+        self.device_failures = 0
         self._runner = runner
         self._thread = ThreadPoolExecutor(1, "runner")
 

@@ -185,6 +185,11 @@ class Metrics:
             "Engines that had died or hung and were replaced.",
             registry=registry,
         )
+        self.device_failures = Counter(
+            "nestling_device_failures_total",
+            "Those whose worker had ended because its GPU answered no more.",
+            registry=registry,
+        )
         browned_out = Counter(
             "nestling_brownout_answers_total",
             "Texts answered by a cascade that overload had shortened, by level.",

@@ -28,7 +28,7 @@ def test_what_ships_can_be_used_and_says_whether_it_was_measured(name: str) -> N
         assert found.measured is False
         found = find_measured(found.host)
     assert found.measured is True
-    found.check(calibrated_for(read_manifest(SHIPPED), found.runner))
+    found.check(calibrated_for(read_manifest(SHIPPED), found.computed_in))
 
 
 def test_what_nobody_has_measured_is_an_estimate() -> None:

@@ -18,11 +18,12 @@ from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.calibration.calibrate import RiskTarget, calibrate
 from nestling.models.calibration.evidence import outcome
 from nestling.models.checkpoint.integrity import sha256_of
-from nestling.models.checkpoint.manifest import INT8, calibrated_for
+from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.evaluation.accuracy import answer, macro_f1
 from nestling.models.evaluation.predictions import predict_all
 from nestling.models.nested.batch import PackedBatch
+from nestling.models.precision import INT8
 from nestling.models.runners.choose import choose
 
 from ..conftest import LABELS, WORDS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
@@ -176,13 +177,13 @@ def test_int8_has_a_calibration_of_its_own(
     exact = load_checkpoint(path)
     choice = choose(INT8, exact)
     assert choice.runner.manifest.cascades == {}
-    assert f"`nestling calibrate {path} --data FILE --runner onnx-int8` makes" in caplog.text
+    assert f"`nestling calibrate {path} --data FILE --precision int8` makes" in caplog.text
 
     run = nestling("calibrate", path, *target, "--name", "c", "--runner", INT8)
     assert run.status == 0, run.err
     assert load_checkpoint(path).cascades == exact.cascades
     assert load_checkpoint(path).students == exact.students
-    rounded = calibrated_for(exact, INT8)
+    rounded = calibrated_for(exact, "int8")
     assert rounded.default == "c"
     assert rounded.cascades.keys() == exact.cascades.keys()
     assert rounded.cascades != exact.cascades
@@ -197,7 +198,7 @@ def test_int8_has_a_calibration_of_its_own(
     assert run.status == 0, run.err
     assert json.loads((out / "report.json").read_text())["runner"] == INT8
     assert list(path.glob("report*")) == []  # kept only when asked: tests/cli/test_evaluate.py
-    assert "Cascades of the runner onnx-int8" in nestling("info", path).out
+    assert "Cascades in int8" in nestling("info", path).out
     calibration = path / "calibration.onnx-int8.json"
     calibration.write_text(calibration.read_text().replace("0.4", "0.3"))
     assert f"{calibration}: its content does not match" in nestling("info", path).complaint

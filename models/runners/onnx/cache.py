@@ -30,6 +30,7 @@ from ...checkpoint.integrity import (
 from ...checkpoint.load import Checkpoint
 from ...errors import CheckpointError, NestlingError
 from ...nested.spec import StudentSpec
+from ...precision import Precision
 from .extra import EXPORTER, require
 from .graph import write_graph
 
@@ -38,7 +39,7 @@ GRAPH, ABOUT = "model.onnx", "about.json"
 
 
 @contextmanager
-def graph_of(checkpoint: Checkpoint, spec: StudentSpec, precision: str) -> Iterator[Path]:
+def graph_of(checkpoint: Checkpoint, spec: StudentSpec, precision: Precision) -> Iterator[Path]:
     """A student's graph in a file: from the cache, or made now and left there.
 
     Where the cache cannot be written, a warning says so, and the file is gone afterwards.
@@ -65,7 +66,7 @@ def _home() -> Path:
     return base / "nestling" / "onnx"
 
 
-def _identity(checkpoint: Checkpoint, spec: StudentSpec, precision: str) -> dict[str, Any]:
+def _identity(checkpoint: Checkpoint, spec: StudentSpec, precision: Precision) -> dict[str, Any]:
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return {
         "weights_sha256": checkpoint.weights_sha256,
@@ -101,7 +102,7 @@ def _make(
     identity: dict[str, Any],
     checkpoint: Checkpoint,
     spec: StudentSpec,
-    precision: str,
+    precision: Precision,
 ) -> Path:
     try:
         with new_directory(folder) as temporary:

@@ -8,9 +8,10 @@ from ...checkpoint.card import model_card
 from ...checkpoint.export import README, chosen_student, config_of, write_json, write_tokenizer
 from ...checkpoint.integrity import new_directory
 from ...checkpoint.load import Checkpoint
-from ...checkpoint.manifest import CONFIG, INT8, calibrated_for
+from ...checkpoint.manifest import CONFIG, calibrated_for
 from ...families import named
-from .graph import INPUTS, TYPED_INPUTS, write_graph
+from ...precision import Precision
+from .graph import INPUTS, TYPED_INPUTS, check_precision, write_graph
 
 MODEL = "model.onnx"
 RUN = """\
@@ -38,19 +39,19 @@ ENCODED = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_i
 
 
 def export_onnx(
-    checkpoint: Checkpoint, student: str, path: str | Path, precision: str = "float32"
+    checkpoint: Checkpoint, student: str, path: str | Path, precision: Precision = "float32"
 ) -> None:
     """Write graph, config, tokenizer and README under another name, then rename.
 
     The directory is as `export` writes it, with `model.onnx` in place of the weights. The graph has
     the inputs that the family's models take elsewhere. Its logits are divided by the temperature of
-    the runner that serves this precision.
+    this precision.
     Raises NestlingError for an unknown student or precision, for a path that exists, and if the
     extra `onnx` is not installed; CheckpointError if the calibration for int8 is damaged.
     """
     path = Path(path)
-    runner = INT8 if precision == "int8" else "onnx"
-    served = calibrated_for(checkpoint, runner)
+    check_precision(precision)
+    served = calibrated_for(checkpoint, precision)
     chosen = chosen_student(served, student)
     architecture = served.architecture
     typed = named(architecture.family).token_types
@@ -67,5 +68,5 @@ def export_onnx(
             for name in inputs
         )
         program = RUN.format(max_tokens=architecture.max_tokens, inputs=feed)
-        card = model_card(served, chosen, runner, "onnx", "onnxruntime tokenizers", program)
+        card = model_card(served, chosen, precision, "onnx", "onnxruntime tokenizers", program)
         (temporary / README).write_text(card, "utf-8")

@@ -13,10 +13,12 @@ import torch
 from ...errors import NestlingError
 from ...nested.spec import StudentSpec
 from ...nested.trunk import NestedTransformer
+from ...precision import Precision
 from .extra import EXPORTER, require
 from .student import PaddedStudent
 
-PRECISIONS = ("float32", "int8")
+PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+"""In which a graph may compute."""
 OPSET = 20
 """The first with GELU as one operation."""
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
@@ -25,11 +27,17 @@ TOKENS = "embedding.tokens"
 """What the table of token embeddings is called inside a graph."""
 
 
+def check_precision(precision: str) -> None:
+    """Raises NestlingError for one that no graph computes in."""
+    if precision not in PRECISIONS:
+        raise NestlingError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
+
+
 def write_graph(
     model: NestedTransformer,
     spec: StudentSpec,
     path: Path,
-    precision: str = "float32",
+    precision: Precision = "float32",
     temperature: float = 1.0,
     typed: bool = False,
 ) -> None:
@@ -43,8 +51,7 @@ def write_graph(
     Raises NestlingError if a package is missing or the precision unknown.
     """
     require(*EXPORTER)
-    if precision not in PRECISIONS:
-        raise NestlingError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
+    check_precision(precision)
     student = PaddedStudent(model, spec, temperature, typed).eval()
     inputs = TYPED_INPUTS if typed else INPUTS
     axes = {

@@ -24,6 +24,7 @@ from ...checkpoint.load import Checkpoint
 from ...errors import NestlingError
 from ...nested.batch import PackedBatch
 from ...nested.spec import StudentSpec
+from ...precision import Precision
 from ...progress import SILENT, Progress
 from ..base import ForwardBatch, ForwardOutput, ModelRunner
 from ..torch import TorchRunner
@@ -46,7 +47,7 @@ class OnnxRunner(ModelRunner):
     def __init__(
         self,
         checkpoint: Checkpoint,
-        precision: str = "float32",
+        precision: Precision = "float32",
         providers: Sequence[str] = (CPU,),
         threads: int = 1,
         progress: Progress = SILENT,
@@ -54,6 +55,7 @@ class OnnxRunner(ModelRunner):
         require(*EXPORTER, *RUNTIME)
         _check(providers)
         self.manifest, self.device = checkpoint, str(checkpoint.model.device)
+        self.precision = precision
         self._labels = len(checkpoint.architecture.labels)
         self._specs = {student.spec: student.spec for student in checkpoint.students.values()}
         self._embedder = TorchRunner(checkpoint)
@@ -142,7 +144,7 @@ def _pad(tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDA
 def _session(
     checkpoint: Checkpoint,
     student: Student,
-    precision: str,
+    precision: Precision,
     providers: Sequence[str],
     threads: int,
 ) -> Any:

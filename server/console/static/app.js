@@ -28,7 +28,7 @@ function showConnection(state, words) {
 const HANDLERS = {
   about: (data) => {
     about = data;
-    at("checkpoint").textContent = `${data.checkpoint}, weights ${data.weights}, ${data.device}, version ${data.version}`;
+    at("checkpoint").textContent = `${data.checkpoint}, weights ${data.weights}, ${data.device}, ${data.precision}, version ${data.version}`;
     showMeasured(about);
     showModels().catch(() => {});  // the playground says what is wrong when it is used
     showExperiments(about);

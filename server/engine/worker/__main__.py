@@ -3,40 +3,62 @@
     python -m nestling.server.engine.worker FILE_DESCRIPTOR
 
 The descriptor is a socket that the server has opened. The worker ends when it is closed: signals
-are the server's to handle, which drains first.
+are the server's to handle, which drains first. And it ends, with the status `DEVICE_FAILED`, when
+the device answers no more: only another process can use it again, which the server starts.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 
 import torch
 
+from ....models import device
 from ....models.checkpoint.load import load_checkpoint
 from ....models.errors import NestlingError
 from ....models.progress import Progress
 from ....models.runners.base import ModelRunner
-from ....models.runners.choose import RunnerOptions, choose
+from ....models.runners.choose import RunnerOptions, choose, dtype_for
 from ...telemetry.logs import configure_logging
 from .channel import BlockingChannel
 from .messages import Answer, Embed, Failed, Open, Opened, Opening, Request
+from .process import DEVICE_FAILED
+
+log = logging.getLogger(__name__)
+NO_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
-def main(descriptor: int) -> None:
-    """Serve the server at the other end until it closes the connection."""
+class DeviceFailedError(Exception):
+    """The device answers no more in this process."""
+
+
+def main(descriptor: int) -> int:
+    """Serve the server at the other end until it closes the connection; the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    server_gone = (EOFError, BrokenPipeError, ConnectionResetError)
-    with socket.socket(fileno=descriptor) as end, suppress(*server_gone):
-        _serve(BlockingChannel(end))
+    with socket.socket(fileno=descriptor) as end:
+        try:
+            serve(BlockingChannel(end))
+        except (EOFError, BrokenPipeError, ConnectionResetError):  # the server is gone
+            return 0
+        except DeviceFailedError as error:
+            log.error("%s: the worker ends, and another one starts", error, exc_info=error)
+            return DEVICE_FAILED
+    return 0
 
 
-def _serve(server: BlockingChannel) -> None:
+def serve(server: BlockingChannel) -> None:
+    """Open what the first message wants, and answer those that follow.
+
+    Returns if it cannot be opened. Raises OSError or EOFError once the server is gone, and
+    DeviceFailedError.
+    """
     wanted = server.receive()
     try:
         runner, opened = _open(wanted, _Told(server))
@@ -53,31 +75,31 @@ def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
     configure_logging(settings.log_format)
     torch.set_num_threads(settings.cpu_threads)
     progress.step("loading the weights")
-    device = _device(settings.device)
-    loaded = load_checkpoint(wanted.path, getattr(torch, settings.dtype), device)
+    name = device.use(settings.device)
+    dtype = dtype_for(settings.dtype, settings.runner, name, wanted.path)
     options = RunnerOptions(settings.providers, settings.cpu_threads)
-    choice = choose(settings.runner, loaded, options, progress)
+    try:
+        loaded = load_checkpoint(wanted.path, dtype, name)
+        choice = choose(settings.runner, loaded, options, progress)
+    except NO_MEMORY as error:
+        raise NestlingError(f"device: {name} has no memory for {wanted.path}: {error}") from error
+    try:
+        choice.runner.warm_up(settings.max_batch_tokens, progress)
+    except NO_MEMORY as error:
+        raise NestlingError(
+            f"max_batch_tokens: {name} has no memory for a batch of {settings.max_batch_tokens} "
+            f"tokens: {error}"
+        ) from error
     served = choice.runner.manifest
     return choice.runner, Opened(
         served.students,
         served.cascades,
         served.default,
         choice.name,
-        device,
+        choice.runner.precision,
+        name,
         served.weights_sha256,
     )
-
-
-def _device(wanted: str) -> str:
-    """The device by name; `auto` is a GPU where there is one. Raises NestlingError if there is none
-    of that name."""
-    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if wanted == "auto":
-        return available[1] if len(available) > 1 else "cpu"
-    name = "cuda:0" if wanted == "cuda" else wanted
-    if name not in available:
-        raise NestlingError(f"device: {wanted!r} is not here; available are {', '.join(available)}")
-    return name
 
 
 class _Told(Progress):
@@ -100,20 +122,29 @@ class _Told(Progress):
 
 
 def _answer(runner: ModelRunner, request: Request) -> Answer:
+    """Raises DeviceFailedError where no later request could be answered either."""
     try:
         if isinstance(request, Embed):
             return runner.embed(request.sequences, request.student, request.dimensions)
         return runner.forward(request)
     except Exception as error:
-        return _failed(error)
+        failed = _failed(error)
+        try:
+            device.check(runner.device)
+        except Exception as found:
+            first, _, _ = str(found).partition("\n")
+            raise DeviceFailedError(f"{runner.device} answers no more ({first})") from error
+        return failed
 
 
 def _failed(error: Exception) -> Failed:
     if isinstance(error, NestlingError):
         return Failed("user", str(error))
-    kind = "memory" if isinstance(error, MemoryError) else "error"
+    kind = "memory" if isinstance(error, NO_MEMORY) else "error"
     return Failed(kind, traceback.format_exc())
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    if status := main(int(sys.argv[1])):
+        logging.shutdown()
+        os._exit(status)  # what libraries do at an exit asks the device, which may never answer

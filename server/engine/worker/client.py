@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 
 from ....models.checkpoint.manifest import Manifest, read_manifest
 from ....models.errors import NestlingError
+from ....models.precision import Precision
 from ....models.progress import SILENT, Progress
 from ....models.runners.base import ForwardBatch, ForwardOutput
 from ...settings import Settings
+from ...telemetry.progress import Logged
 from ..executor import ExecutorGoneError
 from .channel import FrameDecoder, packed
 from .messages import Embed, Failed, Open, Opened, Opening, Request
-from .process import WorkerProcess
+from .process import DEVICE_FAILED, WorkerProcess
+
+log = logging.getLogger(__name__)
 
 
 class WorkerClient:
@@ -35,6 +40,7 @@ class WorkerClient:
 
     manifest: Manifest
     device: str
+    precision: Precision
     runner: str
 
     def __init__(
@@ -43,6 +49,7 @@ class WorkerClient:
         self._open = Open(path, settings)
         self._link: WorkerConnection | None = None
         self.alive = False
+        self.device_failures = 0
         self._linked = asyncio.Event()
         """Cleared while the process is replaced, which whoever asks waits for."""
         self._worker = launched or WorkerProcess.now()
@@ -79,6 +86,7 @@ class WorkerClient:
         self._unlink()
         await asyncio.to_thread(self._again)
         await self.start()
+        log.info("the worker is there again, on %s", self.device)
 
     async def stop(self) -> None:
         self._unlink()
@@ -96,9 +104,21 @@ class WorkerClient:
 
     def _again(self) -> None:
         self._worker.stop()
+        if self._worker.process.returncode == DEVICE_FAILED:
+            self.device_failures += 1
+            log.error("the worker has ended because %s answered no more", self.device)
         self._worker = WorkerProcess.now()
-        self._worker.channel.send(self._open)
-        self._loaded(self.manifest)
+        self._worker.channel.send(self._same())
+        self._loaded(self.manifest, Logged("starting a worker: "))
+
+    def _same(self) -> Open:
+        """What was opened, whatever is on the disk or in the machine by now: the thresholds that
+        the server goes by are of this precision.
+        """
+        settings = replace(self._open.settings, device=self.device)
+        if self.precision != "int8":
+            settings = replace(settings, dtype=self.precision)
+        return replace(self._open, settings=settings)
 
     def _loaded(self, described: Manifest, progress: Progress = SILENT) -> None:
         try:
@@ -121,7 +141,8 @@ class WorkerClient:
             cascades=opened.cascades,
             default=opened.default,
         )
-        self.device, self.runner = opened.device, opened.runner
+        self.device, self.precision = opened.device, opened.precision
+        self.runner = opened.runner
 
     def _send(self, request: Request) -> Awaitable[Any]:
         """At once, but while the process is replaced."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ....models.cascade.policy import Cascade, Student
 from ....models.errors import NestlingError
+from ....models.precision import Precision
 from ....models.runners.base import ForwardBatch, ForwardOutput
 from ...settings import Settings
 
@@ -36,7 +37,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Opened:
-    """Its answer: what is served. runner: the one chosen.
+    """Its answer: what is served. runner, precision: those chosen.
 
     device: by its name, such as `cuda:0`. weights_sha256: of the weights that were found.
     """
@@ -45,6 +46,7 @@ class Opened:
     cascades: dict[str, Cascade]
     default: str
     runner: str
+    precision: Precision
     device: str
     weights_sha256: str
 

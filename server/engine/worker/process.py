@@ -14,6 +14,8 @@ ENVIRONMENT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0"}
 """Unless the operator says otherwise. torch's CPU library keeps what it has made for each shape of
 a product; batches have ever new shapes, so that grows for hours and saves nothing.
 """
+DEVICE_FAILED = 3
+"""Exit status of a worker whose device answers no more."""
 STOP_SECONDS = 5.0
 """How long a process may take to notice that nobody needs it; then it is killed."""
 

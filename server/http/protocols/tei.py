@@ -182,7 +182,7 @@ async def info(request: Request) -> Response:
     body: Info = {
         "model_id": manifest.path.name,
         "model_sha": manifest.weights_sha256,
-        "model_dtype": settings.dtype,
+        "model_dtype": service.precision,
         "model_type": {
             "classifier": {
                 "id2label": {str(index): label for index, label in enumerate(labels)},

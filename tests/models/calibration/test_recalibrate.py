@@ -13,7 +13,7 @@ import pytest
 from nestling.models import Cascade, DataError, NestlingError, Stage, Student
 from nestling.models.calibration.choice import RiskTarget
 from nestling.models.calibration.evidence import accepts
-from nestling.models.calibration.recalibrate import FLOATS, INT8_RECORDS, recalibrate
+from nestling.models.calibration.recalibrate import recalibrate
 from nestling.models.calibration.records import (
     AskedStudent,
     ShadowRecord,
@@ -22,6 +22,7 @@ from nestling.models.calibration.records import (
     read_records,
 )
 from nestling.models.nested.spec import StudentSpec
+from nestling.models.precision import margin_of
 
 from ...conftest import tiny_architecture, tiny_students
 
@@ -80,7 +81,7 @@ def true_risk(found: Cascade) -> float:
     for stage in found.stages[:-1]:
         row = names.index(stage.student.name)
         confidence = np.array([r.stages[row].confidence for r in records], np.float32)
-        taken = waiting & accepts(confidence, stage.threshold, FLOATS["float32"])
+        taken = waiting & accepts(confidence, stage.threshold, margin_of("float32"))
         lost |= taken & np.array([r.stages[row].label != r.ta for r in records])
         waiting &= ~taken
     return float(lost.mean())
@@ -145,7 +146,7 @@ def test_refuses_what_says_nothing_of_these_cascades(tmp_path: Path) -> None:
     path = tmp_path / "shadow.jsonl"
     path.write_bytes(b"".join(lines[1:]))
     previous(path).write_bytes(lines[0])
-    found = read_records(path, WEIGHTS, [cascade()], FLOATS)
+    found = read_records(path, WEIGHTS, [cascade()], "float32")
     assert found.usable == {"all": [good, replace(good, version="other thresholds")]}
     assert found.refused == {
         "of other weights": 2,
@@ -154,10 +155,10 @@ def test_refuses_what_says_nothing_of_these_cascades(tmp_path: Path) -> None:
         "at other temperatures": 1,
         "damaged": 3,
     }
-    rounded = read_records(path, WEIGHTS, [cascade()], INT8_RECORDS)
+    rounded = read_records(path, WEIGHTS, [cascade()], "int8")
     assert [r.precision for r in rounded.usable["all"]] == ["int8"]
     with pytest.raises(DataError, match="no such file"):
-        read_records(tmp_path / "none", WEIGHTS, [cascade()], FLOATS)
+        read_records(tmp_path / "none", WEIGHTS, [cascade()], "float32")
 
 
 def test_a_stage_that_no_longer_serves_may_be_in_the_records() -> None:

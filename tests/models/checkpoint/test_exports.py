@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.export import export
-from nestling.models.checkpoint.manifest import INT8, calibrated_for
+from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.families import FAMILIES, named
 from nestling.models.nested.architecture import Architecture
@@ -84,7 +84,7 @@ def calibrated(plain: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> C
     tiny = replace(checkpoint.students["tiny"], temperature=0.8)
     cascade = Cascade("pair", (Stage(tiny, 0.75), Stage(checkpoint.ta, 0.0)))
     write_calibration(checkpoint, TEMPERATURES, {"pair": cascade}, "pair")
-    write_calibration(checkpoint, INT8_TEMPERATURES, {}, "ta", INT8)
+    write_calibration(checkpoint, INT8_TEMPERATURES, {}, "ta", "int8")
     return load_checkpoint(path)
 
 
@@ -208,7 +208,7 @@ def test_int8_has_the_temperature_of_its_own_calibration(
     calibrated: Checkpoint, student: str, tmp_path: Path
 ) -> None:
     export_onnx(calibrated, student, tmp_path / "out", "int8")
-    rounded = calibrated_for(calibrated, INT8)
+    rounded = calibrated_for(calibrated, "int8")
     expected = served(rounded, student, OnnxRunner(rounded, "int8"))
     assert rounded.students[student].temperature != 1
     check(printed(tmp_path / "out", ALL_BUT_THE_RUNTIME), expected, 1e-3)

@@ -17,7 +17,7 @@ from nestling.capacity.profile.library import SHIPPED, names, read
 from nestling.models import Checkpoint, CheckpointError, load_checkpoint
 from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
-from nestling.models.checkpoint.manifest import INT8, calibrated_for, read_manifest
+from nestling.models.checkpoint.manifest import calibrated_for, read_manifest
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.runners.onnx.runner import OnnxRunner
 
@@ -199,7 +199,7 @@ def test_so_has_the_calibration_of_int8(calibrated: Path) -> None:
     file.write_bytes((calibrated / "calibration.json").read_bytes())
     edit(file, lambda data: data["temperatures"].update(tiny=1e-9))
     with pytest.raises(CheckpointError) as error:
-        calibrated_for(read_manifest(calibrated), INT8)
+        calibrated_for(read_manifest(calibrated), "int8")
     assert str(error.value) == f"{file}: temperatures.tiny: 1e-09 {RANGE}"
 
 

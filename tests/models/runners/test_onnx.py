@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nestling.cli import main
 from nestling.models import Checkpoint, NestlingError, StudentSpec, load_checkpoint
-from nestling.models.checkpoint.manifest import INT8, calibrated_for
+from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.inputs.tokenizer import TextTokenizer
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.runners.onnx import export_onnx, extra, write_graph
@@ -136,7 +136,7 @@ def test_an_exported_student_is_served_by_onnx_runtime_alone(
     logits = checkpoint.model(PackedBatch.of(sequences, spec))
     assert error(run(out, sequences), logits / temperature) < 1e-5
     rounded = run(tmp_path / "out8", sequences)
-    own = calibrated_for(checkpoint, INT8).students["tiny"].temperature
+    own = calibrated_for(checkpoint, "int8").students["tiny"].temperature
     assert own != temperature
     expected = logits / own
     assert error(rounded, expected) > 1e-5

@@ -146,7 +146,7 @@ def test_a_server_on_int8_offers_students_alone(calibrated_dir: Path, tmp_path: 
     with serve(calibrated_dir, tmp_path / "log", "--runner", "onnx-int8") as server:
         assert "onnx-int8" in server.greeting
         assert "the thresholds of all, short were calibrated on float32 logits" in server.log
-        assert f"`nestling calibrate {calibrated_dir} --data FILE --runner onnx-int8`" in server.log
+        assert f"`nestling calibrate {calibrated_dir} --data FILE --precision int8`" in server.log
         assert server.classify("play some music")["decision"]["student"] == "ta"
         assert server.classify("play some music", model="tiny")["label"]
         refused = server.client.post("/v1/classify", json={"inputs": "x", "model": "all"})

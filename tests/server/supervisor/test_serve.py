@@ -85,7 +85,7 @@ def test_a_taken_port_is_said_in_one_line(checkpoint_dir: Path) -> None:
         ({"threads": 0}, "threads: 0 is below 1"),
         ({"shadow": 1.5}, "shadow: 1.5 is above 1"),
         ({"shadow": float("nan")}, "shadow: nan is below 0"),
-        ({"dtype": "int8"}, "dtype: 'int8' is none of float32, bfloat16, float16"),
+        ({"dtype": "int8"}, "dtype: 'int8' is none of auto, float32, bfloat16, float16"),
         ({"keep_days": 0, "store": "sqlite:///x"}, "keep_days: 0 is below 1"),
         ({"keep_days": 30}, "keep_days: nothing is recorded without experiments or store"),
         ({"max_queued_requests": 10}, "max_client_batch: 1024 texts of one request would never"),

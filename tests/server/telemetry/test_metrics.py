@@ -67,6 +67,7 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_batch_tokens_sum": 1,
         "nestling_brownout_level": 1,
         "nestling_runner_restarts_total": 1,
+        "nestling_device_failures_total": 1,
         "nestling_brownout_answers_total": 3,
         "nestling_stage_answers_total": len(STUDENTS) * 3,
         "nestling_device_seconds_total": len(STUDENTS),
