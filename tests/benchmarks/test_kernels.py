@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks.kernels.cascades import measure_cascade, shipped
+from benchmarks.kernels.correctness import check
+from benchmarks.kernels.gates import measure_gate
+from benchmarks.kernels.linear import measure_grouped, measure_sliced
 
 from benchmarks.kernels import tuning
 from benchmarks.kernels.__main__ import TARGETS, summary, table
 from benchmarks.kernels.candidates import CANDIDATES
-from benchmarks.kernels.cascades import measure_cascade, shipped
 from benchmarks.kernels.clock import Clock, copy_bandwidth, matrix_rate
-from benchmarks.kernels.correctness import check
-from benchmarks.kernels.gates import measure_gate
-from benchmarks.kernels.linear import measure_grouped, measure_sliced
 from benchmarks.kernels.shapes import Layer
 from nestling.kernels import tiles
 
