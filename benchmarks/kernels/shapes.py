@@ -29,7 +29,9 @@ class Shapes:
     dimensions of a norm, by its widest group. heads: of attention, each `head_dim` wide.
     texts: tokens of each text of a batch, by name. forwards: texts, and tokens of each as often
     repeated as needed. copied, matrix, repeats, calls: as `ceilings` and `Clock` take them.
-    compiled: variants that are compiled ahead, at most.
+    compiled: variants that are compiled ahead, at most. rates: requests per second that a server is
+    sent for `load_seconds` each: at ease, busy, at its limit. compared: texts whose labels are
+    compared.
     """
 
     layers: Mapping[str, tuple[int, int]]
@@ -47,6 +49,9 @@ class Shapes:
     repeats: int
     calls: int
     compiled: int
+    rates: tuple[int, ...]
+    load_seconds: int
+    compared: int
 
 
 FULL = Shapes(
@@ -75,6 +80,9 @@ FULL = Shapes(
     repeats=15,
     calls=20,
     compiled=10**9,
+    rates=(300, 1500, 6000),
+    load_seconds=10,
+    compared=300,
 )
 REHEARSED = Shapes(
     layers={"small": (32, 64)},
@@ -92,6 +100,9 @@ REHEARSED = Shapes(
     repeats=1,
     calls=1,
     compiled=2,
+    rates=(20,),
+    load_seconds=2,
+    compared=20,
 )
 
 

@@ -1,4 +1,4 @@
-"""Versions of what is measured, whether or not it is installed."""
+"""Where the checkout is, and the versions of what is measured, whether or not it is installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout, also where it is imported by way of a link."""
 
 
 def versions(*names: str) -> dict[str, str]:
@@ -17,7 +18,7 @@ def versions(*names: str) -> dict[str, str]:
 
 
 def _own() -> str:
-    own: str = tomllib.loads(PROJECT.read_text("utf-8"))["project"]["version"]
+    own: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     return own
 
 

@@ -71,16 +71,18 @@ def stages(a: Architecture) -> tuple[StudentSpec, StudentSpec, StudentSpec]:
 
 
 def random_model(
-    a: Architecture, operations: Operations, device: torch.device, dtype: torch.dtype, seed: int = 0
+    a: Architecture, operations: Operations, device: torch.device, dtype: torch.dtype
 ) -> NestedTransformer:
-    """Weights of 0.05 about 0, norms about 1: the same for the same seed, on any device."""
-    model = NestedTransformer(a, operations)
-    random = Random(torch.device("cpu"), seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            drawn = random.normal(*parameter.shape).mul_(0.05)
-            parameter.copy_(drawn + 1 if "norm" in name and name.endswith("weight") else drawn)
-    return model.to(device, dtype).requires_grad_(False).eval()
+    """Weights of 0.05 about 0, norms about 1: the same each time on a device."""
+    with torch.device("meta"):
+        model = NestedTransformer(a, operations)
+    model = model.to(dtype).to_empty(device=device).requires_grad_(False).eval()
+    random = Random(device)
+    for name, parameter in model.named_parameters():
+        parameter.copy_(random.normal(*parameter.shape, dtype=dtype).mul_(0.05))
+        if "norm" in name and name.endswith("weight"):
+            parameter.add_(1)
+    return model
 
 
 def texts_of(a: Architecture, count: int, lengths: tuple[int, ...]) -> list[list[int]]:

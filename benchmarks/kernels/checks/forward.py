@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,9 +19,11 @@ from nestling.models.nested.trunk import NestedTransformer
 from ..cells.cascades import architectures, random_model
 from ..devices import operations_on
 from ..record import Named, Row
+from ..versions import ROOT
 from .check import BOUNDS, check, dtypes, relative_error
 
-SHIPPED = Path(__file__).parents[3] / "models" / "zoo" / "clinc150"
+CPU = torch.device("cpu")
+SHIPPED = ROOT / "models" / "zoo" / "clinc150"
 LENGTHS = (12, 5, 1, 33, 7, 12, 64, 9)
 """Tokens of the texts, which all students in the batch are asked."""
 FACTOR = 4
@@ -53,8 +54,8 @@ def mixed(device: torch.device, dtype: torch.dtype, unit: int) -> Row:
         StudentSpec((1, 2), 4 * unit, (1, 4), (unit, 2 * unit)),
         StudentSpec.full(a),
     )
-    ours = random_model(a, operations_on(device), device, dtype)
-    exact = random_model(a, REFERENCE, torch.device("cpu"), dtype).to(torch.float64)
+    ours = random_model(a, operations_on(device), CPU, dtype).to(device)
+    exact = random_model(a, REFERENCE, CPU, dtype).to(torch.float64)
     return _compared("forward of four students", dtype, a, ours, exact, students)
 
 
