@@ -17,11 +17,11 @@
 #
 #     . <(sed -n '/^WHEELS=(/,/^)/p' benchmarks/device.sh)
 #     python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 \
-#         --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
+#         --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
 #         -c constraints.txt -d .whl "${WHEELS[@]}"
 WHEELS=(
-    alembic annotated-types fastapi fastapi-swagger httptools mako mmh3 orjson pydantic
-    pydantic-core starlette uvicorn
+    alembic annotated-types fastapi fastapi-swagger httptools mako mmh3 opentelemetry-api orjson
+    pydantic pydantic-core sqlalchemy starlette typing-inspection uvicorn
 )
 set -u
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -68,7 +68,7 @@ compiled() {  # kernels of ours in Triton's cache; those of torch's compiler beg
 bring_wheels() {  # for the server alone, so that nothing else sees them
     compgen -G "$ROOT/.whl/*.whl" >/dev/null || return 0
     "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir \
-        --disable-pip-version-check --target "$WORK/wheels" "$ROOT"/.whl/*.whl
+        --disable-pip-version-check --root-user-action ignore --target "$WORK/wheels" "$ROOT"/.whl/*.whl
     export PYTHONPATH=$SITE:$WORK/wheels
 }
 
