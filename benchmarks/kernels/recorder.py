@@ -102,7 +102,6 @@ def recorded(architecture: str = "sm_90") -> Iterator[list[Launch]]:
                     tuple(
                         (index, tuple((name, value) for name, value in pairs))
                         for index, pairs in attributes.items()
-                        if pairs
                     ),
                     (("num_warps", parsed.num_warps), ("num_stages", parsed.num_stages)),
                 ),

@@ -28,6 +28,13 @@ N, K = (8, 3, 2, 1), (4, 4, 1, 3)
 """Of each group, in units."""
 UNITS = (16, 7)
 """Widths that are multiples of 16, and odd ones."""
+ACTIVATIONS = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
 ALONE = (slice(0, 1), slice(0, 65), slice(3, 700))
 
 
@@ -38,11 +45,11 @@ def checks(device: torch.device) -> list[Named]:
             named.append((f"sliced {dtype} {shape}", partial(sliced, device, dtype, shape)))
         for unit in UNITS:
             named.append((f"grouped {dtype} {unit}", partial(grouped, device, dtype, unit)))
-        for activation in ("gelu", "gelu_tanh", "relu", "silu", "tanh"):
+        for activation in ACTIVATIONS if dtype != torch.float16 else ():
             run = partial(activated, device, dtype, activation)
             named.append((f"{activation} {dtype}", run))
         for index in range(len(CANDIDATES[architecture(device)][kind(dtype)])):
-            for size in ((256, 512), (133, 100)):
+            for size in ((256, 512), (133, 100))[: 1 if index else 2]:
                 run = partial(alone, device, dtype, index, size)
                 named.append((f"alone {dtype} {index} {size}", run))
         named.append((f"grouped alone {dtype}", partial(grouped_alone, device, dtype)))
@@ -106,15 +113,8 @@ def activated(device: torch.device, dtype: torch.dtype, activation: str) -> Row:
     """Each activation, on products of the size that models have."""
     x, w, b = surrounded(Random(device), dtype, 40, 64, 96)
     y = operations_on(device).linear(x, [Prefix(w[:64, :96], b[:64])], Groups((0, 40)), activation)
-    exact = product(x[:, :96] * 1.0, w[:64, :96], b[:64])
-    by_name = {
-        "gelu": F.gelu,
-        "gelu_tanh": partial(F.gelu, approximate="tanh"),
-        "relu": F.relu,
-        "silu": F.silu,
-        "tanh": torch.tanh,
-    }
-    error = relative_error(y, by_name[activation](exact))
+    exact = product(x[:, :96], w[:64, :96], b[:64])
+    error = relative_error(y, ACTIVATIONS[activation](exact))
     return check(f"linear, {activation}", dtype, (40, 64, 96), error, BOUNDS[dtype])
 
 

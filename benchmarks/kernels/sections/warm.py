@@ -33,26 +33,23 @@ def run(record: Record, name: str) -> None:
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         architecture = f"sm_{major}{minor}"
-    found = variants(architecture, shapes)
-    record.note(architecture=architecture, variants=len(found))
-    tasks: list[Callable[[], tuple[str, Row]]] = [
-        *rivals(shapes, name, device.type == "cuda"),
-        *(partial(compiled, each, architecture) for each in found[: shapes.compiled]),
-    ]
     processes = min(PROCESSES, max(1, (os.cpu_count() or 1) - 1))
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        done = pool.imap_unordered(_called, tasks)
-        for left in range(len(tasks), 0, -1):
+        # The rivals take longest, so they are first; the pool is at work while variants are found.
+        pending = [pool.apply_async(task) for task in rivals(shapes, name, device.type == "cuda")]
+        found = 0
+        for part in variants(architecture, shapes):
+            found += len(part)
+            tasks = [partial(compiled, each, architecture) for each in part[: shapes.compiled]]
+            pending += [pool.apply_async(task) for task in tasks]
+        record.note(architecture=architecture, variants=found)
+        for done, result in enumerate(pending):
             try:
-                title, row = done.next(timeout=max(0.1, record.left))
+                title, row = result.get(timeout=max(0.1, record.left))
             except multiprocessing.TimeoutError:
-                record.leave_out(left)
+                record.leave_out(len(pending) - done)
                 break
             record.keep("compiled", title, row)
-
-
-def _called(task: Callable[[], tuple[str, Row]]) -> tuple[str, Row]:
-    return task()
 
 
 def _message(error: Exception) -> str:
@@ -72,7 +69,7 @@ def compiled(variant: Variant, architecture: str) -> tuple[str, Row]:
 
 
 def rivals(shapes: Shapes, device: str, needed: bool) -> list[Callable[[], tuple[str, Row]]]:
-    """A task for each shape in which the rival is compiled; first, for they take longest."""
+    """A task for each shape in which the rival is compiled."""
     if not needed:
         return []
     return [
