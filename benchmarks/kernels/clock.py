@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 
+from .devices import stream_on, timing_event
+
 Call = Callable[[int], object]
 CALLS = 20
 """Of a function in one graph, so that what a replay itself takes is divided by as many."""
@@ -86,7 +88,7 @@ class Clock:
         if self._cuda:
             torch.cuda.set_device(device)
             self.l2 = torch.cuda.get_device_properties(device).L2_cache_size
-            self._stream = torch.cuda.Stream(device)
+            self._stream = stream_on(device)
             self._swept = torch.zeros(
                 max(SWEPT, 4 * self.l2) // 4, dtype=torch.float32, device=device
             )
@@ -185,8 +187,8 @@ class Clock:
         }
         for _ in range(self._repeats):
             for name, replay in prepared.items():
-                before = torch.cuda.Event(enable_timing=True)
-                after = torch.cuda.Event(enable_timing=True)
+                before = timing_event()
+                after = timing_event()
                 torch.sum(self._swept, dim=0, out=self._sum)
                 before.record()
                 replay()

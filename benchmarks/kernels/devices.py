@@ -36,6 +36,16 @@ def operations_on(device: torch.device) -> Operations:
     return replace(triton_operations(), attention=REFERENCE.attention)
 
 
+def stream_on(device: torch.device) -> torch.cuda.Stream:
+    """A stream of its own."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def timing_event() -> torch.cuda.Event:
+    """A mark in a stream whose time is kept."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
 class Random:
     """The same normal numbers in every run: zeros would run faster than real data, and hide faults.
 

@@ -36,7 +36,7 @@ class Record:
     def __init__(self, section: str, folder: Path, seconds: float, started: float) -> None:
         """seconds: after which no further row is begun, from `started` on (time.monotonic)."""
         self.section, self._seconds, self._started = section, seconds, started
-        self._file = folder / f"{section}.json"
+        self.folder, self._file = folder, folder / f"{section}.json"
         self._left_out = 0
         self.failures: list[str] = []
         self.found: Row = {
@@ -63,6 +63,7 @@ class Record:
 
         A row that has `passed` and is false, and one that raises, counts as a failure.
         """
+        self.found.setdefault(name, [])
         for title, run in given:
             if self.left <= 0:
                 self.leave_out(1)

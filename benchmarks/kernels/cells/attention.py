@@ -76,12 +76,22 @@ def attended(
         [random.normal(sum(lengths), width, dtype=dtype) for _ in range(3)]
         for _ in range(clock.copies(work.moved))
     ]
-    runs: dict[str, Call] = {
-        OURS: lambda i: operation(*copies[i], layout, layout, heads, head_dim),
-        "padded": lambda i: attention(*copies[i], layout, layout, heads, head_dim),
-    }
+
+    def ours(i: int) -> object:
+        q, k, v = copies[i]
+        return operation(q, k, v, layout, layout, heads, head_dim)
+
+    def padded(i: int) -> object:
+        q, k, v = copies[i]
+        return attention(q, k, v, layout, layout, heads, head_dim)
+
+    def varlen(i: int) -> object:
+        q, k, v = copies[i]
+        return apart(q, k, v, layout, heads, head_dim)
+
+    runs: dict[str, Call] = {OURS: ours, "padded": padded}
     if clock.device.type == "cuda":
-        runs["varlen"] = lambda i: apart(*copies[i], layout, heads, head_dim)
+        runs["varlen"] = varlen
     timed = clock.compare(runs, len(copies))
     return {
         "kind": "whole", "texts": texts, "heads": heads, "head_dim": head_dim,
@@ -133,14 +143,17 @@ def pooled(
             [Prefix(weight[: h * head_dim], bias[: h * head_dim]) for h in heads]
             for weight in (key, value)
         ]
-        copies.append((q, x, *prefixes))
-    timed = clock.compare(
-        {
-            OURS: lambda i: operation(*copies[i], queries, keys, head_dim),
-            "padded": lambda i: pooled_attention(*copies[i], queries, keys, head_dim),
-        },
-        len(copies),
-    )
+        copies.append((q, x, prefixes[0], prefixes[1]))
+
+    def ours(i: int) -> object:
+        q, x, key, value = copies[i]
+        return operation(q, x, key, value, queries, keys, head_dim)
+
+    def padded(i: int) -> object:
+        q, x, key, value = copies[i]
+        return pooled_attention(q, x, key, value, queries, keys, head_dim)
+
+    timed = clock.compare({OURS: ours, "padded": padded}, len(copies))
     return {
         "kind": "pooled", "texts": texts, "heads": heads, "dim": dim, "copies": len(copies),
     } | judged(timed, work, ceilings)  # fmt: skip

@@ -19,7 +19,7 @@ from nestling.kernels import Groups, Prefix
 
 from ..ceilings import Ceilings
 from ..clock import Call, Clock
-from ..devices import Random, operations_on
+from ..devices import Random, operations_on, stream_on
 from ..record import Named, Row
 from ..shapes import Layer, Shapes, equal_groups, half, products
 from .row import OURS, Work, judged
@@ -144,7 +144,7 @@ def rivals(
 
     found: dict[str, Call] = {"addmm": addmm, "apart": apart}
     if clock.device.type == "cuda":
-        streams = [torch.cuda.Stream(clock.device) for _ in groups]
+        streams = [stream_on(clock.device) for _ in groups]
         found["streams"] = lambda i: forked(streams, work[i])
     return found
 

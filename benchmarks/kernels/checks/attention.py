@@ -33,8 +33,8 @@ def checks(device: torch.device) -> list[Named]:
         for head_dim in HEAD_DIMS:
             for title, run in (("attention", attended), ("pooled attention", pooled)):
                 named.append((f"{title} {dtype} {head_dim}", partial(run, device, dtype, head_dim)))
-        for title, run in (("attention", attended_alone), ("pooled attention", pooled_alone)):
-            named.append((f"{title} alone {dtype}", partial(run, device, dtype)))
+        named.append((f"attention alone {dtype}", partial(attended_alone, device, dtype)))
+        named.append((f"pooled attention alone {dtype}", partial(pooled_alone, device, dtype)))
     return named
 
 
@@ -57,9 +57,10 @@ def _queries(random: Random, dtype: torch.dtype, head_dim: int, layout: Layout) 
 
 def attended(device: torch.device, dtype: torch.dtype, head_dim: int) -> Row:
     layout = Layout(LENGTHS, GROUPS)
-    given = _queries(Random(device), dtype, head_dim, layout)
-    y = operations_on(device).attention(*given, layout, layout, HEADS, head_dim)
-    exact = attention(*(x.cpu().double() for x in given), layout, layout, HEADS, head_dim)
+    q, k, v = _queries(Random(device), dtype, head_dim, layout)
+    y = operations_on(device).attention(q, k, v, layout, layout, HEADS, head_dim)
+    q, k, v = (x.cpu().double() for x in (q, k, v))
+    exact = attention(q, k, v, layout, layout, HEADS, head_dim)
     error = max(
         relative_error(y[rows, : h * head_dim], exact[rows, : h * head_dim])
         for rows, h in zip(layout.rows, HEADS, strict=True)

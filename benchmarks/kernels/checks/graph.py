@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nestling.kernels import Groups, Prefix
 
-from ..devices import Random, operations_on
+from ..devices import Random, operations_on, stream_on
 from ..record import Named, Row
 from . import linear
 from .check import check, differing, dtypes
@@ -61,7 +61,7 @@ def replayed_norm(device: torch.device, dtype: torch.dtype) -> Row:
 
 def _replayed(groups: Groups, device: torch.device, run: Callable[[], Tensor]) -> Tensor:
     """What a graph gives that was captured at BEFORE, once its offsets are those of AFTER."""
-    stream = torch.cuda.Stream(device)
+    stream = stream_on(device)
     torch.cuda.synchronize(device)
     with torch.cuda.stream(stream):
         run()  # compiles, and takes the offsets to the device

@@ -5,6 +5,8 @@ Data is made on the CPU, so that none but our kernels and copies are watched.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from nestling.kernels import Groups, Layout, Prefix
@@ -25,7 +27,7 @@ LENGTHS, GROUPS, HEADS, HEAD_DIM = (3, 1, 17, 12), (2, 0, 2), (3, 2, 1), 16
 def run(record: Record, name: str) -> None:
     device = device_of(name)
     for dtype in (half(), torch.float32):
-        record.rows("kernels", [(f"{dtype}", lambda dtype=dtype: touched(device, dtype))])
+        record.rows("kernels", [(f"{dtype}", partial(touched, device, dtype))])
 
 
 def touched(device: torch.device, dtype: torch.dtype) -> Row:
