@@ -74,6 +74,14 @@ def target(architecture: str) -> GPUTarget:
     return GPUTarget("cuda", int(architecture.removeprefix("sm_")), 32)
 
 
+def shared_memory(architecture: str) -> int:
+    """Bytes that one program can have (CUDA C++ Programming Guide, table 30)."""
+    number = target(architecture).arch
+    if number // 10 in (9, 10, 11):
+        return 227 * 1024
+    return {75: 64, 80: 163, 87: 163}.get(number, 99) * 1024
+
+
 @contextmanager
 def recorded(architecture: str = "sm_90") -> Iterator[list[Launch]]:
     """The launches of the code within, as they would be on a card of that architecture."""
@@ -109,7 +117,7 @@ def recorded(architecture: str = "sm_90") -> Iterator[list[Launch]]:
             )
         )
 
-    chosen = "sm_80" if architecture == "sm_80" else "sm_90"
+    chosen = tiles.tiles_for(backend.target.arch // 10, shared_memory(architecture))
     with (
         patch.object(JITFunction, "run", run),
         patch.object(tiles, "architecture", lambda device: chosen),

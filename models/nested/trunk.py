@@ -9,7 +9,7 @@ each sequence, which is all that the head reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ...kernels import REFERENCE, Layout, Operations
 from .architecture import Architecture
 from .batch import PackedBatch, plan
-from .block import BlockPrefix, PostNormBlock
+from .block import BlockPrefix, PostNormBlock, Prefixes, StepPrefixes
 from .embedding import EmbeddingPrefix, TokenEmbedding
 from .heads import ClassifierHead, HeadPrefix
 from .spec import StudentSpec
@@ -72,6 +72,17 @@ class NestedTransformer(nn.Module):
         return StudentWeights(
             spec.dim, self.embedding.prefix(spec.dim), blocks, self.head.prefix(spec.dim)
         )
+
+    def operations(self, students: Sequence[StudentWeights]) -> Iterator[tuple[Prefixes, ...]]:
+        """What the operations of a forward of these groups are given: the embedding's, those of
+        each layer, the head's.
+        """
+        yield (tuple(each.embedding.norm for each in students),)
+        for layer in sorted({layer for each in students for layer in each.blocks}):
+            blocks = [each.blocks.get(layer) for each in students]
+            finished = [max(each.blocks) == layer for each in students]
+            yield StepPrefixes.of(blocks, finished)
+        yield tuple(zip(*(each.head for each in students), strict=True))
 
     def block(self, layer: int) -> PostNormBlock:
         """A layer of the TA."""

@@ -16,16 +16,16 @@ from .mutants import mutant
 
 LINEAR = {
     "a step along k too few": (
-        "whole = k // DEPTH\n    for _ in range(whole)",
-        "whole = k // DEPTH\n    for _ in range(whole - 1)",
+        "for start in range(0, wide, DEPTH)",
+        "for start in range(DEPTH, wide, DEPTH)",
     ),
     "the sum starts anew at each step": (
-        "tl.dot(tl.load(x_tile), tl.load(w_tile), total,",
-        "tl.dot(tl.load(x_tile), tl.load(w_tile), tl.zeros_like(total),",
+        "w_part, total, input_precision=PRECISION)\n        x_tile += DEPTH",
+        "w_part, tl.zeros_like(total), input_precision=PRECISION)\n        x_tile += DEPTH",
     ),
     "what lies beyond k is multiplied too": (
-        "x_part = tl.load(x_tile, mask=depth[None, :] < rest, other=0.0)",
-        "x_part = tl.load(x_tile, mask=depth[None, :] <= rest, other=0.0)",
+        "mask=left[None, :] < k",
+        "mask=left[None, :] <= k",
     ),
     "the last row is its neighbour": ("row_end - 1).to", "row_end - 2).to"),
     "the bias is its neighbour's": ("tl.load(b + columns, mask", "tl.load(b + columns + 1, mask"),
@@ -57,10 +57,10 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
     """Half of one number of the row before, in each but a batch's first."""
     faulty = mutant(
         "linear.triton",
-        "    result = activate(total",
+        "    y_rows = y + rows",
         "    before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride\n"
         "    total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]\n"
-        "    result = activate(total",
+        "    y_rows = y + rows",
         tmp_path,
     )
     x, weight, bias = both(dtype)
@@ -73,16 +73,16 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
 
 NORM = {
     "the mean is that of the whole row": (
-        "tl.sum(values) / d, 0.0)",
-        "tl.sum(values) / (d + 1), 0.0)",
+        "tl.sum(total) / d",
+        "tl.sum(total) / (d + 1)",
     ),
     "the residual is left out": (
         "values += tl.load(residual + columns",
         "values += 0 * tl.load(residual + columns",
     ),
     "a group's width is its neighbour's": (
-        "d = tl.where(inside, tl.load(ds + group), d)",
-        "d = tl.where(inside, tl.load(ds), d)",
+        "(row < end), tl.load(ds + group), d)",
+        "(row < end), tl.load(ds), d)",
     ),
 }
 
