@@ -7,7 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nestling.kernels import REFERENCE, Operations, triton_operations
+from nestling.kernels import Operations, triton_operations
+from nestling.kernels.attention.triton import attention
 
 from .record import NotRunError
 
@@ -28,12 +29,12 @@ def device_of(name: str) -> torch.device:
 
 
 def operations_on(device: torch.device) -> Operations:
-    """What serves on CUDA. Torch's attention for texts of various lengths runs nowhere else: on a
-    CPU, where the rest runs in Triton's interpreter, the reference stands in for it.
+    """What serves on CUDA. Torch's attention for texts of various lengths runs nowhere else: where
+    the kernels run in Triton's interpreter, or are only recorded, ours does all of them.
     """
     if device.type == "cuda":
         return triton_operations()
-    return replace(triton_operations(), attention=REFERENCE.attention)
+    return replace(triton_operations(), attention=attention)
 
 
 def stream_on(device: torch.device) -> torch.cuda.Stream:

@@ -5,15 +5,10 @@ hold nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 import torch
 
-from nestling.models.checkpoint.manifest import read_manifest
-from nestling.models.nested.architecture import Architecture
-from nestling.models.nested.batch import PackedBatch
-from nestling.models.nested.spec import StudentSpec
-
+from . import variants as serving
 from .ceilings import Ceilings, empty_kernel
 from .cells import attention, cascades, gate, linear, norm
 from .cells.row import OURS
@@ -22,17 +17,15 @@ from .checks import forward as forward_checks
 from .checks import gate as gate_checks
 from .checks import linear as linear_checks
 from .checks import norm as norm_checks
-from .checks.forward import SHIPPED
 from .clock import Call, Clock, Timed
-from .devices import operations_on
 from .record import Named, Row
 from .recorder import Variant, recorded
 from .shapes import Shapes
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 NO_CEILINGS = Ceilings(1.0, {"bfloat16": 1.0, "tf32": 1.0}, 0.0)
-TEXTS = (1, 67, 670, 6700, 20000)
-"""Of a batch of the server: rows of each class of tiles."""
+SERVED = ("fp32", "bf16"), ("clinc150",)
+"""In what the section `server` may compute, and the checkpoint that it serves."""
 
 
 class OnceClock(Clock):
@@ -59,31 +52,9 @@ class OnceClock(Clock):
         return Timed({}, {})
 
 
-def served() -> list[Named]:
-    """Forwards of the shipped checkpoint, which the server answers with: each student alone, and
-    all of them in one batch.
-    """
-    manifest = read_manifest(SHIPPED)
-    students = [each.spec for each in manifest.students.values()]
-    a = manifest.architecture
-    return [
-        (f"{texts} texts, {dtype}", partial(_forward, a, among, texts, dtype))
-        for dtype in (torch.float32, torch.bfloat16)
-        for among in (*([each] for each in students), students)
-        for texts in TEXTS
-    ]
-
-
-def _forward(a: Architecture, students: list[StudentSpec], texts: int, dtype: torch.dtype) -> Row:
-    each = max(1, texts // len(students))
-    batch = PackedBatch.mixed([([[5] * 3] * each, student) for student in students])
-    cascades.answering(cascades.random_model(a, operations_on(META), META, dtype), batch, META)()
-    return {}
-
-
 def variants(architecture: str, shapes: Shapes) -> Iterator[list[Variant]]:
-    """All that an architecture such as `sm_90` compiles for the sections that follow, in two parts:
-    what is timed and served, and what only the checks launch.
+    """All that an architecture such as `sm_90` compiles for the sections that follow, in three
+    parts: what the server launches, what is timed, and what only the checks launch.
 
     Needs a process in which Triton was imported without its interpreter.
     """
@@ -92,11 +63,11 @@ def variants(architecture: str, shapes: Shapes) -> Iterator[list[Variant]]:
     for each in (linear, norm, gate, attention):
         cells += each.cells(clock, NO_CEILINGS, shapes)
     cells += cascades.ours_alone(clock, shapes)
-    cells += served()
     checks: list[Named] = []  # on real tensors, for these look at what was computed
     for check in (forward_checks, linear_checks, norm_checks, gate_checks, attention_checks):
         checks += check.checks(CPU)
-    known: set[Variant] = set()
+    known = set(served := serving.variants(architecture, *SERVED))
+    yield served
     for part in (cells, checks):
         with recorded(architecture) as launches:
             for _, run in part:

@@ -77,6 +77,10 @@ def attended(
         for _ in range(clock.copies(work.moved))
     ]
 
+    starts = [
+        torch.tensor(part.starts, dtype=torch.int32, device=clock.device) for part in layout.parts
+    ]
+
     def ours(i: int) -> object:
         q, k, v = copies[i]
         return operation(q, k, v, layout, layout, heads, head_dim)
@@ -87,7 +91,7 @@ def attended(
 
     def varlen(i: int) -> object:
         q, k, v = copies[i]
-        return apart(q, k, v, layout, heads, head_dim)
+        return apart(q, k, v, layout, starts, heads, head_dim)
 
     runs: dict[str, Call] = {OURS: ours, "padded": padded}
     if clock.device.type == "cuda":
@@ -100,14 +104,21 @@ def attended(
 
 
 def apart(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: Sequence[int], head_dim: int
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    layout: Layout,
+    starts: Sequence[Tensor],
+    heads: Sequence[int],
+    head_dim: int,
 ) -> list[Any]:
-    """torch's kernel once per group, each with a result of its own."""
+    """torch's kernel once per group, each with a result of its own. starts: of each group's texts,
+    on the device.
+    """
     found = []
-    for rows, part, h in zip(layout.rows, layout.parts, heads, strict=True):
+    for rows, part, at, h in zip(layout.rows, layout.parts, starts, heads, strict=True):
         q_g, k_g, v_g = (x[rows, : h * head_dim].view(-1, h, head_dim) for x in (q, k, v))
-        starts = part.on(q.device).starts
-        found.append(varlen_attn(q_g, k_g, v_g, starts, starts, part.longest, part.longest))
+        found.append(varlen_attn(q_g, k_g, v_g, at, at, part.longest, part.longest))
     return found
 
 
