@@ -4,68 +4,106 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import torch
 
-from nestling.kernels import tiles
+from nestling.kernels import Prefix, tiles
 from nestling.kernels.linear.triton import linear
-from nestling.kernels.tiles import Tile, architecture
+from nestling.kernels.tiles import Tile, architecture, kind
 
 from .candidates import CANDIDATES
 from .clock import Clock
-from .shapes import Layer, equal_groups
+from .devices import Random
+from .record import Named, Row
+from .shapes import Layer, equal_groups, half
 
 ROWS = {64: (1, 32, 64), 512: (128, 512), 4096: (1024, 4096), 1 << 30: (16384,)}
 """What stands for each class of rows."""
 SIZES = {1024: ((384, 384), (768, 3072), (1024, 1024)), 1 << 30: ((3072, 768), (4096, 4096))}
 """n and k that stand for each class of columns."""
-DTYPES = {"half": torch.bfloat16, "tf32x3": torch.float32}
 
 
-def tune(clock: Clock, measured_on: str) -> dict[str, Any]:
-    """Measure every candidate on this device; replace its part of `tiles.json`.
+def cells(
+    clock: Clock,
+    rows: Mapping[int, Sequence[int]] = ROWS,
+    sizes: Mapping[int, Sequence[tuple[int, int]]] = SIZES,
+) -> list[Named]:
+    """A cell for each kind of arithmetic and class of shapes."""
+    return [
+        (
+            f"{kind(dtype)}, rows ≤ {rows_class}, columns ≤ {columns_class}",
+            partial(best, clock, dtype, (rows_class, counts), (columns_class, among)),
+        )
+        for dtype in (half(), torch.float32)
+        for rows_class, counts in rows.items()
+        for columns_class, among in sizes.items()
+    ]
 
-    measured_on: device, versions and date, for the file.
-    """
-    arch = architecture(clock.device)
-    chosen = {name: _choose(clock, arch, name) for name in DTYPES}
-    read = json.loads(tiles.CHOICES.read_text("utf-8"))
-    write_choices(read["choices"] | {arch: chosen}, read["measured_on"] | {arch: measured_on})
-    return chosen
 
-
-def _choose(clock: Clock, arch: str, name: str) -> dict[str, dict[str, Tile]]:
-    candidates = CANDIDATES[arch][name]
+def best(
+    clock: Clock,
+    dtype: torch.dtype,
+    rows: tuple[int, Sequence[int]],
+    columns: tuple[int, Sequence[tuple[int, int]]],
+) -> Row:
+    """The candidate with the least geometric mean of seconds over the shapes of a class."""
+    candidates = CANDIDATES[architecture(clock.device)][kind(dtype)]
+    total = [0.0] * len(candidates)
+    shapes = [(count, n, k) for n, k in columns[1] for count in rows[1]]
+    for shape in shapes:
+        for i, seconds in enumerate(_timed(clock, dtype, shape, candidates)):
+            total[i] += math.log(seconds) / len(shapes)
+    chosen = candidates[total.index(min(total))]
     return {
-        str(rows): {str(each): _best(clock, name, candidates, rows, each) for each in SIZES}
-        for rows in ROWS
+        "kind": kind(dtype),
+        "rows": rows[0],
+        "columns": columns[0],
+        "tile": asdict(chosen),
+        "seconds": {str(tile): math.exp(t) for tile, t in zip(candidates, total, strict=True)},
     }
 
 
-def _best(clock: Clock, name: str, among: tuple[Tile, ...], rows: int, columns: int) -> Tile:
-    """The least geometric mean of seconds over the shapes of a class."""
-    total = [0.0] * len(among)
-    for n, k in SIZES[columns]:
-        layer = Layer.random("", n, k, clock.device, DTYPES[name])
-        for count in ROWS[rows]:
-            x = torch.randn(count, k, device=clock.device, dtype=DTYPES[name])
-            product = partial(linear, x, [layer.prefix(n, k)], equal_groups(count, 1))
-            runs = {str(i): partial(product, tile=tile) for i, tile in enumerate(among)}
-            seconds = clock.seconds(runs)
-            total = [t + math.log(seconds[str(i)]) for i, t in enumerate(total)]
-    return among[total.index(min(total))]
+def _timed(
+    clock: Clock, dtype: torch.dtype, shape: tuple[int, int, int], candidates: Sequence[Tile]
+) -> list[float]:
+    """Seconds of each candidate. One that cannot be launched is never the best."""
+    count, n, k = shape
+    random, groups = Random(clock.device), equal_groups(count, 1)
+    size = (n * k + count * (n + k)) * dtype.itemsize
+    copies: list[tuple[torch.Tensor, list[Prefix | None]]] = []
+    for _ in range(clock.copies(size)):
+        layer = Layer.random("", n, k, random, dtype)
+        copies.append((random.normal(count, k, dtype=dtype), [layer.prefix(n, k)]))
+
+    def product(tile: Tile, i: int) -> object:
+        x, prefixes = copies[i]
+        return linear(x, prefixes, groups, tile=tile)
+
+    runs = {str(tile): partial(product, tile) for tile in candidates}
+    timed = clock.compare(runs, len(copies))
+    return [timed.seconds(name) if name in timed.timings else math.inf for name in runs]
 
 
-def write_choices(choices: dict[str, Any], measured_on: dict[str, str]) -> None:
-    """Replace `tiles.json`. choices: tiles by architecture, kind, row class, column class.
+def chosen(rows: Iterable[Row]) -> dict[str, dict[str, dict[str, Row]]]:
+    """Tiles by kind, class of rows and class of columns, as `tiles.json` has them."""
+    found: dict[str, dict[str, dict[str, Row]]] = {}
+    for row in rows:
+        by_columns = found.setdefault(row["kind"], {}).setdefault(str(row["rows"]), {})
+        by_columns[str(row["columns"])] = row["tile"]
+    return found
 
-    measured_on: by architecture, the device and date, or why there is none.
+
+def keep(choices: Mapping[str, Any], arch: str, measured_on: str) -> None:
+    """Replace an architecture's part of `tiles.json`, of which other kinds stay as they are.
+
+    measured_on: device and date, for the file.
     """
-    text = json.dumps(
-        {"measured_on": measured_on, "choices": choices}, indent=1, default=lambda t: asdict(t)
-    )
-    tiles.CHOICES.write_text(text + "\n", "utf-8")
+    read = json.loads(tiles.CHOICES.read_text("utf-8"))
+    read["choices"][arch] = read["choices"].get(arch, {}) | choices
+    read["measured_on"][arch] = measured_on
+    tiles.CHOICES.write_text(json.dumps(read, indent=1) + "\n", "utf-8")
     tiles.choices.cache_clear()

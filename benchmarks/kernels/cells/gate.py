@@ -1,0 +1,46 @@
+"""The gate against the sequence of torch operations that it replaces."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from nestling.kernels import gate
+
+from ..ceilings import Ceilings
+from ..clock import Clock
+from ..devices import Random, operations_on
+from ..record import Named, Row
+from ..shapes import Shapes, half
+from .row import OURS, Work, judged
+
+PER_ROW = 4 + 4 + 8 + 4 + 1
+"""Bytes: temperature and threshold in, label, confidence and acceptance out."""
+
+
+def cells(clock: Clock, ceilings: Ceilings, shapes: Shapes) -> list[Named]:
+    """By labels and rows."""
+    dtype = half()
+    return [
+        (f"gate {rows} × {labels}", partial(decided, clock, ceilings, rows, labels, dtype))
+        for labels in shapes.labels
+        for rows in shapes.gate_rows
+    ]
+
+
+def decided(clock: Clock, ceilings: Ceilings, rows: int, labels: int, dtype: torch.dtype) -> Row:
+    random, kernel = Random(clock.device), operations_on(clock.device).gate
+    numbers = rows * labels
+    work = Work(numbers * dtype.itemsize + rows * PER_ROW, 4 * numbers, dtype)
+    temperature = torch.ones(rows, device=clock.device)
+    threshold = torch.full_like(temperature, 0.5)
+    copies = [random.normal(rows, labels, dtype=dtype) for _ in range(clock.copies(work.moved))]
+    timed = clock.compare(
+        {
+            OURS: lambda i: kernel(copies[i], temperature, threshold),
+            "torch": lambda i: gate(copies[i], temperature, threshold),
+        },
+        len(copies),
+    )
+    return {"rows": rows, "labels": labels, "copies": len(copies)} | judged(timed, work, ceilings)

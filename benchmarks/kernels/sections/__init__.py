@@ -1,0 +1,1 @@
+"""What `benchmarks/device.sh` runs, one after the other: each a `run(record, device)`."""
