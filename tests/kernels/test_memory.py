@@ -1,0 +1,23 @@
+"""Every kernel reads and writes its own and nothing else, whatever surrounds it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+import torch
+
+from .trials import DTYPES, TRIALS
+
+ALL = [(module, case) for module, (_, cases) in TRIALS.items() for case in cases]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("module", "case"), ALL)
+def test_touches_its_own_alone(module: str, case: str, dtype: torch.dtype) -> None:
+    TRIALS[module][0](import_module(f"nestling.kernels.{module}"), case, dtype, 1)
+
+
+@pytest.mark.parametrize(("module", "case"), ALL)
+def test_passes_over_what_lies_between_its_rows(module: str, case: str) -> None:
+    TRIALS[module][0](import_module(f"nestling.kernels.{module}"), case, torch.float32, 2)
