@@ -55,7 +55,7 @@ def made_from(source: str, module: str, folder: Path) -> ModuleType:
 
 
 class Mutation(NamedTuple):
-    """One change of one expression or statement in a kernel, and the whole source with it."""
+    """One fault in a kernel: the line that holds it, before and after, and the whole source."""
 
     kernel: str
     before: str
@@ -71,15 +71,18 @@ def mutations(source: str) -> Iterator[Mutation]:
     statement left out.
     """
     tree = ast.parse(source)
+    right = ast.unparse(tree)
     for function in tree.body:
         if isinstance(function, ast.FunctionDef) and _is_kernel(function):
             for parent in ast.walk(ast.Module(function.body, [])):
                 for holder, place, node in _children(parent):
-                    for wrong in _wrongs(node):
-                        before, after = ast.unparse(node), ast.unparse(wrong)
-                        holder[place] = wrong
-                        yield Mutation(function.name, before, after, ast.unparse(tree))
+                    for other in _wrongs(node):
+                        holder[place] = other
+                        wrong = ast.unparse(tree)
                         holder[place] = node
+                        lines = zip(right.splitlines(), wrong.splitlines(), strict=True)
+                        before, after = next((a, b) for a, b in lines if a != b)
+                        yield Mutation(function.name, before.strip(), after.strip(), wrong)
 
 
 def _is_kernel(function: ast.FunctionDef) -> bool:

@@ -1,4 +1,4 @@
-"""Runs the programs of a launch in another order than the interpreter's, which is the natural one."""
+"""Runs the programs of a launch in another order than the interpreter's own, the natural one."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def shuffled(seed: int) -> Order:
 
 
 def first(program: int) -> Order:
-    """This one before all others, which keep their order. In a smaller launch, one that is there."""
+    """This one before all others, which keep theirs. In a smaller launch, one that is there."""
     return lambda n: [program % n, *(each for each in range(n) if each != program % n)]
 
 
 def last(program: int) -> Order:
-    """This one after all others, which keep their order. In a smaller launch, one that is there."""
+    """This one after all others, which keep theirs. In a smaller launch, one that is there."""
     return lambda n: [*(each for each in range(n) if each != program % n), program % n]
 
 
@@ -50,7 +50,7 @@ def orders(programs: int) -> dict[str, Order]:
 
 @contextmanager
 def programs_in(order: Order, times: int = 1) -> Iterator[list[int]]:
-    """Each launch inside runs in that order, and as often: its numbers of programs are what is given.
+    """Each launch inside runs in that order, and so often. Gives how many programs each had.
 
     The results of the first time stay where they are for the second, so that a program that reads
     what another has written finds it written, even if it runs first.

@@ -83,7 +83,9 @@ class Watch:
         foreign = (stored[found] == loaded) & (writer[found] != reader)
         if foreign.any():
             at = int(foreign.argmax())
-            raise AssertionError(f"program {reader[at]} loads what {writer[found[at]]} stores")
+            raise AssertionError(
+                f"program {reader[at]} loads what program {writer[found[at]]} stores"
+            )
 
     def load(self, program: int, addresses: Addresses, size: int) -> None:
         self._check(program, addresses, size, "loads from")
