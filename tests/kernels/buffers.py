@@ -39,9 +39,12 @@ class Guarded(NamedTuple):
 
 
 def guarded(own: Tensor, dtype: torch.dtype, seed: int = 0, apart: int = 1) -> Guarded:
-    """own: (rows, columns) bool. apart: rows of the whole from one row of the view to the next."""
+    """own: (rows, columns) bool. apart: rows of the whole from one row of the view to the next.
+
+    Matrices with as many columns and another seed have another stride.
+    """
     rows, columns = own.shape
-    shape = (2 + rows * apart + 3, 3 + columns + GUARD)
+    shape = (2 + rows * apart + 3, 3 + columns + GUARD + seed)
     at = (slice(2, 2 + rows * apart, apart), slice(3, 3 + columns))
     whole, mask = torch.full(shape, float("nan"), dtype=dtype), torch.zeros(shape, dtype=torch.bool)
     mask[at] = own

@@ -55,16 +55,28 @@ def made_from(source: str, module: str, folder: Path) -> ModuleType:
 
 
 class Mutation(NamedTuple):
-    """One fault in a kernel: the line that holds it, before and after, and the whole source."""
+    """One fault in a kernel: the line that holds it, before and after, and the whole source.
 
-    kernel: str
+    Where the line is left out, `after` says so.
+    """
+
     before: str
     after: str
     source: str
 
 
-def mutations(source: str) -> Iterator[Mutation]:
-    """Each single fault of the kinds below, in every function that Triton compiles.
+def kernels_in(source: str) -> list[str]:
+    """The functions that Triton compiles."""
+    functions = (each for each in ast.parse(source).body if isinstance(each, ast.FunctionDef))
+    return [
+        each.name
+        for each in functions
+        if any(ast.unparse(d).startswith("triton.jit") for d in each.decorator_list)
+    ]
+
+
+def mutations(source: str, kernel: str) -> Iterator[Mutation]:
+    """Each single fault of the kinds below, in one function.
 
     A mask or what stands for the masked left out, a bound off by one, an operand or a call left
     out, an operator, a constant or a flag that is another, one branch in place of the other, a
@@ -72,21 +84,16 @@ def mutations(source: str) -> Iterator[Mutation]:
     """
     tree = ast.parse(source)
     right = ast.unparse(tree)
-    for function in tree.body:
-        if isinstance(function, ast.FunctionDef) and _is_kernel(function):
-            for parent in ast.walk(ast.Module(function.body, [])):
-                for holder, place, node in _children(parent):
-                    for other in _wrongs(node):
-                        holder[place] = other
-                        wrong = ast.unparse(tree)
-                        holder[place] = node
-                        lines = zip(right.splitlines(), wrong.splitlines(), strict=True)
-                        before, after = next((a, b) for a, b in lines if a != b)
-                        yield Mutation(function.name, before.strip(), after.strip(), wrong)
-
-
-def _is_kernel(function: ast.FunctionDef) -> bool:
-    return any(ast.unparse(d).startswith("triton.jit") for d in function.decorator_list)
+    (function,) = (f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == kernel)
+    for parent in ast.walk(ast.Module(function.body, [])):
+        for holder, place, node in _children(parent):
+            for other in _wrongs(node):
+                holder[place] = other
+                wrong = ast.unparse(tree)
+                holder[place] = node
+                lines = zip(right.splitlines(), wrong.splitlines(), strict=True)
+                before, after = next((a.strip(), b.strip()) for a, b in lines if a != b)
+                yield Mutation(before, f"pass  # {before}" if after == "pass" else after, wrong)
 
 
 def _children(parent: ast.AST) -> Iterator[tuple[Any, Any, ast.AST]]:

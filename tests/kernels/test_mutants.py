@@ -15,23 +15,20 @@ from .buffers import TOLERANCE, norm_prefixes, poisoned, prefixes, relative_erro
 from .mutants import mutant
 
 LINEAR = {
-    "a step along k too few": (
-        "whole = k // DEPTH\n    for _ in range(whole)",
-        "whole = k // DEPTH\n    for _ in range(whole - 1)",
-    ),
+    "a step along k too few": (r"range\(whole\)", "range(whole - 1)"),
     "the sum starts anew at each step": (
-        "tl.dot(tl.load(x_tile), tl.load(w_tile), total,",
-        "tl.dot(tl.load(x_tile), tl.load(w_tile), tl.zeros_like(total),",
+        r"(tl.dot\(tl.load\(x_tile\), tl.load\(w_tile\),) total,",
+        r"\1 tl.zeros_like(total),",
     ),
     "what lies beyond k is multiplied too": (
-        "x_part = tl.load(x_tile, mask=depth[None, :] < rest, other=0.0)",
-        "x_part = tl.load(x_tile, mask=depth[None, :] <= rest, other=0.0)",
+        r"(x_part = .*mask=depth\[None, :\]) < rest",
+        r"\1 <= rest",
     ),
-    "the last row is its neighbour": ("row_end - 1).to", "row_end - 2).to"),
-    "the bias is its neighbour's": ("tl.load(b + columns, mask", "tl.load(b + columns + 1, mask"),
+    "the last row is its neighbour": (r"row_end - 1\)", "row_end - 2)"),
+    "the bias is its neighbour's": (r"tl.load\(b \+ columns,", "tl.load(b + columns + 1,"),
     "a product is rounded before it is summed": (
-        "total += tl.load(b",
-        "total = total.to(tl.float16).to(tl.float32)\n    total += tl.load(b",
+        r"(\n +)(total \+= tl.load\(b)",
+        r"\1total = total.to(tl.float16).to(tl.float32)\1\2",
     ),
 }
 ROWS, N, K = 70, 45, 150
@@ -57,10 +54,10 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
     """Half of one number of the row before, in each but a batch's first."""
     faulty = mutant(
         "linear.triton",
-        "    result = activate(total",
-        "    before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride\n"
-        "    total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]\n"
-        "    result = activate(total",
+        r"(\n +)(result = activate\(total)",
+        r"\1before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride"
+        r"\1total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]"
+        r"\1\2",
         tmp_path,
     )
     x, weight, bias = both(dtype)
@@ -73,17 +70,11 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
 
 NORM = {
     "the mean is that of the whole row": (
-        "tl.sum(values) / d, 0.0)",
+        r"tl.sum\(values\) / d, 0.0\)",
         "tl.sum(values) / (d + 1), 0.0)",
     ),
-    "the residual is left out": (
-        "values += tl.load(residual + columns",
-        "values += 0 * tl.load(residual + columns",
-    ),
-    "a group's width is its neighbour's": (
-        "d = tl.where(inside, tl.load(ds + group), d)",
-        "d = tl.where(inside, tl.load(ds), d)",
-    ),
+    "the residual is left out": (r"(values \+=) (tl.load\(residual)", r"\1 0 * \2"),
+    "a group's width is its neighbour's": (r"tl.load\(ds \+ group\)", "tl.load(ds)"),
 }
 
 

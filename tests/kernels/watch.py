@@ -107,17 +107,21 @@ class Watch:
             )
 
     def loads(self, x: Tensor) -> Tensor:
-        """Which numbers of x were loaded at least once: bool, of x's shape."""
-        return torch.from_numpy(np.isin(_addresses(x), np.concatenate(self._loaded)))
+        """How often each number of x was loaded: int64, of x's shape."""
+        return _times(self._loaded, x)
 
     def stores(self, x: Tensor) -> Tensor:
         """How often each number of x was stored to: int64, of x's shape."""
-        known, times = np.unique(np.concatenate(self._stored), return_counts=True)
-        at = _addresses(x)
-        if not len(known):
-            return torch.zeros(x.shape, dtype=torch.int64)
-        found = np.searchsorted(known, at).clip(max=len(known) - 1)
-        return torch.from_numpy(np.where(known[found] == at, times[found], 0))
+        return _times(self._stored, x)
+
+
+def _times(touched: list[Addresses], x: Tensor) -> Tensor:
+    known, times = np.unique(np.concatenate(touched), return_counts=True)
+    if not len(known):
+        return torch.zeros(x.shape, dtype=torch.int64)
+    at = _addresses(x)
+    found = np.searchsorted(known, at).clip(max=len(known) - 1)
+    return torch.from_numpy(np.where(known[found] == at, times[found], 0))
 
 
 def _bounds(x: Tensor) -> tuple[int, int]:

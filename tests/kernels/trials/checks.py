@@ -12,7 +12,7 @@ from ..watch import Watch
 def check_loads(watch: Watch, **inputs: Guarded) -> None:
     """Nothing but their own was loaded."""
     for name, x in inputs.items():
-        foreign = watch.loads(x.whole) & ~x.own
+        foreign = (watch.loads(x.whole) > 0) & ~x.own
         assert not foreign.any(), f"{name}: loads {foreign.nonzero()[0].tolist()}, not its own"
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from types import ModuleType
 
 import torch
+from triton import cdiv
 
 from nestling.kernels import ACTIVATIONS, Groups
 from nestling.kernels.tiles import Tile
 
-from ..buffers import TOLERANCE, blocks, guarded, prefixes, relative_error
+from ..buffers import TOLERANCE, Guarded, blocks, guarded, prefixes, relative_error
 from ..far import far_apart
-from ..watch import watched
+from ..watch import Watch, watched
 from .checks import check_loads, check_stores, near
 
 SMALL = Tile(rows=16, columns=32, depth=16, warps=4, stages=2, band=2)
@@ -27,7 +28,7 @@ CASES: dict[str, tuple[Groups, tuple[int, ...], tuple[int, ...], str, Tile | Non
     **{a: (Groups((0, 5)), (9,), (7,), a, None) for a in ACTIVATIONS},
     "odd": (Groups((0, 33)), (63,), (100,), "none", SMALL),
     "odd groups": (Groups((0, 7, 40, 40, 73)), (133, 33, 7, 1), (63, 133, 33, 7), "none", SMALL),
-    "multiples of 16": (Groups((0, 48, 64)), (64, 32), (96, 16), "none", SMALL),
+    "multiples of 16": (Groups((0, 48, 64)), (80, 48), (96, 16), "none", SMALL),
     "one multiple of 16": (Groups((0, 64)), (64,), (48,), "none", SMALL),
 }
 
@@ -52,6 +53,8 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
         if not used:
             return
         check_loads(watch, x=x, weight=weight, bias=bias)
+        if tile:
+            check_work(watch, x, weight, parts, tile)
         check_stores(watch, out.whole, out.own)
         assert (out.whole[~out.own] == 7).all()
     assert kernel.linear(x.view, views, groups, activation, tile=tile).shape == (rows, max(n))
@@ -62,6 +65,22 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
             # a row at a time: some rows of many that are wrong must not go unseen
             for actual, expected in zip(y[r, :n_g], exact, strict=True):
                 assert near(actual, expected, product.square().mean().sqrt().item(), dtype)
+
+
+def check_work(
+    watch: Watch, x: Guarded, weight: Guarded, parts: list[tuple[slice, int, int]], tile: Tile
+) -> None:
+    """No program computes what is not stored: each tile of the result loads its operands once.
+
+    The last row and the last output stand for those beyond it, so the first of each are counted.
+    """
+    tiles = {r.start: cdiv(n_g, tile.columns) for r, n_g, _ in parts if r.stop > r.start}
+    for row, columns in tiles.items():
+        if row + 1 not in tiles and row + 1 < len(x.view):
+            assert watch.loads(x.view[row, :1]) == columns
+    if all(n_g != 1 for _, n_g, _ in parts):
+        height = sum(cdiv(r.stop - r.start, tile.rows) for r, n_g, _ in parts if n_g)
+        assert watch.loads(weight.view[0, :1]) == height
 
 
 def far(kernel: ModuleType) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import torch
+from torch.nn.functional import layer_norm
 
 from nestling.kernels import Groups
 
@@ -69,10 +70,12 @@ def _norm(
 def far(kernel: ModuleType) -> None:
     """Rows that 32 bits do not reach, of x, residual and result; some that are kept as they are."""
     x, residual = (far_apart(4, 5, torch.float16) for _ in range(2))
-    x.copy_(torch.randn(4, 5, generator=torch.Generator().manual_seed(0)))
+    generator = torch.Generator().manual_seed(0)
+    x.copy_(torch.randn(4, 5, generator=generator))
+    residual.copy_(torch.randn(4, 5, generator=generator))
     views = norm_prefixes(torch.ones(5).half(), torch.zeros(5).half(), (5, 0))
     with watched(), results_far_apart():
         y = kernel.norm(x, residual, views, Groups((0, 3, 4)), 1e-6)
-        exact = torch.nn.functional.layer_norm(x[:3].double(), (5,), eps=1e-6)
+        exact = layer_norm(x[:3].double() + residual[:3].double(), (5,), eps=1e-6)
         assert relative_error(y[:3], exact) < TOLERANCE[torch.float16]
         assert torch.equal(y[3], x[3])

@@ -1,0 +1,90 @@
+"""Faults that someone might well write, each in one place of one kernel.
+
+`mutants.mutations` makes many more by rule; these have names, and some no rule would make.
+"""
+
+# ruff: noqa: E501  (a fault is easier to read on one line)
+from __future__ import annotations
+
+LINEAR = {
+    # what stands there, as for `mutants.mutant`, and what might
+    "rows beyond the end are read": (r"tl.minimum\(rows, row_end - 1\)", "rows"),
+    "one row beyond the end is read": (r"tl.minimum\(rows, row_end - 1\)", "tl.minimum(rows, row_end)"),
+    "outputs beyond the end are read": (r"tl.minimum\(columns, n - 1\)", "columns"),
+    "one output beyond the end is read": (r"tl.minimum\(columns, n - 1\)", "tl.minimum(columns, n)"),
+    "32 bits for the rows of x": (r"row_end - 1\).to\(tl.int64\)", "row_end - 1)"),
+    "32 bits for the rows of the weight": (r"n - 1\).to\(tl.int64\)", "n - 1)"),
+    "32 bits for the rows of y": (r"y \+ rows.to\(tl.int64\)", "y + rows"),
+    "x is read beyond k": (r"tl.load\(x_tile, mask=.*, other=0.0\)", "tl.load(x_tile)"),
+    "the weight is read beyond k": (r"tl.load\(w_tile, mask=.*, other=0.0\)", "tl.load(w_tile)"),
+    "the weight is read one number beyond k": (r"(mask=depth\[:, None\]) <", r"\1 <="),
+    "the bias is read beyond n": (r"tl.load\(b \+ columns, mask=within, other=0.0\)", "tl.load(b + columns)"),
+    "the bias is read one number beyond n": ("within = columns < n", "within = columns <= n"),
+    "columns beyond n are written": (r"(mask=\(rows < row_end\)\[:, None\]) & within\[None, :\]", r"\1"),
+    "rows of the next group are written": (r"mask=\(rows < row_end\)\[:, None\] & (within\[None, :\])", r"mask=\1"),
+    "one row of the next group is written": (r"mask=\(rows < row_end\)", "mask=(rows <= row_end)"),
+    "everything is written": (r"(tl.store\(y_tile, result), mask=.*\)", r"\1)"),
+    "the weight's rows lie as x's do": (r"\* w_stride", "* x_stride"),
+    "y's rows lie as x's do": (r"\* y_stride", "* x_stride"),
+    "x stands still along k": (r"x_tile \+= DEPTH", "pass"),
+    "the sum is kept in y's type": (r"(\n +)(total \+= tl.load\(b)", r"\1total = total.to(y.dtype.element_ty).to(tl.float32)\1\2"),
+    "the bias is left out": (r"total \+= tl.load\(b .*", "pass"),
+    "a band is as high as all others": (r"height = tl.minimum\(.*, BAND\)", "height = BAND"),
+    "each band is the first": (r"band \* BAND \+ (within % height)", r"\1"),
+    "a program goes to its neighbour's column": (r"within // height", "(within + 1) // height"),
+    "a group begins where the one before ends": (r"row_tile >= before", "row_tile > before"),
+    "a group has one tile more": (r"row_tile < after", "row_tile <= after"),
+    "a group's last rows have no tile": (r"tl.cdiv\(end - start, ROWS\)", "(end - start) // ROWS"),
+    "a group begins at the first row": (r"row = start \+", "row ="),
+    "a group ends with the batch": (r"row_end = end\b", "row_end = tl.load(offsets + GROUPS)"),
+    "a group's width is its neighbour's": (r"tl.load\(ns \+ group\)", "tl.load(ns)"),
+    "a group's inputs are its neighbour's": (r"tl.load\(ks \+ group\)", "tl.load(ks)"),
+    "too few programs": (r"\+ len\(rows\) - 1", "+ 0"),
+    "every width is taken for a multiple of 16": (r"return 1 if any\(.*\) else 16", "return 16"),
+}  # fmt: skip
+NORM = {
+    "the variance is over all columns": (r"tl.sum\(values \* values\) / d", "tl.sum(values * values) / COLUMNS"),
+    "the mean is over all columns": (r"tl.sum\(values\) / d", "tl.sum(values) / COLUMNS"),
+    "the variance is over one less": (r"tl.sum\(values \* values\) / d", "tl.sum(values * values) / (d - 1 + (d == 1))"),
+    "epsilon is added to the root": (r"tl.rsqrt\((tl.sum\(values \* values\) / d) \+ eps\)", r"1 / (tl.sqrt(\1) + eps)"),
+    "epsilon is left out": (r" \+ eps\)", ")"),
+    "the mean counts where nothing is": (r"tl.where\(within, (values - tl.sum\(values\) / d), 0.0\)", r"\1"),
+    "x is read beyond its width": (r"tl.load\(x \+ columns, mask=within, other=0.0\)", "tl.load(x + columns)"),
+    "the residual is read beyond its width": (r"tl.load\(residual \+ columns, mask=within, other=0.0\)", "tl.load(residual + columns)"),
+    "the weight is read beyond its width": (r"tl.load\(weight \+ columns, mask=within, other=0.0\)", "tl.load(weight + columns)"),
+    "the bias is read beyond its width": (r"tl.load\(bias \+ columns, mask=within, other=0.0\)", "tl.load(bias + columns)"),
+    "one column beyond is read and written": (r"within = columns < d\b", "within = columns <= d"),
+    "columns beyond are written": (r"(values.to\(y.dtype.element_ty\)), mask=within", r"\1"),
+    "one column of a row kept is left out": (r"(tl.store\(y \+ columns, kept, mask=columns) < width", r"\1 < width - 1"),
+    "the next group's width": (r"tl.load\(ds \+ group\)", "tl.load(ds + group + 1)"),
+    "a group ends one row late": (r"row >= tl.load\(offsets \+ group\)", "row > tl.load(offsets + group)"),
+    "32 bits for the rows of x": (r"x \+= row.to\(tl.int64\)", "x += row"),
+    "32 bits for the rows of the residual": (r"residual \+= row.to\(tl.int64\)", "residual += row"),
+    "32 bits for the rows of y": (r"y \+= row.to\(tl.int64\)", "y += row"),
+    "the residual's rows lie as x's do": (r"\* residual_stride", "* x_stride + 1"),
+    "LayerNorm without its bias": (r"values \+= tl.load\(bias.*", "pass"),
+}  # fmt: skip
+GATE = {
+    "the last of equal labels": ("tie_break_left=True", "tie_break_left=False"),
+    "a confidence just at the bound is refused": (r"top >= bound", "top > bound"),
+    "no margin": (r"bound \+ margin", "bound"),
+    "the margin has the other sign": (r"bound \+ margin", "bound - margin"),
+    "a threshold of 0 is one like others": (r" \| \(bound <= 0\)", ""),
+    "only a threshold below 0 always accepts": (r"bound <= 0\b", "bound < 0"),
+    "the temperature is not applied": (r"z = z / tl.load\(temperature.*", "pass"),
+    "the temperature is that of the next row": (r"temperature \+ row", "temperature + (row + 1) % rows"),
+    "the threshold is that of the next row": (r"threshold \+ row", "threshold + (row + 1) % rows"),
+    "labels beyond the last are read": (r"there\[:, None\] & \(column < labels\)\[None, :\]", "there[:, None] & (column >= 0)[None, :]"),
+    "one label beyond the last is read": (r"column < labels", "column <= labels"),
+    "rows beyond the last are read": (r"there\[:, None\] & (\(column < labels\)\[None, :\])", r"(row >= 0)[:, None] & \1"),
+    "one row beyond the last is there": (r"there = row < rows", "there = row <= rows"),
+    "labels that are not there count as 0": (r'other=-float\("inf"\)', "other=0.0"),
+    "32 bits for the rows of the logits": (r"row.to\(tl.int64\)\[:, None\] \* stride", "row[:, None] * stride"),
+    "the rows of the logits are dense": (r"\* stride", "* labels"),
+    "the highest score is not taken off": (r"z - highest\[:, None\]", "z"),
+    "labels are written beyond the last row": (r"(best.to\(tl.int64\)), mask=there", r"\1"),
+    "confidences are written beyond the last row": (r"(confidence \+ row, top), mask=there", r"\1"),
+    "decisions are written beyond the last row": (r"(\(bound <= 0\)), mask=there", r"\1"),
+}  # fmt: skip
+FAULTS = {"linear.triton": LINEAR, "norm.triton": NORM, "gate.triton": GATE}
+"""By module of `nestling.kernels` and by name."""
