@@ -29,8 +29,8 @@ class Guarded(NamedTuple):
     """A matrix amid a larger one, which is not to be touched.
 
     whole: NaN wherever `own` is false. view: the matrix that a caller passes, which begins at an
-    odd place. own: of whole's shape, what is meant to be read or written; it may be less than the
-    view.
+    odd place but for what `guarded` says. own: of whole's shape, what is meant to be read or
+    written; it may be less than the view.
     """
 
     whole: Tensor
@@ -41,11 +41,14 @@ class Guarded(NamedTuple):
 def guarded(own: Tensor, dtype: torch.dtype, seed: int = 0, apart: int = 1) -> Guarded:
     """own: (rows, columns) bool. apart: rows of the whole from one row of the view to the next.
 
-    Matrices with as many columns and another seed have another stride.
+    Matrices with as many columns and another seed have another stride. Where rows follow each
+    other and the columns are a multiple of 16, so are the stride and the place of the first.
     """
     rows, columns = own.shape
-    shape = (2 + rows * apart + 3, 3 + columns + GUARD + seed)
-    at = (slice(2, 2 + rows * apart, apart), slice(3, 3 + columns))
+    aligned = apart == 1 and columns % 16 == 0
+    left, right = (16, 16 * (seed + 1)) if aligned else (3, GUARD + seed)
+    shape = (2 + rows * apart + 3, left + columns + right)
+    at = (slice(2, 2 + rows * apart, apart), slice(left, left + columns))
     whole, mask = torch.full(shape, float("nan"), dtype=dtype), torch.zeros(shape, dtype=torch.bool)
     mask[at] = own
     generator = torch.Generator().manual_seed(seed)
