@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,13 @@ KERNELS = [(module, kernel) for module in TRIALS for kernel in kernels_in(source
 def test_a_fault_is_found(module: str, fault: str, tmp_path: Path) -> None:
     faulty = mutant(module, *FAULTS[module][fault], tmp_path)
     assert not passes(module, faulty)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", TRIALS)
+def test_a_kernel_without_a_fault_passes(module: str, tmp_path: Path) -> None:
+    as_it_is = ast.unparse(ast.parse(source_of(module)))
+    assert passes(module, made_from(as_it_is, module, tmp_path))
 
 
 @pytest.mark.slow

@@ -99,7 +99,9 @@ def differing(name: str, kernel: ModuleType, dtype: torch.dtype) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)], ids=str
+)
 @pytest.mark.parametrize("name", LAUNCHES)
 def test_gives_the_same_bits_in_any_order(name: str, dtype: torch.dtype) -> None:
     assert not differing(name, import_module(f"nestling.kernels.{LAUNCHES[name][0]}"), dtype)

@@ -28,7 +28,7 @@ CASES: dict[str, tuple[Groups, tuple[int, ...], tuple[int, ...], str, Tile | Non
     **{a: (Groups((0, 5)), (9,), (7,), a, None) for a in ACTIVATIONS},
     "odd": (Groups((0, 33)), (63,), (100,), "none", SMALL),
     "odd groups": (Groups((0, 7, 40, 40, 73)), (133, 33, 7, 1), (63, 133, 33, 7), "none", SMALL),
-    "multiples of 16": (Groups((0, 48, 64)), (80, 48), (96, 16), "none", SMALL),
+    "multiples of 16": (Groups((0, 48, 64)), (80, 32), (96, 16), "none", SMALL),
     "one multiple of 16": (Groups((0, 64)), (64,), (48,), "none", SMALL),
 }
 
