@@ -12,7 +12,8 @@ from .linear import ACTIVATIONS, linear
 from .norm import norm
 from .operations import REFERENCE, Operations, operations_for, triton_operations
 from .pooled_attention import pooled_attention
-from .prefix import Prefix, prefix
+from .prefix import Prefix, prefix, widths
+from .upload import upload
 
 __all__ = [
     "ACTIVATIONS",
@@ -31,4 +32,6 @@ __all__ = [
     "pooled_attention",
     "prefix",
     "triton_operations",
+    "upload",
+    "widths",
 ]

@@ -6,28 +6,42 @@ answered by the same student form a group; groups lie one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
 class Indices:
     """Integers that the host knows, and their copy on each device that asked for it."""
 
-    def __init__(self, values: Sequence[int], dtype: torch.dtype = torch.int64) -> None:
-        self.values = tuple(values)
-        self._dtype = dtype
+    def __init__(self, values: Sequence[int] | NDArray[np.integer]) -> None:
+        self.values = values
         self._copies: dict[torch.device, Tensor] = {}
 
     def on(self, device: torch.device) -> Tensor:
-        """(values,) of the dtype, made once and always the same tensor."""
+        """(values,) int32, always the same tensor.
+
+        It is a copy of its own, for which the host waits, unless `upload` placed it before.
+        """
         if device not in self._copies:
-            self._copies[device] = torch.tensor(self.values, dtype=self._dtype, device=device)
+            self._copies[device] = torch.from_numpy(np.array(self.values, np.int32)).to(device)
         return self._copies[device]
+
+    def is_on(self, device: torch.device) -> bool:
+        """Whether the device has them already."""
+        return device in self._copies
+
+    def place(self, copy: Tensor) -> None:
+        """Take this as what `on` gives for its device."""
+        self._copies[copy.device] = copy
 
 
 class Groups(tuple[slice, ...]):
@@ -38,14 +52,14 @@ class Groups(tuple[slice, ...]):
     """
 
     offsets: tuple[int, ...]
-    _indices: Indices
+    indices: Indices
 
     def __new__(cls, offsets: Sequence[int]) -> Groups:
         if not offsets or offsets[0] != 0 or any(b < a for a, b in pairwise(offsets)):
             raise ValueError(f"offsets: {list(offsets)} do not start at 0, or are not sorted")
         groups = super().__new__(cls, (slice(a, b) for a, b in pairwise(offsets)))
         groups.offsets = tuple(offsets)
-        groups._indices = Indices(offsets, torch.int32)
+        groups.indices = Indices(offsets)
         return groups
 
     def on(self, device: torch.device) -> Tensor:
@@ -54,13 +68,47 @@ class Groups(tuple[slice, ...]):
         A captured CUDA graph reads this very tensor: to replay it for groups of other sizes, with
         as many rows in all, copy their offsets into it.
         """
-        return self._indices.on(device)
+        return self.indices.on(device)
 
 
-@lru_cache(maxsize=4096)
+MOST_WIDTHS = 4096
+"""Choices of widths that are kept on devices; the one that was asked for longest ago goes first."""
+_widths: OrderedDict[tuple[tuple[int, ...], torch.device], Tensor] = OrderedDict()
+
+
 def on_device(widths: tuple[int, ...], device: torch.device) -> Tensor:
-    """Each group's width on a device: (groups,) int32, made once per choice of widths."""
-    return torch.tensor(widths, dtype=torch.int32, device=device)
+    """Each group's width on a device: (groups,) int32.
+
+    It is a copy of its own, for which the host waits, unless `upload` placed it before.
+    """
+    if (placed := _widths.get((widths, device))) is None:
+        placed = torch.tensor(widths, dtype=torch.int32, device=device)
+        place_widths(widths, placed)
+    return placed
+
+
+def missing_widths(
+    wanted: Iterable[tuple[int, ...]], device: torch.device
+) -> list[tuple[int, ...]]:
+    """Those that a device does not have yet; the others are kept a while longer."""
+    missing = []
+    for widths in wanted:
+        if (widths, device) in _widths:
+            _widths.move_to_end((widths, device))
+        else:
+            missing.append(widths)
+    return missing
+
+
+def place_widths(widths: tuple[int, ...], placed: Tensor) -> None:
+    """Take this as what `on_device` gives for its device."""
+    _widths[widths, placed.device] = placed
+    while len(_widths) > MOST_WIDTHS:
+        _widths.popitem(last=False)
+
+
+MOST_PADDING = 2
+"""By how much padding may multiply the rows of sequences that share a grid."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +134,19 @@ class Layout:
         return tuple(accumulate(self.lengths, initial=0))
 
     @cached_property
-    def members(self) -> tuple[slice, ...]:
+    def bounds(self) -> Indices:
+        """The starts, for a device."""
+        return Indices(self.starts)
+
+    @cached_property
+    def members(self) -> Groups:
         """The sequences of each group, as a slice over sequences."""
-        ends = tuple(accumulate(self.groups, initial=0))
-        return tuple(slice(a, b) for a, b in pairwise(ends))
+        return Groups(tuple(accumulate(self.groups, initial=0)))
 
     @cached_property
     def rows(self) -> Groups:
         """The rows of each group."""
-        ends = accumulate(self.groups, initial=0)
-        return Groups([self.starts[end] for end in ends])
+        return Groups([self.starts[end] for end in self.members.offsets])
 
     @cached_property
     def parts(self) -> tuple[Layout, ...]:
@@ -132,6 +183,44 @@ class Layout:
         """Whether all sequences have the same number of rows."""
         return all(length == self.longest for length in self.lengths)
 
+    @cached_property
+    def alike(self) -> tuple[tuple[int, ...], ...]:
+        """Sequences that may be padded to the longest of them: so few classes that padding at most
+        doubles the rows of each. Sequences are named by their place.
+        """
+        if len(self.lengths) * self.longest <= MOST_PADDING * self.starts[-1]:
+            return (tuple(range(len(self.lengths))),)
+        classes: list[list[int]] = []
+        rows = longest = 0
+        for sequence in sorted(range(len(self.lengths)), key=self.lengths.__getitem__)[::-1]:
+            length = self.lengths[sequence]
+            rows += length
+            if not classes or (len(classes[-1]) + 1) * longest > MOST_PADDING * rows:
+                classes.append([])
+                rows = longest = length
+            classes[-1].append(sequence)
+        return tuple(tuple(sorted(each)) for each in classes)
+
+    def split(self, classes: tuple[tuple[int, ...], ...]) -> tuple[tuple[Part, ...], Indices]:
+        """Each class of sequences as a batch of its own; and, for each row, where it is once those
+        lie end to end.
+        """
+        if classes not in self._splits:
+            order = [
+                np.concatenate([np.arange(*self.starts[s : s + 2]) for s in each])
+                for each in classes
+            ]
+            parts = tuple(
+                Part(Layout(tuple(self.lengths[s] for s in each), (len(each),)), Indices(rows))
+                for each, rows in zip(classes, order, strict=True)
+            )
+            self._splits[classes] = parts, Indices(np.argsort(np.concatenate(order)))
+        return self._splits[classes]
+
+    @cached_property
+    def _splits(self) -> dict[tuple[tuple[int, ...], ...], tuple[tuple[Part, ...], Indices]]:
+        return {}
+
     def on(self, device: torch.device) -> LayoutTensors:
         """Its tensors on a device, made once each."""
         if device not in self._placed:
@@ -143,16 +232,18 @@ class Layout:
         return {}
 
 
+class Part(NamedTuple):
+    """Some sequences of a batch. rows: which rows of the batch they have."""
+
+    layout: Layout
+    rows: Indices
+
+
 class LayoutTensors:
     """What a device has to know of a layout. Each tensor is made when it is first asked for."""
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
         self._layout, self._device = layout, device
-
-    @cached_property
-    def starts(self) -> Tensor:
-        """First row of each sequence, and the end: (sequences + 1,) int32."""
-        return torch.tensor(self._layout.starts, dtype=torch.int32, device=self._device)
 
     @cached_property
     def padded_mask(self) -> Tensor:

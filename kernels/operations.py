@@ -44,16 +44,17 @@ def operations_for(device: torch.device) -> Operations:
 
 @cache
 def triton_operations() -> Operations:
-    """The kernels in Triton, attention by torch, and the reference for the rest. Forward only."""
+    """The kernels in Triton, and attention in half precision by torch. Forward only."""
     from .attention import varlen
     from .gate import triton as gates
     from .linear import triton as linears
     from .norm import triton as norms
+    from .pooled_attention import triton as pooled
 
-    return replace(
-        REFERENCE,
+    return Operations(
         linear=linears.linear,
         norm=norms.norm,
         attention=varlen.attention,
+        pooled_attention=pooled.pooled_attention,
         gate=gates.gate,
     )

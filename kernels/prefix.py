@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -16,6 +17,14 @@ class Prefix(NamedTuple):
 
     weight: Tensor
     bias: Tensor | None
+
+
+def widths(prefixes: Sequence[Prefix | None]) -> Iterator[tuple[int, ...]]:
+    """Each group's width along each dimension of the weight, 0 where the group has no part of it:
+    what kernels ask a device for.
+    """
+    for dimension in range(max((p.weight.dim() for p in prefixes if p is not None), default=0)):
+        yield tuple(0 if p is None else p.weight.shape[dimension] for p in prefixes)
 
 
 def prefix(weight: Tensor, *shape: int) -> Tensor:

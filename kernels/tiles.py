@@ -21,6 +21,12 @@ ROW_CLASSES = (64, 512, 4096, 1 << 30)
 """A shape belongs to the first class whose number of rows is not below its own."""
 COLUMN_CLASSES = (1024, 1 << 30)
 """Likewise by output columns."""
+SHARED = {"sm_80": 99 * 1024, "sm_90": 227 * 1024, "sm_100": 227 * 1024}
+"""Bytes of shared memory that a program may take, by architecture: what every card of its kind has.
+
+CUDA C++ Programming Guide, table 30: sm_80 has 163 kB, but its tiles are those of sm_86, sm_89 and
+sm_120 too, which have 99.
+"""
 CHOICES = Path(__file__).with_name("tiles.json")
 
 
@@ -47,18 +53,29 @@ def tile_for(x: Tensor, n: int, k: int) -> Tile:
     return chosen[row_class][column_class]
 
 
+@cache
 def architecture(device: torch.device) -> str:
-    """The newest known architecture that the device can run."""
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (9, 0):
-        return "sm_80"
-    return "sm_90"
+    """Whose tiles a device takes; those of sm_90 where there is no CUDA."""
+    if device.type != "cuda":
+        return "sm_90"
+    properties: Any = torch.cuda.get_device_properties(device)  # the stubs lack the last
+    return tiles_for(properties.major, properties.shared_memory_per_block_optin)
+
+
+def tiles_for(major: int, shared: int) -> str:
+    """Whose tiles a card takes.
+
+    major: of its compute capability, which says by what it multiplies: `wgmma` is there on 9.x
+    alone, `tcgen05` on 10.x and 11.x, and `mma` on all, also on consumer cards (12.x).
+    shared: bytes of shared memory that one program can have.
+    """
+    found = {9: "sm_90", 10: "sm_100", 11: "sm_100"}.get(major, "sm_80")
+    return found if SHARED[found] <= shared else "sm_80"
 
 
 def kind(dtype: torch.dtype) -> str:
-    """Which arithmetic the products are done in."""
-    if dtype != torch.float32:
-        return "half"
-    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+    """Which arithmetic the products are done in: float32 as the sum of three tf32 products."""
+    return "tf32x3" if dtype == torch.float32 else "half"
 
 
 @cache

@@ -12,7 +12,7 @@ import torch
 
 from nestling.kernels import tiles
 from nestling.kernels.linear.triton import linear
-from nestling.kernels.tiles import Tile, architecture, kind
+from nestling.kernels.tiles import Tile, architecture
 
 from .candidates import CANDIDATES
 from .clock import Clock
@@ -22,7 +22,7 @@ ROWS = {64: (1, 32, 64), 512: (128, 512), 4096: (1024, 4096), 1 << 30: (16384,)}
 """What stands for each class of rows."""
 SIZES = {1024: ((384, 384), (768, 3072), (1024, 1024)), 1 << 30: ((3072, 768), (4096, 4096))}
 """n and k that stand for each class of columns."""
-DTYPES = {"half": torch.bfloat16, "tf32": torch.float32, "ieee": torch.float32}
+DTYPES = {"half": torch.bfloat16, "tf32x3": torch.float32}
 
 
 def tune(clock: Clock, measured_on: str) -> dict[str, Any]:
@@ -31,20 +31,13 @@ def tune(clock: Clock, measured_on: str) -> dict[str, Any]:
     measured_on: device, versions and date, for the file.
     """
     arch = architecture(clock.device)
-    before = torch.get_float32_matmul_precision()
-    try:
-        chosen = {name: _choose(clock, arch, name) for name in DTYPES}
-    finally:
-        torch.set_float32_matmul_precision(before)
+    chosen = {name: _choose(clock, arch, name) for name in DTYPES}
     read = json.loads(tiles.CHOICES.read_text("utf-8"))
     write_choices(read["choices"] | {arch: chosen}, read["measured_on"] | {arch: measured_on})
     return chosen
 
 
 def _choose(clock: Clock, arch: str, name: str) -> dict[str, dict[str, Tile]]:
-    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
-    if kind(DTYPES[name]) != name:
-        raise RuntimeError(f"{name}: {DTYPES[name]} is computed as {kind(DTYPES[name])}")
     candidates = CANDIDATES[arch][name]
     return {
         str(rows): {str(each): _best(clock, name, candidates, rows, each) for each in SIZES}

@@ -1,13 +1,14 @@
 """softmax(Q Kᵀ / √head_dim) V per sequence and head, by torch's scaled dot product attention.
 
-Sequences are padded to the longest of their group for the product alone; the padding is
-masked and removed again, so a row never depends on its neighbours.
+For the product alone, sequences are padded to the longest of those in their group that are about
+as long; the padding is masked and removed again, so a row never depends on its neighbours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -22,17 +23,20 @@ def attention(
     keys: Layout,
     heads: Sequence[int],
     head_dim: int,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Attend within each sequence.
 
     q: (query rows, at least max heads · head_dim). k, v: (key rows, the same).
     queries, keys: layouts with the same sequences and groups; a sequence may ask from fewer
     rows than it offers as keys. heads: each group's number of heads; 0 skips the group.
-    Returns (query rows, max heads · head_dim). What a group holds beyond its heads is unspecified.
+    out: where to write, (query rows, at least max heads · head_dim), the other groups' rows kept.
+    Returns (query rows, max heads · head_dim), or `out`. What a group holds beyond its heads is
+    unspecified in the former.
     """
-    if len(heads) == 1:
+    if len(heads) == 1 and out is None:
         return _attend(q, k, v, queries, keys, heads[0], head_dim)
-    y = q.new_empty(len(q), max(heads) * head_dim)
+    y = q.new_empty(len(q), max(heads) * head_dim) if out is None else out
     for g, h in enumerate(heads):
         if h and queries.groups[g]:
             width, r, s = h * head_dim, queries.rows[g], keys.rows[g]
@@ -51,6 +55,22 @@ def attention(
 def _attend(
     q: Tensor, k: Tensor, v: Tensor, queries: Layout, keys: Layout, heads: int, head_dim: int
 ) -> Tensor:
+    if len(keys.alike) == 1:
+        return _attend_padded(q, k, v, queries, keys, heads, head_dim)
+    asking, back = queries.split(keys.alike)
+    offering, _ = keys.split(keys.alike)
+    attended = []
+    for asks, offers in zip(asking, offering, strict=True):
+        r, s = asks.rows.on(q.device), offers.rows.on(q.device)
+        parts = q.index_select(0, r), k.index_select(0, s), v.index_select(0, s)
+        attended.append(_attend_padded(*parts, asks.layout, offers.layout, heads, head_dim))
+    return torch.cat(attended).index_select(0, back.on(q.device))
+
+
+def _attend_padded(
+    q: Tensor, k: Tensor, v: Tensor, queries: Layout, keys: Layout, heads: int, head_dim: int
+) -> Tensor:
+    """As `_attend`, all sequences in one grid."""
     mask = None if keys.uniform else keys.on(q.device).padded_mask[:, None, None, :]
     y = F.scaled_dot_product_attention(
         _pad(q, queries, heads, head_dim),

@@ -8,6 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..checks import check_dtype, check_matrix, check_vector
+from ..multiples import multiple, multiple_of
 from .reference import MARGINS, GateDecision
 
 MOST_LABELS = 16384
@@ -16,12 +17,21 @@ HELD = 4096
 """Logits that a program holds, at least one row."""
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=[
+        *("stride", "temperature", "threshold", "label", "confidence", "accept", "rows", "labels"),
+    ]
+)
 def gate_kernel(
     logits, stride, temperature, threshold, margin, label, confidence, accept, rows, labels,
-    ROWS: tl.constexpr, LABELS: tl.constexpr,
+    MULTIPLE: tl.constexpr, ROWS: tl.constexpr, LABELS: tl.constexpr,
 ):  # fmt: skip
-    """ROWS rows per program, LABELS columns of which the leading `labels` exist."""
+    """ROWS rows per program, LABELS columns of which the leading `labels` exist.
+
+    MULTIPLE: of what the stride and `labels` are multiples.
+    """
+    stride = multiple(stride, MULTIPLE)
+    labels = multiple(labels, MULTIPLE)
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     column = tl.arange(0, LABELS)
     there = row < rows
@@ -62,10 +72,11 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     if not rows:
         return decision
     shape = program(labels)
+    stride = logits.stride(0)
     gate_kernel[(triton.cdiv(rows, shape["ROWS"]),)](
-        logits, logits.stride(0), temperature, threshold, MARGINS[logits.dtype],
+        logits, stride, temperature, threshold, MARGINS[logits.dtype],
         decision.label, decision.confidence, decision.accept.view(torch.uint8), rows, labels,
-        **shape,
+        multiple_of(stride, labels), **shape,
     )  # fmt: skip
     return decision
 

@@ -24,6 +24,7 @@ from ..checks import (
     check_vector,
 )
 from ..layout import Groups, on_device
+from ..multiples import WIDEST, multiple, multiple_of
 from ..prefix import Prefix
 from ..tiles import Tile, tile_for
 from .reference import ACTIVATIONS
@@ -49,14 +50,20 @@ def activate(x, ACTIVATION: tl.constexpr):
 def linear_tile(
     x, w, b, y, x_stride, w_stride, y_stride,
     row, row_end, column, n, k,
+    STRIDE_MULTIPLE: tl.constexpr, N_MULTIPLE: tl.constexpr, K_MULTIPLE: tl.constexpr,
     ACTIVATION: tl.constexpr, PRECISION: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     """One tile of y from (row, column) on, within row_end rows and n columns.
 
     Rows and columns beyond the end repeat the last one, so that the loop needs no mask for
-    them; only the last, incomplete step along k is masked, for what lies beyond may be NaN.
+    them; steps along k are masked, for what lies beyond may be NaN: in steps of WIDEST, so that
+    every load in the loop is wide, and what is left of an odd k comes after it.
     """
+    x_stride = multiple(x_stride, STRIDE_MULTIPLE)
+    w_stride = multiple(w_stride, STRIDE_MULTIPLE)
+    n = multiple(n, N_MULTIPLE)
+    k = multiple(k, K_MULTIPLE)
     rows = row + tl.arange(0, ROWS)
     columns = column + tl.arange(0, COLUMNS)
     depth = tl.arange(0, DEPTH)
@@ -65,21 +72,38 @@ def linear_tile(
     x_tile = x + x_rows[:, None] + depth[None, :]
     w_tile = w + w_rows[None, :] + depth[:, None]
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
-    whole = k // DEPTH
-    for _ in range(whole):
-        total = tl.dot(tl.load(x_tile), tl.load(w_tile), total, input_precision=PRECISION)
+    wide = k // WIDEST * WIDEST
+    for start in range(0, wide, DEPTH):
+        inside = depth < wide - start
+        x_part = tl.load(x_tile, mask=inside[None, :], other=0.0)
+        w_part = tl.load(w_tile, mask=inside[:, None], other=0.0)
+        total = tl.dot(x_part, w_part, total, input_precision=PRECISION)
         x_tile += DEPTH
         w_tile += DEPTH
-    rest = k - whole * DEPTH
-    if rest > 0:
-        x_part = tl.load(x_tile, mask=depth[None, :] < rest, other=0.0)
-        w_part = tl.load(w_tile, mask=depth[:, None] < rest, other=0.0)
+    if K_MULTIPLE < WIDEST and wide < k:
+        inside = depth < k - wide
+        back = tl.cdiv(wide, DEPTH) * DEPTH - wide
+        x_part = tl.load(x_tile - back, mask=inside[None, :], other=0.0)
+        w_part = tl.load(w_tile - back, mask=inside[:, None], other=0.0)
         total = tl.dot(x_part, w_part, total, input_precision=PRECISION)
+    y_rows = y + rows.to(tl.int64) * multiple(y_stride, N_MULTIPLE)
+    there = rows < row_end
+    if COLUMNS > 128:  # one half after the other: all at once takes more registers than there are
+        left, right = total.reshape(ROWS, 2, COLUMNS // 2).permute(0, 2, 1).split()
+        columns = column + tl.arange(0, COLUMNS // 2)
+        finish(left, b, y_rows, there, columns, n, ACTIVATION)
+        finish(right, b, y_rows, there, columns + COLUMNS // 2, n, ACTIVATION)
+    else:
+        finish(total, b, y_rows, there, columns, n, ACTIVATION)
+
+
+@triton.jit
+def finish(total, b, y_rows, there, columns, n, ACTIVATION: tl.constexpr):
+    """Columns of y from their sums. y_rows: where its rows begin; there: which of them exist."""
     within = columns < n
     total += tl.load(b + columns, mask=within, other=0.0).to(tl.float32)[None, :]
-    y_tile = y + rows.to(tl.int64)[:, None] * y_stride + columns[None, :]
-    result = activate(total, ACTIVATION).to(y.dtype.element_ty)
-    tl.store(y_tile, result, mask=(rows < row_end)[:, None] & within[None, :])
+    result = activate(total, ACTIVATION).to(b.dtype.element_ty)
+    tl.store(y_rows[:, None] + columns[None, :], result, mask=there[:, None] & within[None, :])
 
 
 @triton.jit
@@ -96,31 +120,43 @@ def place(index, row_tiles, column_tiles, BAND: tl.constexpr):
     return band * BAND + within % height, within // height
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["x_stride", "w_stride", "y_stride", "rows", "n", "k"])
 def sliced_linear_kernel(
     x, w, b, y, x_stride, w_stride, y_stride, rows, n, k,
+    STRIDE_MULTIPLE: tl.constexpr, N_MULTIPLE: tl.constexpr, K_MULTIPLE: tl.constexpr,
     ACTIVATION: tl.constexpr, PRECISION: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, BAND: tl.constexpr,
 ):  # fmt: skip
-    """y[:rows, :n] = act(x[:rows, :k] · w[:n, :k]ᵀ + b[:n]). Grid: one program per tile."""
+    """y[:rows, :n] = act(x[:rows, :k] · w[:n, :k]ᵀ + b[:n]). Grid: one program per tile.
+
+    STRIDE_MULTIPLE: of what the strides of x and w are multiples; N_MULTIPLE: n and the stride of
+    y; K_MULTIPLE: k.
+    """
     row_tile, column_tile = place(tl.program_id(0), tl.cdiv(rows, ROWS), tl.cdiv(n, COLUMNS), BAND)
     linear_tile(
         x, w, b, y, x_stride, w_stride, y_stride,
         row_tile * ROWS, rows, column_tile * COLUMNS, n, k,
+        STRIDE_MULTIPLE, N_MULTIPLE, K_MULTIPLE,
         ACTIVATION, PRECISION, ROWS, COLUMNS, DEPTH,
     )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=[
+        *("x_stride", "w_stride", "y_stride", "offsets", "ns", "ks"),
+        *("row_tiles", "column_tiles", "groups"),
+    ]
+)
 def grouped_linear_kernel(
-    x, w, b, y, x_stride, w_stride, y_stride, offsets, ns, ks, row_tiles, column_tiles,
-    GROUPS: tl.constexpr, MULTIPLE: tl.constexpr,
+    x, w, b, y, x_stride, w_stride, y_stride, offsets, ns, ks, row_tiles, column_tiles, groups,
+    STRIDE_MULTIPLE: tl.constexpr, N_MULTIPLE: tl.constexpr, K_MULTIPLE: tl.constexpr,
     ACTIVATION: tl.constexpr, PRECISION: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, BAND: tl.constexpr,
 ):  # fmt: skip
     """Each group's rows by its own prefix of w.
 
-    offsets, ns, ks: as `Groups.on`, `on_device`. MULTIPLE: of what every n and k is one.
+    offsets, ns, ks: as `Groups.on`, `on_device`, of so many groups. The multiples: as above, of
+    every n and k.
     """
     row_tile, column_tile = place(tl.program_id(0), row_tiles, column_tiles, BAND)
     before = 0
@@ -128,8 +164,8 @@ def grouped_linear_kernel(
     row_end = 0
     n = 0
     k = 0
-    for group in tl.static_range(GROUPS):
-        start = tl.load(offsets + group)
+    start = 0
+    for group in range(groups):
         end = tl.load(offsets + group + 1)
         after = before + tl.cdiv(end - start, ROWS)
         if (row_tile >= before) & (row_tile < after):
@@ -138,12 +174,12 @@ def grouped_linear_kernel(
             n = tl.load(ns + group)
             k = tl.load(ks + group)
         before = after
+        start = end
     if column_tile * COLUMNS < n:
-        n = n // MULTIPLE * MULTIPLE  # tells the compiler, which then loads the last step wide
-        k = k // MULTIPLE * MULTIPLE
         linear_tile(
             x, w, b, y, x_stride, w_stride, y_stride,
             row, row_end, column_tile * COLUMNS, n, k,
+            STRIDE_MULTIPLE, N_MULTIPLE, K_MULTIPLE,
             ACTIVATION, PRECISION, ROWS, COLUMNS, DEPTH,
         )  # fmt: skip
 
@@ -158,8 +194,8 @@ def linear(
 ) -> Tensor:
     """As `reference.linear`, in bfloat16, float16 or float32, accumulated in float32.
 
-    float32 products are exact (ieee) or rounded to tf32 as `torch.set_float32_matmul_precision`
-    says. tile: to try another than the one tuned for this shape.
+    A float32 product is the sum of three tf32 ones (tf32x3): about as near as one in float32, on
+    tensor cores. tile: to try another than the one tuned for this shape.
     Raises TypeError or ValueError before launch for tensors that the kernel would misread.
     """
     n = tuple(0 if each is None else each.weight.shape[0] for each in prefixes)
@@ -175,18 +211,23 @@ def linear(
     _check(x, weight, bias, activation)
     tile = tile or tile_for(x, widest, max(k))
     column_tiles = triton.cdiv(widest, tile.columns)
+    multiples = (
+        multiple_of(x.stride(0), weight.stride(0)),
+        multiple_of(y.stride(0), *n),
+        multiple_of(*k),
+    )
     if len(prefixes) == 1:
         sliced_linear_kernel[(triton.cdiv(len(x), tile.rows) * column_tiles,)](
             x, weight, bias, y, x.stride(0), weight.stride(0), y.stride(0), len(x), n[0], k[0],
-            activation, precision(), **options(tile),
+            *multiples, activation, precision(x.dtype), **options(tile),
         )  # fmt: skip
         return y
     row_tiles = triton.cdiv(len(x), tile.rows) + len(rows) - 1  # each group may end mid-tile
     grouped_linear_kernel[(row_tiles * column_tiles,)](
         x, weight, bias, y, x.stride(0), weight.stride(0), y.stride(0),
         rows.on(x.device), on_device(n, x.device), on_device(k, x.device),
-        row_tiles, column_tiles, len(rows), multiple_of(*n, *k),
-        activation, precision(), **options(tile),
+        row_tiles, column_tiles, len(rows),
+        *multiples, activation, precision(x.dtype), **options(tile),
     )  # fmt: skip
     return y
 
@@ -202,14 +243,9 @@ def _check(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> N
     check_activation(activation, ACTIVATIONS)
 
 
-def multiple_of(*widths: int) -> int:
-    """16 if every width is a multiple of it, as the compiler asks for wide loads; else 1."""
-    return 1 if any(width % 16 for width in widths) else 16
-
-
-def precision() -> str:
-    """How tensor cores round float32: as torch's own products do."""
-    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+def precision(dtype: torch.dtype) -> str:
+    """How tensor cores multiply: float32 as the sum of three products of its tf32 parts."""
+    return "tf32x3" if dtype == torch.float32 else "ieee"
 
 
 def options(tile: Tile) -> dict[str, Any]:

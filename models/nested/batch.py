@@ -6,22 +6,23 @@ What each layer does with it is integers, worked out and checked once per batch,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels import Indices, Layout
+from ...kernels import Indices, Layout, upload
 from .architecture import Architecture
 from .spec import StudentSpec
 
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """tokens: (rows,) int64. layout: lengths, and one group per entry of `students`."""
+    """tokens: (rows,) int64, on the host. layout: lengths, and a group per entry of `students`."""
 
     tokens: Tensor
     layout: Layout
@@ -68,10 +69,34 @@ class PackedBatch:
         return PackedBatch(self.tokens, layout, (student,))
 
     def to(self, device: torch.device) -> PackedBatch:
-        """The same on a device; this very batch if it is there already."""
-        if self.tokens.device == device:
-            return self
-        return replace(self, tokens=self.tokens.to(device))
+        """This very batch, after one copy of all that a device has to be told of it."""
+        self.upload(device)
+        return self
+
+    def upload(
+        self,
+        device: torch.device,
+        widths: Sequence[tuple[int, ...]] = (),
+        floats: Sequence[NDArray[np.float32]] = (),
+    ) -> list[Tensor]:
+        """Tell a device all of it, in one copy, unless it lies there. A CPU needs no telling.
+
+        widths: that its operations ask the device for. Returns the floats on the device.
+        """
+        if device.type == "cpu":
+            return [torch.from_numpy(each) for each in floats]
+        indices: list[Indices] = []
+        if not self.ids.is_on(device):
+            layouts = [self.layout, *(step.remaining for step in self.plan if step.kept)]
+            indices = [self.ids, self.positions, *(s.kept for s in self.plan if s.kept)]
+            for each in layouts:
+                indices += [each.bounds, each.rows.indices, each.members.indices]
+        return upload(indices, widths, floats, device)
+
+    @cached_property
+    def ids(self) -> Indices:
+        """The tokens, for a device."""
+        return Indices(self.tokens.numpy())
 
     @cached_property
     def plan(self) -> tuple[LayerStep, ...]:
@@ -79,12 +104,11 @@ class PackedBatch:
         return plan(self.layout, self.students)
 
     @cached_property
-    def positions(self) -> Tensor:
-        """Each token's place in its sequence: (rows,) int64, where the tokens are."""
-        starts = np.array(self.layout.starts[:-1], np.int64)
-        rows = np.arange(len(self.tokens), dtype=np.int64)
-        positions = rows - np.repeat(starts, self.layout.lengths)
-        return torch.from_numpy(positions).to(self.tokens.device)
+    def positions(self) -> Indices:
+        """Each token's place in its sequence."""
+        starts = np.array(self.layout.starts[:-1], np.int32)
+        rows = np.arange(len(self.tokens), dtype=np.int32)
+        return Indices(rows - np.repeat(starts, self.layout.lengths))
 
     def check(self, a: Architecture) -> None:
         """Raises ValueError for what the TA cannot take; no operation looks at it again.

@@ -33,6 +33,37 @@ SKIPPED = (None,) * len(BlockPrefix._fields)
 """Of a student that does not have the layer."""
 
 
+class StepPrefixes(NamedTuple):
+    """What each operation of a layer is given: each group's views, or none.
+
+    key, value: of the groups that go on. last_key, last_value: of those whose last layer this is.
+    """
+
+    query: Prefixes
+    key: Prefixes
+    value: Prefixes
+    last_key: Prefixes
+    last_value: Prefixes
+    output: Prefixes
+    attention_norm: Prefixes
+    up: Prefixes
+    down: Prefixes
+    ffn_norm: Prefixes
+
+    @classmethod
+    def of(cls, students: Sequence[BlockPrefix | None], finished: Sequence[bool]) -> StepPrefixes:
+        """students: each group's views of the layer. finished: whose last layer it is."""
+        query, key, value, *rest = zip(*(each or SKIPPED for each in students), strict=True)
+        return cls(
+            query,
+            _only(key, finished, False),
+            _only(value, finished, False),
+            _only(key, finished, True),
+            _only(value, finished, True),
+            *rest,
+        )
+
+
 class PostNormBlock(nn.Module):
     """Queries, keys and values of whole heads; then an FFN with one activation."""
 
@@ -68,42 +99,37 @@ class PostNormBlock(nn.Module):
         self, x: Tensor, step: LayerStep, students: Sequence[BlockPrefix | None], dropout: float
     ) -> Tensor:
         """Hidden rows after the layer, those that `step` keeps. students: each group's views."""
-        query, key, value, output, attention_norm, up, down, ffn_norm = zip(
-            *(each or SKIPPED for each in students), strict=True
-        )
+        views = StepPrefixes.of(students, step.finished)
         linear, norm = self._operations.linear, self._operations.norm
         rows = step.remaining.rows
-        asking = x if step.kept is None else x[step.kept.on(x.device)]
-        queries = linear(asking, query, rows)
-        attended = self._attend(queries, x, key, value, step)
-        mixed = F.dropout(linear(attended, output, rows), dropout)
-        x = norm(asking, mixed, attention_norm, rows, self.eps)
-        neurons = linear(x, up, rows, self.activation)
-        mixed = F.dropout(linear(neurons, down, rows), dropout)
-        return norm(x, mixed, ffn_norm, rows, self.eps)
+        asking = x if step.kept is None else x.index_select(0, step.kept.on(x.device))
+        queries = linear(asking, views.query, rows)
+        attended = self._attend(queries, x, views, step)
+        mixed = F.dropout(linear(attended, views.output, rows), dropout)
+        x = norm(asking, mixed, views.attention_norm, rows, self.eps)
+        neurons = linear(x, views.up, rows, self.activation)
+        mixed = F.dropout(linear(neurons, views.down, rows), dropout)
+        return norm(x, mixed, views.ffn_norm, rows, self.eps)
 
-    def _attend(
-        self, queries: Tensor, x: Tensor, key: Prefixes, value: Prefixes, step: LayerStep
-    ) -> Tensor:
+    def _attend(self, queries: Tensor, x: Tensor, views: StepPrefixes, step: LayerStep) -> Tensor:
         """Attention of the groups that go on, then of those whose last layer this is."""
         attended = None
-        if not all(step.finished):
-            on_key, on_value = _only(key, step, False), _only(value, step, False)
-            heads = tuple(0 if k is None else len(k.weight) // self.head_dim for k in on_key)
-            if any(heads):
-                keys = self._operations.linear(x, on_key, step.layout.rows)
-                values = self._operations.linear(x, on_value, step.layout.rows)
-                attended = self._operations.attention(
-                    queries, keys, values, step.remaining, step.layout, heads, self.head_dim
-                )
-                if not any(step.finished):
-                    return attended
-                attended = F.pad(attended, (0, queries.shape[1] - attended.shape[1]))
+        heads = tuple(0 if k is None else len(k.weight) // self.head_dim for k in views.key)
+        if any(heads):
+            keys = self._operations.linear(x, views.key, step.layout.rows)
+            values = self._operations.linear(x, views.value, step.layout.rows)
+            if any(step.finished):
+                attended = queries.new_empty(queries.shape)
+            attended = self._operations.attention(
+                queries, keys, values, step.remaining, step.layout, heads, self.head_dim, attended
+            )
+            if not any(step.finished):
+                return attended
         return self._operations.pooled_attention(
             queries,
             x,
-            _only(key, step, True),
-            _only(value, step, True),
+            views.last_key,
+            views.last_value,
             step.remaining,
             step.layout,
             self.head_dim,
@@ -111,9 +137,8 @@ class PostNormBlock(nn.Module):
         )
 
 
-def _only(prefixes: Prefixes, step: LayerStep, finished: bool) -> Prefixes:
+def _only(prefixes: Prefixes, finished: Sequence[bool], wanted: bool) -> Prefixes:
     """Those of the groups that finish here, or of those that do not; none for the others."""
     return tuple(
-        each if done == finished else None
-        for each, done in zip(prefixes, step.finished, strict=True)
+        each if done == wanted else None for each, done in zip(prefixes, finished, strict=True)
     )

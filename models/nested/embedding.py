@@ -43,6 +43,7 @@ class TokenEmbedding(nn.Module):
         )
 
     def forward(self, batch: PackedBatch, widest: EmbeddingPrefix) -> Tensor:
-        """The sum before the norm: (rows, dim of `widest`). batch: on the weights' device."""
-        tokens = F.embedding(batch.tokens, widest.tokens)
-        return tokens + F.embedding(batch.positions, widest.positions) + widest.segment
+        """The sum before the norm: (rows, dim of `widest`)."""
+        device = widest.tokens.device
+        tokens = F.embedding(batch.ids.on(device), widest.tokens)
+        return tokens + F.embedding(batch.positions.on(device), widest.positions) + widest.segment

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels import REFERENCE, Layout, Operations
+from ...kernels import REFERENCE, Layout, Operations, Prefix, widths
 from .architecture import Architecture
 from .batch import PackedBatch, plan
-from .block import BlockPrefix, PostNormBlock
+from .block import BlockPrefix, PostNormBlock, StepPrefixes
 from .embedding import EmbeddingPrefix, TokenEmbedding
 from .heads import ClassifierHead, HeadPrefix
 from .spec import StudentSpec
@@ -72,6 +73,17 @@ class NestedTransformer(nn.Module):
         return StudentWeights(
             spec.dim, self.embedding.prefix(spec.dim), blocks, self.head.prefix(spec.dim)
         )
+
+    def widths(self, students: Sequence[StudentWeights]) -> list[tuple[int, ...]]:
+        """All that a forward of these groups asks a device for by `kernels.on_device`."""
+        layers = {layer for each in students for layer in each.blocks}
+        operations: list[Sequence[Prefix | None]] = [[each.embedding.norm for each in students]]
+        for layer in layers:
+            blocks = [each.blocks.get(layer) for each in students]
+            finished = [max(each.blocks) == layer for each in students]
+            operations += StepPrefixes.of(blocks, finished)
+        operations += zip(*(each.head for each in students), strict=True)
+        return list(dict.fromkeys(chain.from_iterable(map(widths, operations))))
 
     def block(self, layer: int) -> PostNormBlock:
         """A layer of the TA."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..cascade.policy import Student
     from ..checkpoint.manifest import Manifest
     from ..nested.batch import PackedBatch
+    from ..progress import Progress
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,8 @@ class ModelRunner(ABC):
     @abstractmethod
     def logits(self, batch: PackedBatch) -> Tensor:
         """Logits of each sequence by its group's student: (sequences, labels)."""
+
+    def warm_up(self, max_tokens: int, progress: Progress) -> None:  # noqa: B027
+        """Compile what batches of up to `max_tokens` tokens will need, so that no request waits for
+        a compiler.
+        """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,16 +12,33 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels import operations_for
+from ...kernels import GateDecision, operations_for
 from ..checkpoint.load import Checkpoint
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import StudentWeights
 from .base import ForwardBatch, ForwardOutput, ModelRunner
+from .device import Stopwatch, download, pack
+
+MOST_MIXES = 1024
+"""Combinations of students whose widths are kept."""
+
+
+class Mix(NamedTuple):
+    """What the groups of a batch have of the weights, in order.
+
+    widths: that its operations ask a device for.
+    """
+
+    students: list[StudentWeights]
+    widths: list[tuple[int, ...]]
 
 
 class TorchRunner(ModelRunner):
-    """All students of a batch in one go; each one's views of the weights are made once."""
+    """All students of a batch in one go; each one's views of the weights are made once.
+
+    A batch goes to a CUDA device in one copy and comes back in one, and is waited for once.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.manifest = checkpoint
@@ -31,6 +49,7 @@ class TorchRunner(ModelRunner):
             student.spec: self._model.student(student.spec)
             for student in checkpoint.students.values()
         }
+        self._mix = lru_cache(maxsize=MOST_MIXES)(self._made)
 
     @torch.inference_mode()
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
@@ -40,44 +59,60 @@ class TorchRunner(ModelRunner):
             [count for _, count in batch.runs],
             [students[name].spec for name, _ in batch.runs],
         )
-        started = perf_counter()
+        # torch.tensor is slower
+        floats = [np.array(each, np.float32) for each in (batch.temperatures, batch.thresholds)]
         try:
-            logits = self.logits(packed)
-            temperatures, thresholds = (
-                # torch.tensor is slower
-                torch.from_numpy(np.array(values, np.float32)).to(logits.device)
-                for values in (batch.temperatures, batch.thresholds)
-            )
-            decision = self._gate(logits, temperatures, thresholds)
+            watch = Stopwatch(self._model.device)
+            mix = self._mix(packed.students)
+            temperatures, thresholds = packed.upload(self._model.device, mix.widths, floats)
+            logits = self._model(packed, students=mix.students)
+            return _read(self._gate(logits, temperatures, thresholds), logits, watch)
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
-        return ForwardOutput(
-            decision.label.tolist(),
-            decision.confidence.tolist(),
-            decision.accept.tolist(),
-            logits.float().cpu().numpy(),
-            perf_counter() - started,
-        )
 
     @torch.inference_mode()
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int
     ) -> NDArray[np.float32]:
-        spec = self.manifest.students[student].spec
+        packed = PackedBatch.of(sequences, self.manifest.students[student].spec)
         try:
-            pooled = self._model.pool(PackedBatch.of(sequences, spec), [self._weights[spec]])
+            watch = Stopwatch(self._model.device)
+            mix = self._mix(packed.students)
+            packed.upload(self._model.device, mix.widths)
+            pooled = self._model.pool(packed, mix.students)
+            vectors = download(F.normalize(pooled[:, :dimensions].float(), dim=-1))
+            watch.wait()
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
-        vectors: NDArray[np.float32] = F.normalize(
-            pooled[:, :dimensions].float().cpu(), dim=-1
-        ).numpy()
-        return vectors
+        normed: NDArray[np.float32] = vectors.numpy()
+        return normed
 
     @torch.inference_mode()
     def logits(self, batch: PackedBatch) -> Tensor:
-        logits: Tensor = self._model(batch, students=[self._of(spec) for spec in batch.students])
+        mix = self._mix(batch.students)
+        batch.upload(self._model.device, mix.widths)
+        logits: Tensor = self._model(batch, students=mix.students)
         return logits
 
-    def _of(self, spec: StudentSpec) -> StudentWeights:
-        """A student of the checkpoint, or any other that fits in the TA."""
-        return self._weights.get(spec) or self._model.student(spec)
+    def _made(self, specs: tuple[StudentSpec, ...]) -> Mix:
+        """Students of the checkpoint, or any others that fit in the TA."""
+        students = [self._weights.get(spec) or self._model.student(spec) for spec in specs]
+        return Mix(students, self._model.widths(students))
+
+
+def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOutput:
+    """The answers, on the host."""
+    if logits.device.type == "cpu":
+        labels, confidences, accepts = (each.tolist() for each in decision)
+        answers: NDArray[np.float32] = logits.float().numpy()
+        return ForwardOutput(labels, confidences, accepts, answers, watch.wait())
+    packed = download(pack(*decision, logits))
+    seconds = watch.wait()
+    rows = packed.numpy()
+    return ForwardOutput(
+        rows[:, 0].astype(np.int64).tolist(),
+        rows[:, 1].tolist(),
+        rows[:, 2].astype(np.bool_).tolist(),
+        rows[:, len(decision) :].copy(),  # lets the pinned memory go
+        seconds,
+    )

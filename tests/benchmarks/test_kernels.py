@@ -67,7 +67,7 @@ def test_tuning_replaces_the_choices_of_its_device(
     read = json.loads(copy.read_text("utf-8"))
     assert read["measured_on"]["sm_90"] == "a test"
     assert read["measured_on"]["sm_80"] != "a test"
-    for kind, tile in (("half", torch.bfloat16), ("ieee", torch.float32)):
+    for kind, tile in (("half", torch.bfloat16), ("tf32x3", torch.float32)):
         x = torch.zeros(3, 8, dtype=tile)
         assert tiles.tile_for(x, 8, 8) in CANDIDATES["sm_90"][kind]
     tiles.choices.cache_clear()

@@ -26,9 +26,9 @@ def source_of(module: str) -> str:
 def mutant(module: str, right: str, wrong: str, folder: Path) -> ModuleType:
     """A module of `nestling.kernels` in which what matches `right`, once, is `wrong`.
 
-    Both as for `re.sub`, with a blank for any white space.
+    Both as for `re.sub`, with a blank for any white space, unless a quantifier follows.
     """
-    pattern = re.compile(right.replace(" ", r"\s+"))
+    pattern = re.compile(re.sub(r" (?![+*?])", r"\\s+", right))
     source = source_of(module)
     found = len(pattern.findall(source))
     assert found == 1, f"{module}: {right!r} stands {found} times"

@@ -96,7 +96,7 @@ def test_columns_beyond_the_slice_are_left_alone(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "tile",
-    dict.fromkeys(t for kinds in CANDIDATES.values() for t in kinds["half"] + kinds["ieee"]),
+    dict.fromkeys(t for kinds in CANDIDATES.values() for t in kinds["half"] + kinds["tf32x3"]),
     ids=str,
 )
 def test_every_tile_gives_the_same(tile: Tile) -> None:

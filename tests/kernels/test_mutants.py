@@ -15,14 +15,14 @@ from .buffers import TOLERANCE, norm_prefixes, poisoned, prefixes, relative_erro
 from .mutants import mutant
 
 LINEAR = {
-    "a step along k too few": (r"range\(whole\)", "range(whole - 1)"),
+    "a step along k too few": (r"range\(0, wide, DEPTH\)", "range(DEPTH, wide, DEPTH)"),
     "the sum starts anew at each step": (
-        r"(tl.dot\(tl.load\(x_tile\), tl.load\(w_tile\),) total,",
-        r"\1 tl.zeros_like(total),",
+        r"w_part, total, (input_precision=PRECISION\) x_tile \+= DEPTH)",
+        r"w_part, tl.zeros_like(total), \1",
     ),
     "what lies beyond k is multiplied too": (
-        r"(x_part = .*mask=depth\[None, :\]) < rest",
-        r"\1 <= rest",
+        r"inside = depth < k - wide",
+        "inside = depth <= k - wide",
     ),
     "the last row is its neighbour": (r"row_end - 1\)", "row_end - 2)"),
     "the bias is its neighbour's": (r"tl.load\(b \+ columns,", "tl.load(b + columns + 1,"),
@@ -54,7 +54,7 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
     """Half of one number of the row before, in each but a batch's first."""
     faulty = mutant(
         "linear.triton",
-        r"(\n +)(result = activate\(total)",
+        r"(\n +)(y_rows = y \+ rows)",
         r"\1before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride"
         r"\1total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]"
         r"\1\2",
@@ -70,8 +70,8 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
 
 NORM = {
     "the mean is that of the whole row": (
-        r"tl.sum\(values\) / d, 0.0\)",
-        "tl.sum(values) / (d + 1), 0.0)",
+        r"tl.sum\(total\) / d",
+        "tl.sum(total) / (d + 1)",
     ),
     "the residual is left out": (r"(values \+=) (tl.load\(residual)", r"\1 0 * \2"),
     "a group's width is its neighbour's": (r"tl.load\(ds \+ group\)", "tl.load(ds)"),

@@ -16,13 +16,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups
+from nestling.kernels import Groups, Layout
 
 from .buffers import norm_prefixes, poisoned, prefixes
 from .mutants import mutant
 from .order import Order, first, last, natural, orders, programs_in, shuffled
 from .trials.linear import SMALL
-from .watch import watched
+from .watch import nothing_left_in_memory, watched
 
 Launch = Callable[[ModuleType, torch.dtype], tuple[Tensor, ...]]
 
@@ -59,21 +59,40 @@ def gate(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
     return decision
 
 
+def attention(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    layout, heads = Layout((9, 2, 33), (1, 0, 2)), (2, 1, 1)
+    q, k, v = (poisoned(layout.starts[-1], 14, seed, dtype) for seed in range(3))
+    y = kernel.attention(q, k, v, layout, layout, heads, 7)
+    return tuple(y[r, : 7 * h] for r, h in zip(layout.rows, heads, strict=True))
+
+
+def pooled_attention(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    asking, offering = Layout((1,) * 5, (2, 0, 2, 1)), Layout((9, 2, 17, 1, 3), (2, 0, 2, 1))
+    q, x = poisoned(5, 21, 0, dtype), poisoned(offering.starts[-1], 33, 1, dtype)
+    key, value = poisoned(21, 33, 2, dtype), poisoned(21, 33, 3, dtype)
+    n, d = (21, 7, 14, 0), (33, 7, 20, 0)
+    bias = poisoned(1, 21, 4, dtype)[0]
+    y = kernel.pooled_attention(
+        q, x, prefixes(key, bias, n, d), prefixes(value, bias, n, d), asking, offering, 7
+    )
+    return tuple(y[r, :n_g] for r, n_g in zip(asking.rows, n, strict=True))
+
+
 LAUNCHES: dict[str, tuple[str, Launch]] = {
     "linear of one group": ("linear.triton", one_group),
     "linear of several groups": ("linear.triton", several_groups),
     "norm": ("norm.triton", norm),
     "gate": ("gate.triton", gate),
+    "attention": ("attention.triton", attention),
+    "pooled attention": ("pooled_attention.triton", pooled_attention),
 }
 """The module of a kernel, and what launches it on a few programs."""
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_in_memory() -> Iterator[None]:
-    """New tensors are NaN, not what the run before has left where they come to lie."""
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
+def _fresh() -> Iterator[None]:
+    with nothing_left_in_memory():
+        yield
 
 
 def bits(made: tuple[Tensor, ...]) -> list[bytes]:

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from nestling.kernels import Layout, Prefix, attention, pooled_attention
+from nestling.kernels import Layout, Prefix, attention
+from nestling.kernels.pooled_attention import reference
+from nestling.kernels.pooled_attention import triton as kernel
 
 from .buffers import poisoned, prefixes, relative_error
 
+Run = Callable[..., Tensor]
+BOTH = pytest.mark.parametrize(
+    "run", [reference.pooled_attention, kernel.pooled_attention], ids=["reference", "triton"]
+)
 HEAD_DIM, HEADS, DIM = 5, 6, 23
 KEY, VALUE = poisoned(HEADS * HEAD_DIM, DIM, 10), poisoned(HEADS * HEAD_DIM, DIM, 11)
 VALUE_BIAS = poisoned(1, HEADS * HEAD_DIM, 12)[0]
@@ -28,15 +35,16 @@ def views(
     return prefixes(KEY, VALUE_BIAS, widths, dims), prefixes(VALUE, VALUE_BIAS, widths, dims)
 
 
+@BOTH
 @pytest.mark.parametrize("name", CASES)
-def test_equals_attention_with_keys_and_values_computed(name: str) -> None:
+def test_equals_attention_with_keys_and_values_computed(run: Run, name: str) -> None:
     layout, heads, dims = CASES[name]
     asking = Layout((1,) * len(layout.lengths), layout.groups)
     q, x = poisoned(len(asking.lengths), HEADS * HEAD_DIM), poisoned(layout.starts[-1], DIM, 1)
     for r, a, h, d in zip(layout.rows, asking.rows, heads, dims, strict=True):
         x[r, d:] = float("nan")
         q[a, h * HEAD_DIM :] = float("nan")
-    y = pooled_attention(q, x, *views(heads, dims), asking, layout, HEAD_DIM)
+    y = run(q, x, *views(heads, dims), asking, layout, HEAD_DIM)
     for g, (h, d) in enumerate(zip(heads, dims, strict=True)):
         if not layout.groups[g]:
             continue
@@ -54,11 +62,12 @@ def test_equals_attention_with_keys_and_values_computed(name: str) -> None:
         assert relative_error(y[asking.rows[g], :width], expected) < 2e-6
 
 
-def test_writes_only_its_own_rows() -> None:
+@BOTH
+def test_writes_only_its_own_rows(run: Run) -> None:
     layout, asking = Layout((4, 3), (1, 1)), Layout((1, 1), (1, 1))
     q, x = poisoned(2, HEADS * HEAD_DIM), poisoned(7, DIM)
     out = torch.full((2, HEADS * HEAD_DIM), 3.0)
-    y = pooled_attention(q, x, *views((0, 2), (0, DIM)), asking, layout, HEAD_DIM, out=out)
+    y = run(q, x, *views((0, 2), (0, DIM)), asking, layout, HEAD_DIM, out=out)
     assert y is out
     assert (out[0] == 3).all()
     assert (out[1, 2 * HEAD_DIM :] == 3).all()
@@ -73,7 +82,7 @@ def test_half_precision_reads_nothing_beyond_its_own(longest: int, dtype: torch.
     q, x = poisoned(16, 64, 0, dtype), poisoned(layout.starts[-1], 48, 1, dtype)
     key, value, bias = (poisoned(n, 48, s, dtype) for s, n in ((10, 64), (11, 64), (12, 2)))
     of = (bias.flatten()[:64], (48,), (33,))
-    y = pooled_attention(
+    y = reference.pooled_attention(
         q[:, :48], x[:, :33], prefixes(key, *of), prefixes(value, *of), asking, layout, 16
     )
     assert y.isfinite().all()

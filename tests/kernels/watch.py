@@ -141,8 +141,8 @@ def _addresses(x: Tensor) -> Addresses:
 
 @contextmanager
 def watched() -> Iterator[Watch]:
-    """Watches each launch inside. Numbers that a load masks without a word about them are NaN, as
-    they may be on a GPU; the interpreter's are 0.
+    """Watches each launch inside. New tensors are NaN there, and so are numbers that a load masks
+    without a word about them; the interpreter's are 0.
     """
     watch = Watch()
     begin, call = GridExecutor._init_args_hst, GridExecutor.__call__
@@ -185,7 +185,18 @@ def watched() -> Iterator[Watch]:
         patch.setattr(InterpreterBuilder, "create_masked_store", masked_store)
         patch.setattr(InterpreterBuilder, "create_atomic_rmw", refused)
         patch.setattr(InterpreterBuilder, "create_atomic_cas", refused)
-        yield watch
+        with nothing_left_in_memory():
+            yield watch
+
+
+@contextmanager
+def nothing_left_in_memory() -> Iterator[None]:
+    """New tensors are NaN, not what others before them have left where they come to lie."""
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def program(builder: Any) -> int:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from ..buffers import TOLERANCE
-from . import gate, linear, norm
+from . import attention, gate, linear, norm, pooled_attention
 
 
 class Trials(NamedTuple):
@@ -31,6 +31,10 @@ TRIALS = {
     "linear.triton": Trials(linear.trial, linear.CASES, linear.far),
     "norm.triton": Trials(norm.trial, norm.CASES, norm.far),
     "gate.triton": Trials(gate.trial, gate.CASES, gate.far),
+    "attention.triton": Trials(attention.trial, attention.CASES, attention.far),
+    "pooled_attention.triton": Trials(
+        pooled_attention.trial, pooled_attention.CASES, pooled_attention.far
+    ),
 }
 """By module of `nestling.kernels`."""
 DTYPES = tuple(TOLERANCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 
 import torch
@@ -29,6 +30,8 @@ CASES: dict[str, tuple[Groups, tuple[int, ...], tuple[int, ...], str, Tile | Non
     "odd": (Groups((0, 33)), (63,), (100,), "none", SMALL),
     "odd groups": (Groups((0, 7, 40, 40, 73)), (133, 33, 7, 1), (63, 133, 33, 7), "none", SMALL),
     "multiples of 16": (Groups((0, 48, 64)), (80, 32), (96, 16), "none", SMALL),
+    "multiples of 8": (Groups((0, 7, 24)), (40, 24), (24, 72), "none", SMALL),
+    "wide tiles": (Groups((0, 5, 20)), (200, 97), (7, 20), "none", replace(SMALL, columns=256)),
     "one multiple of 16": (Groups((0, 64)), (64,), (48,), "none", SMALL),
 }
 

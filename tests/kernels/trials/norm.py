@@ -21,6 +21,7 @@ CASES: dict[str, tuple[Groups, tuple[int, ...], float]] = {
     "odd groups": (Groups((0, 1, 7, 7, 20)), (63, 7, 33, 100), 0.3),
     "skips": (Groups((0, 4, 9, 10)), (0, 33, 0), 0.3),
     "multiples of 16": (Groups((0, 4, 9)), (64, 16), 0.3),
+    "wider than a program holds": (Groups((0, 1, 2, 4, 5)), (1100, 513, 512, 0), 0.3),
     "empty": (Groups((0, 0)), (7,), 0.3),
 }
 
