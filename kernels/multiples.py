@@ -10,7 +10,6 @@ them.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import triton
 import triton.language as tl
@@ -25,7 +24,7 @@ def multiple_of(*sizes: int) -> int:
 
 
 @triton.jit
-def multiple(size: Any, of: tl.constexpr) -> Any:
+def multiple(size, of: tl.constexpr):
     """The size itself, which is a multiple: so that the compiler knows.
 
     It follows this form; a hint by `multiple_of` on a value that comes out of a branch is lost.

@@ -1,4 +1,4 @@
-"""What kernels read off the plan of a batch: which group a sequence belongs to, how wide that is."""
+"""What kernels read off the plan of a batch: how wide a sequence's group is."""
 
 from __future__ import annotations
 

@@ -127,21 +127,22 @@ def pretended() -> Iterator[Pretended]:
         stack.enter_context(patch.object(Tensor, "to", _to))
         for name, method in METHODS.items():
             stack.enter_context(patch.object(FakeTensor, name, method, create=True))
+        # A tensor of given numbers is made on the host, then copied.
+        stack.callback(torch._C._set_only_lift_cpu_tensors, torch._C._only_lift_cpu_tensors())
+        torch._C._set_only_lift_cpu_tensors(True)
         stack.enter_context(device)
         yield device
 
 
 def _item(x: Tensor, index: Any) -> Tensor:
     """x[index], for which torch itself would ask for CUDA."""
-    dimension = 0
-    for each in index if isinstance(index, tuple) else (index,):
+    for dimension, each in enumerate(index if isinstance(index, tuple) else (index,)):
         if each is None:
             x = x.unsqueeze(dimension)
         elif isinstance(each, slice):
             x = aten.slice.Tensor(x, dimension, each.start, each.stop, each.step or 1)
         else:
             x = x.index_select(dimension, each)
-        dimension += 1
     return x
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..checks import check_alike, check_covers, check_dtype, check_matrix
 from ..layout import Layout, on_device
+from ..multiples import multiple, multiple_of
 from ..sequences import width_of
 
 LOG2E = 1.4426950408889634
@@ -21,16 +22,22 @@ ROWS, TOKENS = 32, 32
 """Queries and keys that a program has before it at a time."""
 
 
-@triton.jit(do_not_specialize=["groups"])
+@triton.jit(
+    do_not_specialize=[
+        *("q_stride", "k_stride", "v_stride", "y_stride"),
+        *("query_starts", "key_starts", "members", "ns", "groups"),
+    ]
+)
 def attention_kernel(
     q, k, v, y, q_stride, k_stride, v_stride, y_stride,
     query_starts, key_starts, members, ns, groups,
-    HEAD_DIM: tl.constexpr, SCALE: tl.constexpr,
+    HEAD_DIM: tl.constexpr, SCALE: tl.constexpr, STRIDE_MULTIPLE: tl.constexpr,
     ROWS: tl.constexpr, TOKENS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Some queries of a sequence with one of its heads, HEAD_DIM of COLUMNS wide.
 
-    ns: each group's heads times HEAD_DIM. SCALE: of the scores, for powers of 2.
+    ns: each group's heads times HEAD_DIM. SCALE: of the scores, for powers of 2. STRIDE_MULTIPLE:
+    of what the strides are multiples.
     Grid: sequences, heads, queries in blocks.
     """
     sequence, head = tl.program_id(0), tl.program_id(1)
@@ -44,7 +51,11 @@ def attention_kernel(
         within = column < HEAD_DIM
         at = head * HEAD_DIM + column
         # Rows beyond the end repeat the last one, whose numbers are finite; they weigh nothing.
-        q_rows = tl.minimum(rows, row_end - 1).to(tl.int64)[:, None] * q_stride
+        q_rows = tl.minimum(rows, row_end - 1).to(tl.int64)[:, None] * multiple(
+            q_stride, STRIDE_MULTIPLE
+        )
+        k_stride = multiple(k_stride, STRIDE_MULTIPLE)
+        v_stride = multiple(v_stride, STRIDE_MULTIPLE)
         asking = tl.load(q + q_rows + at[None, :], mask=within[None, :], other=0.0)
         top = tl.full((ROWS,), -float("inf"), tl.float32)
         total = tl.zeros((ROWS,), tl.float32)
@@ -67,7 +78,7 @@ def attention_kernel(
             total = total * shrunk + tl.sum(weights, axis=1)
             top = higher
         tl.store(
-            y + rows.to(tl.int64)[:, None] * y_stride + at[None, :],
+            y + rows.to(tl.int64)[:, None] * multiple(y_stride, STRIDE_MULTIPLE) + at[None, :],
             (sum_of / total[:, None]).to(y.dtype.element_ty),
             mask=(rows < row_end)[:, None] & within[None, :],
         )
@@ -100,11 +111,12 @@ def attention(
     )
     if not longest:
         return y
-    device = q.device
+    device, strides = q.device, (q.stride(0), k.stride(0), v.stride(0), y.stride(0))
     attention_kernel[(len(queries.lengths), max(heads), triton.cdiv(longest, ROWS))](
-        q, k, v, y, q.stride(0), k.stride(0), v.stride(0), y.stride(0),
+        q, k, v, y, *strides,
         queries.bounds.on(device), keys.bounds.on(device), keys.members.on(device),
         on_device(widths, device), len(heads),
-        head_dim, LOG2E * head_dim**-0.5, ROWS, TOKENS, max(16, triton.next_power_of_2(head_dim)),
+        head_dim, LOG2E * head_dim**-0.5, multiple_of(*strides),
+        ROWS, TOKENS, max(16, triton.next_power_of_2(head_dim)),
     )  # fmt: skip
     return y

@@ -1,9 +1,9 @@
 """The same in three Triton launches for all groups, without padding.
 
-Queries through W_k, per head; scores, softmax and the mix of hidden rows, per sequence; that through
-W_v, per head. Heads are padded to the 16 rows of a matrix instruction, nothing else is. Each
-sequence is walked from its own first row in blocks of one size, so that its bits do not depend on
-the sequences beside it.
+Queries through W_k, per head; scores, softmax and the mix of hidden rows, per sequence; that
+through W_v, per head. Heads are padded to the 16 rows of a matrix instruction, nothing else is.
+Each sequence is walked from its own first row in blocks of one size, so that its bits do not depend
+on the sequences beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..checks import check_alike, check_covers, check_dtype, check_matrix, check_vector
 from ..layout import Layout, on_device
+from ..multiples import multiple, multiple_of
 from ..prefix import Prefix
 from ..sequences import width_of
 
@@ -26,46 +27,69 @@ ROWS = 16
 """Sequences of one program of a product per head, heads of one of the mix."""
 
 
-@triton.jit(do_not_specialize=["groups", "sequences", "heads"])
+@triton.jit(
+    do_not_specialize=[
+        *("q_stride", "w_stride", "asked_stride", "starts", "members", "ns", "ds"),
+        *("groups", "sequences", "heads"),
+    ]
+)
 def asked_kernel(
     q, w, asked, q_stride, w_stride, asked_stride, starts, members, ns, ds,
     groups, sequences, heads,
-    HEAD_DIM: tl.constexpr, MULTIPLE: tl.constexpr,
+    HEAD_DIM: tl.constexpr, STRIDE_MULTIPLE: tl.constexpr, D_MULTIPLE: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     """asked[s, h, :d] = q[starts[s], h] · w[h, :, :d], with head h's HEAD_DIM columns and rows.
 
-    ns, ds: each group's outputs and inputs of w. Grid: sequences, heads, columns of d.
+    ns, ds: each group's outputs and inputs of w. STRIDE_MULTIPLE: of what the strides of q, w and y
+    are multiples; D_MULTIPLE: ds and the stride of asked. Grid: sequences, heads, columns of d.
     """
     sequence = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     head = tl.program_id(1)
     has = width_of(sequence, members, ns, groups) > head * HEAD_DIM
     widest = tl.max(tl.where(has, width_of(sequence, members, ds, groups), 0), axis=0)
     if tl.program_id(2) * COLUMNS < widest:
-        widest = widest // MULTIPLE * MULTIPLE  # tells the compiler, which then loads wide
+        widest = multiple(widest, D_MULTIPLE)
         column = tl.program_id(2) * COLUMNS + tl.arange(0, COLUMNS)
         depth = tl.arange(0, DEPTH)
         within, inside = depth < HEAD_DIM, column < widest
         row = tl.load(starts + sequence, mask=sequence < sequences, other=0).to(tl.int64)
-        q_tile = q + row[:, None] * q_stride + head * HEAD_DIM + depth[None, :]
+        q_tile = (
+            q
+            + row[:, None] * multiple(q_stride, STRIDE_MULTIPLE)
+            + head * HEAD_DIM
+            + depth[None, :]
+        )
         rows = tl.load(q_tile, mask=has[:, None] & within[None, :], other=0.0)
-        w_rows = (head * HEAD_DIM + depth).to(tl.int64) * w_stride
+        w_rows = (head * HEAD_DIM + depth).to(tl.int64) * multiple(w_stride, STRIDE_MULTIPLE)
         part = tl.load(
             w + w_rows[:, None] + column[None, :], mask=within[:, None] & inside[None, :], other=0.0
         )
         total = tl.dot(rows, part, input_precision="tf32x3")
-        at = asked + (sequence.to(tl.int64) * heads + head)[:, None] * asked_stride
+        of_head = (sequence.to(tl.int64) * heads + head) * multiple(asked_stride, D_MULTIPLE)
         tl.store(
-            at + column[None, :],
+            asked + of_head[:, None] + column[None, :],
             total.to(asked.dtype.element_ty),
             mask=has[:, None] & inside[None, :],
         )
 
 
-@triton.jit(do_not_specialize=["groups", "heads"])
+@triton.jit(
+    do_not_specialize=[
+        "x_stride",
+        "asked_stride",
+        "starts",
+        "members",
+        "ns",
+        "ds",
+        "groups",
+        "heads",
+    ]
+)
 def mix_kernel(
     asked, x, mixed, x_stride, asked_stride, starts, members, ns, ds, groups, heads,
-    HEAD_DIM: tl.constexpr, SCALE: tl.constexpr, MULTIPLE: tl.constexpr,
+    HEAD_DIM: tl.constexpr, SCALE: tl.constexpr,
+    STRIDE_MULTIPLE: tl.constexpr, D_MULTIPLE: tl.constexpr,
     HEADS: tl.constexpr, TOKENS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     """mixed[s, h, :d] = softmax(asked[s, h, :d] · x[t, :d]) over the tokens t of s, times x[t, :d].
@@ -78,20 +102,22 @@ def mix_kernel(
     d = width_of(sequence, members, ds, groups)
     first = tl.program_id(2) * HEADS
     if (first < own) & (tl.program_id(1) * COLUMNS < d):
-        d = d // MULTIPLE * MULTIPLE  # tells the compiler, which then loads wide
+        d = multiple(d, D_MULTIPLE)
         start, end = tl.load(starts + sequence), tl.load(starts + sequence + 1)
         head = first + tl.arange(0, HEADS)
         there = head < own
-        of_head = (sequence.to(tl.int64) * heads + head)[:, None] * asked_stride
+        of_head = (sequence.to(tl.int64) * heads + head) * multiple(asked_stride, D_MULTIPLE)
+        of_head = of_head[:, None]
         column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
         depth = tl.arange(0, DEPTH)
         token = tl.arange(0, TOKENS)
+        stride = multiple(x_stride, STRIDE_MULTIPLE)
         top = tl.full((HEADS,), -float("inf"), tl.float32)
         total = tl.zeros((HEADS,), tl.float32)
         sum_of = tl.zeros((HEADS, COLUMNS), tl.float32)
         for block in range(start, end, TOKENS):
             # Rows beyond the end repeat the last one, whose numbers are finite; they weigh nothing.
-            x_rows = x + tl.minimum(block + token, end - 1).to(tl.int64) * x_stride
+            x_rows = x + tl.minimum(block + token, end - 1).to(tl.int64) * stride
             scores = tl.zeros((HEADS, TOKENS), tl.float32)
             for step in range(0, d, DEPTH):
                 k = step + depth
@@ -118,11 +144,17 @@ def mix_kernel(
         )
 
 
-@triton.jit(do_not_specialize=["groups", "sequences", "heads"])
+@triton.jit(
+    do_not_specialize=[
+        *("mixed_stride", "w_stride", "y_stride", "starts", "members", "ns", "ds"),
+        *("groups", "sequences", "heads"),
+    ]
+)
 def values_kernel(
     mixed, w, b, y, mixed_stride, w_stride, y_stride, starts, members, ns, ds,
     groups, sequences, heads,
-    BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, MULTIPLE: tl.constexpr,
+    BIAS: tl.constexpr, HEAD_DIM: tl.constexpr,
+    STRIDE_MULTIPLE: tl.constexpr, D_MULTIPLE: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     """y[starts[s], h] = mixed[s, h, :d] · w[h, :, :d]ᵀ + b[h], with head h's HEAD_DIM columns and
@@ -134,19 +166,23 @@ def values_kernel(
     d = tl.where(has, width_of(sequence, members, ds, groups), 0)
     widest = tl.max(d, axis=0)
     if widest > 0:
-        d = d // MULTIPLE * MULTIPLE  # tells the compiler, which then loads wide
-        widest = widest // MULTIPLE * MULTIPLE
+        d = multiple(d, D_MULTIPLE)
+        widest = multiple(widest, D_MULTIPLE)
         column = tl.arange(0, COLUMNS)
         depth = tl.arange(0, DEPTH)
         within = column < HEAD_DIM
-        of_head = mixed + (sequence.to(tl.int64) * heads + head)[:, None] * mixed_stride
-        w_rows = w + (head * HEAD_DIM + column).to(tl.int64)[None, :] * w_stride
+        of_head = (sequence.to(tl.int64) * heads + head) * multiple(mixed_stride, D_MULTIPLE)
+        w_rows = (head * HEAD_DIM + column).to(tl.int64) * multiple(w_stride, STRIDE_MULTIPLE)
         total = tl.zeros((ROWS, COLUMNS), tl.float32)
         for step in range(0, widest, DEPTH):
             k = step + depth
-            rows = tl.load(of_head + k[None, :], mask=k[None, :] < d[:, None], other=0.0)
+            rows = tl.load(
+                mixed + of_head[:, None] + k[None, :], mask=k[None, :] < d[:, None], other=0.0
+            )
             part = tl.load(
-                w_rows + k[:, None], mask=within[None, :] & (k < widest)[:, None], other=0.0
+                w + w_rows[None, :] + k[:, None],
+                mask=within[None, :] & (k < widest)[:, None],
+                other=0.0,
             )
             total = tl.dot(rows, part, total, input_precision="tf32x3")
         if BIAS:
@@ -154,7 +190,10 @@ def values_kernel(
             total += added.to(tl.float32)[None, :]
         row = tl.load(starts + sequence, mask=sequence < sequences, other=0).to(tl.int64)
         tl.store(
-            y + row[:, None] * y_stride + head * HEAD_DIM + column[None, :],
+            y
+            + row[:, None] * multiple(y_stride, STRIDE_MULTIPLE)
+            + head * HEAD_DIM
+            + column[None, :],
             total.to(y.dtype.element_ty),
             mask=has[:, None] & within[None, :],
         )
@@ -190,25 +229,26 @@ def pooled_attention(
     asked = x.new_empty(sequences * heads, deepest)
     mixed = torch.empty_like(asked)
     groups = (keys.members.on(device), on_device(n, device), on_device(d, device), len(n))
-    multiple = 1 if any(width % 16 for width in d) else 16
+    strides = (q.stride(0), x.stride(0), w_k.weight.stride(0), w_v.weight.stride(0), y.stride(0))
+    multiples = multiple_of(*strides), multiple_of(*d)
     row_tiles = triton.cdiv(sequences, ROWS)
     per_head, mix = program(x.dtype, head_dim)
     asked_kernel[(row_tiles, heads, triton.cdiv(deepest, mix["COLUMNS"]))](
         q, w_k.weight, asked, q.stride(0), w_k.weight.stride(0), deepest,
         queries.bounds.on(device), *groups, sequences, heads,
-        head_dim, multiple, ROWS, mix["COLUMNS"], per_head,
+        head_dim, *multiples, ROWS, mix["COLUMNS"], per_head,
     )  # fmt: skip
     mix_kernel[
         (sequences, triton.cdiv(deepest, mix["COLUMNS"]), triton.cdiv(heads, mix["HEADS"]))
     ](
         asked, x, mixed, x.stride(0), deepest,
         keys.bounds.on(device), *groups, heads,
-        head_dim, LOG2E * head_dim**-0.5, multiple, **mix,
+        head_dim, LOG2E * head_dim**-0.5, *multiples, **mix,
     )  # fmt: skip
     values_kernel[(row_tiles, heads)](
         mixed, w_v.weight, w_v.bias, y, deepest, w_v.weight.stride(0), y.stride(0),
         queries.bounds.on(device), *groups, sequences, heads,
-        w_v.bias is not None, head_dim, multiple, ROWS, per_head, mix["DEPTH"],
+        w_v.bias is not None, head_dim, *multiples, ROWS, per_head, mix["DEPTH"],
     )  # fmt: skip
     return y
 

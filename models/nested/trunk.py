@@ -9,19 +9,18 @@ each sequence, which is all that the head reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels import REFERENCE, Layout, Operations, Prefix, widths
+from ...kernels import REFERENCE, Layout, Operations
 from .architecture import Architecture
 from .batch import PackedBatch, plan
-from .block import BlockPrefix, PostNormBlock, StepPrefixes
+from .block import BlockPrefix, PostNormBlock, Prefixes, StepPrefixes
 from .embedding import EmbeddingPrefix, TokenEmbedding
 from .heads import ClassifierHead, HeadPrefix
 from .spec import StudentSpec
@@ -74,16 +73,16 @@ class NestedTransformer(nn.Module):
             spec.dim, self.embedding.prefix(spec.dim), blocks, self.head.prefix(spec.dim)
         )
 
-    def widths(self, students: Sequence[StudentWeights]) -> list[tuple[int, ...]]:
-        """All that a forward of these groups asks a device for by `kernels.on_device`."""
-        layers = {layer for each in students for layer in each.blocks}
-        operations: list[Sequence[Prefix | None]] = [[each.embedding.norm for each in students]]
-        for layer in layers:
+    def operations(self, students: Sequence[StudentWeights]) -> Iterator[tuple[Prefixes, ...]]:
+        """What the operations of a forward of these groups are given: the embedding's, those of
+        each layer, the head's.
+        """
+        yield (tuple(each.embedding.norm for each in students),)
+        for layer in sorted({layer for each in students for layer in each.blocks}):
             blocks = [each.blocks.get(layer) for each in students]
             finished = [max(each.blocks) == layer for each in students]
-            operations += StepPrefixes.of(blocks, finished)
-        operations += zip(*(each.head for each in students), strict=True)
-        return list(dict.fromkeys(chain.from_iterable(map(widths, operations))))
+            yield StepPrefixes.of(blocks, finished)
+        yield tuple(zip(*(each.head for each in students), strict=True))
 
     def block(self, layer: int) -> PostNormBlock:
         """A layer of the TA."""

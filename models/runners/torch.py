@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels import GateDecision, operations_for
+from ...kernels import GateDecision, operations_for, widths
 from ..checkpoint.load import Checkpoint
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import StudentWeights
+from ..progress import Progress
 from .base import ForwardBatch, ForwardOutput, ModelRunner
 from .device import Stopwatch, download, pack
 
@@ -97,7 +99,21 @@ class TorchRunner(ModelRunner):
     def _made(self, specs: tuple[StudentSpec, ...]) -> Mix:
         """Students of the checkpoint, or any others that fit in the TA."""
         students = [self._weights.get(spec) or self._model.student(spec) for spec in specs]
-        return Mix(students, self._model.widths(students))
+        given = chain.from_iterable(self._model.operations(students))
+        return Mix(students, list(dict.fromkeys(chain.from_iterable(map(widths, given)))))
+
+    def warm_up(self, max_tokens: int, progress: Progress) -> None:
+        """Nothing is compiled elsewhere than on CUDA."""
+        if self._model.device.type != "cuda":
+            return
+        from .warm_up import warm_up_batches  # needs Triton, which only CUDA needs
+
+        batches = list(warm_up_batches(self.manifest, self._model, max_tokens))
+        for done, batch in enumerate(batches):
+            progress.step("compiling kernels", done, len(batches))
+            self.forward(batch)
+        for name in self.manifest.students:
+            self.embed([[0]], name, self.manifest.architecture.dim)
 
 
 def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOutput:

@@ -56,6 +56,23 @@ def test_finished_groups_keep_their_first_rows(
     assert any(finished) or remaining is layout
 
 
+@given(groupings)
+def test_sequences_share_a_grid_with_those_about_as_long(groups: list[list[int]]) -> None:
+    layout = layout_of(groups)
+    assert sorted(s for each in layout.alike for s in each) == list(range(len(layout.lengths)))
+    for each in layout.alike:
+        lengths = [layout.lengths[s] for s in each]
+        assert len(each) * max(lengths, default=0) <= 2 * sum(lengths)
+    if layout.lengths:
+        rows = torch.arange(layout.starts[-1])
+        parts, back = layout.split(layout.alike)
+        apart = torch.cat([rows[part.rows.on(rows.device)] for part in parts])
+        assert torch.equal(apart[back.on(rows.device)], rows)
+        assert [part.layout.lengths for part in parts] == [
+            tuple(layout.lengths[s] for s in each) for each in layout.alike
+        ]
+
+
 def test_refuses_groups_that_do_not_match() -> None:
     with pytest.raises(ValueError, match="groups hold 3 sequences, but lengths names 2"):
         Layout((4, 5), (1, 2))
