@@ -156,6 +156,6 @@ def _wrong_calls(
     if name == "cdiv":
         yield ast.BinOp(arguments[0], ast.FloorDiv(), arguments[1])
     if name == "dot":
-        yield arguments[2]
+        yield from arguments[2:3]
     if name in ("exp", "sigmoid", "erf", "rsqrt"):
         yield arguments[0]

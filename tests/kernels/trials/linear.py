@@ -31,7 +31,7 @@ CASES: dict[str, tuple[Groups, tuple[int, ...], tuple[int, ...], str, Tile | Non
     "odd groups": (Groups((0, 7, 40, 40, 73)), (133, 33, 7, 1), (63, 133, 33, 7), "none", SMALL),
     "multiples of 16": (Groups((0, 48, 64)), (80, 32), (96, 16), "none", SMALL),
     "multiples of 8": (Groups((0, 7, 24)), (40, 24), (24, 72), "none", SMALL),
-    "wide tiles": (Groups((0, 5, 20)), (200, 97), (7, 20), "none", replace(SMALL, columns=256)),
+    "wide tiles": (Groups((0, 5, 9)), (300, 97), (7, 12), "none", replace(SMALL, columns=256)),
     "one multiple of 16": (Groups((0, 64)), (64,), (48,), "none", SMALL),
 }
 
