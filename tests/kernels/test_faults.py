@@ -36,20 +36,18 @@ def test_any_change_of_a_line_is_found(module: str, kernel: str, tmp_path: Path)
     """A change that is none must stand in `EQUIVALENT`; any other asks for a case of a trial."""
     survivors = []
     for change in mutations(source_of(module), kernel):
-        if (kernel, change.after) in EQUIVALENT:
+        if change.after in EQUIVALENT.get(kernel, {}):
             continue
         if passes(module, made_from(change.source, module, tmp_path)):
             survivors.append(f"{change.before}  ->  {change.after}")
     assert not survivors, "\n".join(survivors)
 
 
-def test_what_is_called_equivalent_can_happen() -> None:
-    made = {
-        (kernel, change.after)
-        for module, kernel in KERNELS
-        for change in mutations(source_of(module), kernel)
-    }
-    assert not set(EQUIVALENT) - made
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "kernel"), KERNELS)
+def test_what_is_called_equivalent_can_happen(module: str, kernel: str) -> None:
+    made = {change.after for change in mutations(source_of(module), kernel)}
+    assert not EQUIVALENT.get(kernel, {}).keys() - made
 
 
 def passes(module: str, kernel: object) -> bool:

@@ -21,13 +21,8 @@ LINEAR = {
         r"w_part, tl.zeros_like(total), \1",
     ),
     "what lies beyond k is multiplied too": (
-<<<<<<< HEAD
-        r"inside = depth < k - wide",
-        "inside = depth <= k - wide",
-=======
-        "mask=left[None, :] < k",
+        r"mask=left\[None, :\] < k",
         "mask=left[None, :] <= k",
->>>>>>> compile
     ),
     "the last row is its neighbour": (r"row_end - 1\)", "row_end - 2)"),
     "the bias is its neighbour's": (r"tl.load\(b \+ columns,", "tl.load(b + columns + 1,"),
