@@ -138,7 +138,8 @@ POOLED = {
     "32 bits for the hidden rows": (r"end - 1\).to\(tl.int64\)", "end - 1)"),
     "32 bits for the rows of the keys' weights": (r"\(head \* HEAD_DIM \+ depth\).to\(tl.int64\)", "(head * HEAD_DIM + depth)"),
     "32 bits for the rows of the values' weights": (r"\(head \* HEAD_DIM \+ column\).to\(tl.int64\)", "(head * HEAD_DIM + column)"),
-    "every width is taken for a multiple of 16": (r"1 if any\(.*\) else 16", "16"),
+    "every width is taken for a multiple of 8": (r"multiple_of\(\*d\)", "8"),
+    "every stride is taken for a multiple of 8": (r"multiple_of\(\*strides\)", "8"),
 }  # fmt: skip
 FAULTS = {
     "linear.triton": LINEAR,

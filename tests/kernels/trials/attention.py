@@ -6,12 +6,13 @@ from types import ModuleType
 
 import torch
 from torch import Tensor
+from triton import cdiv
 
 from nestling.kernels import Layout
 
 from ..buffers import TOLERANCE, Guarded, blocks, guarded, relative_error
 from ..far import far_apart
-from ..watch import watched
+from ..watch import Watch, watched
 from .checks import check_loads, check_stores
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int, bool]] = {
@@ -43,6 +44,7 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
                 q.view, k.view, v.view, queries, keys, heads, head_dim, out.view if given else None
             )
             check_loads(watch, q=q, k=k, v=v)
+            check_work(watch, k.view, queries, keys, heads, kernel.ROWS)
             if given:
                 check_stores(watch, out.whole, out.own)
                 assert (out.whole[~out.own] == 7).all()
@@ -50,6 +52,19 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
                 check_stores(watch, y, asked)
         for g, h in enumerate(heads):
             _check_group(y, (q, k, v), queries, keys, g, h, head_dim, dtype)
+
+
+def check_work(
+    watch: Watch, k: Tensor, queries: Layout, keys: Layout, heads: tuple[int, ...], rows: int
+) -> None:
+    """Each sequence's first key is loaded once by each program that has queries of it.
+
+    Its last one stands for those beyond it, so a sequence of one key is passed over.
+    """
+    for members, h in zip(keys.members, heads, strict=True):
+        for s in range(*members.indices(len(keys.lengths))):
+            if h and keys.lengths[s] > 1:
+                assert watch.loads(k[keys.starts[s], :1]) == cdiv(queries.lengths[s], rows)
 
 
 def _check_group(
