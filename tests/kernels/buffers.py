@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +23,45 @@ def poisoned(rows: int, columns: int, seed: int = 0, dtype: torch.dtype = torch.
     buffer = torch.full((rows, columns + GUARD), float("nan"), dtype=dtype)
     buffer[:, :columns] = torch.randn(rows, columns, generator=generator)
     return buffer[:, :columns]
+
+
+class Guarded(NamedTuple):
+    """A matrix amid a larger one, which is not to be touched.
+
+    whole: NaN wherever `own` is false. view: the matrix that a caller passes, which begins at an
+    odd place but for what `guarded` says. own: of whole's shape, what is meant to be read or
+    written; it may be less than the view.
+    """
+
+    whole: Tensor
+    view: Tensor
+    own: Tensor
+
+
+def guarded(own: Tensor, dtype: torch.dtype, seed: int = 0, apart: int = 1) -> Guarded:
+    """own: (rows, columns) bool. apart: rows of the whole from one row of the view to the next.
+
+    Matrices with as many columns and another seed have another stride. Where rows follow each
+    other and the columns are a multiple of 16, so are the stride and the place of the first.
+    """
+    rows, columns = own.shape
+    aligned = apart == 1 and columns % 16 == 0
+    left, right = (16, 16 * (seed + 1)) if aligned else (3, GUARD + seed)
+    shape = (2 + rows * apart + 3, left + columns + right)
+    at = (slice(2, 2 + rows * apart, apart), slice(left, left + columns))
+    whole, mask = torch.full(shape, float("nan"), dtype=dtype), torch.zeros(shape, dtype=torch.bool)
+    mask[at] = own
+    generator = torch.Generator().manual_seed(seed)
+    whole[mask] = torch.randn(int(own.sum()), generator=generator).to(dtype)
+    return Guarded(whole, whole[at], mask)
+
+
+def blocks(rows: int, columns: int, of: Sequence[tuple[slice, int]]) -> Tensor:
+    """(rows, columns) bool: true in the leading columns of some rows, as (rows, columns) pairs."""
+    own = torch.zeros(rows, columns, dtype=torch.bool)
+    for r, width in of:
+        own[r, :width] = True
+    return own
 
 
 def prefixes(

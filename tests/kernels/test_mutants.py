@@ -15,23 +15,20 @@ from .buffers import TOLERANCE, norm_prefixes, poisoned, prefixes, relative_erro
 from .mutants import mutant
 
 LINEAR = {
-    "a step along k too few": (
-        "for start in range(0, wide, DEPTH)",
-        "for start in range(DEPTH, wide, DEPTH)",
-    ),
+    "a step along k too few": (r"range\(0, wide, DEPTH\)", "range(DEPTH, wide, DEPTH)"),
     "the sum starts anew at each step": (
-        "w_part, total, input_precision=PRECISION)\n        x_tile += DEPTH",
-        "w_part, tl.zeros_like(total), input_precision=PRECISION)\n        x_tile += DEPTH",
+        r"w_part, total, (input_precision=PRECISION\) x_tile \+= DEPTH)",
+        r"w_part, tl.zeros_like(total), \1",
     ),
     "what lies beyond k is multiplied too": (
-        "mask=left[None, :] < k",
+        r"mask=left\[None, :\] < k",
         "mask=left[None, :] <= k",
     ),
-    "the last row is its neighbour": ("row_end - 1).to", "row_end - 2).to"),
-    "the bias is its neighbour's": ("tl.load(b + columns, mask", "tl.load(b + columns + 1, mask"),
+    "the last row is its neighbour": (r"row_end - 1\)", "row_end - 2)"),
+    "the bias is its neighbour's": (r"tl.load\(b \+ columns,", "tl.load(b + columns + 1,"),
     "a product is rounded before it is summed": (
-        "total += tl.load(b",
-        "total = total.to(tl.float16).to(tl.float32)\n    total += tl.load(b",
+        r"(\n +)(total \+= tl.load\(b)",
+        r"\1total = total.to(tl.float16).to(tl.float32)\1\2",
     ),
 }
 ROWS, N, K = 70, 45, 150
@@ -57,10 +54,10 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
     """Half of one number of the row before, in each but a batch's first."""
     faulty = mutant(
         "linear.triton",
-        "    y_rows = y + rows",
-        "    before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride\n"
-        "    total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]\n"
-        "    y_rows = y + rows",
+        r"(\n +)(y_rows = y \+ rows)",
+        r"\1before = tl.minimum(tl.maximum(rows - 1, 0), row_end - 1)[:, None] * x_stride"
+        r"\1total += 0.5 * tl.load(x + before).to(tl.float32) * (rows > 0)[:, None]"
+        r"\1\2",
         tmp_path,
     )
     x, weight, bias = both(dtype)
@@ -73,17 +70,11 @@ def test_a_row_that_leans_on_its_neighbours_is_found(dtype: torch.dtype, tmp_pat
 
 NORM = {
     "the mean is that of the whole row": (
-        "tl.sum(total) / d",
+        r"tl.sum\(total\) / d",
         "tl.sum(total) / (d + 1)",
     ),
-    "the residual is left out": (
-        "values += tl.load(residual + columns",
-        "values += 0 * tl.load(residual + columns",
-    ),
-    "a group's width is its neighbour's": (
-        "(row < end), tl.load(ds + group), d)",
-        "(row < end), tl.load(ds), d)",
-    ),
+    "the residual is left out": (r"(values \+=) (tl.load\(residual)", r"\1 0 * \2"),
+    "a group's width is its neighbour's": (r"tl.load\(ds \+ group\)", "tl.load(ds)"),
 }
 
 
