@@ -29,6 +29,9 @@ from ..prefix import Prefix
 from ..tiles import Tile, tile_for
 from .reference import ACTIVATIONS
 
+SMALLEST = tl.constexpr(16)
+"""Depth of the smallest product that tensor cores do, in any dtype."""
+
 
 @triton.jit
 def activate(x, ACTIVATION: tl.constexpr):
@@ -81,18 +84,17 @@ def linear_tile(
         x_tile += DEPTH
         w_tile += DEPTH
     if K_MULTIPLE < WIDEST and wide < k:
-        inside = depth < k - wide
-        back = tl.cdiv(wide, DEPTH) * DEPTH - wide
-        x_part = tl.load(x_tile - back, mask=inside[None, :], other=0.0)
-        w_part = tl.load(w_tile - back, mask=inside[:, None], other=0.0)
+        left = wide + tl.arange(0, SMALLEST)
+        x_part = tl.load(x + x_rows[:, None] + left[None, :], mask=left[None, :] < k, other=0.0)
+        w_part = tl.load(w + w_rows[None, :] + left[:, None], mask=left[:, None] < k, other=0.0)
         total = tl.dot(x_part, w_part, total, input_precision=PRECISION)
     y_rows = y + rows.to(tl.int64) * multiple(y_stride, N_MULTIPLE)
     there = rows < row_end
     if COLUMNS > 128:  # one half after the other: all at once takes more registers than there are
-        left, right = total.reshape(ROWS, 2, COLUMNS // 2).permute(0, 2, 1).split()
+        first, second = total.reshape(ROWS, 2, COLUMNS // 2).permute(0, 2, 1).split()
         columns = column + tl.arange(0, COLUMNS // 2)
-        finish(left, b, y_rows, there, columns, n, ACTIVATION)
-        finish(right, b, y_rows, there, columns + COLUMNS // 2, n, ACTIVATION)
+        finish(first, b, y_rows, there, columns, n, ACTIVATION)
+        finish(second, b, y_rows, there, columns + COLUMNS // 2, n, ACTIVATION)
     else:
         finish(total, b, y_rows, there, columns, n, ACTIVATION)
 

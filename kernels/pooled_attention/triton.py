@@ -276,9 +276,9 @@ class Shapes(NamedTuple):
 
 def program(dtype: torch.dtype, head_dim: int) -> Shapes:
     """What fits into registers, and into the shared memory of every card."""
-    columns = 64 if dtype == torch.float32 else 128
+    mix = {"HEADS": ROWS, "TOKENS": 32, "COLUMNS": 128, "DEPTH": 64, "num_stages": 3}
+    if dtype == torch.float32:  # both parts of each factor have registers of their own
+        mix |= {"COLUMNS": 64, "num_stages": 2}
     head = max(16, triton.next_power_of_2(head_dim))
     depth, warps = (64, 4) if head <= 128 else (32, 8)
-    return Shapes(
-        head, depth, warps, {"HEADS": ROWS, "TOKENS": 32, "COLUMNS": columns, "DEPTH": 64}
-    )
+    return Shapes(head, depth, warps, mix)

@@ -24,8 +24,8 @@ LINEAR = {
         "w_part, tl.zeros_like(total), input_precision=PRECISION)\n        x_tile += DEPTH",
     ),
     "what lies beyond k is multiplied too": (
-        "inside = depth < k - wide",
-        "inside = depth <= k - wide",
+        "mask=left[None, :] < k",
+        "mask=left[None, :] <= k",
     ),
     "the last row is its neighbour": ("row_end - 1).to", "row_end - 2).to"),
     "the bias is its neighbour's": ("tl.load(b + columns, mask", "tl.load(b + columns + 1, mask"),
