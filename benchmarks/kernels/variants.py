@@ -42,7 +42,7 @@ from nestling.models.nested.trunk import NestedTransformer
 from .recorder import Variant, recorded
 from .resources import Resources, resources
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "models" / "zoo" / "clinc150"
 RESULT = ROOT / "docs" / "benchmarks" / "variants.json"
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
@@ -213,12 +213,15 @@ def main() -> None:
             "totals": totals(rows),
             "variants": rows,
         }
-        text = json.dumps(
-            {"benchmark": "variants", "triton": kept}, ensure_ascii=False, indent=None
-        )
-        RESULT.write_text(text.replace('{"kernel"', '\n{"kernel"') + "\n", "utf-8")
+        RESULT.write_text(written({"benchmark": "variants", "triton": kept}), "utf-8")
     summary = {name: each["totals"] for name, each in by_architecture.items()}
     print(json.dumps({"benchmark": "variants", "triton": triton.__version__, "totals": summary}))
+
+
+def written(result: dict[str, Any]) -> str:
+    """JSON with a line for each variant."""
+    text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
+    return text.replace('{"kernel"', '\n{"kernel"') + "\n"
 
 
 if __name__ == "__main__":
