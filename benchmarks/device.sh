@@ -32,7 +32,7 @@ OUT=${OUT:-docs/benchmarks/gpu}
 mkdir -p "$OUT" || exit 1
 OUT=$(cd "$OUT" && pwd -P)
 
-SECTIONS=(machine=30 warm=75 correctness=80 memcheck=35 kernels=105 cascades=75 server=65)
+SECTIONS=(machine=30 warm=75 correctness=80 memcheck=50 kernels=90 cascades=75 server=75)
 ALONE=(small=60 tune=420)  # only when they are named
 WHOLE=475  # seconds of all sections together, if none is named
 GRACE=8    # seconds before its limit at which a section begins nothing more

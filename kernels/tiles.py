@@ -1,6 +1,6 @@
 """How a linear layer is cut into tiles: the choice per shape.
 
-The choice lies in `tiles.json`, written by `python -m benchmarks.kernels --tune` on the device
+The choice lies in `tiles.json`, written by `benchmarks/device.sh tune` on the device
 it names, so that a first request is not a tuning run. Within one device and kind of arithmetic
 every tile walks k in steps of the same depth, on the same instruction: that is what makes a row's
 result independent of the rows beside it.

@@ -42,7 +42,7 @@ from nestling.models.nested.trunk import NestedTransformer
 from .recorder import Variant, recorded
 from .resources import Resources, resources
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "models" / "zoo" / "clinc150"
 RESULT = ROOT / "docs" / "benchmarks" / "variants.json"
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")

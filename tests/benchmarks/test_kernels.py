@@ -22,8 +22,8 @@ from benchmarks.kernels.checks import norm as norm_checks
 from benchmarks.kernels.checks.check import check, differing
 from benchmarks.kernels.clock import Clock, Timed, Timing
 from benchmarks.kernels.record import Record
-from benchmarks.kernels.shapes import REHEARSED
-from benchmarks.kernels.targets import TARGETS, reached
+from benchmarks.kernels.shapes import FULL, REHEARSED, products
+from benchmarks.kernels.targets import TARGETS, geometric_mean, reached
 from nestling.kernels import tiles
 
 CPU = torch.device("cpu")
@@ -88,6 +88,40 @@ def test_the_fastest_rival_counts_and_a_failed_one_is_told() -> None:
         Timed({"a": Timing(1, 1, 1)}, {"ours": "no"}), Work(0, 0, torch.float32), CEILINGS
     )
     assert "share" not in only
+
+
+def best_share(moved: float, launch: float) -> float:
+    """Of the bandwidth of an H200, whose data sheet says 4.8 TB/s."""
+    return moved / 4.8e12 / (moved / 4.8e12 + launch)
+
+
+def test_why_a_share_of_the_copy_bandwidth_was_no_target() -> None:
+    """The numbers of docs/kernels.md, over the cells that are measured."""
+    sizes = [[(int(w * n), int(w * k)) for w in FULL.widths] for _, n, k in products(FULL)]
+    moved = [
+        linear.needed([rows], [size], torch.bfloat16).moved
+        for layer in sizes
+        for rows in (1, 8, 64)
+        for size in layer
+    ]
+    moved += [
+        linear.needed([rows // 4] * 4, layer, torch.bfloat16).moved
+        for layer in sizes
+        for rows in (8, 64)
+    ]
+    page = " ".join((versions.ROOT / "docs" / "kernels.md").read_text("utf-8").split())
+    best = {
+        launch: round(100 * geometric_mean([best_share(each, launch * 1e-6) for each in moved]))
+        for launch in (1, 1.5, 3)
+    }
+    first, middle, last = (f"{share} % with" for share in best.values())
+    assert f"at best {first} a launch of 1 µs, {middle} 1.5 µs and {last} 3 µs" in page
+    minilm, eighth = (
+        linear.needed([64], [size], torch.bfloat16).moved for size in ((1536, 384), (384, 96))
+    )
+    shares = [round(100 * best_share(m, s)) for m in (minilm, eighth) for s in (1e-6, 3e-6)]
+    assert f"= {shares[0]} % and {shares[1]} % with 3 µs" in page
+    assert f"reads {eighth / 1e6:.2f} MB, and has {shares[2]} % and {shares[3]} %." in page
 
 
 def test_targets_without_a_card_are_not_measured() -> None:
