@@ -93,6 +93,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "row = tl.load(starts + sequence, mask=sequence < sequences).to(tl.int64)": UNSTORED,
         "row = tl.load(starts + sequence, mask=sequence < sequences, other=1)"
         ".to(tl.int64)": UNSTORED,
+        "row = tl.load(starts + sequence, mask=sequence <= sequences, other=0)"
+        ".to(tl.int64)": UNSTORED,
         "rows = tl.load(q_tile, mask=has[:, None] & within[None, :], other=1.0)": ZERO,
         "part = tl.load(w + w_rows[:, None] + column[None, :], "
         "mask=within[:, None] & inside[None, :], other=1.0)": ZERO,
@@ -111,6 +113,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "values = tl.load(x_rows[:, None] + column[None, :], mask=(column < d)[None, :])": UNSTORED,
         "tl.store(mixed + of_head + column[None, :], sum_of / total[:, None], "
         "mask=there[:, None] & (column < d)[None, :])": STORED,
+        "if first < own:": IDLE,
+        "if tl.program_id(1) * COLUMNS < d:": IDLE,
+        "if (first < own) & (tl.program_id(1) < d):": IDLE,
+        "if (first < own) | (tl.program_id(1) * COLUMNS < d):": IDLE,
         "if (first <= own) & (tl.program_id(1) * COLUMNS < d):": IDLE,
         "if (first < own) & (tl.program_id(1) * COLUMNS <= d):": IDLE,
     },
@@ -129,6 +135,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "total += added[None, :]": WIDENED,
         "row = tl.load(starts + sequence, mask=sequence < sequences).to(tl.int64)": UNSTORED,
         "row = tl.load(starts + sequence, mask=sequence < sequences, other=1)"
+        ".to(tl.int64)": UNSTORED,
+        "row = tl.load(starts + sequence, mask=sequence <= sequences, other=0)"
         ".to(tl.int64)": UNSTORED,
         "tl.store(y + row[:, None] * multiple(y_stride, STRIDE_MULTIPLE) + head * HEAD_DIM + "
         "column[None, :], total, mask=has[:, None] & within[None, :])": STORED,
