@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,7 @@ class Groups(tuple[slice, ...]):
 MOST_WIDTHS = 4096
 """Choices of widths that are kept on devices; the one that was asked for longest ago goes first."""
 _widths: OrderedDict[tuple[tuple[int, ...], torch.device], Tensor] = OrderedDict()
+_widths_lock = Lock()
 
 
 def on_device(widths: tuple[int, ...], device: torch.device) -> Tensor:
@@ -92,23 +94,25 @@ def missing_widths(
 ) -> list[tuple[int, ...]]:
     """Those that a device does not have yet; the others are kept a while longer."""
     missing = []
-    for widths in wanted:
-        if (widths, device) in _widths:
-            _widths.move_to_end((widths, device))
-        else:
-            missing.append(widths)
+    with _widths_lock:
+        for widths in wanted:
+            if (widths, device) in _widths:
+                _widths.move_to_end((widths, device))
+            else:
+                missing.append(widths)
     return missing
 
 
 def place_widths(widths: tuple[int, ...], placed: Tensor) -> None:
     """Take this as what `on_device` gives for its device."""
-    _widths[widths, placed.device] = placed
-    while len(_widths) > MOST_WIDTHS:
-        _widths.popitem(last=False)
+    with _widths_lock:
+        _widths[widths, placed.device] = placed
+        while len(_widths) > MOST_WIDTHS:
+            _widths.popitem(last=False)
 
 
 MOST_PADDING = 2
-"""By how much padding may multiply the rows of sequences that share a grid."""
+"""By how much padding may multiply rows."""
 
 
 @dataclass(frozen=True)
@@ -185,19 +189,17 @@ class Layout:
 
     @cached_property
     def alike(self) -> tuple[tuple[int, ...], ...]:
-        """Sequences that may be padded to the longest of them: so few classes that padding at most
-        doubles the rows of each. Sequences are named by their place.
+        """Sequences that may be padded to the longest of them, by their place: all, where that at
+        most doubles the rows; else such that none is padded to more than twice its length.
         """
         if len(self.lengths) * self.longest <= MOST_PADDING * self.starts[-1]:
             return (tuple(range(len(self.lengths))),)
         classes: list[list[int]] = []
-        rows = longest = 0
+        shortest = self.longest + 1
         for sequence in sorted(range(len(self.lengths)), key=self.lengths.__getitem__)[::-1]:
-            length = self.lengths[sequence]
-            rows += length
-            if not classes or (len(classes[-1]) + 1) * longest > MOST_PADDING * rows:
+            if self.lengths[sequence] < shortest:
                 classes.append([])
-                rows = longest = length
+                shortest = -(-self.lengths[sequence] // MOST_PADDING)
             classes[-1].append(sequence)
         return tuple(tuple(sorted(each)) for each in classes)
 

@@ -8,29 +8,22 @@ the weight it reads anyway.
 
 No tile spills registers for widths that are multiples of 8. With tf32x3 the sum of a step has its
 own registers beside the total's, and both parts of each factor have theirs: on sm_80, where factors
-lie in registers, 128 × 128 is too much.
+lie in registers, 128 × 128 is too much; on sm_100 the assembler would rather spill a few of 64 × 32
+than have fewer programs at a time, unless 8 warps share it.
 """
 
 from __future__ import annotations
 
 from nestling.kernels.tiles import Tile
 
-_LARGE: dict[str, tuple[Tile, ...]] = {
-    "half": (
-        Tile(64, 16, 64, 4, 8),
-        Tile(64, 32, 64, 4, 6),
-        Tile(64, 64, 64, 4, 5),
-        Tile(64, 128, 64, 4, 4),
-        Tile(128, 128, 64, 8, 4),
-        Tile(128, 256, 64, 8, 4),
-    ),
-    "tf32x3": (
-        Tile(64, 16, 32, 4, 6),
-        Tile(64, 32, 32, 4, 5),
-        Tile(64, 64, 32, 4, 4),
-        Tile(128, 128, 32, 8, 4),
-    ),
-}
+_HALF = (
+    Tile(64, 16, 64, 4, 8),
+    Tile(64, 32, 64, 4, 6),
+    Tile(64, 64, 64, 4, 5),
+    Tile(64, 128, 64, 4, 4),
+    Tile(128, 128, 64, 8, 4),
+    Tile(128, 256, 64, 8, 4),
+)
 CANDIDATES: dict[str, dict[str, tuple[Tile, ...]]] = {
     "sm_80": {
         "half": (
@@ -47,7 +40,23 @@ CANDIDATES: dict[str, dict[str, tuple[Tile, ...]]] = {
             Tile(128, 64, 32, 8, 3),
         ),
     },
-    "sm_90": _LARGE,
-    "sm_100": _LARGE,
+    "sm_90": {
+        "half": _HALF,
+        "tf32x3": (
+            Tile(64, 16, 32, 4, 6),
+            Tile(64, 32, 32, 4, 5),
+            Tile(64, 64, 32, 4, 4),
+            Tile(128, 128, 32, 8, 4),
+        ),
+    },
+    "sm_100": {
+        "half": _HALF,
+        "tf32x3": (
+            Tile(64, 16, 32, 4, 6),
+            Tile(64, 32, 32, 8, 5),
+            Tile(64, 64, 32, 4, 4),
+            Tile(128, 128, 32, 8, 4),
+        ),
+    },
 }
 """By architecture and kind of arithmetic, small tiles first."""

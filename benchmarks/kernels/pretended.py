@@ -107,7 +107,7 @@ class Event:
 
     def __init__(self, **_: Any) -> None: ...
 
-    def record(self) -> None: ...
+    def record(self, stream: object) -> None: ...
 
     def synchronize(self) -> None:
         self.counts["waits"] += 1
@@ -124,6 +124,7 @@ def pretended() -> Iterator[Pretended]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(torch.cuda, "Event", counted))
         stack.enter_context(patch.object(torch.cuda, "_lazy_init", lambda: None))
+        stack.enter_context(patch.object(torch.cuda, "current_stream", lambda device: device))
         stack.enter_context(patch.object(Tensor, "to", _to))
         for name, method in METHODS.items():
             stack.enter_context(patch.object(FakeTensor, name, method, create=True))

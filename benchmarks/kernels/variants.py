@@ -213,12 +213,15 @@ def main() -> None:
             "totals": totals(rows),
             "variants": rows,
         }
-        text = json.dumps(
-            {"benchmark": "variants", "triton": kept}, ensure_ascii=False, indent=None
-        )
-        RESULT.write_text(text.replace('{"kernel"', '\n{"kernel"') + "\n", "utf-8")
+        RESULT.write_text(written({"benchmark": "variants", "triton": kept}), "utf-8")
     summary = {name: each["totals"] for name, each in by_architecture.items()}
     print(json.dumps({"benchmark": "variants", "triton": triton.__version__, "totals": summary}))
+
+
+def written(result: dict[str, Any]) -> str:
+    """JSON with a line for each variant."""
+    text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
+    return text.replace('{"kernel"', '\n{"kernel"') + "\n"
 
 
 if __name__ == "__main__":

@@ -264,6 +264,7 @@ def _check(q: Tensor, x: Tensor, w_k: Tensor, w_v: Tensor, bias: Tensor | None) 
 
 def program(dtype: torch.dtype, head_dim: int) -> tuple[int, dict[str, Any]]:
     """Columns that a head is padded to, and the shape of a program of `mix_kernel`."""
-    columns = 64 if dtype == torch.float32 else 128
-    shape = {"HEADS": ROWS, "TOKENS": 32, "COLUMNS": columns, "DEPTH": 64}
+    shape = {"HEADS": ROWS, "TOKENS": 32, "COLUMNS": 128, "DEPTH": 64, "num_stages": 3}
+    if dtype == torch.float32:  # both parts of each factor have registers of their own
+        shape |= {"COLUMNS": 64, "num_stages": 2}
     return max(16, triton.next_power_of_2(head_dim)), shape

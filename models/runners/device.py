@@ -12,8 +12,8 @@ class Stopwatch:
     """Runs from its making to `wait`, by a CUDA device's own clock where the work is on one."""
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == "cuda"
-        self._began = self._mark() if self._cuda else None
+        self._device = device
+        self._began = self._mark() if device.type == "cuda" else None
         self._started = perf_counter()
 
     def wait(self) -> float:
@@ -24,10 +24,9 @@ class Stopwatch:
         end.synchronize()
         return float(self._began.elapsed_time(end)) / 1000
 
-    @staticmethod
-    def _mark() -> torch.cuda.Event:
+    def _mark(self) -> torch.cuda.Event:
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
         return event
 
 

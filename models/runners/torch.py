@@ -114,6 +114,7 @@ class TorchRunner(ModelRunner):
             self.forward(batch)
         for name in self.manifest.students:
             self.embed([[0]], name, self.manifest.architecture.dim)
+        progress.step("compiling kernels", len(batches), len(batches))
 
 
 def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOutput:

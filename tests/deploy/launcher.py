@@ -12,7 +12,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from compiling import compile_kernel
+import torch
+from recorder import recorded
 from triton.backends.nvidia import driver
 
 FOLDER = Path(os.environ["TRITON_CACHE_DIR"]).parent / "driver"
@@ -32,10 +33,11 @@ def stand_in() -> None:
 
 
 if __name__ == "__main__":
-    from nestling.kernels.gate.triton import program
+    from nestling.kernels import triton_operations
 
-    given = program(150)
-    compile_time = {key: value for key, value in given.items() if key.isupper()}
-    compile_kernel("gate.triton:gate_kernel", "sm_90", "half", compile_time, given["num_warps"], 3)
+    with recorded("sm_90") as launches:
+        of_row = torch.ones(4)
+        triton_operations().gate(torch.zeros(4, 150, dtype=torch.bfloat16), of_row, of_row)
+    launches[0].variant.compile("sm_90")
     stand_in()
     driver.CudaUtils()

@@ -21,7 +21,7 @@ from .image import Builder, Image
 pytestmark = [pytest.mark.needs("buildah"), pytest.mark.needs("debootstrap")]
 CACHE, DATA = "/var/cache/nestling", "/var/lib/nestling"
 LAUNCHER = Path(__file__).with_name("launcher.py")
-COMPILING = ROOT / "tests" / "kernels" / "compiling.py"
+RECORDER = ROOT / "benchmarks" / "kernels" / "recorder.py"
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_graphs_are_kept(gpu_image: Image, calibrated_dir: Path, tmp_path: Path)
 
 def test_triton_runs(gpu_image: Image, tmp_path: Path) -> None:
     """All that it does before it asks a driver: kernels to machine code, and what starts them."""
-    given = {"/launcher.py": LAUNCHER, "/compiling.py": COMPILING}
+    given = {"/launcher.py": LAUNCHER, "/recorder.py": RECORDER}
     container = Container(gpu_image, tmp_path, given=given)
     compiled = container.run("python", "/launcher.py")
     assert compiled.returncode == 0, compiled.stderr

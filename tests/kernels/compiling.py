@@ -1,32 +1,32 @@
-"""Compiles the kernels for GPUs that need not be there. Runs in processes of its own, without the
-interpreter that the other tests use.
+"""Compiles what a call of an operation would launch on a GPU that need not be there. Runs in
+processes of its own, without the interpreter that the other tests use.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-POINTERS = {"half": "*bf16", "tf32": "*fp32", "ieee": "*fp32"}
-INTEGERS = {"offsets": "*i32", "ns": "*i32", "ks": "*i32", "ds": "*i32"}
-FLOATS = {"eps": "fp32", "margin": "fp32", "temperature": "*fp32", "threshold": "*fp32"}
-RESULTS = {"label": "*i64", "confidence": "*fp32", "accept": "*u8"}
-TENSORS = {"x", "w", "b", "y", "residual", "weight", "bias", "logits"}
+if TYPE_CHECKING:  # they import Triton, which looks for the interpreter then
+    from benchmarks.kernels.resources import Resources
+    from nestling.kernels.tiles import Tile
+
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+TEXTS, TOKENS, HEADS, HEAD_DIM, LABELS = 6, 5, 4, 32, 150
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """What came out: matrix instructions in the PTX, bytes of shared memory, of spilled stores."""
+class Call:
+    """Of an operation. widths: outputs and inputs of linear by group, or the dims of a norm."""
 
-    wgmma: int
-    mma: int
-    shared: int
-    spilled: int
+    operation: str
+    dtype: str
+    widths: tuple[tuple[int, ...], ...] = ()
+    activation: str = "gelu"
+    tile: Tile | None = None
 
 
 def prepare() -> None:
@@ -35,58 +35,91 @@ def prepare() -> None:
     os.environ["TRITON_CACHE_DIR"] = tempfile.mkdtemp()
 
 
-def compile_kernel(
-    name: str, architecture: str, kind: str, constants: dict[str, Any], warps: int, stages: int
-) -> Compiled:
-    """name: module and kernel within `nestling.kernels`. Strides and widths multiples of 16."""
-    import importlib
+def compiled(call: Call, architecture: str) -> dict[str, Resources]:
+    """What each kernel takes that the call launches, by its name."""
+    from benchmarks.kernels.recorder import recorded
+    from benchmarks.kernels.resources import resources
 
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    module, _, attribute = name.partition(":")
-    kernel = getattr(importlib.import_module(f"nestling.kernels.{module}"), attribute)
-    signature, constexprs, attributes = {}, {}, {}
-    for index, argument in enumerate(kernel.arg_names):
-        if argument in constants:
-            signature[argument] = "constexpr"
-            constexprs[(index,)] = constants[argument]
-            continue
-        known = INTEGERS | FLOATS | RESULTS | dict.fromkeys(TENSORS, POINTERS[kind])
-        signature[argument] = known.get(argument, "i32")
-        if argument in TENSORS or argument in ("n", "k") or argument.endswith("stride"):
-            attributes[(index,)] = [["tt.divisibility", 16]]
-    number = int(architecture.removeprefix("sm_"))
-    compiled = triton.compile(
-        ASTSource(kernel, signature, constexprs, attributes),
-        target=GPUTarget("cuda", number, 32),
-        options={"num_warps": warps, "num_stages": stages},
-    )
-    ptx = compiled.asm["ptx"]
-    return Compiled(
-        ptx.count("wgmma.mma_async"),
-        ptx.count("mma.sync"),
-        compiled.metadata.shared,
-        _spilled(ptx, architecture),
-    )
-
-
-def _spilled(ptx: str, architecture: str) -> int:
-    """Bytes of spill stores, by the assembler's own account."""
-    from triton import knobs
-
-    with tempfile.TemporaryDirectory() as directory:
-        source = Path(directory) / "kernel.ptx"
-        source.write_text(ptx, "utf-8")
-        target = "sm_90a" if architecture == "sm_90" else architecture
-        result = subprocess.run(
-            [knobs.nvidia.ptxas.path, "-v", "--gpu-name", target, source, "-o", os.devnull],
-            capture_output=True,
-            text=True,
-            check=True,
+    with recorded(architecture) as launches:
+        OPERATIONS[call.operation](call)
+    return {
+        launch.variant.kernel.partition(":")[2].removesuffix("_kernel"): resources(
+            launch.variant.compile(architecture)
         )
-    found = re.search(r"(\d+) bytes spill stores", result.stderr)
-    if found is None:
-        raise RuntimeError(f"the assembler does not say what it spilled: {result.stderr}")
-    return int(found[1])
+        for launch in launches
+    }
+
+
+def _empty(call: Call, *shape: int) -> Any:
+    import torch
+
+    return torch.empty(shape, dtype=getattr(torch, DTYPES[call.dtype]), device="meta")
+
+
+def _groups(count: int) -> Any:
+    from nestling.kernels import Groups
+
+    return Groups(range(0, TEXTS * TOKENS + 1, TEXTS * TOKENS // count))
+
+
+def _prefixes(call: Call, sizes: Sequence[tuple[int, ...]]) -> list[Any]:
+    from nestling.kernels import Prefix, prefix
+
+    widest = [max(each) for each in zip(*sizes, strict=True)]
+    weight, bias = _empty(call, *widest), _empty(call, widest[0])
+    return [Prefix(prefix(weight, *each), prefix(bias, each[0])) for each in sizes]
+
+
+def _linear(call: Call) -> None:
+    from nestling.kernels import triton_operations
+
+    x = _empty(call, TEXTS * TOKENS, max(k for _, k in call.widths))
+    views, rows = _prefixes(call, call.widths), _groups(len(call.widths))
+    triton_operations().linear(x, views, rows, call.activation, tile=call.tile)
+
+
+def _norm(call: Call) -> None:
+    from nestling.kernels import triton_operations
+
+    x = _empty(call, TEXTS * TOKENS, max(max(each) for each in call.widths))
+    views, rows = _prefixes(call, call.widths), _groups(len(call.widths))
+    triton_operations().norm(x, x, views, rows, 1e-12)
+
+
+def _gate(call: Call) -> None:
+    import torch
+
+    from nestling.kernels import triton_operations
+
+    labels = call.widths[0][0] if call.widths else LABELS
+    of_row = torch.empty(TEXTS, device="meta")
+    triton_operations().gate(_empty(call, TEXTS, labels), of_row, of_row)
+
+
+def _attention(call: Call) -> None:
+    from nestling.kernels import Layout
+    from nestling.kernels.attention.triton import attention
+
+    layout = Layout((TOKENS,) * TEXTS, (TEXTS // 2,) * 2)
+    q = _empty(call, TEXTS * TOKENS, HEADS * HEAD_DIM)
+    attention(q, q, q, layout, layout, (HEADS, HEADS // 2), HEAD_DIM)
+
+
+def _pooled_attention(call: Call) -> None:
+    from nestling.kernels import Layout, triton_operations
+
+    layout = Layout((TOKENS,) * TEXTS, (TEXTS // 2,) * 2)
+    asking = Layout((1,) * TEXTS, layout.groups)
+    views = _prefixes(call, call.widths)
+    inner, dim = (max(each) for each in zip(*call.widths, strict=True))
+    q, x = _empty(call, TEXTS, inner), _empty(call, TEXTS * TOKENS, dim)
+    triton_operations().pooled_attention(q, x, views, views, asking, layout, HEAD_DIM)
+
+
+OPERATIONS: dict[str, Callable[[Call], None]] = {
+    "linear": _linear,
+    "norm": _norm,
+    "gate": _gate,
+    "attention": _attention,
+    "pooled_attention": _pooled_attention,
+}

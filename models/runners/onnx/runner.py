@@ -7,7 +7,7 @@ the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from time import perf_counter
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ....kernels import Layout
 from ....kernels.gate.host import decide
 from ...cascade.policy import Student
 from ...checkpoint.finite import check_logits
@@ -125,10 +126,26 @@ class OnnxRunner(ModelRunner):
             if count:
                 part = lengths[first : first + count]
                 rows = int(part.sum())
-                inputs = _pad(tokens[row : row + rows], part)
-                (logits[first : first + count],) = self._sessions[spec].run([OUTPUT], inputs)
+                for places, inputs in _padded(tokens[row : row + rows], part):
+                    (logits[first + places],) = self._sessions[spec].run([OUTPUT], inputs)
                 row, first = row + rows, first + count
         return logits
+
+
+def _padded(
+    tokens: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]]:
+    """Sequences about as long as each other, by their place, and a graph's inputs for them: one
+    long sequence does not pad all others to its length.
+    """
+    layout = Layout(tuple(lengths.tolist()), (len(lengths),))
+    if len(layout.alike) == 1:
+        yield np.arange(len(lengths)), _pad(tokens, lengths)
+        return
+    parts, _ = layout.split(layout.alike)
+    for each, part in zip(layout.alike, parts, strict=True):
+        places = np.array(each)
+        yield places, _pad(tokens[part.rows.values], lengths[places])
 
 
 def _pad(tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:

@@ -20,6 +20,7 @@ from nestling.models.checkpoint.manifest import INT8, calibrated_for
 from nestling.models.inputs.tokenizer import TextTokenizer
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.runners.onnx import export_onnx, extra, write_graph
+from nestling.models.runners.onnx.runner import OnnxRunner
 from nestling.models.runners.onnx.student import PaddedStudent
 
 from ...conftest import LABELS, tiny_architecture, tiny_model
@@ -192,3 +193,16 @@ def test_names_the_extra_that_is_missing(
     with pytest.raises(NestlingError, match="onnx, onnxscript: not installed"):
         export_onnx(load_checkpoint(checkpoint_dir), "tiny", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_long_text_among_short_ones(checkpoint: Checkpoint) -> None:
+    """Short texts are not padded to its length: they go through the graph beside each other."""
+    sequences = [[5 + i % 9] * (1 + i % 3) for i in range(12)]
+    sequences.insert(4, list(range(5, 30)) + [5] * 14)
+    runner = OnnxRunner(checkpoint)
+    batch = PackedBatch.of(sequences, checkpoint.ta.spec)
+    together = runner.logits(batch)
+    torch.testing.assert_close(together, checkpoint.model(batch), atol=1e-5, rtol=1e-5)
+    for row, ids in enumerate(sequences):
+        alone = runner.logits(PackedBatch.of([ids], checkpoint.ta.spec))[0]
+        torch.testing.assert_close(together[row], alone, atol=1e-5, rtol=1e-5)
