@@ -5,6 +5,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+MOST_HEAD_DIM = 256
+"""Columns of one head that a program of attention holds at most."""
+
 
 @triton.jit
 def width_of(sequence, members, widths, groups):
@@ -19,3 +22,9 @@ def width_of(sequence, members, widths, groups):
         inside = (sequence >= first) & (sequence < end)
         width = tl.where(inside, tl.load(widths + group), width)
     return width
+
+
+def check_head_dim(head_dim: int) -> None:
+    """Raises ValueError for heads that a program cannot hold."""
+    if head_dim > MOST_HEAD_DIM:
+        raise ValueError(f"head_dim: {head_dim}; a program holds at most {MOST_HEAD_DIM}")

@@ -15,11 +15,9 @@ from torch import Tensor
 from ..checks import check_alike, check_covers, check_dtype, check_matrix
 from ..layout import Layout, on_device
 from ..multiples import multiple, multiple_of
-from ..sequences import width_of
+from ..sequences import check_head_dim, width_of
 
 LOG2E = 1.4426950408889634
-ROWS, TOKENS = 32, 32
-"""Queries and keys that a program has before it at a time."""
 
 
 @triton.jit(
@@ -103,6 +101,7 @@ def attention(
     for name, each in (("q", q), ("k", k), ("v", v)):
         check_matrix(name, each)
     check_alike(q, k=k, v=v)
+    check_head_dim(head_dim)
     if out is not None:
         check_covers("out", out, q, max(widths))
     y = q.new_empty(len(q), max(widths)) if out is None else out
@@ -111,12 +110,20 @@ def attention(
     )
     if not longest:
         return y
+    shape = program(head_dim)
     device, strides = q.device, (q.stride(0), k.stride(0), v.stride(0), y.stride(0))
-    attention_kernel[(len(queries.lengths), max(heads), triton.cdiv(longest, ROWS))](
+    attention_kernel[(len(queries.lengths), max(heads), triton.cdiv(longest, shape["ROWS"]))](
         q, k, v, y, *strides,
         queries.bounds.on(device), keys.bounds.on(device), keys.members.on(device),
         on_device(widths, device), len(heads),
-        head_dim, LOG2E * head_dim**-0.5, multiple_of(*strides),
-        ROWS, TOKENS, max(16, triton.next_power_of_2(head_dim)),
+        head_dim, LOG2E * head_dim**-0.5, multiple_of(*strides), **shape,
     )  # fmt: skip
     return y
+
+
+def program(head_dim: int) -> dict[str, int]:
+    """Queries and keys that a program has before it at a time, and its columns: as many as fit."""
+    columns = max(16, triton.next_power_of_2(head_dim))
+    rows, tokens = (32, 32) if columns <= 64 else (16, 16)
+    warps = 4 if columns <= 128 else 8
+    return {"ROWS": rows, "TOKENS": tokens, "COLUMNS": columns, "num_warps": warps}

@@ -9,7 +9,7 @@ on the sequences beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import torch
 import triton
@@ -20,7 +20,7 @@ from ..checks import check_alike, check_covers, check_dtype, check_matrix, check
 from ..layout import Layout, on_device
 from ..multiples import multiple, multiple_of
 from ..prefix import Prefix
-from ..sequences import width_of
+from ..sequences import check_head_dim, width_of
 
 LOG2E = 1.4426950408889634
 ROWS = 16
@@ -225,6 +225,7 @@ def pooled_attention(
     # All groups have views of one weight, which begin where it begins: any of them stands for it.
     w_k, w_v = (next(p for p in each if p is not None) for each in (key, value))
     _check(q, x, w_k.weight, w_v.weight, w_v.bias)
+    check_head_dim(head_dim)
     device, heads = x.device, widest // head_dim
     asked = x.new_empty(sequences * heads, deepest)
     mixed = torch.empty_like(asked)
@@ -232,11 +233,11 @@ def pooled_attention(
     strides = (q.stride(0), x.stride(0), w_k.weight.stride(0), w_v.weight.stride(0), y.stride(0))
     multiples = multiple_of(*strides), multiple_of(*d)
     row_tiles = triton.cdiv(sequences, ROWS)
-    per_head, mix = program(x.dtype, head_dim)
+    head, depth, warps, mix = program(x.dtype, head_dim)
     asked_kernel[(row_tiles, heads, triton.cdiv(deepest, mix["COLUMNS"]))](
         q, w_k.weight, asked, q.stride(0), w_k.weight.stride(0), deepest,
         queries.bounds.on(device), *groups, sequences, heads,
-        head_dim, *multiples, ROWS, mix["COLUMNS"], per_head,
+        head_dim, *multiples, ROWS, mix["COLUMNS"], head, num_warps=warps,
     )  # fmt: skip
     mix_kernel[
         (sequences, triton.cdiv(deepest, mix["COLUMNS"]), triton.cdiv(heads, mix["HEADS"]))
@@ -248,7 +249,7 @@ def pooled_attention(
     values_kernel[(row_tiles, heads)](
         mixed, w_v.weight, w_v.bias, y, deepest, w_v.weight.stride(0), y.stride(0),
         queries.bounds.on(device), *groups, sequences, heads,
-        w_v.bias is not None, head_dim, *multiples, ROWS, per_head, mix["DEPTH"],
+        w_v.bias is not None, head_dim, *multiples, ROWS, head, depth, num_warps=warps,
     )  # fmt: skip
     return y
 
@@ -262,9 +263,22 @@ def _check(q: Tensor, x: Tensor, w_k: Tensor, w_v: Tensor, bias: Tensor | None) 
         check_vector("bias", bias, len(w_v))
 
 
-def program(dtype: torch.dtype, head_dim: int) -> tuple[int, dict[str, Any]]:
-    """Columns that a head is padded to, and the shape of a program of `mix_kernel`."""
-    shape = {"HEADS": ROWS, "TOKENS": 32, "COLUMNS": 128, "DEPTH": 64, "num_stages": 3}
+class Shapes(NamedTuple):
+    """head: columns that one is padded to. depth, warps: of a product per head. mix: the shape of a
+    program of `mix_kernel`.
+    """
+
+    head: int
+    depth: int
+    warps: int
+    mix: dict[str, int]
+
+
+def program(dtype: torch.dtype, head_dim: int) -> Shapes:
+    """What fits into registers, and into the shared memory of every card."""
+    mix = {"HEADS": ROWS, "TOKENS": 32, "COLUMNS": 128, "DEPTH": 64, "num_stages": 3}
     if dtype == torch.float32:  # both parts of each factor have registers of their own
-        shape |= {"COLUMNS": 64, "num_stages": 2}
-    return max(16, triton.next_power_of_2(head_dim)), shape
+        mix |= {"COLUMNS": 64, "num_stages": 2}
+    head = max(16, triton.next_power_of_2(head_dim))
+    depth, warps = (64, 4) if head <= 128 else (32, 8)
+    return Shapes(head, depth, warps, mix)

@@ -157,3 +157,5 @@ def test_refuses_what_the_kernels_would_misread() -> None:
             kernel.pooled_attention(*arguments, asking, layout, HEAD_DIM)
     with pytest.raises(ValueError, match="out: "):
         kernel.pooled_attention(q, x, key, value, asking, layout, HEAD_DIM, out=q[:, :5])
+    with pytest.raises(ValueError, match="head_dim: 300; a program holds at most 256"):
+        kernel.pooled_attention(q, x, key, value, asking, layout, 300)
