@@ -19,7 +19,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int, b
     # rows of each sequence, sequences and heads of each group, width of a head, `out` given
     "one of each": ((1,), (1,), (1,), 1, False),
     "odd": ((3, 1, 7), (3,), (3,), 5, False),
-    "odd groups": ((2, 33, 1, 5, 5), (2, 0, 2, 1), (5, 2, 1, 3), 7, True),
+    "odd groups": ((2, 33, 1, 32, 5), (2, 0, 2, 1), (5, 2, 1, 3), 7, True),
     "skips": ((2, 7, 3), (1, 1, 1), (0, 2, 0), 7, True),
     "skewed": ((1, 1, 133, 1), (1, 3), (1, 2), 3, False),
     "multiples of 16": ((16, 80), (1, 1), (2, 1), 16, True),
@@ -37,6 +37,9 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
         offered = blocks(keys.starts[-1], widest, list(zip(keys.rows, widths, strict=True)))
         q = guarded(asked, dtype, 0, apart)
         k, v = (guarded(offered, dtype, seed, apart) for seed in (1, 2))
+        for first, length in zip(keys.starts, lengths, strict=False):
+            if length > 32:  # scores far below those of a block before
+                k.view[first] *= 30
         out = guarded(asked, dtype, 3, apart)
         out.whole.fill_(7)
         with watched() as watch:
