@@ -10,6 +10,7 @@ import argparse
 import importlib
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from . import summary
@@ -41,6 +42,7 @@ def ran(record: Record, device: str) -> bool:
     except NotRunError as missing:
         return record.not_run(str(missing))
     except Exception as error:
+        traceback.print_exc()
         record.failed(record.section, error)
     return record.finish()
 
