@@ -203,7 +203,9 @@ class Layout:
             classes[-1].append(sequence)
         return tuple(tuple(sorted(each)) for each in classes)
 
-    def split(self, classes: tuple[tuple[int, ...], ...]) -> tuple[tuple[Part, ...], Indices]:
+    def split(
+        self, classes: tuple[tuple[int, ...], ...]
+    ) -> tuple[tuple[SequenceClass, ...], Indices]:
         """Each class of sequences as a batch of its own; and, for each row, where it is once those
         lie end to end.
         """
@@ -213,14 +215,18 @@ class Layout:
                 for each in classes
             ]
             parts = tuple(
-                Part(Layout(tuple(self.lengths[s] for s in each), (len(each),)), Indices(rows))
+                SequenceClass(
+                    Layout(tuple(self.lengths[s] for s in each), (len(each),)), Indices(rows)
+                )
                 for each, rows in zip(classes, order, strict=True)
             )
             self._splits[classes] = parts, Indices(np.argsort(np.concatenate(order)))
         return self._splits[classes]
 
     @cached_property
-    def _splits(self) -> dict[tuple[tuple[int, ...], ...], tuple[tuple[Part, ...], Indices]]:
+    def _splits(
+        self,
+    ) -> dict[tuple[tuple[int, ...], ...], tuple[tuple[SequenceClass, ...], Indices]]:
         return {}
 
     def on(self, device: torch.device) -> LayoutTensors:
@@ -234,7 +240,7 @@ class Layout:
         return {}
 
 
-class Part(NamedTuple):
+class SequenceClass(NamedTuple):
     """Some sequences of a batch. rows: which rows of the batch they have."""
 
     layout: Layout
