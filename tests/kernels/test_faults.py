@@ -14,7 +14,7 @@ from .faults import FAULTS
 from .mutants import kernels_in, made_from, mutant, mutations, source_of
 from .trials import TRIALS, try_all
 
-LONG = ("linear.triton", "pooled_attention.triton")
+LONG = ("linear.triton", "attention.triton", "pooled_attention.triton")
 NAMED = [
     pytest.param(module, fault, marks=pytest.mark.slow if module in LONG else ())
     for module, faults in FAULTS.items()
