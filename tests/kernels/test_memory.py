@@ -24,6 +24,7 @@ def test_touches_its_own_alone(module: str, case: str, dtype: torch.dtype) -> No
     TRIALS[module].run(import_module(f"nestling.kernels.{module}"), case, dtype, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "case"), ALL)
 def test_passes_over_what_lies_between_its_rows(module: str, case: str) -> None:
     TRIALS[module].run(import_module(f"nestling.kernels.{module}"), case, torch.float32, 2)

@@ -36,38 +36,38 @@ def linear(kernel: ModuleType, dtype: torch.dtype, groups: Groups, n: tuple[int,
 
 
 def one_group(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    return linear(kernel, dtype, Groups((0, 49)), (63,), (33,))
+    return linear(kernel, dtype, Groups((0, 33)), (63,), (33,))
 
 
 def several_groups(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    return linear(kernel, dtype, Groups((0, 7, 7, 24, 31)), (33, 5, 63, 0), (33, 16, 7, 0))
+    return linear(kernel, dtype, Groups((0, 7, 7, 20)), (33, 5, 63), (33, 16, 7))
 
 
 def norm(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    groups, d = Groups((0, 2, 7, 7, 11)), (63, 7, 33, 0)
-    x, residual = poisoned(11, 63, 0, dtype), poisoned(11, 63, 1, dtype)
+    groups, d = Groups((0, 2, 5, 5, 7)), (63, 7, 33, 0)
+    x, residual = poisoned(7, 63, 0, dtype), poisoned(7, 63, 1, dtype)
     weight, bias = poisoned(1, 63, 2, dtype)[0], poisoned(1, 63, 3, dtype)[0]
     y = kernel.norm(x, residual, norm_prefixes(weight, bias, d), groups, 1e-6)
     return tuple(y[r, : d_g or 63] for r, d_g in zip(groups, d, strict=True))
 
 
 def gate(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    logits = poisoned(133, 100, 0, dtype)
+    logits = poisoned(100, 100, 0, dtype)
     decision: tuple[Tensor, ...] = kernel.gate(
-        logits, torch.linspace(0.3, 3, 133), torch.linspace(0, 0.9, 133)
+        logits, torch.linspace(0.3, 3, 100), torch.linspace(0, 0.9, 100)
     )
     return decision
 
 
 def attention(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    layout, heads = Layout((9, 2, 33), (1, 0, 2)), (2, 1, 1)
+    layout, heads = Layout((9, 33), (1, 0, 1)), (2, 1, 1)
     q, k, v = (poisoned(layout.starts[-1], 14, seed, dtype) for seed in range(3))
     y = kernel.attention(q, k, v, layout, layout, heads, 7)
     return tuple(y[r, : 7 * h] for r, h in zip(layout.rows, heads, strict=True))
 
 
 def pooled_attention(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    asking, offering = Layout((1,) * 5, (2, 0, 2, 1)), Layout((9, 2, 17, 1, 3), (2, 0, 2, 1))
+    asking, offering = Layout((1,) * 5, (2, 0, 2, 1)), Layout((9, 2, 7, 1, 3), (2, 0, 2, 1))
     q, x = poisoned(5, 21, 0, dtype), poisoned(offering.starts[-1], 33, 1, dtype)
     key, value = poisoned(21, 33, 2, dtype), poisoned(21, 33, 3, dtype)
     n, d = (21, 7, 14, 0), (33, 7, 20, 0)
@@ -139,7 +139,7 @@ LEANING = {
     ),
     "on the row before": "top + 0.5 * tl.load(confidence + tl.maximum(row - 1, 0), mask=there)",
     "on the last to arrive": (
-        "tl.where(tl.atomic_add(label + row * 0, 1, mask=there) % 133 > 100, top, top * 2)"
+        "tl.where(tl.atomic_add(label + row * 0, 1, mask=there) % 100 > 80, top, top * 2)"
     ),
     "on what was there": "top + tl.load(confidence + row, mask=there)",
 }

@@ -29,6 +29,14 @@ def copy_all(x, y, n, step: tl.constexpr, size: tl.constexpr):
 
 
 @triton.jit
+def copy_or_not(x, y, n, size: tl.constexpr):
+    """One condition for all numbers, which the interpreter keeps as integers."""
+    at = tl.arange(0, size)
+    values = tl.load(x + at, mask=at < n, other=0)
+    tl.store(y + at, values, mask=n > 0)
+
+
+@triton.jit
 def count(y):
     tl.atomic_add(y, 1)
 
@@ -48,6 +56,11 @@ def vector(length: int) -> torch.Tensor:
 def test_refuses_what_lies_outside(first: int, last: int, n: int, message: str) -> None:
     with watched(), pytest.raises(InterpreterError, match=message):
         copy[(1,)](vector(8), vector(8), first, last, n, True, 16)
+
+
+def test_refuses_what_one_condition_lets_through() -> None:
+    with watched(), pytest.raises(InterpreterError, match="stores to bytes 0 to 64 of y"):
+        copy_or_not[(1,)](vector(8), vector(8), 8, 16)
 
 
 def test_a_vector_of_integers_ends_where_it_ends() -> None:

@@ -158,7 +158,7 @@ def watched() -> Iterator[Watch]:
         watch.end()
 
     def masked_load(self: Any, ptrs: Any, mask: Any, other: Any, *rest: Any) -> Any:
-        where = np.broadcast_to(mask.data, ptrs.data.shape)
+        where = np.broadcast_to(mask.data, ptrs.data.shape).astype(bool)
         element = ptrs.get_element_ty()
         watch.load(program(self), ptrs.data[where], element.primitive_bitwidth // 8)
         loaded = load(self, ptrs, mask, other, *rest)
@@ -169,7 +169,7 @@ def watched() -> Iterator[Watch]:
         return loaded
 
     def masked_store(self: Any, ptrs: Any, value: Any, mask: Any, *rest: Any) -> Any:
-        where = np.broadcast_to(mask.data, ptrs.data.shape)
+        where = np.broadcast_to(mask.data, ptrs.data.shape).astype(bool)
         size = ptrs.get_element_ty().primitive_bitwidth // 8
         watch.store(program(self), ptrs.data[where], size)
         return store(self, ptrs, value, mask, *rest)

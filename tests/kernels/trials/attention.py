@@ -22,6 +22,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int, b
     "odd groups": ((2, 33, 1, 32, 5), (2, 0, 2, 1), (5, 2, 1, 3), 7, True),
     "skips": ((2, 7, 3), (1, 1, 1), (0, 2, 0), 7, True),
     "skewed": ((1, 1, 133, 1), (1, 3), (1, 2), 3, False),
+    "wide head": ((3, 20), (2,), (1,), 130, False),
     "multiples of 16": ((16, 80), (1, 1), (2, 1), 16, True),
 }
 
@@ -47,7 +48,7 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
                 q.view, k.view, v.view, queries, keys, heads, head_dim, out.view if given else None
             )
             check_loads(watch, q=q, k=k, v=v)
-            check_work(watch, k.view, queries, keys, heads, kernel.ROWS)
+            check_work(watch, k.view, queries, keys, heads, kernel.program(head_dim)["ROWS"])
             if given:
                 check_stores(watch, out.whole, out.own)
                 assert (out.whole[~out.own] == 7).all()
