@@ -28,13 +28,13 @@ DEVICE = torch.device("cuda", 0)
 aten: Any = torch.ops.aten
 
 
-class Pretended(TorchDispatchMode):
+class Pretended(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """counts: of `uploads` and `downloads`, each also as `blocking` if the host waits for it, of
     `waits` for an event, of `launches` of torch's own kernels, of `allocations` on the device.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts = Counter[str]()
         self.fake = FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -77,7 +77,7 @@ class Pretended(TorchDispatchMode):
             return torch.zeros(x.shape, dtype=kwargs.get("dtype") or x.dtype)
         if not isinstance(x, FakeTensor):
             if not to_device:
-                return func(x, **kwargs)
+                return cast(Tensor, func(x, **kwargs))
             self._count("uploads", (kwargs.get("non_blocking"),))
             self.counts["allocations"] += 1
             with self.fake:
