@@ -26,7 +26,7 @@ PIPE = 'set -o pipefail; "$@" | head -c 1 > /dev/null'
         (["serv"], "No such command 'serv'. Did you mean 'serve'? (see `nestling --help`)"),
         (["serve", "--prot=1"], "No such option: --prot (Possible options: --host, --port)"),
         (["serve", "--port=abc"], "--port: 'abc' is no whole number (see `nestling serve --help`)"),
-        (["serve", "--dtype=int8"], "--dtype: 'int8' is not one of 'float32', 'bfloat16'"),
+        (["serve", "--dtype=int8"], "--dtype: 'int8' is not one of 'auto', 'float32'"),
         (["calibrate"], "CHECKPOINT: is missing (see `nestling calibrate --help`)"),
         (["loadtest", "mlperf", "x", "--data=y", "--out=z"], "--scenario: is missing"),
         (["serve", "./typo-dir", "--port", "0"], "./typo-dir: no such directory"),

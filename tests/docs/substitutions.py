@@ -99,6 +99,10 @@ NOT_RUN = {
     ("docs/serving.md", "docker run"): "tests/deploy has the image; no Docker daemon here",
     ("docs/comparison.md", "python -m benchmarks.peers run"): "installs servers; an hour",
     ("docs/kernels.md", "benchmarks/device.sh"): "needs a GPU",
+    (
+        "docs/kernels.md",
+        "DEVICE=cpu benchmarks/device.sh",
+    ): "tests/benchmarks/test_device.py has it",
     ("docs/scale.md", "nestling plan measure"): "needs a GPU",
     ("docs/scale.md", "nestling plan --rate 100000 --hardware h200.json"): "its file is not made",
     ("docs/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",

@@ -6,17 +6,18 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
-from torch import Tensor
 
 from nestling.kernels.gate.reference import MARGINS
 from nestling.models import Checkpoint, NestlingError, Predictor, load_checkpoint
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.runners import RunnerName, choose
+from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.choose import agree, measure, probe
 from nestling.models.runners.onnx import extra
 from nestling.models.runners.onnx.runner import OnnxRunner
@@ -92,15 +93,16 @@ def test_without_onnx_runtime_auto_is_torch_and_onnx_an_error(
 
 
 class Altered(TorchRunner):
-    """Torch, slower by some time, its logits off by some factor."""
+    """Torch, slower by some time, its logits off by some factor: as if its temperatures were."""
 
     def __init__(self, checkpoint: Checkpoint, seconds: float = 0.0, factor: float = 1.0) -> None:
         super().__init__(checkpoint)
         self._seconds, self._factor = seconds, factor
 
-    def logits(self, batch: PackedBatch) -> Tensor:
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
         time.sleep(self._seconds)
-        return super().logits(batch) * self._factor
+        temperatures = [value / self._factor for value in batch.temperatures]
+        return super().forward(replace(batch, temperatures=temperatures))
 
 
 @pytest.mark.parametrize(
