@@ -81,7 +81,8 @@ _widths_lock = Lock()
 def on_device(widths: tuple[int, ...], device: torch.device) -> Tensor:
     """Each group's width on a device: (groups,) int32.
 
-    It is a copy of its own, for which the host waits, unless `upload` placed it before.
+    It is a copy of its own, for which the host waits, unless `upload` placed it before. A captured
+    CUDA graph reads it where it lies: who replays one keeps it, for it may have to go from here.
     """
     if (placed := _widths.get((widths, device))) is None:
         placed = torch.tensor(widths, dtype=torch.int32, device=device)

@@ -20,6 +20,7 @@ from .checks import norm as norm_checks
 from .clock import Call, Clock, Timed
 from .record import Named, Row
 from .recorder import Variant, recorded
+from .sections import small
 from .shapes import Shapes
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -53,8 +54,9 @@ class OnceClock(Clock):
 
 
 def variants(architecture: str, shapes: Shapes) -> Iterator[list[Variant]]:
-    """All that an architecture such as `sm_90` compiles for the sections that follow, in three
-    parts: what the server launches, what is timed, and what only the checks launch.
+    """All that an architecture such as `sm_90` compiles for the sections that follow, in four
+    parts: what the server launches, what is timed, what only the checks launch, and what only the
+    memory checker watches, which has no time for a compiler.
 
     Needs a process in which Triton was imported without its interpreter.
     """
@@ -68,7 +70,7 @@ def variants(architecture: str, shapes: Shapes) -> Iterator[list[Variant]]:
         checks += check.checks(CPU)
     known = set(served := serving.variants(architecture, *SERVED))
     yield served
-    for part in (cells, checks):
+    for part in (cells, checks, small.launched(CPU)):
         with recorded(architecture) as launches:
             for _, run in part:
                 run()

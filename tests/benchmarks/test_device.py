@@ -101,6 +101,24 @@ def test_one_that_fails_or_hangs_stops_no_other(tmp_path: Path) -> None:
     assert said.count("not measured") == len(found["summary.json"]["targets"])
 
 
+def test_who_ends_the_script_ends_its_section(tmp_path: Path) -> None:
+    python = program(
+        tmp_path / "python", f"echo $$ >{tmp_path}/running", "echo running", "exec sleep 600"
+    )
+    with subprocess.Popen(
+        [SCRIPT, "machine"],
+        env=os.environ | {"PYTHON": str(python), "OUT": str(tmp_path), "DEVICE": "cpu"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as script:
+        assert script.stdout
+        assert any(line == "running\n" for line in script.stdout)
+        script.terminate()
+        assert script.wait(60) == 130
+    section = Path("/proc", (tmp_path / "running").read_text("utf-8").strip(), "stat")
+    assert not section.exists() or section.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
+
+
 @pytest.mark.slow
 def test_all_but_cuda(tmp_path: Path) -> None:
     given = ("machine=60", "warm=200", "correctness=120", "kernels=200", "cascades=200",

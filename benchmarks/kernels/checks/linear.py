@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nestling.kernels import Groups, Prefix
+from nestling.kernels import Groups, Prefix, tiles
 from nestling.kernels.linear.triton import linear as tiled
-from nestling.kernels.tiles import architecture, kind
 
 from ..candidates import CANDIDATES
 from ..devices import Random, operations_on
@@ -50,7 +49,7 @@ def checks(device: torch.device) -> list[Named]:
         for activation in ACTIVATIONS if dtype != torch.float16 else ():
             run = partial(activated, device, dtype, activation)
             named.append((f"{activation} {dtype}", run))
-        for index in range(len(CANDIDATES[architecture(device)][kind(dtype)])):
+        for index in range(len(CANDIDATES[tiles.architecture(device)][tiles.kind(dtype)])):
             for size in ((256, 512), (133, 100))[: 1 if index else 2]:
                 run = partial(alone, device, dtype, index, size)
                 named.append((f"alone {dtype} {index} {size}", run))
@@ -128,7 +127,7 @@ def alone(device: torch.device, dtype: torch.dtype, index: int, size: tuple[int,
     x, w, b = surrounded(Random(device), dtype, count, n, k)
     x = x * k**-0.5
     prefix = [Prefix(w[:n, :k], b[:n])]
-    tile = CANDIDATES[architecture(device)][kind(dtype)][index]
+    tile = CANDIDATES[tiles.architecture(device)][tiles.kind(dtype)][index]
     expected = operations_on(device).linear(x, prefix, Groups((0, count)), "gelu")
     found = [tiled(x[rows], prefix, Groups((0, len(x[rows]))), "gelu", tile=tile) for rows in ALONE]
     whole = torch.cat([expected[rows] for rows in ALONE])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,25 +33,27 @@ def run(record: Record, name: str) -> None:
             *watched, "--out", folder,
         ]  # fmt: skip
         environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
-        try:
-            ended = subprocess.run(
-                command,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=max(1.0, record.left),
-            )
-        except subprocess.TimeoutExpired as late:
-            said = late.stdout or b""
-            text = said.decode(errors="replace") if isinstance(said, bytes) else said
-            record.note(output=text[-KEPT:])
-            record.fail(f"{PROGRAM} had not ended after {late.timeout:.0f} s")
-            return
-    record.note(status=ended.returncode, output=ended.stdout[-KEPT:])
-    if REFUSED in ended.stdout:
+        with subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        ) as watching:
+            limit = max(1.0, record.left)
+            try:
+                said, _ = watching.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                # What it watches is another process, and would go on beside the next section.
+                os.killpg(watching.pid, signal.SIGKILL)
+                said, _ = watching.communicate()
+                record.note(output=said[-KEPT:])
+                record.fail(f"{PROGRAM} had not ended after {limit:.0f} s")
+                return
+    record.note(status=watching.returncode, output=said[-KEPT:])
+    if REFUSED in said:
         raise NotRunError(f"{PROGRAM}: {REFUSED}")
-    if ended.returncode:
-        errors = [line for line in ended.stdout.splitlines() if "ERROR SUMMARY" in line]
-        record.fail(f"status {ended.returncode}: {' '.join(errors) or ended.stdout[-300:]}")
+    if watching.returncode:
+        errors = [line for line in said.splitlines() if "ERROR SUMMARY" in line]
+        record.fail(f"status {watching.returncode}: {' '.join(errors) or said[-300:]}")

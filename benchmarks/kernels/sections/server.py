@@ -59,7 +59,10 @@ def run(record: Record, name: str) -> None:
                 starting.submit(serving, where, folder / f"{place}.log")
                 for place, where in (("device", name), ("cpu", "cpu"))
             ]
-        ours, exact = (running.enter_context(each.result()) for each in begun)
+        for each in begun:
+            if each.exception() is None:  # it ends, also where the other one did not begin
+                running.enter_context(each.result())
+        ours, exact = (each.result() for each in begun)
         record.note(greeting=ours.greeting.strip())
         models = [each["id"] for each in asked(ours.url, "/v1/models", None)["data"]]
         record.note(dtype=asked(ours.url, "/info", None)["model_dtype"], models=models)

@@ -9,13 +9,12 @@ from functools import partial
 
 import torch
 
-from nestling.kernels import Groups, Layout, Prefix
+from nestling.kernels import Groups, Layout, Prefix, tiles
 from nestling.kernels.linear.triton import linear as tiled
-from nestling.kernels.tiles import architecture, kind
 
 from ..candidates import CANDIDATES
 from ..devices import Random, device_of, operations_on
-from ..record import Record, Row
+from ..record import Named, Record, Row
 from ..shapes import half
 
 CPU = torch.device("cpu")
@@ -26,8 +25,12 @@ LENGTHS, GROUPS, HEADS, HEAD_DIM = (3, 1, 17, 12), (2, 0, 2), (3, 2, 1), 16
 
 def run(record: Record, name: str) -> None:
     device = device_of(name)
-    for dtype in (half(), torch.float32):
-        record.rows("kernels", [(f"{dtype}", partial(touched, device, dtype))])
+    record.rows("kernels", launched(device))
+
+
+def launched(device: torch.device) -> list[Named]:
+    """By dtype."""
+    return [(f"{dtype}", partial(touched, device, dtype)) for dtype in (half(), torch.float32)]
 
 
 def touched(device: torch.device, dtype: torch.dtype) -> Row:
@@ -40,7 +43,7 @@ def touched(device: torch.device, dtype: torch.dtype) -> Row:
     x, w, b = made(OFFSETS[-1], max(K)), made(max(N), max(K)), made(max(N))
     groups = Groups(OFFSETS)
     prefixes = [Prefix(w[:n, :k], b[:n]) for n, k in zip(N, K, strict=True)]
-    for tile in CANDIDATES[architecture(device)][kind(dtype)]:
+    for tile in CANDIDATES[tiles.architecture(device)][tiles.kind(dtype)]:
         tiled(x, prefixes, groups, "gelu", tile=tile)
         tiled(x, prefixes[:1], Groups((0, len(x))), tile=tile)
     operations.norm(x, x, [Prefix(b[:k], b[:k]) for k in (63, 16, 7)], groups, 1e-6)

@@ -43,12 +43,12 @@ def run(record: Record, name: str) -> None:
             tasks = [partial(compiled, each, architecture) for each in part[: shapes.compiled]]
             pending += [pool.apply_async(task) for task in tasks]
         record.note(architecture=architecture, variants=found)
-        for done, result in enumerate(pending):
+        for result in pending:
             try:
-                title, row = result.get(timeout=max(0.1, record.left))
+                title, row = result.get(timeout=max(0.0, record.left))
             except multiprocessing.TimeoutError:
-                record.leave_out(len(pending) - done)
-                break
+                record.leave_out(1)  # those after it may well be ready
+                continue
             record.keep("compiled", title, row)
 
 

@@ -82,7 +82,8 @@ class WorkerClient:
 
     async def restart(self) -> None:
         """Kill the process, and have another one load the same weights."""
-        self._worker.process.kill()  # whoever waits for it gets ExecutorGoneError
+        if self.alive:  # else it ends by itself, with the status that says why
+            self._worker.process.kill()  # whoever waits for it gets ExecutorGoneError
         self._unlink()
         await asyncio.to_thread(self._again)
         await self.start()

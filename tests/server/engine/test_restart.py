@@ -73,6 +73,30 @@ def test_the_next_computes_on_the_same_device_in_the_same_precision(
     assert (asked[1].settings.device, asked[1].settings.dtype) == ("cpu", dtype)
 
 
+def test_one_that_is_about_to_end_is_left_to_say_why(
+    calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker closes its socket a moment before it has ended with its status."""
+    first, second = (Ended(calibrated, "float32", DEVICE_FAILED) for _ in range(2))
+    monkeypatch.setattr(WorkerProcess, "now", lambda: second.process)
+    killed: list[str] = []
+    monkeypatch.setattr(first.process.process, "kill", lambda: killed.append("first"))
+
+    async def main() -> WorkerClient:
+        client = WorkerClient(calibrated.path, Settings(), first.process)
+        client.ready()
+        await client.start()
+        first.worker.close()
+        while client.alive:
+            await asyncio.sleep(0.01)
+        await client.restart()
+        await client.stop()
+        return client
+
+    assert asyncio.run(main()).device_failures == 1
+    assert killed == []
+
+
 class Cold(GatedRunner):
     """Dies once of a certain text; what it is asked first after that takes long, as a compile."""
 
