@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from nestling.models import Checkpoint, load_checkpoint
-from nestling.models.checkpoint.integrity import read_hashed_json, write_hashed_json
+from nestling.models.checkpoint.integrity import SCHEMA, write_hashed_json
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.device import CPU
 from nestling.models.evaluation.timing import Seconds
@@ -117,12 +116,12 @@ def test_a_measurement_names_a_wrong_device_before_it_computes(
 
 
 def test_a_calibration_that_cannot_be_used_is_named_first(
-    calibrated: Checkpoint, nestling: Nestling, tmp_path: Path
+    checkpoint_dir: Path, nestling: Nestling
 ) -> None:
-    path = shutil.copytree(calibrated.path, tmp_path / "copy")
-    given = read_hashed_json(path / "calibration.json")
+    path = checkpoint_dir
     file = path / "calibration.bfloat16.json"
-    write_hashed_json(file, {**given, "weights_sha256": "0" * 64})
+    empty = {"temperatures": {}, "cascades": {}, "default": "ta"}
+    write_hashed_json(file, {"schema": SCHEMA, "weights_sha256": "0" * 64, **empty})
     for words in (("info",), ("calibrate", "--precision", "bfloat16", "--data", "no.jsonl")):
         run = nestling(words[0], path, *words[1:])
         assert f"{file.name}: calibrated on other weights; remove it and cal" in complaint(run)

@@ -183,11 +183,7 @@ def test_variants(variant: dict[str, Any], field: str) -> None:
 
 @pytest.mark.parametrize(
     ("runner", "served", "computes"),
-    [
-        ("onnx", "bfloat16", "float32"),
-        ("onnx-int8", "float32", "int8"),
-        ("torch", "int8", "float32"),
-    ],
+    [("onnx", "bfloat16", "float32"), ("torch", "int8", "float32")],
 )
 def test_a_runner_of_another_precision_serves_a_student_alone(
     runner: str, served: Precision, computes: str
