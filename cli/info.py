@@ -28,9 +28,9 @@ def info(
     from .console import wide_console
 
     loaded = load_checkpoint(find(checkpoint))
+    served = {precision: calibrated_for(loaded, precision) for precision in PRECISIONS}
     console = wide_console()
     console.print(_students(loaded))
-    served = {precision: calibrated_for(loaded, precision) for precision in PRECISIONS}
     for precision, own in served.items():
         if own.cascades:
             console.print(_cascades(own, f"Cascades in {precision}"))

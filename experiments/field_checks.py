@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
-from ..models.precision import INT8
+from ..models.precision import Precision
+from ..models.precision import pinned as pinned_precision
 from ..models.runners import PINNABLE
 from .definition import BUCKETS, BucketRange
 from .errors import shown
@@ -33,7 +34,8 @@ class Known:
     """What a declaration may name. policies: by name, how many thresholds each has: one per stage
     but the last. runners: those that can be pinned. labels: that an answer may have. layers: those
     that are declared beside the experiments. stored: whether an earlier version has taken the
-    declaration, which allowed units that are secrets.
+    declaration, which allowed units that are secrets. precision: that of the policies' thresholds;
+    None for what a server has taken already.
     """
 
     policies: Mapping[str, int]
@@ -41,6 +43,7 @@ class Known:
     labels: Collection[str] = ()
     layers: Collection[str] = ()
     stored: bool = False
+    precision: Precision | None = None
 
 
 def one_of(value: object, known: Collection[str]) -> str:
@@ -101,9 +104,13 @@ def runner(value: object, info: Info) -> str | None:
             raise PydanticCustomError("beside", message, {"field": "policy"})
         return None
     value = one_of(value, info.context.runners)
-    if value == INT8 and (policy is None or info.context.policies.get(policy)):
+    served = info.context.precision
+    if served is None or (policy is not None and not info.context.policies.get(policy)):
+        return value
+    if (own := pinned_precision(value, served)) != served:
         raise ValueError(
-            f"{INT8!r} serves a student alone; thresholds were calibrated on float32 logits"
+            f"{value!r} serves a student alone; it computes in {own}, and the thresholds of this "
+            f"server were calibrated on {served} logits"
         )
     return value
 

@@ -14,12 +14,14 @@ from sqlalchemy import Engine
 
 from ..models.checkpoint.manifest import Manifest
 from ..models.errors import NestlingError
+from ..models.precision import Precision
 from .analysis import Analysis, analyse, report_of, violations
 from .apply import EMPTY, declare, plan_of
 from .assignment import Assigners, Assignment
 from .clock import SteadyClock
 from .definition import Experiment, ExperimentPlan, Unit
 from .diff import Change
+from .errors import DeclarationError, Problem
 from .field_checks import Known
 from .outcome_checks import KnownLabels
 from .parsing import parse
@@ -42,11 +44,11 @@ MOST_COUNTERFACTUALS = 64
 """Requests that may wait for the other variant of their pair."""
 
 
-def known_of(manifest: Manifest) -> Known:
-    """What variants may name of a checkpoint."""
+def known_of(manifest: Manifest, precision: Precision) -> Known:
+    """What variants may name of a checkpoint that is served in a precision."""
     names = ["auto", *manifest.cascades, *manifest.students]
     thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
-    return Known(thresholds, labels=manifest.architecture.labels)
+    return Known(thresholds, labels=manifest.architecture.labels, precision=precision)
 
 
 class Experiments:
@@ -146,11 +148,16 @@ class Experiments:
     async def declare(self, declared: object) -> Sequence[Change]:
         """Have a declaration hold on all replicas, whole or not at all.
 
-        Raises DeclarationError, StoreError, PlanMovedError.
+        Raises DeclarationError, also for a runner that cannot be started, StoreError,
+        PlanMovedError.
         """
         known, now = self._known(), self.clock.now()
         # A runner must be there before anybody is sent to it.
-        await self._pin(_runners(parse(declared, known)) | _runners(self.plan))
+        runners = _runners(parse(declared, known)) | _runners(self.plan)
+        try:
+            await self._pin(runners)
+        except NestlingError as error:
+            raise DeclarationError([Problem("", str(error))]) from error
         _, steps = await asyncio.to_thread(declare, self.engine, declared, known, now)
         await self._refresh()
         return steps

@@ -56,6 +56,16 @@ def name_of(dtype: torch.dtype) -> Precision:
     return cast(Precision, str(dtype).removeprefix("torch."))
 
 
+def pinned(runner: str, served: Precision) -> Precision:
+    """In which a runner computes that an experiment pins, on a server that computes in `served`.
+
+    The ONNX runners have one precision each; torch takes the server's if it can.
+    """
+    if runner == INT8:
+        return "int8"
+    return served if runner == TORCH and served != "int8" else "float32"
+
+
 def chosen(runner: str | None, precision: str | None) -> Precision:
     """Whose logits are meant by the options --runner and --precision; None where one is not given.
 

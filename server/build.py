@@ -6,7 +6,6 @@ What loads much is imported by the functions, since the command line imports thi
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,12 +49,12 @@ def build(
     worker.ready(progress)
 
     def load(another: Path | None, runner: RunnerName | None) -> WorkerClient:
-        by = replace(settings, runner=runner) if runner else settings
+        by = settings if runner is None else settings.pinning(runner)
         fresh = WorkerClient(another or path, by)
         fresh.ready(Logged("loading: "))
         return fresh
 
-    database = open_record(settings, worker.manifest)
+    database = open_record(settings, worker.manifest, worker.precision)
     return assemble(worker, settings, load, database), worker
 
 
@@ -80,15 +79,15 @@ def assemble(
     def serve(executor: Executor) -> Service:
         return Service(executor, settings, metrics)
 
-    def accept(manifest: Manifest) -> None:
+    def accept(executor: Executor) -> None:
         if experiments:
-            experiments.accept(known_of(manifest))
+            experiments.accept(known_of(executor.manifest, executor.precision))
 
     services = Reloader(load, serve, serve(executor), accept)
     if database is not None:
         experiments = Experiments(
             database,
-            lambda: known_of(services.service.manifest),
+            lambda: known_of(services.service.manifest, services.service.precision),
             services.pin,
             ExperimentMetrics(metrics.registry),
             timedelta(days=settings.keep_days) if settings.keep_days else None,
@@ -96,7 +95,7 @@ def assemble(
     return Inference(services, experiments)
 
 
-def open_record(settings: Settings, manifest: Manifest) -> Engine | None:
+def open_record(settings: Settings, manifest: Manifest, precision: Precision) -> Engine | None:
     """The database of experiments, where the file's declaration holds; None if none is kept."""
     if settings.database is None:
         return None
@@ -108,7 +107,7 @@ def open_record(settings: Settings, manifest: Manifest) -> Engine | None:
     engine = open_database(settings.database)
     if settings.experiments:
         declared, now = read(settings.experiments), datetime.now(UTC)
-        _, steps = declare(engine, declared, known_of(manifest), now)
+        _, steps = declare(engine, declared, known_of(manifest, precision), now)
         for step in steps:
             log.info("experiment %s: %s", step.name, "; ".join(step.words))
     return engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -151,6 +151,13 @@ class Settings:
                 f"max_client_batch: {self.max_client_batch} texts of one request would never fit "
                 f"below max_queued_requests, which is {self.max_queued_requests}"
             )
+
+    def pinning(self, runner: RunnerName) -> Settings:
+        """Those of a runner that an experiment pins, in the precision that `precision.pinned` says:
+        the dtype is that of torch alone.
+        """
+        as_served = runner == "torch" and not self.runner.startswith("onnx")
+        return replace(self, runner=runner, dtype=self.dtype if as_served else "float32")
 
     @property
     def database(self) -> str | None:

@@ -49,12 +49,13 @@ def measure(
     of the runner, or of a server on the device. Raises NestlingError or LoadtestError for what the
     user can fix.
     """
-    computed_in = chosen(runner, precision)
-    if runner != INT8 and precision is None:
-        from ...models.device import use  # which loads torch
-        from ...models.runners.choose import dtype_for
+    from ...models.device import use  # which loads torch
+    from ...models.runners.choose import dtype_for
 
-        computed_in = name_of(dtype_for("auto", TORCH, use(device), checkpoint))
+    computed_in = chosen(runner, precision)
+    there = use(device)  # a wrong name is refused before anything is computed
+    if runner != INT8 and precision is None:
+        computed_in = name_of(dtype_for("auto", TORCH, there, checkpoint))
     by: RunnerName = INT8 if computed_in == "int8" else TORCH
     manifest, texts = read_for(checkpoint, computed_in), read_texts(data)
     workload = workload_of(checkpoint, manifest, computed_in, texts, seed, progress)
@@ -117,8 +118,8 @@ def workload_of(
     rows = np.sort(rng.permutation(len(texts))[:TEXTS]).tolist()
     progress.step("loading the checkpoint")
     loaded, by = load_for(checkpoint, precision, progress)
-    chosen = [texts.texts[row] for row in rows]
-    predictions = predict_all(loaded, chosen, texts.name, by, progress)
+    sample = [texts.texts[row] for row in rows]
+    predictions = predict_all(loaded, sample, texts.name, by, progress)
     asked = {(s.name, s.temperature): s for s in _asked(manifest)}
     stated = [
         StudentConfidences(

@@ -145,7 +145,7 @@ def _read_calibration(path: Path, weights_sha256: str) -> dict[str, Any]:
         if field not in calibration:
             raise CheckpointError(path, f"{field}: missing")
     if calibration["weights_sha256"] != weights_sha256:
-        raise CheckpointError(path, "calibrated on other weights; run `nestling calibrate` again")
+        raise CheckpointError(path, "calibrated on other weights; remove it and calibrate again")
     for name, value in calibration["temperatures"].items():
         parse(path, lambda n=name, v=value: number_between(*TEMPERATURES, v, f"temperatures.{n}"))
     return calibration

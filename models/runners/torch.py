@@ -21,7 +21,7 @@ from ..nested.trunk import StudentWeights
 from ..precision import name_of
 from ..progress import Progress
 from .base import ForwardBatch, ForwardOutput, ModelRunner
-from .device import Stopwatch, download, pack
+from .download import Stopwatch, download, pack
 
 MOST_MIXES = 1024
 """Combinations of students whose widths are kept."""

@@ -24,8 +24,8 @@ class Reloader:
     """Holds the services that answer, and replaces them.
 
     service: for all requests but those whose experiment pins another runner; pinned: for these, by
-    runner. build: a service of an executor, not yet started. accept: raises NestlingError for a
-    checkpoint that must not be taken up. Belongs to the event loop. A request takes its service
+    runner. build: a service of an executor, not yet started. accept: raises NestlingError for what
+    `service` must not be replaced by. Belongs to the event loop. A request takes its service
     once: its answer comes wholly from one checkpoint.
     """
 
@@ -34,7 +34,7 @@ class Reloader:
         load: Load,
         build: Callable[[Executor], Service],
         service: Service,
-        accept: Callable[[Manifest], None],
+        accept: Callable[[Executor], None],
     ) -> None:
         self._load, self._build, self._accept = load, build, accept
         self.service = service
@@ -71,8 +71,11 @@ class Reloader:
             self.service.show()
             for service in old:
                 self._retire(service)
-        log.info("serving weights %s now", self.service.manifest.weights_sha256[:12])
-        return self.service.manifest
+        manifest = self.service.manifest
+        log.info(
+            "serving weights %s in %s now", manifest.weights_sha256[:12], self.service.precision
+        )
+        return manifest
 
     async def pin(self, runners: Collection[str]) -> None:
         """Have a service for each of these runners, and for no other beside the main one.
@@ -114,7 +117,8 @@ class Reloader:
     async def _begin(self, path: Path | None, runner: str | None) -> Service:
         executor = await asyncio.to_thread(self._load, path, cast("RunnerName | None", runner))
         try:
-            self._accept(executor.manifest)
+            if runner is None:
+                self._accept(executor)
             service = self._build(executor)
             await service.start()
         except BaseException:

@@ -187,7 +187,7 @@ class Metrics:
         )
         self.device_failures = Counter(
             "nestling_device_failures_total",
-            "Those whose worker had ended because its GPU answered no more.",
+            "Engines that were replaced because their GPU answered no more.",
             registry=registry,
         )
         browned_out = Counter(

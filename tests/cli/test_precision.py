@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from nestling.models import Checkpoint, load_checkpoint
+from nestling.models.checkpoint.integrity import SCHEMA, write_hashed_json
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.device import CPU
 from nestling.models.evaluation.timing import Seconds
@@ -102,3 +103,26 @@ def test_a_gpu_computes_where_there_is_one(
     for precision in ("bfloat16", "float32"):
         assert isinstance(build.load_for(checkpoint_dir, precision)[1], TorchRunner)
     assert loaded == [(torch.bfloat16, "cuda:0", None), (torch.float32, CPU, None)]
+
+
+def test_a_measurement_names_a_wrong_device_before_it_computes(
+    nestling: Nestling, checkpoint_dir: Path, data: Path, tmp_path: Path
+) -> None:
+    words = ("--data", data, "--out", tmp_path / "profile.json", "--device", "tpu")
+    for given in ((), ("--precision", "bfloat16"), ("--runner", "onnx-int8")):
+        run = nestling("plan", "measure", checkpoint_dir, *words, *given)
+        assert complaint(run).startswith("nestling: device: 'tpu' is not here; available are cpu")
+        assert "emulated" not in run.stderr
+
+
+def test_a_calibration_that_cannot_be_used_is_named_first(
+    checkpoint_dir: Path, nestling: Nestling
+) -> None:
+    path = checkpoint_dir
+    file = path / "calibration.bfloat16.json"
+    empty = {"temperatures": {}, "cascades": {}, "default": "ta"}
+    write_hashed_json(file, {"schema": SCHEMA, "weights_sha256": "0" * 64, **empty})
+    for words in (("info",), ("calibrate", "--precision", "bfloat16", "--data", "no.jsonl")):
+        run = nestling(words[0], path, *words[1:])
+        assert f"{file.name}: calibrated on other weights; remove it and cal" in complaint(run)
+        assert run.stdout == ""

@@ -8,7 +8,7 @@ from nestling.experiments.definition import Experiment, ExperimentPlan
 from nestling.experiments.field_checks import Known
 from nestling.experiments.parsing import parse
 
-KNOWN = Known({"auto": 2, "fast": 2, "tiny": 0, "ta": 0})
+KNOWN = Known({"auto": 2, "fast": 2, "tiny": 0, "ta": 0}, precision="float32")
 
 
 def experiment(name: str = "smaller", **fields: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ DOCS = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text("utf-8"
 
 def test_the_example_is_valid() -> None:
     declared = yaml.safe_load(DOCS.split("```yaml experiments.yaml")[1].split("```")[0])
-    known = Known({"auto": 2, "tiny": 0, "drop-0.01": 2})
+    known = Known({"auto": 2, "tiny": 0, "drop-0.01": 2}, precision="float32")
     assert parse(declared, known)["smaller-cascade"].enrolled == 1000
 
 

@@ -13,6 +13,7 @@ import pytest
 from nestling.experiments.definition import BucketRange, Experiment, Source, Unit
 from nestling.experiments.errors import DeclarationError
 from nestling.experiments.parsing import parse
+from nestling.models.precision import Precision
 
 from .declared import KNOWN, experiment, parsed, plan
 
@@ -178,6 +179,33 @@ def test_variants(variant: dict[str, Any], field: str) -> None:
     control = {"name": "control", "weight": 1, "policy": "auto"}
     declared = experiment(variants=[control, {"name": "small", "weight": 1, **variant}])
     assert list(problems({"experiments": [declared]})) == [f"experiments[0].variants[1].{field}"]
+
+
+@pytest.mark.parametrize(
+    ("runner", "served", "computes"),
+    [("onnx", "bfloat16", "float32"), ("torch", "int8", "float32")],
+)
+def test_a_runner_of_another_precision_serves_a_student_alone(
+    runner: str, served: Precision, computes: str
+) -> None:
+    known = replace(KNOWN, precision=served)
+
+    def declared(**variant: Any) -> dict[str, Any]:
+        control = {"name": "control", "weight": 1, "policy": "auto"}
+        variants = [control, {"name": "small", "weight": 1, "runner": runner, **variant}]
+        return {"experiments": [experiment(variants=variants)]}
+
+    [alone] = parse(declared(policy="tiny"), known).experiments
+    assert alone.variants[1].runner == runner
+    for variant in ({}, {"policy": "auto"}, {"policy": "fast"}):
+        with pytest.raises(DeclarationError) as error:
+            parse(declared(**variant), known)
+        assert str(error.value) == (
+            f"experiments[0].variants[1].runner: {runner!r} serves a student alone; it computes in "
+            f"{computes}, and the thresholds of this server were calibrated on {served} logits"
+        )
+        # What a server of that precision has taken can still be read.
+        assert parse(declared(**variant), replace(KNOWN, stored=True, precision=None)).experiments
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,19 @@ import torch
 
 from nestling.kernels.gate.reference import MARGINS
 from nestling.models import NestlingError
-from nestling.models.precision import PRECISIONS, chosen, file_of, logits_in, margin_of, name_of
+from nestling.models.precision import (
+    INT8,
+    PRECISIONS,
+    Precision,
+    chosen,
+    file_of,
+    logits_in,
+    margin_of,
+    name_of,
+    pinned,
+)
+from nestling.models.runners import RunnerName
+from nestling.server.settings import Settings
 
 
 def test_each_has_files_of_its_own() -> None:
@@ -64,3 +76,26 @@ def test_options_that_contradict_each_other(
 ) -> None:
     with pytest.raises(NestlingError, match=re.escape(message)):
         chosen(runner, precision)
+
+
+@pytest.mark.parametrize(
+    ("runner", "served", "expected"),
+    [
+        ("torch", "float32", "float32"),
+        ("torch", "bfloat16", "bfloat16"),
+        ("torch", "int8", "float32"),
+        ("onnx", "float32", "float32"),
+        ("onnx", "bfloat16", "float32"),
+        ("onnx", "int8", "float32"),
+        ("onnx-int8", "bfloat16", "int8"),
+        ("onnx-int8", "int8", "int8"),
+    ],
+)
+def test_a_pinned_runner_computes_in_what_it_can(
+    runner: RunnerName, served: Precision, expected: Precision
+) -> None:
+    assert pinned(runner, served) == expected
+    main = Settings(runner="onnx-int8") if served == "int8" else Settings(dtype=served)
+    own = main.pinning(runner)
+    assert own.runner == runner
+    assert runner == INT8 or own.dtype == expected

@@ -7,6 +7,6 @@ file of its own, and in ONNX Runtime memory of its own. Needs the extra `onnx`.
 from .cache import graph_of
 from .directory import export_onnx
 from .extra import require
-from .graph import PRECISIONS, write_graph
+from .graph import write_graph
 
-__all__ = ["PRECISIONS", "export_onnx", "graph_of", "require", "write_graph"]
+__all__ = ["export_onnx", "graph_of", "require", "write_graph"]

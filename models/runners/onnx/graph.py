@@ -17,7 +17,7 @@ from ...precision import Precision
 from .extra import EXPORTER, require
 from .student import PaddedStudent
 
-PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+GRAPH_PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 """In which a graph may compute."""
 OPSET = 20
 """The first with GELU as one operation."""
@@ -29,8 +29,8 @@ TOKENS = "embedding.tokens"
 
 def check_precision(precision: str) -> None:
     """Raises NestlingError for one that no graph computes in."""
-    if precision not in PRECISIONS:
-        raise NestlingError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
+    if precision not in GRAPH_PRECISIONS:
+        raise NestlingError(f"precision: {precision!r} is none of {', '.join(GRAPH_PRECISIONS)}")
 
 
 def write_graph(

@@ -16,6 +16,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from threading import Thread
 
 import torch
 
@@ -32,25 +33,31 @@ from .process import DEVICE_FAILED
 
 log = logging.getLogger(__name__)
 NO_MEMORY = (MemoryError, torch.OutOfMemoryError)
+CHECK_SECONDS = 10.0
+"""How long a device may take to say whether it is well. One that says nothing must not hide the
+error that made the worker ask, until the server kills it.
+"""
 
 
 class DeviceFailedError(Exception):
     """The device answers no more in this process."""
 
 
-def main(descriptor: int) -> int:
-    """Serve the server at the other end until it closes the connection; the exit status."""
+def main(descriptor: int) -> None:
+    """Serve the server at the other end until it closes the connection, or the device fails."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=descriptor) as end:
         try:
             serve(BlockingChannel(end))
-        except (EOFError, BrokenPipeError, ConnectionResetError):  # the server is gone
-            return 0
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            pass  # the server is gone
         except DeviceFailedError as error:
             log.error("%s: the worker ends, and another one starts", error, exc_info=error)
-            return DEVICE_FAILED
-    return 0
+            logging.shutdown()
+            # Before the socket is closed, at which the server may kill the process, and would not
+            # see the status. What libraries do at an exit asks the device, which may never answer.
+            os._exit(DEVICE_FAILED)
 
 
 def serve(server: BlockingChannel) -> None:
@@ -129,12 +136,26 @@ def _answer(runner: ModelRunner, request: Request) -> Answer:
         return runner.forward(request)
     except Exception as error:
         failed = _failed(error)
-        try:
-            device.check(runner.device)
-        except Exception as found:
-            first, _, _ = str(found).partition("\n")
-            raise DeviceFailedError(f"{runner.device} answers no more ({first})") from error
+        if (why := _what_fails(runner.device)) is not None:
+            raise DeviceFailedError(f"{runner.device} answers no more ({why})") from error
         return failed
+
+
+def _what_fails(name: str) -> str | None:
+    """What a device says if it is lost to this process; None if it is well."""
+    said: list[str | None] = [f"it said nothing for {CHECK_SECONDS:g} s"]
+
+    def check() -> None:
+        try:
+            device.check(name)
+            said[0] = None
+        except Exception as found:
+            said[0], _, _ = str(found).partition("\n")
+
+    asking = Thread(target=check, name="device check", daemon=True)
+    asking.start()
+    asking.join(CHECK_SECONDS)
+    return said[0]
 
 
 def _failed(error: Exception) -> Failed:
@@ -145,6 +166,4 @@ def _failed(error: Exception) -> Failed:
 
 
 if __name__ == "__main__":
-    if status := main(int(sys.argv[1])):
-        logging.shutdown()
-        os._exit(status)  # what libraries do at an exit asks the device, which may never answer
+    main(int(sys.argv[1]))

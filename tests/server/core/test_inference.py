@@ -68,7 +68,7 @@ def test_callers_get_variants_and_are_recorded(
     record = open_database(f"sqlite:///{tmp_path / 'store.db'}")
     source: Any = {"header": "X-User-Id"} if caller.user is None else "user"
     declared = experiment(start="2026-01-01T00:00:00Z", end=None, unit=source)
-    declare(record, {"experiments": [declared]}, known_of(calibrated), datetime.now(UTC))
+    declare(record, {"experiments": [declared]}, known_of(calibrated, "float32"), datetime.now(UTC))
 
     async def main() -> list[Any]:
         executor = InProcessExecutor(TorchRunner(calibrated))

@@ -149,7 +149,7 @@ def test_a_bad_checkpoint_leaves_the_old_one_serving(running: Server, directory:
 def test_sighup_reloads_too(running: Server, directory: Path) -> None:
     after = other(directory)
     running.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while running.classify("book")["decision"]["weights"] != after:
         assert time.monotonic() < deadline
         time.sleep(0.05)

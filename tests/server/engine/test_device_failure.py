@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -122,14 +123,16 @@ def test_what_passes_fails_a_batch_alone(
     assert checked == ["cpu"] * 2 * len(errors)
 
 
+@pytest.mark.parametrize("said", [ERROR, ""])
 @pytest.mark.parametrize("asked", [batch, lambda _: Embed([[2, 5, 3]], "tiny", 4)])
 def test_what_stays_ends_the_worker_without_an_answer(
     calibrated: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
     asked: Callable[[Checkpoint], ForwardBatch | Embed],
+    said: str,
 ) -> None:
     def check(_: str) -> None:
-        raise RuntimeError(f"{ERROR}\nmore of it")
+        raise RuntimeError(f"{said}\nmore of it")
 
     monkeypatch.setattr(device, "check", check)
     with working(calibrated.path) as (server, ended):
@@ -140,8 +143,25 @@ def test_what_stays_ends_the_worker_without_an_answer(
             server.receive()
         error = ended.exception(60)
     assert isinstance(error, worker.DeviceFailedError)
-    assert str(error) == f"cpu answers no more ({ERROR})"
+    assert str(error) == f"cpu answers no more ({said})"
     assert isinstance(error.__cause__, RuntimeError)
+
+
+def test_a_device_that_says_nothing_does_not_hide_the_error(
+    calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = Event()
+    monkeypatch.setattr(device, "check", lambda _: over.wait())
+    monkeypatch.setattr(worker, "CHECK_SECONDS", 0.1)
+    with working(calibrated.path) as (server, ended):
+        opened(server)
+        monkeypatch.setattr(Fake, "error", RuntimeError("an illegal instruction"))
+        server.send(batch(calibrated))
+        error = ended.exception(60)
+    over.set()
+    assert isinstance(error, worker.DeviceFailedError)
+    assert str(error) == "cpu answers no more (it said nothing for 0.1 s)"
+    assert str(error.__cause__) == "an illegal instruction"
 
 
 def test_it_compiles_before_it_says_that_it_is_ready(calibrated: Checkpoint) -> None:

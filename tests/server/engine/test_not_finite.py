@@ -78,7 +78,7 @@ def client(calibrated: Checkpoint, record: str) -> Iterator[TestClient]:
     executor = InProcessExecutor(Broken(calibrated))
     engine = open_database(record)
     declared = experiment(start="2026-01-01T00:00:00Z", end=None)
-    declare(engine, {"experiments": [declared]}, known_of(calibrated), datetime.now(UTC))
+    declare(engine, {"experiments": [declared]}, known_of(calibrated, "float32"), datetime.now(UTC))
     settings = Settings(answer_cache=100, target_delay_ms=0, store=record)
     app = create_app(assemble(executor, settings, lambda *_: executor, engine), settings)
     with TestClient(app) as found:

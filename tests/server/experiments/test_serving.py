@@ -28,7 +28,7 @@ from .recording import (
 def test_a_unit_gets_what_its_hash_says_wherever_it_asks(
     server: Server, folder: Path, calibrated: Checkpoint, calibrated_dir: Path
 ) -> None:
-    plan = parse(declaration(running()), known_of(calibrated))
+    plan = parse(declaration(running()), known_of(calibrated, "float32"))
     assigner = Assigner(plan["smaller"])
     units = [f"user-{number}" for number in range(40)]
     expected = {unit: assigner.variant(unit) for unit in units}

@@ -1,4 +1,4 @@
-"""What a device says back: copied to the host in one piece, waited for once, timed by itself."""
+"""What comes back from a device: in one copy, waited for once, timed by the device's own clock."""
 
 from __future__ import annotations
 
