@@ -39,9 +39,19 @@ GRACE=8    # seconds before its limit at which a section begins nothing more
 
 WORK=$(mktemp -d) || exit 1
 trap 'rm -rf "$WORK"' EXIT
-# `timeout` leads a group of processes of its own, which nothing else reaches.
-RUNNING=
-trap 'if [ -n "$RUNNING" ]; then kill "$RUNNING"; wait "$RUNNING"; fi; exit 130' INT TERM
+
+end_section() {  # the one that runs, if one does
+    local timeout
+    # The shell's own list has it from its start; a variable set in the next line comes too late.
+    timeout=$(jobs -pr)
+    if [ -z "$timeout" ]; then return; fi
+    # `timeout` leads a group of processes of its own, which nothing else reaches. A signal that finds
+    # it in its fork ends it without its child (GNU coreutils 9.1), so the group is told, and not it.
+    kill -- "-$timeout" 2>/dev/null || kill "$timeout"
+    wait "$timeout"
+    kill -KILL -- "-$timeout" 2>/dev/null
+}
+trap 'end_section; exit 130' INT TERM
 
 # The package `nestling`: the tree's rooms, and what tells its version. `benchmarks` lies beside it;
 # the checkout itself is not on the path, for its room `kernels` would pass for a package that
@@ -90,10 +100,8 @@ run() {  # SECTION LIMIT: run it, and write a line to the log
         exec timeout -k 5 "$limit" "$PYTHON" -m benchmarks.kernels "$section" --out "$OUT" \
             --device "$DEVICE" --seconds $((limit > 2 * GRACE ? limit - GRACE : limit / 2))
     ) &
-    RUNNING=$!
-    wait "$RUNNING"
+    wait $!
     status=$?
-    RUNNING=
     rm -f "$OUT/$section.part"
     echo "$section $status $(date +%s.%N) $begun $(($(compiled) - before))" |
         awk '{ printf "%s %d %.1f %d\n", $1, $2, $3 - $4, $5 }' >>"$WORK/log"
