@@ -131,7 +131,7 @@ class Experiments:
         """Have the other variant of a pair asked, and what it answers recorded.
 
         Where MOST_COUNTERFACTUALS wait already, the work is dropped: such a request is no pair, and
-        is served as it was. work: returns nothing where the other variant does not answer.
+        is served as it was.
         """
         if len(self._counterfactuals) >= MOST_COUNTERFACTUALS:
             work.close()

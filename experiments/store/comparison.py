@@ -15,6 +15,7 @@ from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, literal
 from ..statistics.summary import Joint, Summary
 from .observations import (
     ACCURACY,
+    FIRST_ERROR,
     Scope,
     check_paired,
     counted,
@@ -100,6 +101,8 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
         b.c.paired,
         a.c.variant == arms[0],
         b.c.variant == arms[1],
+        a.c.status < FIRST_ERROR,
+        b.c.status < FIRST_ERROR,
     )
     joined = a.join(b, and_(a.c.request_id == b.c.request_id, a.c.experiment == b.c.experiment))
     if is_own(metric):
