@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 2.0
 """How soon a replica takes up what another one was told."""
 ANALYSIS_SECONDS = 30.0
-"""How often guardrails and sample ratios are looked at."""
+"""How often guardrails, sample ratios and what is missing are looked at."""
 PRUNE_SECONDS = 3600.0
 """How often what is too old is deleted, where anything is."""
 MOST_COUNTERFACTUALS = 64
@@ -194,7 +194,7 @@ class Experiments:
         }
 
     async def _check_guardrails(self) -> None:
-        """Stop variants that violate a guardrail, and watch the sample ratios."""
+        """Stop variants that violate a guardrail, and watch what blocks a verdict."""
         now = self.clock.now()
         for experiment in self.plan.experiments:
             if experiment.running(now):

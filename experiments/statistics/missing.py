@@ -18,8 +18,8 @@ ever blocked.
 FAILURES = "error_rate"
 """The test of requests that failed. Whatever the server measures is missing there, and only there.
 """
-PAIRS = "pairs"
-"""The test of pairs. An experiment that has it compares no reported metric of that name."""
+PAIRS = "answered pairs"
+"""The test of pairs. No metric that is reported has a blank in its name."""
 
 
 @dataclass(frozen=True)

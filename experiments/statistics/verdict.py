@@ -104,17 +104,21 @@ def _blocked(experiment: Experiment, unequal: Attrition) -> Verdict:
         return Verdict(
             Conclusion.FAILURES,
             "no verdict: the variants do not fail alike: of the requests of the "
-            f"{whose[0]} {first} failed, of the {whose[1]} {second} (p = {unequal.p:.2g}); what "
-            "failed is in no comparison, so find out why before reading any number",
+            f"{whose[0]} {first} failed, of the {whose[1]} {second} (p = {unequal.p:.2g} at the "
+            f"last look, after {unequal.observed:,} answers); what failed is in no comparison, so "
+            "find out why before reading any number",
         )
     first, second = (amount(share, Kind.RATE) for share in shares)
-    what = "a pair" if unequal.metric == PAIRS else f"an outcome for {unequal.metric!r}"
+    pairs = unequal.metric == PAIRS
+    what, them = (
+        ("a pair", "pairs") if pairs else (f"an outcome for {unequal.metric!r}", "outcomes")
+    )
     several = "" if all(each.requests == each.shares.n for each in seen) else "requests of the "
     return Verdict(
         Conclusion.ATTRITION,
         f"no verdict: outcomes are missing unequally: of the {several}{whose[0]} {first} have "
-        f"{what}, of the {whose[1]} {second} (p = {unequal.p:.2g}); find out which are missing "
-        "before reading any number",
+        f"{what}, of the {whose[1]} {second} (p = {unequal.p:.2g} at the last look, after "
+        f"{unequal.observed:,} {them}); find out which are missing before reading any number",
     )
 
 

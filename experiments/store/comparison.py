@@ -67,8 +67,9 @@ def series(
 ) -> list[SeriesPoint]:
     """At most `points` times between the first unit and the last, with what had come until then.
 
-    A unit counts from its first exposure on, with its value of today: so each is one step of the
-    sequence, as anytime-valid intervals want it.
+    A unit counts from its first exposure on, with its value of today: each is one step of the
+    sequence, as anytime-valid intervals want it, and where values have moved since, the line is not
+    the one that was seen then.
     """
     e = exposures.c
     begin, end = connection.execute(

@@ -10,6 +10,7 @@ import pytest
 
 from nestling.experiments.analysis import analyse, report_of, violations
 from nestling.experiments.records import Exposure, Outcome
+from nestling.experiments.statistics.missing import PAIRS
 from nestling.experiments.statistics.report import Report
 from nestling.experiments.statistics.verdict import Conclusion
 from nestling.experiments.store.database import open_database, transaction
@@ -162,6 +163,6 @@ def test_pairs_that_one_variants_units_lack(tmp_path: Path) -> None:
     ]
     primary = {"metric": "relative_cost", "smallest_effect": 0.01}
     found = reported(tmp_path, [*served, *others], [], primary=primary, paired=1)
-    assert [each.metric for each in found.attrition] == ["error_rate", "pairs"]
+    assert [each.metric for each in found.attrition] == ["error_rate", PAIRS]
     assert found.verdict.outcome is Conclusion.ATTRITION
     assert "units of 'small' 50 % have a pair, of the" in found.verdict.sentence

@@ -9,6 +9,7 @@ import pytest
 from nestling.experiments.statistics.attrition import attrition_p_value, look_share
 from nestling.experiments.statistics.missing import (
     ALPHA,
+    PAIRS,
     Attrition,
     Coverage,
     attrition,
@@ -27,12 +28,13 @@ GUARDED = [{"metric": "accuracy", "limit": 0.5}, {"metric": "latency_p99_ms", "l
     ("fields", "expected"),
     [
         ({}, {"error_rate": 1, "accuracy": 1}),
-        ({"paired": 0.5}, {"error_rate": 1, "accuracy": 1 / 2, "pairs": 1 / 2}),
+        ({"paired": 0.5}, {"error_rate": 1, "accuracy": 1 / 2, PAIRS: 1 / 2}),
         ({"primary": REWARD, "paired": 0.5}, {"error_rate": 1, "reward": 1}),
         (
             {"primary": REWARD, "guardrails": GUARDED},
             {"error_rate": 1, "accuracy": 1 / 2, "reward": 1 / 2},
         ),
+        ({"primary": REWARD | {"metric": "pairs"}}, {"error_rate": 1, "pairs": 1}),
         ({"primary": {"metric": "latency_ms", "smallest_effect": 1}}, {"error_rate": 1}),
         ({"primary": {"metric": "error_rate", "smallest_effect": 1}}, {}),
     ],

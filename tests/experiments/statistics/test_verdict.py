@@ -10,7 +10,7 @@ import pytest
 from nestling.experiments.definition import Experiment
 from nestling.experiments.metrics import Kind
 from nestling.experiments.statistics.lift import lift
-from nestling.experiments.statistics.missing import Attrition, Coverage
+from nestling.experiments.statistics.missing import PAIRS, Attrition, Coverage
 from nestling.experiments.statistics.summary import Summary
 from nestling.experiments.statistics.verdict import Conclusion, Verdict, comparison, verdict
 
@@ -60,26 +60,29 @@ def missing(metric: str, p: float, requests: int = 1) -> Attrition:
         (
             *("accuracy", 1, Conclusion.ATTRITION),
             "no verdict: outcomes are missing unequally: of the 5,000 units of 'small' 62.16 % "
-            "have an outcome for 'accuracy', of the 5,010 units of 'control' 98 % (p = 1e-06); "
-            "find out which are missing before reading any number",
+            "have an outcome for 'accuracy', of the 5,010 units of 'control' 98 % (p = 1e-06 at "
+            "the last look, after 8,018 outcomes); find out which are missing before reading any "
+            "number",
         ),
         (
             *("reward", 3, Conclusion.ATTRITION),
             "no verdict: outcomes are missing unequally: of the requests of the 5,000 units of "
             "'small' 62.16 % have an outcome for 'reward', of the 5,010 units of 'control' 98 % "
-            "(p = 1e-06); find out which are missing before reading any number",
+            "(p = 1e-06 at the last look, after 24,054 outcomes); find out which are missing "
+            "before reading any number",
         ),
         (
-            *("pairs", 1, Conclusion.ATTRITION),
+            *(PAIRS, 1, Conclusion.ATTRITION),
             "no verdict: outcomes are missing unequally: of the 5,000 units of 'small' 62.16 % "
-            "have a pair, of the 5,010 units of 'control' 98 % (p = 1e-06); find out which are "
-            "missing before reading any number",
+            "have a pair, of the 5,010 units of 'control' 98 % (p = 1e-06 at the last look, after "
+            "8,018 pairs); find out which are missing before reading any number",
         ),
         (
             *("error_rate", 1, Conclusion.FAILURES),
             "no verdict: the variants do not fail alike: of the requests of the 5,000 units of "
-            "'small' 37.84 % failed, of the 5,010 units of 'control' 2 % (p = 1e-06); what failed "
-            "is in no comparison, so find out why before reading any number",
+            "'small' 37.84 % failed, of the 5,010 units of 'control' 2 % (p = 1e-06 at the last "
+            "look, after 8,018 answers); what failed is in no comparison, so find out why before "
+            "reading any number",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def test_what_fails_is_recorded_and_blocks_the_verdict(
     failures, pairs = report["attrition"]
     assert (failures["metric"], failures["treatment"]) == ("error_rate", "ta")
     assert failures["p"] < failures["level"] == 0.01
-    assert (pairs["metric"], pairs["p"], pairs["observed"]) == ("pairs", 1, 0)
+    assert (pairs["metric"], pairs["p"], pairs["observed"]) == ("answered pairs", 1, 0)
     assert report["verdict"]["outcome"] == "failures"
     sentence = report["verdict"]["sentence"]
     assert sentence.startswith("no verdict: the variants do not fail alike")
