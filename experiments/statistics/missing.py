@@ -54,6 +54,14 @@ class Attrition:
     def found(self) -> bool:
         return self.p < self.level
 
+    @property
+    def missing(self) -> float:
+        """Of what was to be seen, over all variants, the share that was not, per unit."""
+        shares = Summary()
+        for each in self.coverage.values():
+            shares = shares.merge(each.shares)
+        return 1 - shares.mean if shares.n else 0.0
+
 
 def levels(experiment: Experiment) -> dict[str, float]:
     """What may be missing of what an experiment compares, each with the level of its test."""

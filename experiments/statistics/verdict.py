@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
 
@@ -15,6 +15,9 @@ from .missing import FAILURES, PAIRS, Attrition
 from .mixture import Mixture
 from .numbers import about, amount, bare, difference
 from .sample_ratio import ALPHA
+
+MUCH = 0.1
+"""Of all outcomes; where more are missing, a sentence says so."""
 
 
 class Conclusion(StrEnum):
@@ -68,6 +71,21 @@ def verdict(
         )
     if unequal := [each for each in missing if each.found]:
         return _blocked(experiment, unequal[0])
+    found = _of_lifts(experiment, lifts, stopped, units)
+    compared = PAIRS if experiment.compares_pairs else experiment.primary.name
+    lacks = [each.missing for each in missing if each.metric == compared and each.missing > MUCH]
+    if lacks and found.outcome in (Conclusion.WINNER, Conclusion.CONTROL, Conclusion.NO_DIFFERENCE):
+        much = amount(lacks[0], Kind.RATE)
+        mind = (
+            f"mind that {much} of the outcomes are missing, of which an unequal few would not show"
+        )
+        return replace(found, sentence=f"{found.sentence}; {mind}")
+    return found
+
+
+def _of_lifts(
+    experiment: Experiment, lifts: Mapping[str, Lift], stopped: Mapping[str, str], units: int
+) -> Verdict:
     left = {name: lift for name, lift in lifts.items() if name not in stopped}
     if not left:
         control = experiment.control.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,6 +96,18 @@ def test_what_is_missing_unequally_blocks_everything(
     assert judge(treatments, control, missing=(missing(metric, 0.005),)).winner == "small"
     first = judge(treatments, control, sample_ratio_p=0.0, missing=(missing(metric, 1e-6),))
     assert first.outcome is Conclusion.SAMPLE_RATIO
+
+
+def test_a_verdict_says_that_much_is_missing() -> None:
+    treatments, control = {"small": rate(0.85, 5000)}, rate(0.8, 5000)
+    found = judge(treatments, control, missing=(missing("accuracy", 1.0),))
+    assert (found.outcome, found.winner) == (Conclusion.WINNER, "small")
+    assert found.sentence == (
+        "'small' is better than control: +5 points (+2.63 to +7.37); mind that 19.9 % of the "
+        "outcomes are missing, of which an unequal few would not show"
+    )
+    for other in (missing("error_rate", 1.0), replace(missing("accuracy", 1.0), coverage={})):
+        assert "mind" not in judge(treatments, control, missing=(other,)).sentence
 
 
 def test_a_winner() -> None:
