@@ -91,6 +91,7 @@ def test_numbers_move_and_the_experiment_narrows(shipped: Server, look: Look, sh
         experiment.locator("summary").click()
         experiment.locator("summary").click()  # reads the report anew
         expect(experiment.locator("tbody tr")).to_have_count(2)
+        expect(experiment).to_contain_text("Missing alike: error_rate p = 1")
         expect(experiment.locator(".main-svg").first).to_be_visible()
         page.get_by_label("Text", exact=True).fill(HARD)
         page.get_by_role("button", name="Classify").click()
