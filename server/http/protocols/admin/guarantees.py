@@ -40,11 +40,11 @@ KEYS = (Reason.UNAUTHORISED, Reason.FORBIDDEN, Reason.INTERNAL)
 
 
 class ResetRequest(Body):
-    """cascade: whose watch begins anew."""
+    """cascade: whose watch begins anew; null, or left out, is every one's."""
 
     example: ClassVar[str] = '{"cascade": "…"}'
 
-    cascade: str
+    cascade: str | None = None
 
 
 @router.get(
@@ -67,22 +67,20 @@ async def guarantees(request: Request) -> Response:
 
 @router.post(
     "/admin/guarantees/reset",
-    summary="Begin the watch over a cascade anew",
+    summary="Begin the watch over the promises anew",
     response_model=None,
     responses={
-        200: json_shown({"before": SHOWN}),
-        **NATIVE.documented(
-            *READING, *KEYS, Reason.MISSING_FIELD, Reason.UNKNOWN_FIELD, Reason.UNKNOWN_MODEL
-        ),
+        200: json_shown({"before": [SHOWN]}),
+        **NATIVE.documented(*READING, *KEYS, Reason.UNKNOWN_FIELD, Reason.UNKNOWN_MODEL),
     },
-    openapi_extra=request_body(ResetRequest, {"cascade": "drop-0.01"}),
+    openapi_extra=request_body(ResetRequest, {}, required=False),
 )
 async def reset(request: Request) -> Response:
     """Forget an alarm, and all that was counted. Returns how the watch stood until then."""
     service = service_of(request)
-    body = await read(request, ResetRequest, service.settings.max_body_bytes)
+    body = await read(request, ResetRequest, service.settings.max_body_bytes, empty={})
     known = list(service.watch.monitors)
-    if body.cascade not in known:
+    if body.cascade is not None and body.cascade not in known:
         raise RequestError(
             Reason.UNKNOWN_MODEL,
             f"{body.cascade[:64]!r} is no cascade that is served; there are "
@@ -90,7 +88,8 @@ async def reset(request: Request) -> Response:
             "cascade",
             known=listing(body.cascade, known),
         )
-    return json_response({"before": _shown(service.watch.reset(body.cascade))})
+    chosen = known if body.cascade is None else [body.cascade]
+    return json_response({"before": [_shown(service.watch.reset(name)) for name in chosen]})
 
 
 def _shown(monitor: GuaranteeMonitor) -> dict[str, Any]:
