@@ -16,6 +16,9 @@ a likelihood ratio would sink for ever and have to climb all of it back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import log
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +59,7 @@ class DriftDetector:
     """
 
     def __init__(self, risk: float, mean_time: float = MEAN_TIME) -> None:
-        self._risk, self._bets, self._mean_time = risk, bets(risk), mean_time
+        self.risk, self._bets, self._mean_time = risk, bets(risk), mean_time
         self._values = np.zeros(BETS)
 
     @property
@@ -72,4 +75,24 @@ class DriftDetector:
     def observe(self, lost: bool) -> None:
         """One more text. After the alarm nothing changes any more, so that no M can overflow."""
         if not self.alarmed:
-            self._values = advanced(self._values, lost, self._risk, self._bets)
+            self._values = advanced(self._values, lost, self.risk, self._bets)
+
+
+def worst_stretch(losses: Sequence[int], text: int, risk: float) -> tuple[int, int]:
+    """The latest texts that speak most against a promised risk: losses among them, and texts.
+
+    losses: numbers of the texts that were losses, rising, at least one. text: number of the last
+    text. Of the stretches that begin with a loss and end now, it is the one whose likelihood is the
+    greatest multiple of what it would be under the risk: where the change most likely came.
+    """
+    stretches = [(len(losses) - index, text - first + 1) for index, first in enumerate(losses)]
+    return max(stretches, key=lambda each: _against(each[0], each[1], risk))
+
+
+def _against(losses: int, texts: int, risk: float) -> float:
+    """The logarithm of that multiple; 0 for a rate that the risk allows."""
+    rate = losses / texts
+    if rate <= risk:
+        return 0.0
+    held = (texts - losses) * log((1 - rate) / (1 - risk)) if rate < 1 else 0.0
+    return losses * log(rate / risk) + held

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
 from ...models.calibration.anytime import rate_bounds
-from ...models.calibration.drift import DriftDetector
+from ...models.calibration.drift import DriftDetector, worst_stretch
 from ...models.cascade.policy import Cascade, Guarantee
 from .repeats import RepeatWindow
 
 DELTA = 0.05
 """The bounds on disagreement fail with this probability."""
+LOSSES = 1_000
+"""Disagreements, the latest, whose places are remembered, to say since when there have been many."""
 DISAGREEMENT = "disagreement"
 """The loss that needs no labels."""
 
@@ -20,13 +23,16 @@ DISAGREEMENT = "disagreement"
 class Alarm:
     """The text at which the promise was found broken.
 
-    texts, disagreements: of the watch, that text among them. student: who had answered it otherwise
-    than the TA.
+    texts, disagreements: of the watch, that text among them. recent_texts, recent_disagreements: of
+    the last ones, which speak most against the promise. student: who had answered that text
+    otherwise than the TA.
     """
 
     raised: datetime
     texts: int
     disagreements: int
+    recent_texts: int
+    recent_disagreements: int
     student: str
 
 
@@ -46,6 +52,7 @@ class GuaranteeMonitor:
         self.lower, self.upper = 0.0, 1.0
         self.alarm: Alarm | None = None
         self._detector = _detector(cascade.guarantee)
+        self._losses: deque[int] = deque(maxlen=LOSSES)
 
     @property
     def evidence(self) -> float | None:
@@ -77,9 +84,12 @@ class GuaranteeMonitor:
         self.lower = max(self.lower, lower)
         if self._detector is None or self.alarm:
             return False
+        if not agrees:
+            self._losses.append(self.texts)
         self._detector.observe(not agrees)
         if self._detector.alarmed:
-            self.alarm = Alarm(now, self.texts, self.disagreements, student)
+            losses, texts = worst_stretch(self._losses, self.texts, self._detector.risk)
+            self.alarm = Alarm(now, self.texts, self.disagreements, texts, losses, student)
         return self._detector.alarmed
 
 

@@ -61,17 +61,19 @@ class GuaranteeWatch:
             return  # it was chosen before a reload, or a reset
         raised = monitor.observe(student, agrees, datetime.now(UTC))
         self._metrics.shadowed(monitor, student, agrees)
-        guarantee = monitor.cascade.guarantee
-        if raised and guarantee:
+        guarantee, alarm = monitor.cascade.guarantee, monitor.alarm
+        if raised and guarantee and alarm:
             log.error(
                 "the guarantee of %s (version %s) is broken: it promises to differ from the TA on "
-                "at most %g of the texts, and has on %d of %d; the alarm stays until "
-                "POST /admin/guarantees/reset, or another calibration",
+                "at most %g of the texts, and has on %d of the last %d that were watched (%d of "
+                "all %d); the alarm stays until POST /admin/guarantees/reset, or another calibration",
                 cascade,
                 monitor.version,
                 guarantee.alpha,
-                monitor.disagreements,
-                monitor.texts,
+                alarm.recent_disagreements,
+                alarm.recent_texts,
+                alarm.disagreements,
+                alarm.texts,
             )
 
     def reset(self, cascade: str) -> GuaranteeMonitor:

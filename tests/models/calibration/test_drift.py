@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from nestling.models.calibration.drift import BETS, DriftDetector, advanced, bets
+from nestling.models.calibration.drift import BETS, DriftDetector, advanced, bets, worst_stretch
 
 RISK = 0.05
 
@@ -79,6 +79,14 @@ def test_it_stays_where_it_was_at_its_alarm() -> None:
         detector.observe(False)
     assert detector.alarmed
     assert detector.evidence == at_alarm
+
+
+def test_the_stretch_is_where_the_change_came() -> None:
+    """One loss in a thousand texts until text 50,000, then one in fifty."""
+    losses = [*range(1_000, 49_001, 1_000), *range(50_020, 50_401, 20)]
+    assert worst_stretch(losses, 50_400, 0.005) == (20, 381)
+    assert worst_stretch([7, 8, 9], 9, 0.5) == (3, 3)
+    assert worst_stretch([1], 1_000, 0.5) == (1, 1_000)
 
 
 @pytest.mark.parametrize("risk", [1e-9, 0.001, 0.5, 0.999])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,51 +11,23 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 
-from nestling.models import Cascade, Stage, load_checkpoint
-from nestling.models.cascade.policy import Guarantee
-from nestling.models.checkpoint.save import write_calibration
+from nestling.models import load_checkpoint
 from nestling.server.core.guarantee_monitor import GuaranteeMonitor
 from nestling.server.core.repeats import RepeatWindow
 from nestling.server.http.keys import new_key
 from nestling.server.telemetry.guarantee import Unwatched
 
-from ...conftest import tiny_model, write_changed
+from ..promises import BROKEN, KEPT, promise, promising
 from ..serving import Server, serve
 
 KEY, DIGEST = new_key()
-KEPT, BROKEN = "kept", "broken"
-"""One cascade asks the TA in the end, always; the other one never does, and promises the same."""
 REASONS = {"max_cost": 0.4, "deadline_ms": 60_000, "min_confidence": 0.9999}
-
-
-def write(directory: Path, sure: float = 1e-6) -> None:
-    """sure: how sure `tiny` must be in the cascade that breaks its promise; it always is."""
-    checkpoint = load_checkpoint(directory)
-    promise = Guarantee("ltt", "disagreement", 0.1, 0.95, 100, 100, 0.0, "", "")
-    cascades = {
-        name: Cascade(
-            name,
-            (Stage(checkpoint.students["tiny"], bound), Stage(checkpoint.ta, 0.0)),
-            promise,
-        )
-        for name, bound in ((KEPT, 0.999), (BROKEN, sure))
-    }
-    write_calibration(checkpoint, {}, cascades, KEPT)
 
 
 @pytest.fixture(scope="module")
 def directory(calibrated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whose `tiny` often differs from the TA."""
-    copied = tmp_path_factory.mktemp("guarantee") / "served"
-    shutil.copytree(calibrated_dir, copied)
-    model = tiny_model()
-    with torch.no_grad():
-        model.embedding.tokens.mul_(6)
-    directory = write_changed(copied, model)
-    write(directory)
-    return directory
+    return promising(calibrated_dir, tmp_path_factory.mktemp("guarantee"))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +146,9 @@ def test_the_alarm_stays_until_somebody_resets_it(
     assert broken(server, BROKEN)[1] == pytest.approx(
         datetime.fromisoformat(alarm["raised"]).timestamp(), abs=0.01
     )
-    said = f"has on {alarm['disagreements']} of {alarm['texts']}; the alarm stays until"
+    texts, disagreements = alarm["recent_texts"], alarm["recent_disagreements"]
+    assert 0.1 < disagreements / texts <= 1
+    said = f"has on {disagreements} of the last {texts} that were watched"
     assert server.log.count(said) == 1
     assert "promises to differ from the TA on at most 0.1 of the texts" in server.log
 
@@ -212,7 +185,7 @@ def test_another_calibration_begins_anew_and_the_same_does_not(
     ask(server, [f"music {text}" for text in distinct[:100]], BROKEN)
     until(lambda: broken(server, BROKEN)[0] == 1)
     kept = watched(server, KEPT)
-    write(directory, sure=2e-6)
+    promise(directory, sure=2e-6)
     assert server.client.post("/admin/reload").status_code == 200
     assert broken(server, BROKEN) == (0, 0)
     assert watched(server, BROKEN)["texts"] == 0

@@ -33,6 +33,8 @@ SHOWN = {
         "raised": "2026-01-01T00:00:00.000+00:00",
         "texts": 2816,
         "disagreements": 71,
+        "recent_texts": 420,
+        "recent_disagreements": 22,
         "student": "tiny",
     },
 }
