@@ -14,7 +14,7 @@ from .repeats import RepeatWindow
 DELTA = 0.05
 """The bounds on disagreement fail with this probability."""
 LOSSES = 1_000
-"""Disagreements, the latest, whose places are remembered, to say since when there have been many."""
+"""The latest disagreements whose places are remembered, to say since when there have been many."""
 DISAGREEMENT = "disagreement"
 """The loss that needs no labels."""
 

@@ -66,7 +66,8 @@ class GuaranteeWatch:
             log.error(
                 "the guarantee of %s (version %s) is broken: it promises to differ from the TA on "
                 "at most %g of the texts, and has on %d of the last %d that were watched (%d of "
-                "all %d); the alarm stays until POST /admin/guarantees/reset, or another calibration",
+                "all %d); the alarm stays until POST /admin/guarantees/reset, or until it is "
+                "calibrated again",
                 cascade,
                 monitor.version,
                 guarantee.alpha,
