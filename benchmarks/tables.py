@@ -149,6 +149,18 @@ def overhead() -> list[str]:
     return table(f"µs of CPU time per request | all cores full | at {rate}", rows)
 
 
+def monitor() -> list[str]:
+    """Shadow texts until a broken promise raises the alarm, after quiet ones."""
+    found = measured("monitor")
+    rows = []
+    for times, by_quiet in found["delays"].items():
+        for quiet, row in by_quiet.items():
+            risk = f"{100 * int(times) * found['alpha']:g} %"
+            means = [f"{row[rule]['mean']:,.0f}" for rule in ("detector", "sequence")]
+            rows.append([risk, f"{int(quiet):,}", *means])
+    return table("risk | after quiet texts | texts until the alarm | confidence sequence", rows)
+
+
 TABLES: dict[str, Callable[[], list[str]]] = {
     "accuracy": accuracy,
     "bfloat16": partial(beside_float32, "bfloat16"),
@@ -157,6 +169,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "start": start,
     "brownout": brownout,
     "overhead": overhead,
+    "monitor": monitor,
 }
 
 
@@ -182,6 +195,15 @@ def claims() -> Iterator[tuple[str, str]]:
     yield "README.md", f"measured on the {texts} test texts"
     yield "README.md", f"{cores} CPU cores in batches of {report['timing']['batch']} texts"
     yield "README.md", f"a batch of {report['timing']['batch']} short texts in {batch:.1f} ms"
+    alarms = measured("monitor")["false_alarms"]
+    once, again = (alarms[kind]["alarms"] for kind in ("once", "repeated"))
+    texts_watched = f"{alarms['once']['texts']:,}"
+    yield "docs/monitoring.md", f"it raised {once} alarms in {texts_watched} texts"
+    without = alarms["repeated, without the window"]["alarms"]
+    yield (
+        "docs/monitoring.md",
+        f"with every text five times in a row {again}, and {without:,} had each of them counted",
+    )
     yield "models/zoo/clinc150/README.md", f"Measured on the {texts} in-scope test texts"
     yield "models/zoo/clinc150/README.md", f"out-of-scope test texts {escalates} escalate to the TA"
 

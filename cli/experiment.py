@@ -71,11 +71,13 @@ def _table(experiment: Experiment, analysis: Analysis) -> Table:
     from rich.table import Table
 
     found = analysis.report
+    missing = ", ".join(f"{each.metric} p = {each.p:.4g}" for each in found.attrition)
     table = Table(
         title=f"{experiment.name}, phase {found.phase}: {experiment.primary.name} by "
         f"{experiment.unit}",
         caption=f"Intervals hold at {experiment.confidence:.0%}, however often one looks. Sample "
-        f"ratio: p = {found.sample_ratio_p:.4g}. Crossed units: {analysis.crossed:,}.",
+        f"ratio: p = {found.sample_ratio_p:.4g}. Missing alike: {missing}. Crossed units: "
+        f"{analysis.crossed:,}.",
     )
     columns = ("variant", "enrolled", "units", "mean", "lift", "p", "p50 ms", "p99 ms",
                "cost per 1,000", "escalated", "errors")  # fmt: skip

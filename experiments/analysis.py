@@ -12,11 +12,13 @@ from sqlalchemy import Connection
 from .definition import Experiment, Guardrail
 from .statistics.guardrails import Violation, violation
 from .statistics.mean import mean_interval
+from .statistics.missing import levels
 from .statistics.mixture import Mixture
 from .statistics.quantiles import Quantile, quantile
 from .statistics.report import Report, VariantObservations, VariantTraffic, report
 from .statistics.summary import Joint
 from .store.comparison import MetricSummary, moments, paired, series
+from .store.coverage import coverage
 from .store.observations import Scope
 from .store.traffic import crossed_units, latency_at, traffic
 
@@ -59,6 +61,10 @@ def report_of(connection: Connection, experiment: Experiment, stopped: Mapping[s
     counts = traffic(connection, scope)
     values = moments(connection, scope, name)
     pairs = _pairs(connection, experiment, scope)
+    seen_of = {
+        metric: coverage(connection, scope, metric, experiment.planned_units, name)
+        for metric in levels(experiment)
+    }
     observed = {}
     for variant in experiment.variants:
         seen = counts.get(variant.name, VariantTraffic())
@@ -69,6 +75,7 @@ def report_of(connection: Connection, experiment: Experiment, stopped: Mapping[s
             measured.covaried,
             pairs if variant in experiment.treatments else Joint(),
             _latency(connection, scope, variant.name, seen, experiment.confidence),
+            {m: by[variant.name] for m, by in seen_of.items() if variant.name in by},
         )
     return report(experiment, observed, stopped)
 

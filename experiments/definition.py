@@ -148,9 +148,9 @@ class Experiment:
     @property
     def compares_pairs(self) -> bool:
         """Whether the verdict rests on the pairs. An outcome that clients report is of the answer
-        that was served, so that it has no pairs.
+        that was served, so that it has no pairs; and a request that failed is in none.
         """
-        return self.paired > 0 and self.primary.name in MEASURED
+        return self.paired > 0 and self.primary.name in MEASURED.keys() - {"error_rate"}
 
     @property
     def parameters(self) -> frozenset[str]:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 2.0
 """How soon a replica takes up what another one was told."""
 ANALYSIS_SECONDS = 30.0
-"""How often guardrails and sample ratios are looked at."""
+"""How often guardrails, sample ratios and what is missing are looked at."""
 PRUNE_SECONDS = 3600.0
 """How often what is too old is deleted, where anything is."""
 MOST_COUNTERFACTUALS = 64
@@ -133,7 +133,7 @@ class Experiments:
         """Have the other variant of a pair asked, and what it answers recorded.
 
         Where MOST_COUNTERFACTUALS wait already, the work is dropped: such a request is no pair, and
-        is served as it was. work: returns nothing where the other variant does not answer.
+        is served as it was.
         """
         if len(self._counterfactuals) >= MOST_COUNTERFACTUALS:
             work.close()
@@ -201,7 +201,7 @@ class Experiments:
         }
 
     async def _check_guardrails(self) -> None:
-        """Stop variants that violate a guardrail, and watch the sample ratios."""
+        """Stop variants that violate a guardrail, and watch what blocks a verdict."""
         now = self.clock.now()
         for experiment in self.plan.experiments:
             if experiment.running(now):

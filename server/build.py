@@ -67,6 +67,7 @@ def assemble(
     runner, or the same. database: of the experiments, open; None keeps no record.
     """
     from ..experiments.runtime import Experiments, known_of
+    from .core.guarantee_watch import GuaranteeWatch
     from .core.inference import Inference
     from .core.reload import Reloader
     from .core.service import Service
@@ -74,10 +75,11 @@ def assemble(
     from .telemetry.metrics import Metrics
 
     metrics = Metrics(executor.manifest.students, settings.price_per_hour)
+    watch = GuaranteeWatch(metrics.guarantee)
     experiments: Experiments | None = None
 
     def serve(executor: Executor) -> Service:
-        return Service(executor, settings, metrics)
+        return Service(executor, settings, metrics, watch)
 
     def accept(executor: Executor) -> None:
         if experiments:

@@ -1,9 +1,10 @@
 """What stops a variant by itself: a one-sided test at every look, and a sentence why.
 
-Rates are tested exactly, from the first unit on, by the sequence of `mean.rate_interval`; a p99 of
-the latency is the rate of requests above the limit, which must not be above 1 %. Costs are tested
-asymptotically, from `MINIMUM_UNITS` on. Each guardrail stops a variant that keeps to it with
-probability at most 1 − its confidence, ever.
+Rates are tested by the sequence of `mean.rate_interval`, exactly for units whose values stand still
+(not for those that keep asking), without a least number of units; a p99 of the latency is the rate
+of requests above the limit, which must not be above 1 %. Costs are tested asymptotically, from
+`MINIMUM_UNITS` on. Each guardrail stops a variant that keeps to it with probability at most 1 − its
+confidence, ever.
 """
 
 from __future__ import annotations

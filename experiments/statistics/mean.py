@@ -1,6 +1,8 @@
 """The mean of one variant, with an interval that holds at every look.
 
-Rates: exact from the first unit. For values in [0, 1] with mean p the likelihood ratio of
+Rates: exact at any number of independent units, each of whose values stands still once it has been
+counted: a unit that asks again moves its mean, and the more it does, the more the interval
+describes what it otherwise proves. For values in [0, 1] with mean p the likelihood ratio of
 `models.calibration.anytime`, (q/p)^x ((1 − q)/(1 − p))^(1 − x), is convex in x, so that its
 expectation is at most that of a 0/1 variable, which is 1: the bound for counts holds for sums
 (Hoeffding 1963, section 4; Howard et al. 2020, arXiv 1808.03204, on sub-Bernoulli processes).

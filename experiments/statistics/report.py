@@ -9,6 +9,7 @@ from ..definition import Experiment
 from .cuped import adjust, variance_removed
 from .lift import Lift, lift
 from .mean import Interval, mean_interval
+from .missing import Attrition, Coverage, attrition, levels
 from .mixture import Mixture
 from .pairs import paired_lift
 from .quantiles import Quantile
@@ -56,7 +57,7 @@ class VariantObservations:
     outcomes: the primary metric, one value per unit that has any. covaried: the units among them of
     which something was known before, with that. pairs: in paired mode, of a treatment: the units
     that both variants answered, its value beside control's. latency: of requests, in ms, at the
-    confidence of the experiment.
+    confidence of the experiment. coverage: by metric, of what may be missing (`missing.levels`).
     """
 
     traffic: VariantTraffic = field(default_factory=VariantTraffic)
@@ -64,6 +65,7 @@ class VariantObservations:
     covaried: Joint = field(default_factory=Joint)
     pairs: Joint = field(default_factory=Joint)
     latency: tuple[Quantile, ...] = ()
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,13 @@ class VariantReport:
 
 @dataclass(frozen=True)
 class Report:
-    """variance_removed: by CUPED, 0 to 1; None without a covariate."""
+    """attrition: failures first. variance_removed: by CUPED, 0 to 1; None without a covariate."""
 
     experiment: str
     phase: str
     variants: tuple[VariantReport, ...]
     sample_ratio_p: float
+    attrition: tuple[Attrition, ...]
     variance_removed: float | None
     verdict: Verdict
 
@@ -128,6 +131,18 @@ def report(
         if variant.name not in stopped
     ]
     ratio = sample_ratio_p_value([n for n, _ in counted], [weight for _, weight in counted])
+    missing = tuple(
+        attrition(
+            experiment,
+            metric,
+            {
+                variant.name: each.coverage.get(metric, Coverage())
+                for variant, each in zip(experiment.variants, seen, strict=True)
+            },
+            stopped,
+        )
+        for metric in levels(experiment)
+    )
     paired_units = sum(pair.units for pair in pairs.values())
     units = paired_units if experiment.compares_pairs else sum(values.n for values in outcomes)
     return Report(
@@ -138,8 +153,16 @@ def report(
             for variant, each in zip(experiment.variants, seen, strict=True)
         ),
         ratio,
+        missing,
         variance_removed(covaried) if adjusts else None,
-        verdict(experiment, ratio, pairs if experiment.compares_pairs else lifts, stopped, units),
+        verdict(
+            experiment,
+            ratio,
+            pairs if experiment.compares_pairs else lifts,
+            stopped,
+            units,
+            missing,
+        ),
     )
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
 
 from ..definition import Experiment
-from ..metrics import Better
+from ..metrics import Better, Kind
 from .lift import Lift
 from .mean import MINIMUM_EVENTS, MINIMUM_UNITS, Interval
+from .missing import FAILURES, PAIRS, Attrition
 from .mixture import Mixture
-from .numbers import about, bare, difference
+from .numbers import about, amount, bare, difference
 from .sample_ratio import ALPHA
+
+MUCH = 0.1
+"""Of all outcomes; where more are missing, a sentence says so."""
 
 
 class Conclusion(StrEnum):
     SAMPLE_RATIO = "sample_ratio"
+    FAILURES = "failures"
+    ATTRITION = "attrition"
     ALL_STOPPED = "all_stopped"
     WINNER = "winner"
     CONTROL = "control"
@@ -51,9 +57,10 @@ def verdict(
     lifts: Mapping[str, Lift],
     stopped: Mapping[str, str],
     units: int,
+    missing: Sequence[Attrition] = (),
 ) -> Verdict:
     """lifts: of the primary metric by treatment, made with `comparison(experiment)`. stopped: why,
-    by variant. units: those that the lifts rest on, together.
+    by variant. units: those that the lifts rest on, together. missing: what was tested for it.
     """
     if sample_ratio_p < ALPHA:
         return Verdict(
@@ -62,6 +69,23 @@ def verdict(
             f"(p = {sample_ratio_p:.2g}); find out which units are missing before reading any "
             "number",
         )
+    if unequal := [each for each in missing if each.found]:
+        return _blocked(experiment, unequal[0])
+    found = _of_lifts(experiment, lifts, stopped, units)
+    compared = PAIRS if experiment.compares_pairs else experiment.primary.name
+    lacks = [each.missing for each in missing if each.metric == compared and each.missing > MUCH]
+    if lacks and found.outcome in (Conclusion.WINNER, Conclusion.CONTROL, Conclusion.NO_DIFFERENCE):
+        much = amount(lacks[0], Kind.RATE)
+        mind = (
+            f"mind that {much} of the outcomes are missing, of which an unequal few would not show"
+        )
+        return replace(found, sentence=f"{found.sentence}; {mind}")
+    return found
+
+
+def _of_lifts(
+    experiment: Experiment, lifts: Mapping[str, Lift], stopped: Mapping[str, str], units: int
+) -> Verdict:
     left = {name: lift for name, lift in lifts.items() if name not in stopped}
     if not left:
         control = experiment.control.name
@@ -84,6 +108,36 @@ def verdict(
         words = "; ".join(f"{n!r} {_in_words(experiment, lift)}" for n, lift in left.items())
         return Verdict(Conclusion.NO_DIFFERENCE, f"no difference as large as {limit}: {words}")
     return _keep_running(experiment, left, units)
+
+
+def _blocked(experiment: Experiment, unequal: Attrition) -> Verdict:
+    variants = (unequal.treatment or "", experiment.control.name)
+    seen = [unequal.coverage[name] for name in variants]
+    whose = [
+        f"{each.shares.n:,} units of {name!r}" for name, each in zip(variants, seen, strict=True)
+    ]
+    shares = [each.shares.mean for each in seen]
+    if unequal.metric == FAILURES:
+        first, second = (amount(1 - share, Kind.RATE) for share in shares)
+        return Verdict(
+            Conclusion.FAILURES,
+            "no verdict: the variants do not fail alike: of the requests of the "
+            f"{whose[0]} {first} failed, of the {whose[1]} {second} (p = {unequal.p:.2g} at the "
+            f"last look, after {unequal.observed:,} answers); what failed is in no comparison, so "
+            "find out why before reading any number",
+        )
+    first, second = (amount(share, Kind.RATE) for share in shares)
+    pairs = unequal.metric == PAIRS
+    what, them = (
+        ("a pair", "pairs") if pairs else (f"an outcome for {unequal.metric!r}", "outcomes")
+    )
+    several = "" if all(each.requests == each.shares.n for each in seen) else "requests of the "
+    return Verdict(
+        Conclusion.ATTRITION,
+        f"no verdict: outcomes are missing unequally: of the {several}{whose[0]} {first} have "
+        f"{what}, of the {whose[1]} {second} (p = {unequal.p:.2g} at the last look, after "
+        f"{unequal.observed:,} {them}); find out which are missing before reading any number",
+    )
 
 
 def _keep_running(experiment: Experiment, left: Mapping[str, Lift], units: int) -> Verdict:

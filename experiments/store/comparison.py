@@ -15,6 +15,7 @@ from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, literal
 from ..statistics.summary import Joint, Summary
 from .observations import (
     ACCURACY,
+    FIRST_ERROR,
     Scope,
     check_paired,
     counted,
@@ -66,8 +67,9 @@ def series(
 ) -> list[SeriesPoint]:
     """At most `points` times between the first unit and the last, with what had come until then.
 
-    A unit counts from its first exposure on, with its value of today: so each is one step of the
-    sequence, as anytime-valid intervals want it.
+    A unit counts from its first exposure on, with its value of today: each is one step of the
+    sequence, as anytime-valid intervals want it, and where values have moved since, the line is not
+    the one that was seen then.
     """
     e = exposures.c
     begin, end = connection.execute(
@@ -100,6 +102,8 @@ def paired(connection: Connection, scope: Scope, metric: str, arms: tuple[str, s
         b.c.paired,
         a.c.variant == arms[0],
         b.c.variant == arms[1],
+        a.c.status < FIRST_ERROR,
+        b.c.status < FIRST_ERROR,
     )
     joined = a.join(b, and_(a.c.request_id == b.c.request_id, a.c.experiment == b.c.experiment))
     if is_own(metric):

@@ -97,7 +97,18 @@ def per_unit(scope: Scope, metric: str, above: float | None = None) -> CTE:
         .where(served(scope))
     )
     if metric not in MEASURED:
-        observed = union_all(observed, _of_units(scope, metric))
+        reported = of_units(scope, metric).subquery().c
+        observed = union_all(
+            observed,
+            select(
+                reported.unit,
+                null().label("variant"),
+                null().label("at"),
+                null().label("covariate"),
+                reported.number.label("value"),
+                null().label("place"),
+            ),
+        )
     o = observed.subquery().c
     value_of = o.value if above is None else case((o.value > above, 1.0), (o.value <= above, 0.0))
     return (
@@ -163,8 +174,10 @@ def check_paired(metric: str) -> None:
         )
 
 
-def _of_units(scope: Scope, metric: str) -> Select[Any]:
-    """Outcomes of units count in the phase that the unit had last entered when they came."""
+def of_units(scope: Scope, metric: str) -> Select[tuple[str, float, int]]:
+    """Outcomes of units: unit, number, received. They count in the phase that the unit had last
+    entered when they came.
+    """
     e, o = exposures.c, outcomes.c
     ours = and_(o.experiment == scope.experiment, counted(scope, metric))
     entered = (
@@ -185,14 +198,7 @@ def _of_units(scope: Scope, metric: str) -> Select[Any]:
     ).subquery()
     s = spans.c
     return (
-        select(
-            o.unit,
-            null().label("variant"),
-            null().label("at"),
-            null().label("covariate"),
-            o.number.label("value"),
-            null().label("place"),
-        )
+        select(o.unit, o.number, o.received)
         .join(spans, s.unit == o.unit)
         .where(
             ours,

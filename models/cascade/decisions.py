@@ -99,6 +99,27 @@ class Decision:
         """Cost of all stages so far and the next, relative to asking the TA alone."""
         return (self.flops + self.stage_flops) / self.ta_flops
 
+    @property
+    def may_be_cut_by(self) -> Limit | None:
+        """Which of the request's limits could have it answered otherwise than its cascade says.
+
+        None if none could. It hangs on what is known before anybody is asked, never on how sure a
+        student was or how long it took; so it says nothing about the answer.
+        """
+        stages, tokens = self.cascade.stages, len(self.tokens)
+        if self.deadline < inf:
+            return Limit.DEADLINE
+        if sum(s.student.flops_by_length[tokens] for s in stages) / self.ta_flops > self.max_cost:
+            return Limit.MAX_COST
+        if any(0 < stage.threshold < self.min_confidence for stage in stages):
+            return Limit.MIN_CONFIDENCE
+        return None
+
+    @property
+    def walked_its_cascade(self) -> bool:
+        """Whether stages were asked by their own thresholds, until one was sure enough."""
+        return self.answer.accepted and all(s.threshold == s.stage.threshold for s in self.steps)
+
     def record(
         self,
         label: int,

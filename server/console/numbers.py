@@ -12,6 +12,7 @@ GAUGES = (
     "nestling_queue_requests",
     "nestling_requests_running",
     "nestling_guarantee_broken",
+    "nestling_guarantee_broken_timestamp_seconds",
     "nestling_shadow_disagreement_ratio",
 )
 NAMES = (
@@ -82,10 +83,15 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Guarded:
-    """A cascade's promise, as its shadow sees it. texts: that the TA was asked too."""
+    """A cascade's promise, as its shadow sees it.
+
+    since: when it was found broken, in Unix time; 0 if it was not. texts: covered by the promise,
+    of which the TA was asked too.
+    """
 
     cascade: str
     broken: bool
+    since: float
     lower: float
     upper: float
     texts: float
@@ -129,6 +135,7 @@ def guarded(now: Reading) -> tuple[Guarded, ...]:
         Guarded(
             cascade,
             broken=broken > 0,
+            since=now.total("nestling_guarantee_broken_timestamp_seconds", cascade=cascade),
             lower=now.total(ratio, cascade=cascade, bound="lower"),
             upper=now.total(ratio, cascade=cascade, bound="upper"),
             texts=now.total(texts, cascade=cascade),

@@ -88,6 +88,9 @@ class Inference:
         except RequestError as error:
             status = error.status
             raise
+        except asyncio.CancelledError:
+            status = Reason.CLIENT_GONE.status
+            raise
         finally:
             result = RequestResult(status, perf_counter() - started, len(inputs), answers)
             self.experiments.record(exposures(assigned, result, labels, price))
@@ -123,13 +126,13 @@ class Inference:
         variants = counterfactual(assigned.assignments, pair)
         service = self._pinned(variants, service)
         unhurried = replace(request.constraints, deadline=inf, shadow=True)
-        started = perf_counter()
+        started, status, answers = perf_counter(), 200, None
         try:
             answers = await answer(service, request.inputs, constrained(unhurried, variants))
         except RequestError as error:
             log.info("experiments: the other variant of a pair did not answer: %s", error)
-            return []
-        result = RequestResult(200, perf_counter() - started, len(request.inputs), answers)
+            status = error.status
+        result = RequestResult(status, perf_counter() - started, len(request.inputs), answers)
         labels, price = service.manifest.architecture.labels, service.price_per_second
         return [counterfactual_arm(assigned, pair, result, labels, price)]
 

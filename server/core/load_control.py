@@ -261,7 +261,7 @@ class Brownout:
 
 
 def browned_out(cascade: Cascade, level: int) -> Cascade:
-    """The cascade at a level. One student alone stays what was asked for."""
+    """The cascade at a level, without a promise. One student alone stays what was asked for."""
     if not level or len(cascade.stages) == 1:
         return cascade
     if level == 1:
@@ -274,4 +274,4 @@ def browned_out(cascade: Cascade, level: int) -> Cascade:
     else:
         stages = cascade.stages[:-1] if level == 2 else cascade.stages[:1]
         stages = (*stages[:-1], replace(stages[-1], threshold=0.0))
-    return replace(cascade, stages=stages)
+    return replace(cascade, stages=stages, guarantee=None)

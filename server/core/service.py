@@ -17,6 +17,7 @@ from ..engine.queue import WorkQueue
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
 from .answer_cache import AnswerCache
+from .guarantee_watch import GuaranteeWatch
 from .load_control import TICK_SECONDS, LoadControl
 from .policies import Policies
 from .shadow import ShadowEvaluator
@@ -29,14 +30,17 @@ WARM_UP_LENGTHS = (4, 16, 64)
 class Service:
     """What `inference` asks, in its order, to answer a request.
 
-    executor: what computes; it is the service's from now on. cache, shadow: None where the settings
+    executor: what computes; it is the service's from now on. watch: over the promises, the same for
+    all services of a server. cache, shadow: None where the settings
     want none. users: requests that were given to this service and have not ended. device: where the
     weights lie, `cpu` or `cuda`. precision: in which it computes. price_per_second: of the device.
     All methods belong to the event loop.
     """
 
-    def __init__(self, executor: Executor, settings: Settings, metrics: Metrics) -> None:
-        self._executor = executor
+    def __init__(
+        self, executor: Executor, settings: Settings, metrics: Metrics, watch: GuaranteeWatch
+    ) -> None:
+        self._executor, self.watch = executor, watch
         self.manifest = manifest = executor.manifest
         self.settings, self.metrics = settings, metrics
         self.users = 0
@@ -56,7 +60,9 @@ class Service:
         self.embedder = Embedder(executor)
         self.cache = AnswerCache(settings.answer_cache, metrics) if settings.answer_cache else None
         self.shadow = (
-            ShadowEvaluator(manifest, executor.precision, settings, metrics, self.engine.run)
+            ShadowEvaluator(
+                manifest, executor.precision, settings, metrics.guarantee, watch, self.engine.run
+            )
             if settings.shadow
             else None
         )
@@ -103,7 +109,7 @@ class Service:
         """Be the service that the gauges of the metrics speak of."""
         cache = self.cache
         self.metrics.know(self.manifest.students)
-        self.metrics.guarantee.watches(self.manifest.cascades.values())
+        self.watch.serves(self.manifest)
         self.metrics.serves(version("nestling"), self.manifest.weights_sha256[:12])
         self.metrics.gauges(
             lambda: len(self.queue),

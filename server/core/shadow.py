@@ -14,16 +14,20 @@ from ...models.checkpoint.manifest import TA, Manifest
 from ...models.precision import Precision
 from ...models.runners.scheduled import decide
 from ..settings import Settings
-from ..telemetry.metrics import Metrics
+from ..telemetry.guarantee import GuaranteeMetrics, Unwatched
+from .guarantee_monitor import GuaranteeMonitor
+from .guarantee_watch import GuaranteeWatch
 from .shadow_log import ShadowLog
-from .shadow_sampler import ShadowSampler, violated
+from .shadow_sampler import ShadowSampler
 
-DELTA = 0.05
-"""The bounds on disagreement fail with this probability."""
+UNRECORDED = (Unwatched.STUDENT, Unwatched.BROWNOUT, Unwatched.WAITING)
+"""What is answered by one student, or by a cascade that load has shortened, is no record of its
+cascade. All else is one: every stage is asked, wherever the answer came from."""
 
 
 class ShadowEvaluator:
-    """Chooses texts, has them asked, counts, and writes the records if there is a log.
+    """Chooses texts and has them asked; what the promise covers is counted, and all is recorded if
+    there is a log.
 
     precision: in which the students answer. ask: has decisions answered, each by its own cascade.
     Belongs to the event loop.
@@ -34,28 +38,36 @@ class ShadowEvaluator:
         manifest: Manifest,
         precision: Precision,
         settings: Settings,
-        metrics: Metrics,
+        metrics: GuaranteeMetrics,
+        watch: GuaranteeWatch,
         ask: Callable[[list[Decision]], Awaitable[list[Decision]]],
     ) -> None:
-        self._manifest, self._metrics, self._ask = manifest, metrics, ask
+        self._manifest, self._metrics, self._watch, self._ask = manifest, metrics, watch, ask
         self.sampler = ShadowSampler(settings.shadow)
         self._precision = precision
         self._log = (
-            ShadowLog(settings.shadow_log, metrics.guarantee.log_errors.inc)
-            if settings.shadow_log
-            else None
+            ShadowLog(settings.shadow_log, metrics.log_errors.inc) if settings.shadow_log else None
         )
         self._writer = ThreadPoolExecutor(1, "shadow-log")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last: asyncio.Task[None] | None = None
 
     def consider(self, answered: Sequence[Decision]) -> None:
         """Texts that have just been answered."""
         for decision in answered:
-            if self.sampler.chooses(decision):
-                self.sampler.waiting += 1
-                task = asyncio.create_task(self._evaluate(decision))
-                self._tasks.add(task)
-                task.add_done_callback(self._done)
+            if not self.sampler.chooses():
+                continue
+            found = self._monitor_of(decision)
+            monitor = None if isinstance(found, Unwatched) else found
+            if isinstance(found, Unwatched):
+                self._metrics.unwatched(found)
+                if found in UNRECORDED or not self._log:
+                    continue
+            self.sampler.waiting += 1
+            task = asyncio.create_task(self._evaluate(decision, monitor, self._last))
+            self._last = task
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
 
     async def stop(self) -> None:
         """Leave what has not been asked yet; finish what is being written."""
@@ -63,22 +75,39 @@ class ShadowEvaluator:
             task.cancel()
         await asyncio.to_thread(self._writer.shutdown)
 
+    def _monitor_of(self, decision: Decision) -> GuaranteeMonitor | Unwatched:
+        """Who counts an answer; else why nobody does."""
+        monitor = self._watch.monitor_of(decision, self._manifest.weights_sha256)
+        if isinstance(monitor, Unwatched):
+            return Unwatched.WAITING if self.sampler.full else monitor
+        if self.sampler.full:
+            return Unwatched.WAITING
+        return monitor if monitor.repeats.is_new(decision.tokens) else Unwatched.REPEAT
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self.sampler.waiting -= 1
+        if not task.cancelled() and task.exception():  # it is in the log by whoever failed
+            self._metrics.unwatched(Unwatched.FAILED)
 
-    async def _evaluate(self, decision: Decision) -> None:
+    async def _evaluate(
+        self,
+        decision: Decision,
+        monitor: GuaranteeMonitor | None,
+        before: asyncio.Task[None] | None,
+    ) -> None:
         steps = {step.stage.student.name: step for step in decision.steps}
         wanted = {stage.student.name: stage.student for stage in decision.cascade.stages}
         wanted.setdefault(TA, self._manifest.ta)
         steps |= await self._ask_alone(
             [student for name, student in wanted.items() if name not in steps], decision.tokens
         )
-        agrees = steps[TA].label == decision.answer.label
-        watched = self.sampler.observe(decision.cascade, agrees)
-        bounds = watched.bounds(DELTA)
-        refuted = violated(decision.cascade, bounds[0])
-        self._metrics.guarantee.shadowed(decision, agrees, bounds, refuted)
+        if before:
+            # Counted in the order in which they were chosen: what the TA has answered already is
+            # known at once, and would come before its turn.
+            await asyncio.wait([before])
+        if monitor:
+            self._watch.observe(monitor, decision, steps[TA].label == decision.answer.label)
         if self._log:
             record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
             loop = asyncio.get_running_loop()

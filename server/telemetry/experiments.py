@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from ...experiments.definition import ExperimentPlan
+from ...experiments.statistics.missing import levels
 from ...experiments.statistics.report import Report
 from ...experiments.statistics.verdict import Conclusion
 from ...experiments.store.writer import Writer
@@ -27,6 +28,12 @@ class ExperimentMetrics:
             "nestling_experiment_sample_ratio_mismatch",
             "1 if the variants do not have the numbers of units that their weights say.",
             ("experiment",),
+            registry=registry,
+        )
+        self._attrition = Gauge(
+            "nestling_experiment_attrition",
+            "1 if one variant lacks more than another of what was to be seen of a metric.",
+            ("experiment", "metric"),
             registry=registry,
         )
         self._stopped = Gauge(
@@ -74,6 +81,8 @@ class ExperimentMetrics:
         """Series for all that is declared."""
         for experiment in plan.experiments:
             self._mismatch.labels(experiment.name)
+            for metric in levels(experiment):
+                self._attrition.labels(experiment.name, metric)
             for variant in experiment.variants:
                 self._exposures.labels(experiment.name, variant.name)
                 self._stopped.labels(experiment.name, variant.name)
@@ -96,6 +105,8 @@ class ExperimentMetrics:
         """The numbers were looked at."""
         wrong = report.verdict.outcome is Conclusion.SAMPLE_RATIO
         self._mismatch.labels(report.experiment).set(wrong)
+        for each in report.attrition:
+            self._attrition.labels(report.experiment, each.metric).set(each.found)
         for variant in report.variants:
             self._stopped.labels(report.experiment, variant.name).set(variant.stopped is not None)
             self._units.labels(report.experiment, variant.name).set(variant.enrolled)

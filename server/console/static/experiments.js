@@ -79,6 +79,7 @@ async function report({ name, primary, smallest_effect: smallest }) {
   const words = [
     el("p", { class: "sentence" }, found.verdict.sentence),
     el("p", { class: "soft" }, `Mean per unit of ${looking}. Bands hold at every look.`),
+    el("p", { class: "soft" }, checked(found)),
   ];
   const after = [compared(found, written)];
   if (known) {
@@ -90,6 +91,12 @@ async function report({ name, primary, smallest_effect: smallest }) {
     part.body.replaceChildren(...words, chart, ...after);
   }
   await drawSeries(charts, chart, primary, found);
+}
+
+/** What may block the verdict. */
+function checked({ sample_ratio_p: ratio, attrition }) {
+  const missing = attrition.map(({ metric: name, p }) => `${name} p = ${figure(p)}`).join(", ");
+  return `Sample ratio p = ${figure(ratio)}. Missing alike: ${missing || "nothing to test"}.`;
 }
 
 function compared({ variants }, written) {

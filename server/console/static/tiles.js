@@ -1,7 +1,7 @@
 // The row of numbers at the top: load, cost, brownout, guarantee.
 
 import { at, el } from "./dom.js";
-import { count, figure, rate, share, time } from "./format.js";
+import { count, figure, moment, rate, share, time } from "./format.js";
 
 const LEVELS = ["none", "relaxed", "shortened", "smallest only"];
 const LOSSES = { drop: "accuracy given up", disagreement: "disagreement" };
@@ -41,18 +41,25 @@ const waiting = (about, message) =>
   `${count(message.waiting)} waiting, ${count(message.running)} running; ` +
   (about.target_delay_ms ? `from ${figure(about.target_delay_ms)} ms of wait` : "turned off");
 
-/** Of the cascade that answers `auto`. */
+/** Of the cascade that answers `auto`; an alarm of any other one comes before. */
 function promised(about, guarantees) {
+  const broken = guarantees.filter((each) => each.broken);
+  if (broken.length) return { word: "broken", note: broken.map((each) => alarm(about, each)).join("; "), state: "bad" };
   const cascade = about.cascades.find(({ name }) => name === about.default);
   if (!cascade?.guarantee) return { word: "none", note: "auto has no calibrated thresholds" };
   const { loss, alpha, confidence } = cascade.guarantee;
   const note = `${LOSSES[loss] ?? loss} ≤\u00a0${share(alpha)} at ${share(confidence)}`;
   const watch = guarantees.find((each) => each.cascade === about.default);
-  if (watch?.broken) return { word: "broken", note: `${note}; disagreement ≥ ${share(watch.lower)}`, state: "bad" };
   if (!watch?.texts) return { word: "calibrated", note: `${note}; not watched` };
   const seen = `${note}; seen: disagreement ${share(watch.lower)} to ${share(watch.upper)}`;
   // Only a promise about disagreement can be watched without labels.
   return loss === "disagreement" ? { word: "holds so far", note: seen, state: "good" } : { word: "calibrated", note: seen };
+}
+
+/** It stays until it is reset. The bounds are of all texts ever watched, and may not show it. */
+function alarm(about, { cascade, since }) {
+  const alpha = about.cascades.find(({ name }) => name === cascade)?.guarantee?.alpha;
+  return `${cascade} disagrees more than the ${share(alpha)} promised; found ${moment(since)}`;
 }
 
 /** Screen readers hear what changes of the state, not each number. */

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from ...console import routes as console
 from . import huggingface, openai, tei
-from .admin import health, reload
+from .admin import guarantees, health, reload
 from .experiments import declared, outcomes
 from .native import classify, models
 from .oip import infer as oip_infer
@@ -24,6 +24,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     declared.router,
     outcomes.router,
     reload.router,
+    guarantees.router,
     health.router,
     console.router,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from nestling.experiments.definition import Experiment
 from nestling.experiments.metrics import Kind
 from nestling.experiments.statistics.lift import lift
+from nestling.experiments.statistics.missing import PAIRS, Attrition, Coverage
 from nestling.experiments.statistics.summary import Summary
 from nestling.experiments.statistics.verdict import Conclusion, Verdict, comparison, verdict
 
@@ -26,13 +29,14 @@ def judge(
     control: Summary,
     experiment: Experiment | None = None,
     sample_ratio_p: float = 1.0,
+    missing: Sequence[Attrition] = (),
     **stopped: str,
 ) -> Verdict:
     experiment = experiment or parsed()
     kind, mixture = experiment.primary.kind, comparison(experiment)
     lifts = {name: lift(values, control, kind, mixture) for name, values in treatments.items()}
     units = control.n + sum(values.n for values in treatments.values())
-    return verdict(experiment, sample_ratio_p, lifts, stopped, units)
+    return verdict(experiment, sample_ratio_p, lifts, stopped, units, missing)
 
 
 def test_a_failed_sample_ratio_blocks_everything() -> None:
@@ -40,6 +44,70 @@ def test_a_failed_sample_ratio_blocks_everything() -> None:
     assert (found.outcome, found.winner) == (Conclusion.SAMPLE_RATIO, None)
     assert "(p = 0.0004)" in found.sentence
     assert judge({"small": rate(0.99, 5000)}, rate(0.5, 5000), sample_ratio_p=0.01).winner
+
+
+def missing(metric: str, p: float, requests: int = 1) -> Attrition:
+    """Of control nearly all has been seen, of the treatment three fifths."""
+    coverage = {
+        "control": Coverage(rate(0.98, 5010), 5010 * requests, 4910 * requests),
+        "small": Coverage(rate(0.6216, 5000), 5000 * requests, 3108 * requests),
+    }
+    return Attrition(metric, p, 0.005, 8018 * requests, coverage, "small")
+
+
+@pytest.mark.parametrize(
+    ("metric", "requests", "outcome", "sentence"),
+    [
+        (
+            *("accuracy", 1, Conclusion.ATTRITION),
+            "no verdict: outcomes are missing unequally: of the 5,000 units of 'small' 62.16 % "
+            "have an outcome for 'accuracy', of the 5,010 units of 'control' 98 % (p = 1e-06 at "
+            "the last look, after 8,018 outcomes); find out which are missing before reading any "
+            "number",
+        ),
+        (
+            *("reward", 3, Conclusion.ATTRITION),
+            "no verdict: outcomes are missing unequally: of the requests of the 5,000 units of "
+            "'small' 62.16 % have an outcome for 'reward', of the 5,010 units of 'control' 98 % "
+            "(p = 1e-06 at the last look, after 24,054 outcomes); find out which are missing "
+            "before reading any number",
+        ),
+        (
+            *(PAIRS, 1, Conclusion.ATTRITION),
+            "no verdict: outcomes are missing unequally: of the 5,000 units of 'small' 62.16 % "
+            "have a pair, of the 5,010 units of 'control' 98 % (p = 1e-06 at the last look, after "
+            "8,018 pairs); find out which are missing before reading any number",
+        ),
+        (
+            *("error_rate", 1, Conclusion.FAILURES),
+            "no verdict: the variants do not fail alike: of the requests of the 5,000 units of "
+            "'small' 37.84 % failed, of the 5,010 units of 'control' 2 % (p = 1e-06 at the last "
+            "look, after 8,018 answers); what failed is in no comparison, so find out why before "
+            "reading any number",
+        ),
+    ],
+)
+def test_what_is_missing_unequally_blocks_everything(
+    metric: str, requests: int, outcome: Conclusion, sentence: str
+) -> None:
+    treatments, control = {"small": rate(0.99, 5000)}, rate(0.5, 5000)
+    found = judge(treatments, control, missing=(missing(metric, 1e-6, requests),))
+    assert (found.outcome, found.winner, found.sentence) == (outcome, None, sentence)
+    assert judge(treatments, control, missing=(missing(metric, 0.005),)).winner == "small"
+    first = judge(treatments, control, sample_ratio_p=0.0, missing=(missing(metric, 1e-6),))
+    assert first.outcome is Conclusion.SAMPLE_RATIO
+
+
+def test_a_verdict_says_that_much_is_missing() -> None:
+    treatments, control = {"small": rate(0.85, 5000)}, rate(0.8, 5000)
+    found = judge(treatments, control, missing=(missing("accuracy", 1.0),))
+    assert (found.outcome, found.winner) == (Conclusion.WINNER, "small")
+    assert found.sentence == (
+        "'small' is better than control: +5 points (+2.63 to +7.37); mind that 19.9 % of the "
+        "outcomes are missing, of which an unequal few would not show"
+    )
+    for other in (missing("error_rate", 1.0), replace(missing("accuracy", 1.0), coverage={})):
+        assert "mind" not in judge(treatments, control, missing=(other,)).sentence
 
 
 def test_a_winner() -> None:

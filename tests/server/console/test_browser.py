@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Thread
 
 import httpx
@@ -13,7 +15,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from ..serving import Server
+from ..promises import BROKEN, promising
+from ..serving import Server, serve
 from .conftest import Keys, Look
 
 Shot = Callable[[Page, str], None]
@@ -91,6 +94,7 @@ def test_numbers_move_and_the_experiment_narrows(shipped: Server, look: Look, sh
         experiment.locator("summary").click()
         experiment.locator("summary").click()  # reads the report anew
         expect(experiment.locator("tbody tr")).to_have_count(2)
+        expect(experiment).to_contain_text("Missing alike: error_rate p = 1")
         expect(experiment.locator(".main-svg").first).to_be_visible()
         page.get_by_label("Text", exact=True).fill(HARD)
         page.get_by_role("button", name="Classify").click()
@@ -104,6 +108,25 @@ def test_numbers_move_and_the_experiment_narrows(shipped: Server, look: Look, sh
                 page.wait_for_timeout(1500)  # a message in this scheme and width
                 assert page.evaluate("document.documentElement.scrollWidth") == width
                 shot(page, f"load-{scheme}-{width}")
+
+
+def test_a_broken_promise_is_shown_whichever_cascade_made_it(
+    calibrated_dir: Path, tmp_path: Path, texts: list[str], look: Look, shot: Shot
+) -> None:
+    directory = promising(calibrated_dir, tmp_path)
+    with serve(directory, tmp_path / "log", "--shadow", "1", "--target-delay-ms", "0") as server:
+        page = look(server)
+        live(page)
+        server.classify(texts[:60])  # by the one that is kept, which `auto` stands for
+        guarantee = page.locator("#tiles > div", has_text="Guarantee")
+        expect(guarantee).to_contain_text("holds so far")
+        server.classify(texts[:60], model=BROKEN)
+        expect(guarantee).to_contain_text("broken disagrees more than the 10 % promised; found ")
+        year = str(datetime.now(UTC).year)
+        expect(guarantee).to_contain_text(re.compile(rf"found \w+ \d+, {year}, \d\d:\d\d:\d\d"))
+        expect(page.locator("#alerts")).to_contain_text("Guarantee: broken")
+        shot(page, "broken-1280")
+        page.close()  # before its server
 
 
 def until_enough(server: Server) -> None:

@@ -264,8 +264,11 @@ def test_shadowing_asks_nothing_again(calibrated: Checkpoint) -> None:
         await decided(service, "play some music")
         assert service.shadow
         shadow = service.shadow.sampler
-        await until_async(lambda: "all" in shadow.watched and not shadow.waiting)
-        assert shadow.watched["all"].texts == 2
+        await until_async(lambda: service.watch.monitors["all"].texts > 0 and not shadow.waiting)
+        assert service.watch.monitors["all"].texts == 2
+        unwatched = "nestling_shadow_unwatched_total"
+        again = service.metrics.registry.get_sample_value(unwatched, {"reason": "repeat"})
+        assert again == 0  # what is kept comes by no shadow
 
     scenario_of(calibrated, scenario, shadow=1.0)
 

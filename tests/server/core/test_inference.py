@@ -87,6 +87,37 @@ def test_callers_get_variants_and_are_recorded(
     assert [tuple(row) for row in found] == ([(unit, caller.id)] if unit else [])
 
 
+def test_requests_that_are_not_answered_are_recorded(
+    calibrated: Checkpoint, tmp_path: Path
+) -> None:
+    """Whether the server refuses them, or the client leaves."""
+    record = open_database(f"sqlite:///{tmp_path / 'store.db'}")
+    declared = experiment(start="2026-01-01T00:00:00Z", end=None, unit="request")
+    declare(record, {"experiments": [declared]}, known_of(calibrated), datetime.now(UTC))
+
+    async def main() -> None:
+        executor = InProcessExecutor(TorchRunner(calibrated))
+        inference = assemble(executor, Settings(), lambda *_: executor, record)
+        await inference.start()
+        unmeetable = InferenceRequest(request().inputs, RequestConstraints(max_cost=1e-9))
+        with pytest.raises(RequestError):
+            await inference.infer(unmeetable, Caller("refused"))
+        leaving = asyncio.create_task(inference.infer(request(), Caller("gone")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await inference.stop(30)
+
+    asyncio.run(main())
+    record = open_database(f"sqlite:///{tmp_path / 'store.db'}")
+    with transaction(record) as connection:
+        rows = connection.execute(select(exposures.c.request_id, exposures.c.status))
+        found = {row.request_id: row.status for row in rows}
+    record.dispose()
+    assert found == {"refused": Reason.UNMEETABLE.status, "gone": Reason.CLIENT_GONE.status}
+
+
 def test_inference_knows_no_http() -> None:
     code = (
         "import sys, nestling.server.core.inference, nestling.server.build\n"

@@ -19,6 +19,7 @@ from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.guarantee_watch import GuaranteeWatch
 from nestling.server.core.inference import answer
 from nestling.server.core.reload import Reloader
 from nestling.server.core.service import Service
@@ -250,14 +251,15 @@ def test_what_was_started_is_stopped_when_another_runner_breaks_in_its_warm_up(
 
     async def main() -> None:
         settings, metrics = Settings(), Metrics(calibrated.students)
+        watch = GuaranteeWatch(metrics.guarantee)
         made = [
             Watched(kind(calibrated)) for kind in (GatedRunner, GatedRunner, GatedRunner, Broken)
         ]
         executors = iter(made)
         services = Reloader(
             lambda path, runner: next(executors),
-            lambda executor: Service(executor, settings, metrics),
-            Service(next(executors), settings, metrics),
+            lambda executor: Service(executor, settings, metrics, watch),
+            Service(next(executors), settings, metrics, watch),
             lambda manifest: None,
         )
         await services.start()

@@ -13,6 +13,7 @@ from nestling.models import Checkpoint, Predictor
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
+from nestling.server.core.guarantee_watch import GuaranteeWatch
 from nestling.server.core.inference import answer
 from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
@@ -50,6 +51,12 @@ def one(text: str) -> Inputs:
     return Inputs([text], single=True)
 
 
+def service_of(runner: TorchRunner, settings: Settings, metrics: Metrics) -> Service:
+    """Not yet started."""
+    executor = InProcessExecutor(runner)
+    return Service(executor, settings, metrics, GuaranteeWatch(metrics.guarantee))
+
+
 def run(
     checkpoint: Checkpoint,
     scenario: Callable[[Service, GatedRunner], Awaitable[Any]],
@@ -61,7 +68,7 @@ def run(
     async def main() -> Any:
         held = runner(checkpoint)
         metrics = Metrics(checkpoint.students)
-        service = Service(InProcessExecutor(held), Settings(**settings), metrics)  # type: ignore[arg-type]
+        service = service_of(held, Settings(**settings), metrics)  # type: ignore[arg-type]
         assert not service.ready
         await service.start()
         service.show()
@@ -184,9 +191,7 @@ def test_a_backend_that_cannot_start_says_so(calibrated: Checkpoint) -> None:
             raise RuntimeError("no kernel image")
 
     async def main() -> None:
-        service = Service(
-            InProcessExecutor(Broken(calibrated)), Settings(), Metrics(calibrated.students)
-        )
+        service = service_of(Broken(calibrated), Settings(), Metrics(calibrated.students))
         with pytest.raises(RuntimeError, match="no kernel image"):
             await service.start()
         assert not service.ready

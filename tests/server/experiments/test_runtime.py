@@ -21,6 +21,7 @@ from nestling.server.telemetry.experiments import ExperimentMetrics
 
 from ...experiments.declared import KNOWN, experiment
 from ...experiments.store.samples import count, exposure, receive, reward, until, write
+from .recording import running
 
 DECLARED = {
     "experiments": [
@@ -150,6 +151,31 @@ def test_a_lopsided_sample_is_flagged(tmp_path: Path) -> None:
         assert registry.get_sample_value(name, labels) == 1
         verdict = (await experiments.report("smaller")).report.verdict
         assert verdict.sentence.startswith("no verdict")
+
+    with_runtime(tmp_path, scenario)
+
+
+def test_failures_of_one_variant_are_flagged(tmp_path: Path) -> None:
+    async def scenario(experiments: Experiments, registry: CollectorRegistry) -> None:
+        await experiments.declare({"experiments": [running("smaller")]})
+        name = "nestling_experiment_attrition"
+        series = [{"experiment": "smaller", "metric": m} for m in ("error_rate", "accuracy")]
+        assert [registry.get_sample_value(name, labels) for labels in series] == [0, 0]
+        rows = [
+            exposure(
+                number,
+                experiment="smaller",
+                variant="small" if number % 2 else "control",
+                status=429 if number % 4 == 1 else 200,
+            )
+            for number in range(400)
+        ]
+        experiments.record(rows)
+        await asyncio.to_thread(until, lambda: experiments._writer.written == 400)
+        await experiments._check_guardrails()
+        assert [registry.get_sample_value(name, labels) for labels in series] == [1, 0]
+        verdict = (await experiments.report("smaller")).report.verdict
+        assert verdict.sentence.startswith("no verdict: the variants do not fail alike")
 
     with_runtime(tmp_path, scenario)
 

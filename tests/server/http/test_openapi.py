@@ -34,6 +34,8 @@ EXAMPLES = 15
 """For each route; generating them takes longer than answering them."""
 PATHS = {
     "/": {"post"},
+    "/admin/guarantees": {"get"},
+    "/admin/guarantees/reset": {"post"},
     "/admin/reload": {"post"},
     "/health": {"get"},
     "/info": {"get"},

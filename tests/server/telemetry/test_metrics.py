@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nestling.server.errors import Reason, Refusal
+from nestling.server.telemetry.guarantee import Unwatched
 
 from ..serving import Server, serve
 
@@ -60,7 +61,10 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_build_info": 1,
         "nestling_shadow_texts_total": (3 + 2) * 2,
         "nestling_shadow_disagreement_ratio": 2 * 2,
+        "nestling_shadow_repeats_ratio": 2,
+        "nestling_shadow_unwatched_total": len(Unwatched),
         "nestling_guarantee_broken": 2,
+        "nestling_guarantee_broken_timestamp_seconds": 2,
         "nestling_shadow_log_errors_total": 1,
         "nestling_batch_tokens_bucket": TOKENS,
         "nestling_batch_tokens_count": 1,
