@@ -48,6 +48,8 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
                 "student": step.stage.student.name,
                 "label": calibrated.architecture.labels[step.label],
                 "confidence": pytest.approx(step.confidence, abs=2e-6),
+                "score": "probability",
+                "score_value": pytest.approx(step.confidence, abs=2e-6),
                 "threshold": round(step.stage.threshold, 6),
                 "accepted": step.accepted,
             }
