@@ -118,7 +118,9 @@ def compared(ours: Predictions, theirs: Predictions) -> dict[str, dict[str, floa
     found = {}
     for student in ours.students:
         name = student.name
-        confidences = [each.scores(name, student.temperature, Score.PROBABILITY) for each in (ours, theirs)]
+        confidences = [
+            each.scores(name, student.temperature, Score.PROBABILITY) for each in (ours, theirs)
+        ]
         apart = (confidences[0] - confidences[1]).abs().sort()[0]
         found[name] = {
             "other_label": rate((ours.labels(name) != theirs.labels(name)).tolist()),

@@ -14,7 +14,7 @@ from ..cascade.score import Score
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..evaluation.predictions import Predictions
-from .choice import RiskTarget, choose, divide
+from .choice import SCORES, RiskTarget, choose, divide
 from .cost import TimeModel, flops_of, seconds_of
 from .evidence import Evidence, Floats, rounded
 from .learn_then_test import Split
@@ -63,7 +63,7 @@ def calibrate(
     flops = flops_of(students, tokens)
     cost = flops if by is None else seconds_of(by, students, tokens)
     evidence = {
-        score: gather(predictions, reference, temperatures, score, cost, margin) for score in Score
+        score: gather(predictions, reference, temperatures, score, cost, margin) for score in SCORES
     }
     choice = choose(evidence, flops, by, parts, target)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)

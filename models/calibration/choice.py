@@ -18,6 +18,10 @@ from .risk import examples_needed, fewest_examples, losses_allowed
 METHOD = "learn-then-test, fixed sequence, exact binomial"
 COST_DIGITS = 9
 """Of a cost against the TA's: more would tell in which order it was summed."""
+SCORES = (Score.MARGIN, Score.PROBABILITY)
+"""The preferred first: on redraws (`benchmarks.training.guarantee`) the margin costs less."""
+WORTH_ANOTHER_SCORE = 0.01
+"""By at least this share another score must lower the cost that the ordering part expects."""
 LOSSES = {
     "drop": "1{answered before the TA, and wrong, where the TA is right}",
     "disagreement": "1{answered before the TA, and differs from the TA's answer}",
@@ -101,8 +105,8 @@ def choose(
 ) -> Choice:
     """The cheapest cascade that keeps the target.
 
-    evidence: of one or more scores, between which the ordering part decides, as it does between
-    stages; of equals, for the first. flops: (students, texts), for the forecast. by: whose seconds
+    evidence: of one or more scores, the preferred first, between which the ordering part decides as
+    it does between stages. flops: (students, texts), for the forecast. by: whose seconds
     the evidence has as cost; None of FLOPs.
     Raises DataError where the data cannot show the target, with the number that could.
     """
@@ -122,12 +126,15 @@ def choose(
 def _planned(
     evidence: Mapping[Score, Evidence], parts: Split, tolerated: float
 ) -> tuple[Score, TestPlan]:
-    """What is tested, by the score of which the ordering part expects the least cost."""
-    found = [
+    """What is tested, and by which score."""
+    plans = [
         (score, plan(each.select(parts.ordering), tolerated)) for score, each in evidence.items()
     ]
-    alone = next(iter(evidence.values())).cost[-1].mean()
-    return min(found, key=lambda each: round(each[1].expected_cost / alone, COST_DIGITS))
+    best = plans[0]
+    for each in plans[1:]:
+        if each[1].expected_cost < best[1].expected_cost * (1 - WORTH_ANOTHER_SCORE):
+            best = each
+    return best
 
 
 def _cheapest(

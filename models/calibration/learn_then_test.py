@@ -37,13 +37,15 @@ class Split:
     testing: NDArray[np.int64]
 
 
-def split(n: int, alpha: float, confidence: float, seed: int) -> Split:
-    """Divide n texts at random, independently of what they are.
+def split(
+    n: int, alpha: float, confidence: float, seed: int, ordering: float = ORDERING_SHARE
+) -> Split:
+    """Divide n texts at random, independently of what they are. ordering: at least this share.
 
     The testing part is as small as it can be for the number of losses that it allows: texts
     beyond that would not buy another allowed loss, but they do improve the order.
     """
-    most = n - max(FEWEST_ORDERING, int(np.ceil(ORDERING_SHARE * n)))
+    most = n - max(FEWEST_ORDERING, int(np.ceil(ordering * n)))
     allowed = losses_allowed(most, alpha, confidence) if most > 0 else -1
     testing = fewest_examples(allowed, alpha, confidence) if allowed >= 0 else max(0, most)
     rows = np.random.default_rng(seed).permutation(n)

@@ -16,7 +16,7 @@ from ..cascade.policy import Cascade
 from ..cascade.score import Score
 from ..errors import DataError, NestlingError
 from ..precision import margin_of
-from .choice import Choice, RiskTarget, choose, divide
+from .choice import SCORES, Choice, RiskTarget, choose, divide
 from .cost import TimeModel, flops_of, seconds_of
 from .evidence import Evidence, Floats, rounded
 from .records import AskedStudent, ShadowRecord, digest
@@ -52,7 +52,7 @@ def recalibrate(
     ta = [record.ta for record in records]
     evidence = {
         score: _evidence(asked, ta, score, cost, margin)
-        for score in Score
+        for score in SCORES
         if _all_have(asked, score)
     }
     check_enough(cascade, records, target)

@@ -201,6 +201,7 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
 
 
 def _score(name: Any, where: str) -> Score:
-    if name not in list(Score):
-        raise ValueError(f"{where}score: {name!r} is none of {', '.join(Score)}")
-    return Score(name)
+    for score in Score:
+        if name == score:
+            return score
+    raise ValueError(f"{where}score: {name!r} is none of {', '.join(Score)}")

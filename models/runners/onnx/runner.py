@@ -79,9 +79,7 @@ class OnnxRunner(ModelRunner):
         logits = self._logits(tokens, lengths, runs)
         decided = decide(logits, *batch.of_rows)
         labels, confidences, scores, accepts = (column.tolist() for column in decided)
-        return ForwardOutput(
-            labels, confidences, scores, accepts, logits, perf_counter() - started
-        )
+        return ForwardOutput(labels, confidences, scores, accepts, logits, perf_counter() - started)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int

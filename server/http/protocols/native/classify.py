@@ -53,8 +53,8 @@ class ClassifyRequest(Body):
 
     model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
     student that fits. max_cost: of all students asked, relative to the TA. min_confidence: that an
-    answer needs beside its stage's threshold. user: whose request it is, where experiments assign by user; blanks
-    around it are not part of it. A null counts as left out.
+    answer needs beside its stage's threshold. user: whose request it is, where experiments assign
+    by user; blanks around it are not part of it. A null counts as left out.
     """
 
     inputs: Texts

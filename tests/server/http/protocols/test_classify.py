@@ -137,5 +137,8 @@ def assert_same(answer: dict[str, Any], alone: Decision, checkpoint: Checkpoint)
 
 def without_time(answer: dict[str, Any]) -> dict[str, Any]:
     decision = {k: v for k, v in answer["decision"].items() if k != "device_seconds"}
-    path = [{**step, "confidence": round(step["confidence"], 4)} for step in decision["path"]]
+    path = [
+        {**step, **{name: round(step[name], 4) for name in ("confidence", "score_value")}}
+        for step in decision["path"]
+    ]
     return {"label": answer["label"], **decision, "path": path}
