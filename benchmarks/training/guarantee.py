@@ -4,8 +4,8 @@
 
 The texts of all files are the population, whose risk is known; each redraw takes `--examples` of
 them with replacement, calibrates as `nestling calibrate` does, and looks up the true risk of what
-as it once was; and two rules without a test, thresholds at which the observed risk is α, and
-as it once was; and two rules without a test, thresholds at which the observed risk is α, and
+was accepted. Beside it, on the same redraws: the probability as score, ordered by 12 % of the
+texts, as it once was; and two rules without a test, thresholds at which the observed risk is α, and
 TinySaver's (2403.17726) with one student before the TA. FLOPs are minimised and counted; the
 temperatures are the checkpoint's. Prints one JSON line.
 """

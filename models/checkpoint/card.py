@@ -58,13 +58,13 @@ it, and nobody has measured how often it is right."""
 IN_CASCADES = """\
 ## In cascades
 
-| cascade | stage | answers from confidence | at temperature | the whole cascade's promise |
+| cascade | stage | answers from | at temperature | the whole cascade's promise |
 |---|---|---|---|---|
 $rows
 
-A confidence is the cascade's threshold: where this student is less sure, the next stage is asked.
-Alone it answers everything, and no promise holds. A confidence at another temperature T is
-softmax(logits × $temperature / T)."""
+Where this student is less sure, the next stage is asked. A probability is the highest of
+softmax(logits × $temperature / T) at the temperature T; a margin the same over the two highest
+logits alone. By itself the student answers everything, and no promise holds."""
 
 
 def model_card(
@@ -138,7 +138,7 @@ def _in_cascades(checkpoint: Checkpoint, student: Student, values: dict[str, str
 
 def _row(cascade: Cascade, number: int, stage: Stage) -> str:
     last = number == len(cascade.stages)
-    threshold = "always, it is the last" if last else f"{stage.threshold:.6f}"
+    threshold = "always, it is the last" if last else f"{stage.score} {stage.threshold:.6f}"
     promise = "none"
     if cascade.guarantee:
         g = cascade.guarantee
