@@ -116,7 +116,7 @@ class Classification(TypedDict):
 
 _EXAMPLE = {
     "label": "translate",
-    "score": 0.999127,
+    "score": 0.998069,
     "decision": {
         "model": "drop-0.005",
         "student": "tiny",
@@ -124,10 +124,10 @@ _EXAMPLE = {
             {
                 "student": "tiny",
                 "label": "translate",
-                "confidence": 0.999127,
+                "confidence": 0.998069,
                 "score": "margin",
-                "score_value": 0.999731,
-                "threshold": 0.957492,
+                "score_value": 0.999665,
+                "threshold": 0.980342,
                 "accepted": True,
             }
         ],
