@@ -6,6 +6,7 @@ from importlib.metadata import version
 from string import Template
 
 from ..cascade.policy import Cascade, Stage, Student
+from ..cascade.score import Score
 from ..precision import Precision, file_of
 from .load import Checkpoint
 from .manifest import CALIBRATION
@@ -62,9 +63,10 @@ IN_CASCADES = """\
 |---|---|---|---|---|
 $rows
 
-Where this student is less sure, the next stage is asked. A probability is the highest of
-softmax(logits × $temperature / T) at the temperature T; a margin the same over the two highest
-logits alone. By itself the student answers everything, and no promise holds."""
+Where this student is less sure, the next stage is asked. It is the highest probability of
+softmax(logits × $temperature / T) that counts, at the temperature T; where the margin is named, the
+same over the two highest logits alone. By itself the student answers everything, and no promise
+holds."""
 
 
 def model_card(
@@ -138,7 +140,8 @@ def _in_cascades(checkpoint: Checkpoint, student: Student, values: dict[str, str
 
 def _row(cascade: Cascade, number: int, stage: Stage) -> str:
     last = number == len(cascade.stages)
-    threshold = "always, it is the last" if last else f"{stage.score} {stage.threshold:.6f}"
+    by = "margin " if stage.score is Score.MARGIN else ""
+    threshold = "always, it is the last" if last else f"{by}{stage.threshold:.6f}"
     promise = "none"
     if cascade.guarantee:
         g = cascade.guarantee
