@@ -87,10 +87,13 @@ def thresholds() -> list[str]:
         for name, cascade in read_hashed_json(file)["cascades"].items():
             shares, stages = cascade["forecast"]["shares"], cascade["stages"]
             path = [f"`{s['student']}` ≥ {s['threshold']:.4f}" for s in stages[:-1]]
+            score = stages[0].get("score", "probability")
             answers = [f"{percent(share)}" for share in shares]
             flops = percent(cascade["forecast"]["relative_flops"])
-            rows.append([f"`{name}`, {precision}", ", ".join(path), ", ".join(answers), flops])
-    head = "cascade | answers from confidence, else the TA | share of the answers | expected FLOPs"
+            rows.append(
+                [f"`{name}`, {precision}", score, ", ".join(path), ", ".join(answers), flops]
+            )
+    head = "cascade | score | answers from, else the TA | share of the answers | expected FLOPs"
     return table(head, rows)
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..models.errors import NestlingError
-from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, seconds_alone, show
+from .calibrated import CONFIDENCE, MAX_DROP, show
+from .costs import FLOPS, CostOption, ProfileOption, time_model
 from .logits import PrecisionOption, RunnerOption
 
 if TYPE_CHECKING:
     from ..models.calibration.calibrate import Calibrated
     from ..models.calibration.choice import RiskTarget
+    from ..models.calibration.cost import TimeModel
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
     from ..models.precision import Precision
@@ -76,6 +78,8 @@ def calibrate(
             "--default", help="Let this cascade answer `auto` from now on.", show_default="off"
         ),
     ] = False,
+    cost: CostOption = FLOPS,
+    profile: ProfileOption = None,
     runner: RunnerOption = None,
     precision: PrecisionOption = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
@@ -98,14 +102,16 @@ def calibrate(
     wanted = chosen_precision(runner, precision)
     manifest = read_for(checkpoint, wanted)
     check_file(checkpoint / file_of(CALIBRATION, wanted), "calibrate")
+    seconds = time_model(cost, profile, manifest, wanted)
     if data is not None and from_shadow is None:
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
         target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
         with ProgressDisplay() as progress:
             loaded, result, chosen = _from_texts(
-                manifest, wanted, data, target, name, default, text_column, label_column, progress
-            )
+                manifest, wanted, data, target, seconds, name, default, text_column, label_column,
+                progress,
+            )  # fmt: skip
         show(loaded, result.cascade, result.losses, result.allowed)
         typer.echo(f"`auto` is answered by {chosen}.")
     elif from_shadow is not None and data is None:
@@ -114,7 +120,7 @@ def calibrate(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
                 "the default as it is"
             )
-        recalibrate(manifest, wanted, from_shadow, max_drop, confidence, name)
+        recalibrate(manifest, wanted, from_shadow, seconds, max_drop, confidence, name)
     else:
         raise NestlingError("calibrate: takes one of --data and --from-shadow")
 
@@ -124,6 +130,7 @@ def _from_texts(
     precision: Precision,
     data: Path,
     target: RiskTarget,
+    seconds: TimeModel | None,
     name: str | None,
     default: bool,
     text_column: str,
@@ -140,6 +147,7 @@ def _from_texts(
     from ..models.checkpoint.seen import refuse_training_texts
     from ..models.evaluation.predictions import encode_all, predict_all
     from ..models.inputs.data import label_indices, read_labelled, read_texts
+    from ..models.precision import evidence_in, margin_of
     from ..server.build import load_for
 
     name = name or f"{target.loss}-{target.alpha:g}"
@@ -169,12 +177,12 @@ def _from_texts(
     from ..models.calibration.calibrate import calibrate as find
     from ..models.checkpoint.save import write_calibration
 
-    loaded, by = load_for(manifest.path, precision, progress)
+    loaded, by = load_for(manifest.path, precision, progress, evidence_in(precision))
     truth = None if indices is None else torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, by, progress)
-    seconds = seconds_alone(loaded, by, predictions.sequences[:SAMPLE], progress)
     progress.step("looking for the thresholds")
-    result = find(loaded, predictions, truth, seconds, target, name, sha256)
+    margin = margin_of(precision)
+    result = find(loaded, predictions, truth, target, name, sha256, margin, seconds)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.loss == "drop":  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures

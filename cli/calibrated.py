@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..models.cascade.policy import Cascade
-    from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
-    from ..models.progress import Progress
-    from ..models.runners.base import ModelRunner
 
 MAX_DROP, CONFIDENCE = 0.005, 0.95
-SAMPLE = 512
-"""Texts on which the students' time is measured."""
-
-
-def seconds_alone(
-    checkpoint: Checkpoint,
-    runner: ModelRunner,
-    sequences: Sequence[Sequence[int]],
-    progress: Progress,
-) -> dict[str, float]:
-    """Each student's seconds per text, all of them side by side. sequences: token ids."""
-    from ..models.evaluation.timing import measure, per_text
-
-    alone = [checkpoint.policy(student) for student in checkpoint.students]
-    return per_text(measure(checkpoint, alone, sequences, runner=runner, progress=progress))
 
 
 def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> None:
@@ -46,11 +27,14 @@ def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> N
         threshold = f"{stage.threshold:.4f}" if stage.threshold > 0 else "always"
         temperature = f"{stage.student.temperature:.3f}"
         table.add_row(stage.student.name, threshold, temperature, f"{share:.1%}")
+    costs = [f"{1 / forecast.relative_flops:.1f}× fewer FLOPs"]
+    if forecast.relative_seconds is not None:
+        costs.append(f"{1 / forecast.relative_seconds:.1f}× less time by the profile")
     console = wide_console()
     console.print(table)
     console.print(
-        f"Expected cost against the TA alone: {1 / forecast.relative_flops:.1f}× fewer FLOPs, "
-        f"{1 / forecast.relative_seconds:.1f}× less time.\n"
+        f"Thresholds are of the {cascade.stages[0].score}.\n"
+        f"Expected cost against the TA alone: {', '.join(costs)}.\n"
         f"Observed risk ({guarantee.loss}): {guarantee.observed_risk:.2%}, {losses} losses in "
         f"{guarantee.examples:,} texts ({allowed} allowed); {guarantee.ordering_examples:,} "
         f"texts ordered the tests.\n"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..models.cascade.score import Score
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..models.cascade.policy import Cascade
+    from ..models.cascade.policy import Cascade, Stage
     from ..models.checkpoint.load import Checkpoint
 
 TOKENS = 16
@@ -94,9 +96,13 @@ def _cascades(checkpoint: Checkpoint, title: str) -> Table:
 
 def _stages(cascade: Cascade) -> str:
     return " → ".join(
-        f"{stage.student.name} ≥ {stage.threshold:.4f}" if stage.threshold > 0 else
+        f"{stage.student.name} {_of(stage)}≥ {stage.threshold:.4f}" if stage.threshold > 0 else
         stage.student.name for stage in cascade.stages
     )  # fmt: skip
+
+
+def _of(stage: Stage) -> str:
+    return "margin " if stage.score is Score.MARGIN else ""
 
 
 def _promise(cascade: Cascade) -> tuple[str, str, str, str]:

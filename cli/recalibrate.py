@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from ..models.errors import DataError, NestlingError
-from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, seconds_alone, show
+from .calibrated import CONFIDENCE, MAX_DROP, show
 
 if TYPE_CHECKING:
     from ..models.calibration.choice import RiskTarget
-    from ..models.calibration.records import ShadowRecord
+    from ..models.calibration.cost import TimeModel
     from ..models.cascade.policy import Cascade
-    from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
     from ..models.precision import Precision
-    from ..models.progress import Progress
-    from ..models.runners.base import ModelRunner
 
 
 def recalibrate(
     manifest: Manifest,
     precision: Precision,
     file: Path,
+    seconds: TimeModel | None,
     alpha: float | None,
     confidence: float | None,
     name: str | None,
 ) -> None:
     """Choose the thresholds of the recorded cascades anew, all of them or none.
 
-    alpha, confidence: None keeps each cascade's own. name: one cascade alone.
+    seconds: that are minimised; None minimises FLOPs. alpha, confidence: None keeps each cascade's
+    own. name: one cascade alone.
     """
     from ..models.calibration.recalibrate import check_enough
     from ..models.calibration.recalibrate import recalibrate as find
     from ..models.calibration.records import read_records
     from ..models.checkpoint.save import write_calibration
-    from ..server.build import load_for
     from .progress import ProgressDisplay
 
     cascades = _wanted(manifest, name)
@@ -55,18 +51,16 @@ def recalibrate(
         check_enough(manifest.cascades[each], records, targets[each])
     results = []
     with ProgressDisplay() as progress:
-        progress.step("loading the checkpoint")
-        loaded, by = load_for(manifest.path, precision, progress)
-        everything = [record for records in found.usable.values() for record in records]
-        seconds = _seconds(loaded, by, everything, progress)
         for done, (each, records) in enumerate(found.usable.items()):
             progress.step("looking for the thresholds", done, len(found.usable))
-            results.append(find(loaded.cascades[each], records, seconds, targets[each]))
+            results.append(find(manifest.cascades[each], records, targets[each], seconds))
     fresh = {result.cascade.name: result.cascade for result in results}
-    temperatures = {student.name: student.temperature for student in loaded.students.values()}
-    write_calibration(loaded, temperatures, {**loaded.cascades, **fresh}, loaded.default, precision)
+    temperatures = {student.name: student.temperature for student in manifest.students.values()}
+    write_calibration(
+        manifest, temperatures, {**manifest.cascades, **fresh}, manifest.default, precision
+    )
     for result in results:
-        show(loaded, result.cascade, result.choice.losses, result.choice.allowed)
+        show(manifest, result.cascade, result.choice.losses, result.choice.allowed)
     if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:
         typer.echo(f"Without records, and as before: {', '.join(kept)}.")
     typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
@@ -95,14 +89,3 @@ def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> 
     if confidence is None:
         confidence = own.confidence if own else CONFIDENCE
     return RiskTarget(alpha, confidence, "disagreement")
-
-
-def _seconds(
-    loaded: Checkpoint, by: ModelRunner, records: Sequence[ShadowRecord], progress: Progress
-) -> Mapping[str, float]:
-    """Each student's time for a text, on texts as long as those recorded."""
-    rng = random.Random(0)
-    drawn = rng.sample(records, min(SAMPLE, len(records)))
-    vocabulary = loaded.architecture.vocabulary
-    sequences = [[rng.randrange(vocabulary) for _ in range(record.tokens)] for record in drawn]
-    return seconds_alone(loaded, by, sequences, progress)

@@ -43,9 +43,20 @@ def logits_in(precision: Precision) -> torch.dtype:
     return found
 
 
+def evidence_in(precision: Precision) -> torch.dtype:
+    """The dtype of the logits by which it is calibrated.
+
+    float32 is calibrated in float64, so that it gives the same on every machine; the gate's margin
+    is wider than what rounding to float32 moves. The others are what they are by their rounding.
+    """
+    import torch
+
+    return torch.float64 if precision == "float32" else logits_in(precision)
+
+
 @cache
 def margin_of(precision: Precision) -> float:
-    """What the gate asks above a threshold: rounding noise of a confidence."""
+    """What the gate asks above a threshold: rounding noise of a score."""
     from ..kernels.gate.reference import MARGINS
 
     return MARGINS[logits_in(precision)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..models.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    import torch
     from sqlalchemy import Engine
 
     from ..models.checkpoint.load import Checkpoint
@@ -116,9 +117,14 @@ def open_record(settings: Settings, manifest: Manifest, precision: Precision) ->
 
 
 def load_for(
-    path: Path, precision: Precision, progress: Progress = SILENT
+    path: Path,
+    precision: Precision,
+    progress: Progress = SILENT,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Checkpoint, ModelRunner]:
     """The checkpoint with the calibration of a precision, and a runner that computes in it.
+
+    dtype: of the numbers that it computes with; None is that of the precision.
 
     bfloat16 and float16 by the first GPU; where there is none they are emulated on the CPU, which
     `progress` is told. Raises NestlingError for a runner that is not installed, CheckpointError for
@@ -143,7 +149,7 @@ def load_for(
                 f"{precision} is emulated on the CPU, since there is no GPU: answers are those of "
                 "one but for the order of sums, times are not"
             )
-    dtype = logits_in(precision)
+    dtype = dtype or logits_in(precision)
     loaded = calibrated_for(load_checkpoint(path, dtype, device, operations), precision)
     if precision == "int8":
         threads = torch.get_num_threads()

@@ -32,6 +32,7 @@ from nestling.kernels import Groups, Prefix
 from nestling.kernels.emulated import EMULATED
 from nestling.kernels.gate.reference import MARGINS
 from nestling.models import load_checkpoint
+from nestling.models.cascade.score import Score
 from nestling.models.checkpoint.manifest import Manifest
 from nestling.models.evaluation.accuracy import answer
 from nestling.models.evaluation.predictions import Predictions, predict_all
@@ -117,7 +118,9 @@ def compared(ours: Predictions, theirs: Predictions) -> dict[str, dict[str, floa
     found = {}
     for student in ours.students:
         name = student.name
-        confidences = [each.confidences(name, student.temperature) for each in (ours, theirs)]
+        confidences = [
+            each.scores(name, student.temperature, Score.PROBABILITY) for each in (ours, theirs)
+        ]
         apart = (confidences[0] - confidences[1]).abs().sort()[0]
         found[name] = {
             "other_label": rate((ours.labels(name) != theirs.labels(name)).tolist()),

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from nestling.cli.progress import ProgressDisplay
 from nestling.models import load_checkpoint
+from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.inputs.data import label_indices, read_labelled
 from nestling.models.nested.spec import StudentSpec
@@ -162,7 +163,7 @@ def accepted(
     ta = predictions.ta.name
     shares = {}
     for student in predictions.students[:-1]:
-        order = predictions.confidences(student.name, 1.0).argsort(descending=True)
+        order = predictions.scores(student.name, 1.0, Score.PROBABILITY).argsort(descending=True)
         broken = (~right[student.name] & right[ta])[order].cumsum(0)
         allowed = int((broken <= alpha * len(order)).sum())
         shares[student.name] = percent(allowed / len(order))

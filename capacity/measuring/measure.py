@@ -9,9 +9,9 @@ import numpy as np
 
 from ...loadtest.results.environment import environment
 from ...loadtest.texts import Texts, read_texts
-from ...models.cascade.policy import Student
+from ...models.cascade.policy import Stage
 from ...models.checkpoint.manifest import Manifest
-from ...models.precision import INT8, TORCH, Precision, chosen, name_of
+from ...models.precision import INT8, TORCH, Precision, chosen, margin_of, name_of
 from ...models.progress import SILENT, Progress
 from ...models.runners import RunnerName
 from ...server.build import load_for, read_for
@@ -29,7 +29,7 @@ PACKAGES = ("nestling", "torch", "numpy", "uvicorn", "uvloop")
 TEXTS = 1000
 """Texts of the data that stand for the traffic."""
 DIGITS = 6
-"""Of a confidence."""
+"""Of a score."""
 
 
 def measure(
@@ -111,7 +111,7 @@ def workload_of(
     seed: int,
     progress: Progress = SILENT,
 ) -> Workload:
-    """All students' confidences in some of the texts, at every temperature that a policy uses."""
+    """How sure all students are of some of the texts, by every temperature and score in use."""
     from ...models.evaluation.predictions import predict_all  # which loads torch
 
     rng = np.random.default_rng(seed)
@@ -120,24 +120,22 @@ def workload_of(
     loaded, by = load_for(checkpoint, precision, progress)
     sample = [texts.texts[row] for row in rows]
     predictions = predict_all(loaded, sample, texts.name, by, progress)
-    asked = {(s.name, s.temperature): s for s in _asked(manifest)}
+    stages = [stage for cascade in manifest.cascades.values() for stage in cascade.stages]
+    alone = [Stage(student, 0.0) for student in manifest.students.values()]
+    asked = {(s.student.name, s.student.temperature, s.score) for s in (*stages, *alone)}
     stated = [
         StudentConfidences(
             name,
             temperature,
-            tuple(round(c, DIGITS) for c in predictions.confidences(name, temperature).tolist()),
+            tuple(round(s, DIGITS) for s in predictions.scores(name, temperature, score).tolist()),
+            score,
         )
-        for name, temperature in asked
+        for name, temperature, score in sorted(asked)
     ]
     return Workload(
         data=texts.name,
         sha256=texts.sha256,
-        margin=predictions.margin,
+        margin=margin_of(precision),
         lengths=tuple(map(len, predictions.sequences)),
         stated=tuple(stated),
     )
-
-
-def _asked(manifest: Manifest) -> list[Student]:
-    stages = [stage for cascade in manifest.cascades.values() for stage in cascade.stages]
-    return [*(stage.student for stage in stages), *manifest.students.values()]

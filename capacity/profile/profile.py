@@ -57,6 +57,17 @@ class Profile:
         """Raises PlanError if it was measured with another checkpoint, or before a cascade of this
         one was calibrated.
         """
+        self.check_weights(manifest)
+        for cascade in manifest.cascades.values():
+            for stage in cascade.stages:
+                if not self.workload.knows(stage):
+                    raise PlanError(
+                        f"hardware: {self.name} was measured before {cascade.name} was "
+                        "calibrated; `nestling plan measure` again"
+                    )
+
+    def check_weights(self, manifest: Manifest) -> None:
+        """Raises PlanError if it was measured with another checkpoint."""
         if self.weights_sha256 != manifest.weights_sha256:
             raise PlanError(
                 f"hardware: {self.name} was measured with {self.checkpoint}, whose weights are "
@@ -64,14 +75,6 @@ class Profile:
                 f"{manifest.weights_sha256[:12]}: `nestling plan measure {manifest.path}` measures "
                 "it"
             )
-        for cascade in manifest.cascades.values():
-            for stage in cascade.stages:
-                student = stage.student
-                if not self.workload.knows(student.name, student.temperature):
-                    raise PlanError(
-                        f"hardware: {self.name} was measured before {cascade.name} was "
-                        "calibrated; `nestling plan measure` again"
-                    )
 
     def write(self, path: Path) -> None:
         """As indented JSON, lists of numbers in one line each, in place of what is there."""

@@ -9,22 +9,24 @@ from torch import Tensor
 
 from ..checks import check_dtype, check_matrix, check_vector
 from ..multiples import multiple, multiple_of
-from .reference import MARGINS, GateDecision
+from .reference import MARGIN, MARGINS, GateDecision
 
 MOST_LABELS = 16384
 """Labels that a program holds at most."""
+BY_MARGIN = tl.constexpr(MARGIN)
 HELD = 4096
 """Logits that a program holds, at least one row."""
 
 
 @triton.jit(
     do_not_specialize=[
-        *("stride", "temperature", "threshold", "label", "confidence", "accept", "rows", "labels"),
+        *("stride", "temperature", "threshold", "by", "label", "confidence", "score", "accept"),
+        *("rows", "labels"),
     ]
 )
 def gate_kernel(
-    logits, stride, temperature, threshold, margin, label, confidence, accept, rows, labels,
-    MULTIPLE: tl.constexpr, ROWS: tl.constexpr, LABELS: tl.constexpr,
+    logits, stride, temperature, threshold, by, margin, label, confidence, score, accept, rows,
+    labels, MULTIPLE: tl.constexpr, ROWS: tl.constexpr, LABELS: tl.constexpr,
 ):  # fmt: skip
     """ROWS rows per program, LABELS columns of which the leading `labels` exist.
 
@@ -41,14 +43,19 @@ def gate_kernel(
     z = z / tl.load(temperature + row, mask=there, other=1.0)[:, None]
     z = tl.where(there[:, None], z, 0.0)  # no NaN from rows that do not exist
     highest, best = tl.max(z, axis=1, return_indices=True, return_indices_tie_break_left=True)
-    top = 1 / tl.sum(tl.exp(z - highest[:, None]), axis=1)
+    odds = tl.exp(z - highest[:, None])
+    top = 1 / tl.sum(odds, axis=1)
+    runner_up = tl.max(tl.where(column[None, :] == best[:, None], 0.0, odds), axis=1)
+    by_margin = tl.load(by + row, mask=there, other=0.0) == BY_MARGIN
+    held = tl.where(by_margin, 1 / (1 + runner_up), top)
     bound = tl.load(threshold + row, mask=there, other=0.0)
     tl.store(label + row, best.to(tl.int64), mask=there)
     tl.store(confidence + row, top, mask=there)
-    tl.store(accept + row, (top >= bound + margin) | (bound <= 0), mask=there)
+    tl.store(score + row, held, mask=there)
+    tl.store(accept + row, (held >= bound + margin) | (bound <= 0), mask=there)
 
 
-def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision:
+def gate(logits: Tensor, temperature: Tensor, threshold: Tensor, by: Tensor) -> GateDecision:
     """As `reference.gate`, for up to MOST_LABELS labels.
 
     Raises TypeError or ValueError before launch, naming the argument that does not fit.
@@ -58,7 +65,7 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     rows, labels = logits.shape
     if not 1 <= labels <= MOST_LABELS:
         raise ValueError(f"logits: {labels} labels; there must be from 1 to {MOST_LABELS}")
-    for name, vector in (("temperature", temperature), ("threshold", threshold)):
+    for name, vector in (("temperature", temperature), ("threshold", threshold), ("by", by)):
         if vector.dtype != torch.float32:
             raise TypeError(f"{name}: {vector.dtype}; it must be float32")
         check_vector(name, vector, rows)
@@ -67,6 +74,7 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     decision = GateDecision(
         label=logits.new_empty(rows, dtype=torch.int64),
         confidence=logits.new_empty(rows, dtype=torch.float32),
+        score=logits.new_empty(rows, dtype=torch.float32),
         accept=logits.new_empty(rows, dtype=torch.bool),
     )
     if not rows:
@@ -74,9 +82,9 @@ def gate(logits: Tensor, temperature: Tensor, threshold: Tensor) -> GateDecision
     shape = program(labels)
     stride = logits.stride(0)
     gate_kernel[(triton.cdiv(rows, shape["ROWS"]),)](
-        logits, stride, temperature, threshold, MARGINS[logits.dtype],
-        decision.label, decision.confidence, decision.accept.view(torch.uint8), rows, labels,
-        multiple_of(stride, labels), **shape,
+        logits, stride, temperature, threshold, by, MARGINS[logits.dtype],
+        decision.label, decision.confidence, decision.score, decision.accept.view(torch.uint8),
+        rows, labels, multiple_of(stride, labels), **shape,
     )  # fmt: skip
     return decision
 

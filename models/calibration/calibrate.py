@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..cascade.policy import Cascade
+from ..cascade.score import Score
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..evaluation.predictions import Predictions
-from .choice import RiskTarget, choose, divide
-from .evidence import Evidence
+from .choice import SCORES, RiskTarget, choose, divide
+from .cost import TimeModel, flops_of, seconds_of
+from .evidence import Evidence, Floats, rounded
 from .learn_then_test import Split
 from .temperature import fit_temperature
+from .temperature import rounded as rounded_temperature
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,17 @@ def calibrate(
     checkpoint: Checkpoint,
     predictions: Predictions,
     truth: Tensor | None,
-    seconds: Mapping[str, float],
     target: RiskTarget,
     name: str,
     data_sha256: str,
+    margin: float,
+    by: TimeModel | None = None,
 ) -> Calibrated:
     """Find the cheapest cascade that keeps the target on data like these.
 
     truth: (texts,) int64, the true classes; None for the disagreement loss, which needs none.
-    seconds: per text, by student's name: the cost that is minimised.
+    margin: what the gate asks above a threshold, in the precision that is calibrated. by: the
+    seconds that are minimised; None minimises FLOPs.
     Raises DataError where the data cannot show the target, with the number that could.
     """
     answers = predictions.labels(predictions.ta.name)
@@ -52,10 +58,14 @@ def calibrate(
     reference = truth if truth is not None and target.loss == "drop" else answers
     parts = divide(len(answers), target, data_sha256)
     temperatures = _temperatures(predictions, reference, parts, target.loss)
-    evidence = gather(predictions, reference, temperatures, seconds)
     students = [replace(s, temperature=temperatures[s.name]) for s in predictions.students]
-    flops = torch.stack([predictions.flops(student) for student in students]).numpy()
-    choice = choose(evidence, flops, parts, target)
+    tokens = list(map(len, predictions.sequences))
+    flops = flops_of(students, tokens)
+    cost = flops if by is None else seconds_of(by, students, tokens)
+    evidence = {
+        score: gather(predictions, reference, temperatures, score, cost, margin) for score in SCORES
+    }
+    choice = choose(evidence, flops, by, parts, target)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast)
     return Calibrated(cascade, temperatures, choice.losses, choice.allowed)
@@ -65,24 +75,20 @@ def gather(
     predictions: Predictions,
     reference: Tensor,
     temperatures: Mapping[str, float],
-    seconds: Mapping[str, float],
+    score: Score,
+    cost: Floats,
+    margin: float,
 ) -> Evidence:
-    """Confidence, loss and cost of every student on every text.
+    """Score, loss and cost of every student on every text.
 
-    reference: the true classes; or the TA's answers, where it counts as always right.
+    reference: (texts,) int64, the true classes; or the TA's answers, where it counts as always
+    right. cost: (students, texts).
     """
     names = [student.name for student in predictions.students]
     ta_right = predictions.labels(predictions.ta.name) == reference
-    confidence = [predictions.confidences(name, temperatures[name]) for name in names]
+    scores = [predictions.scores(name, temperatures[name], score).numpy() for name in names]
     loss = [(predictions.labels(name) != reference) & ta_right for name in names]
-    flops = [predictions.flops(student) for student in predictions.students]
-    cost = [seconds[n] * f / f.mean() for n, f in zip(names, flops, strict=True)]
-    return Evidence(
-        torch.stack(confidence).numpy(),
-        torch.stack(loss).numpy(),
-        torch.stack(cost).numpy(),
-        predictions.margin,
-    )
+    return Evidence(rounded(np.stack(scores)), torch.stack(loss).numpy(), cost, margin)
 
 
 def _temperatures(
@@ -90,7 +96,9 @@ def _temperatures(
 ) -> dict[str, float]:
     rows = torch.from_numpy(parts.ordering)
     fitted = {
-        student.name: fit_temperature(predictions.logits[student.name][rows], reference[rows])
+        student.name: rounded_temperature(
+            fit_temperature(predictions.logits[student.name][rows], reference[rows])
+        )
         for student in predictions.students
     }
     if loss == "disagreement":  # the TA agrees with itself: that says nothing of its temperature

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..cascade.policy import Forecast, Guarantee, Stage, Student
+from ..cascade.score import Score
 from ..errors import DataError, NestlingError
+from .cost import TimeModel
 from .evidence import Evidence, Floats, outcome
 from .learn_then_test import Split, TestPlan, Walk, plan, split, walk
 from .risk import examples_needed, fewest_examples, losses_allowed
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
+COST_DIGITS = 9
+"""Of a cost against the TA's: more would tell in which order it was summed."""
+SCORES = (Score.MARGIN, Score.PROBABILITY)
+"""The preferred first: on redraws (`benchmarks.training.guarantee`) the margin costs less."""
+WORTH_ANOTHER_SCORE = 0.01
+"""By at least this share another score must lower the cost that the ordering part expects."""
 LOSSES = {
     "drop": "1{answered before the TA, and wrong, where the TA is right}",
     "disagreement": "1{answered before the TA, and differs from the TA's answer}",
@@ -52,12 +60,13 @@ def divide(texts: int, target: RiskTarget, data_sha256: str) -> Split:
 
 @dataclass(frozen=True)
 class Choice:
-    """rows: of the evidence, the students that may answer; the TA last. thresholds: one for each.
+    """rows: of the evidence, the students that may answer; the TA last. thresholds: one for each,
+    of the score that was chosen.
 
-    forecast: of what the evidence has as cost, and of FLOPs. losses: among the texts that test.
-    allowed: at which the test still rejects.
+    losses: among the texts that test. allowed: at which the test still rejects.
     """
 
+    score: Score
     rows: tuple[int, ...]
     thresholds: Floats
     forecast: Forecast
@@ -67,7 +76,7 @@ class Choice:
     def stages(self, students: Sequence[Student]) -> tuple[Stage, ...]:
         """students: one per row of the evidence."""
         pairs = zip(self.rows, self.thresholds, strict=True)
-        return tuple(Stage(students[row], float(threshold)) for row, threshold in pairs)
+        return tuple(Stage(students[row], float(threshold), self.score) for row, threshold in pairs)
 
     def guarantee(
         self, target: RiskTarget, parts: Split, data_sha256: str, weights_sha256: str
@@ -87,23 +96,45 @@ class Choice:
         )
 
 
-def choose(evidence: Evidence, flops: Floats, parts: Split, target: RiskTarget) -> Choice:
+def choose(
+    evidence: Mapping[Score, Evidence],
+    flops: Floats,
+    by: TimeModel | None,
+    parts: Split,
+    target: RiskTarget,
+) -> Choice:
     """The cheapest cascade that keeps the target.
 
-    flops: (students, texts), for the forecast alone.
+    evidence: of one or more scores, the preferred first, between which the ordering part decides as
+    it does between stages. flops: (students, texts), for the forecast. by: whose seconds
+    the evidence has as cost; None of FLOPs.
     Raises DataError where the data cannot show the target, with the number that could.
     """
     tested = len(parts.testing)
     allowed = losses_allowed(tested, target.alpha, target.confidence)
-    chosen = plan(evidence.select(parts.ordering), (allowed + 0.5) / tested)
-    stages = evidence.stages(chosen.stages)
+    score, chosen = _planned(evidence, parts, (allowed + 0.5) / tested)
+    stages = evidence[score].stages(chosen.stages)
     walked = walk(stages.select(parts.testing), chosen.vectors, target.alpha, target.confidence)
     best = _cheapest(stages, chosen, walked, parts, target)
     vector = chosen.vectors[best]
     used = [k for k, threshold in enumerate(vector) if threshold < 1]  # a stage that may answer
     rows = tuple(chosen.stages[k] for k in used)
-    forecast = _forecast(evidence.stages(rows), flops[list(rows)], vector[used])
-    return Choice(rows, vector[used], forecast, int(walked.losses[best]), allowed)
+    forecast = _forecast(evidence[score].stages(rows), flops[list(rows)], by, vector[used])
+    return Choice(score, rows, vector[used], forecast, int(walked.losses[best]), allowed)
+
+
+def _planned(
+    evidence: Mapping[Score, Evidence], parts: Split, tolerated: float
+) -> tuple[Score, TestPlan]:
+    """What is tested, and by which score."""
+    plans = [
+        (score, plan(each.select(parts.ordering), tolerated)) for score, each in evidence.items()
+    ]
+    best = plans[0]
+    for each in plans[1:]:
+        if each[1].expected_cost < best[1].expected_cost * (1 - WORTH_ANOTHER_SCORE):
+            best = each
+    return best
 
 
 def _cheapest(
@@ -112,15 +143,15 @@ def _cheapest(
     """Index of the accepted vector of least cost over all the data."""
     tested = len(parts.testing)
     alone = float(stages.cost[-1].mean())
-    accepted = outcome(stages, chosen.vectors[: walked.accepted]).cost
-    if accepted.size and accepted.min() < alone:
-        return int(accepted.argmin())
-    costs = outcome(stages, chosen.vectors).cost
-    cheaper = np.flatnonzero(costs < alone)
+    costs = np.round(outcome(stages, chosen.vectors).cost / alone, COST_DIGITS)
+    accepted = costs[: walked.accepted]
+    if accepted.size and accepted.min() < 1:
+        return int(accepted.argmin())  # the first of those that route alike, which is the safest
+    cheaper = np.flatnonzero(costs < 1)
     if not len(cheaper):
         raise NestlingError(
             "no cascade is cheaper than the TA on these data: no student answers enough texts "
-            "with confidence for its share of the TA's time"
+            "with confidence for its share of the TA's cost"
         )
     first = int(cheaper[0])
     observed = int(walked.losses[first]) / tested
@@ -155,11 +186,15 @@ def _too_few(n: int, target: RiskTarget) -> DataError:
     )
 
 
-def _forecast(stages: Evidence, flops: Floats, vector: Floats) -> Forecast:
-    seconds = outcome(stages, vector[None])
-    in_flops = Evidence(stages.confidence, stages.loss, flops, stages.margin)
-    return Forecast(
-        tuple(float(share) for share in seconds.shares[0]),
-        float(outcome(in_flops, vector[None]).cost[0] / flops[-1].mean()),
-        float(seconds.cost[0] / stages.cost[-1].mean()),
-    )
+def _forecast(stages: Evidence, flops: Floats, by: TimeModel | None, vector: Floats) -> Forecast:
+    shares, relative_flops = _expected(replace(stages, cost=flops), vector)
+    if by is None:
+        return Forecast(shares, relative_flops)
+    return Forecast(shares, relative_flops, _expected(stages, vector)[1], by.profile_sha256)
+
+
+def _expected(stages: Evidence, vector: Floats) -> tuple[tuple[float, ...], float]:
+    """What each stage answers, and the cost of all against the TA's."""
+    found = outcome(stages, vector[None])
+    shares = tuple(round(float(share), COST_DIGITS) for share in found.shares[0])
+    return shares, round(float(found.cost[0] / stages.cost[-1].mean()), COST_DIGITS)

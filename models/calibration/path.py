@@ -1,9 +1,9 @@
 """The order in which threshold vectors are tested: one path from the safest to the cheapest.
 
 Found on data that does not test it. There, losses among confident answers are too rare to be
-counted one by one, so the risk r_k(c) of taking student k's answer at confidence c comes from a
-logistic regression of its losses on log((1 − c) / c), the log-odds of an error. For a price μ of
-a loss, the best thresholds minimise
+counted one by one, so the risk r_k(s) of taking student k's answer at score s comes from a logistic
+regression of its losses on log((1 − s) / s), the log-odds of an error as the score has them. For a
+price μ of a loss, the best thresholds minimise
 
     E[ Σ_k cost_k · 1{reaches k} + μ Σ_k r_k · 1{answered by k} ]
 
@@ -28,7 +28,7 @@ PRECISION = np.array([0.25, 1.0])
 """Of the prior: a standard deviation of 2 for the constant, of 1 for the slope."""
 NEWTON_STEPS = 12
 NEVER = 1.0
-"""A threshold that no confidence reaches: the gate asks for its margin above it."""
+"""A threshold that no score reaches: the gate asks for its margin above it."""
 PRICES = np.geomspace(1e-5, 1.0, 64)
 """Of the TA's cost over the price of a loss: how much risk saving one call of the TA is worth."""
 SWEEPS = 2
@@ -40,16 +40,16 @@ LEAST = 1e-4
 
 def estimated_risk(evidence: Evidence) -> Floats:
     """r_k of each text, were student k to answer it: (students, texts); zeros for the TA."""
-    risk = np.zeros(evidence.confidence.shape)
+    risk = np.zeros(evidence.score.shape)
     for k in range(len(risk) - 1):
-        risk[k] = _logistic(doubt(evidence.confidence[k]), evidence.loss[k])
+        risk[k] = _logistic(doubt(evidence.score[k]), evidence.loss[k])
     return risk
 
 
-def doubt(confidence: NDArray[np.float32]) -> Floats:
-    """log((1 − c) / c) of a confidence c: the log-odds of an error."""
-    c = np.clip(confidence.astype(np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.log1p(-c) - np.log(c))
+def doubt(score: NDArray[np.float32]) -> Floats:
+    """log((1 − s) / s) of a score s: the log-odds of an error."""
+    s = np.clip(score.astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log1p(-s) - np.log(s))
 
 
 def _logistic(x: Floats, loss: NDArray[np.bool_]) -> Floats:
@@ -70,11 +70,11 @@ def threshold_path(evidence: Evidence, risk: Floats) -> Floats:
 
     evidence: the stages' rows, the TA last. risk: `estimated_risk` of the same rows.
     """
-    stages = len(evidence.confidence)
+    stages = len(evidence.score)
     thresholds = np.full(stages, NEVER)
     thresholds[-1] = 0.0
     solutions = [thresholds.copy()]
-    orders = [np.argsort(-evidence.confidence[k], kind="stable") for k in range(stages - 1)]
+    orders = [np.argsort(-evidence.score[k], kind="stable") for k in range(stages - 1)]
     ta_cost = evidence.cost[-1].mean()
     for worth in PRICES:
         for _ in range(SWEEPS if stages > 2 else 1):
@@ -91,19 +91,19 @@ def _sweep(
     for k in range(last - 1, -1, -1):
         onwards = evidence.cost[last].copy()  # what it costs to pass a text on from stage k
         for j in range(last - 1, k, -1):
-            taken = accepts(evidence.confidence[j], float(thresholds[j]), evidence.margin)
+            taken = accepts(evidence.score[j], float(thresholds[j]), evidence.margin)
             onwards = evidence.cost[j] + np.where(taken, loss[j], onwards)
         reaching = np.ones(evidence.texts, dtype=bool)
         for j in range(k):
-            reaching &= ~accepts(evidence.confidence[j], float(thresholds[j]), evidence.margin)
+            reaching &= ~accepts(evidence.score[j], float(thresholds[j]), evidence.margin)
         order = orders[k][reaching[orders[k]]]
         gain = np.concatenate([[0.0], np.cumsum((onwards - loss[k])[order])])
-        best = _threshold(evidence.confidence[k][order], int(gain.argmax()), evidence.margin)
+        best = _threshold(evidence.score[k][order], int(gain.argmax()), evidence.margin)
         thresholds[k] = min(thresholds[k], best)
 
 
 def _threshold(descending: NDArray[np.float32], accepted: int, margin: float) -> float:
-    """Halfway between the last accepted confidence and the first refused one."""
+    """Halfway between the last accepted score and the first refused one."""
     if accepted == 0:
         return NEVER
     inside = float(descending[accepted - 1])

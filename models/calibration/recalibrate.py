@@ -2,21 +2,23 @@
 
 The same split, path and walk as in every calibration, with the loss `disagreement`. The stages that
 may answer are chosen among those of the cascade, at the temperatures that it has: a temperature
-needs labels, or all logits.
+needs labels, or all logits. The score is one of those that were recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..cascade.policy import Cascade, Student
+from ..cascade.policy import Cascade
+from ..cascade.score import Score
 from ..errors import DataError, NestlingError
 from ..precision import margin_of
-from .choice import Choice, RiskTarget, choose, divide
-from .evidence import Evidence
+from .choice import SCORES, Choice, RiskTarget, choose, divide
+from .cost import TimeModel, flops_of, seconds_of
+from .evidence import Evidence, Floats, rounded
 from .records import AskedStudent, ShadowRecord, digest
 
 
@@ -31,25 +33,32 @@ class Recalibrated:
 def recalibrate(
     cascade: Cascade,
     records: Sequence[ShadowRecord],
-    seconds: Mapping[str, float],
     target: RiskTarget,
+    by: TimeModel | None = None,
 ) -> Recalibrated:
     """The cheapest thresholds that keep the target on traffic like what was recorded.
 
-    cascade: ends in the TA. records: usable ones of this cascade, at least one. seconds: per text,
-    by student's name. Raises NestlingError where records of several precisions are mixed, DataError
-    where they cannot show the target, with the number that could.
+    cascade: ends in the TA. records: usable ones of this cascade, at least one. by: the seconds
+    that are minimised; None minimises FLOPs. Raises NestlingError where records of several
+    precisions are mixed, DataError where they cannot show the target, with the number that could.
     """
     asked = [_of(record, cascade) for record in records]
     students = [stage.student for stage in cascade.stages]
     margin = _margin(cascade, records)
     sha256 = digest(records)
-    flops = _flops(students, records)
-    evidence = _evidence(asked, [record.ta for record in records], flops, students, seconds, margin)
+    tokens = [record.tokens for record in records]
+    flops = flops_of(students, tokens)
+    cost = flops if by is None else seconds_of(by, students, tokens)
+    ta = [record.ta for record in records]
+    evidence = {
+        score: _evidence(asked, ta, score, cost, margin)
+        for score in SCORES
+        if _all_have(asked, score)
+    }
     check_enough(cascade, records, target)
     parts = divide(len(records), target, sha256)
     try:
-        choice = choose(evidence, flops, parts, target)
+        choice = choose(evidence, flops, by, parts, target)
     except DataError as error:
         raise DataError(f"cascade {cascade.name!r}: {error}") from error
     guarantee = replace(
@@ -87,21 +96,17 @@ def _margin(cascade: Cascade, records: Sequence[ShadowRecord]) -> float:
     return margin_of(precisions[0])
 
 
-def _flops(students: Sequence[Student], records: Sequence[ShadowRecord]) -> np.ndarray:
-    """(students, texts)"""
-    return np.array([[s.flops.of(record.tokens) for record in records] for s in students])
+def _all_have(asked: Sequence[tuple[AskedStudent, ...]], score: Score) -> bool:
+    return all(stage.score(score) is not None for text in asked for stage in text)
 
 
 def _evidence(
     asked: Sequence[tuple[AskedStudent, ...]],
     ta: Sequence[int],
-    flops: np.ndarray,
-    students: Sequence[Student],
-    seconds: Mapping[str, float],
+    score: Score,
+    cost: Floats,
     margin: float,
 ) -> Evidence:
-    confidence = np.array([[stage.confidence for stage in text] for text in asked], np.float32).T
+    scores = np.array([[stage.score(score) for stage in text] for text in asked], np.float64).T
     label = np.array([[stage.label for stage in text] for text in asked]).T
-    per_text = np.array([seconds[student.name] for student in students])[:, None]
-    cost = per_text * flops / flops.mean(axis=1, keepdims=True)
-    return Evidence(confidence, label != np.array(ta), cost, margin)
+    return Evidence(rounded(scores), label != np.array(ta), cost, margin)

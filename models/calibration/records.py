@@ -18,11 +18,15 @@ from typing import Annotated, ClassVar
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from ..cascade.decisions import Step
 from ..cascade.policy import Cascade
+from ..cascade.score import Score
 from ..errors import DataError
 from ..precision import Precision
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+SAME_TEMPERATURE = 1e-6
+"""Between two temperatures that are one."""
 LARGEST = 2**31 - 1
 """Of a whole number: it fits into every array."""
 Index = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -30,13 +34,36 @@ Index = Annotated[int, Field(ge=0, le=LARGEST)]
 
 @dataclass(frozen=True)
 class AskedStudent:
-    """One stage. label: index of its answer. confidence: at this temperature."""
+    """One stage. label: index of its answer. confidence: at this temperature. margin: the score of
+    that name, where thresholds are of it.
+    """
 
     __pydantic_config__: ClassVar = STRICT
     student: str
     temperature: Annotated[float, Field(gt=0)]
     label: Index
     confidence: Annotated[float, Field(ge=0, le=1)]
+    margin: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @classmethod
+    def of(cls, step: Step) -> AskedStudent:
+        """What a student said."""
+        by_margin = step.stage.score is Score.MARGIN
+        return cls(
+            step.stage.student.name,
+            step.stage.student.temperature,
+            step.label,
+            step.confidence,
+            step.score if by_margin else None,
+        )
+
+    def score(self, score: Score) -> float | None:
+        """The score of that name; None if it was not recorded."""
+        return self.margin if score is Score.MARGIN else self.confidence
+
+    def at(self, temperature: float) -> bool:
+        """Whether it was asked at this temperature: rounding apart, in which machines differ."""
+        return abs(self.temperature - temperature) <= SAME_TEMPERATURE
 
 
 @dataclass(frozen=True)
@@ -64,8 +91,12 @@ class ShadowRecord:
             raise ValueError(f"served: {self.served!r} is no stage of the record")
 
     def to_json(self) -> bytes:
-        """One line, with its end."""
-        return orjson.dumps(asdict(self)) + b"\n"
+        """One line, with its end. What is None is left out, as in records from before it was."""
+        said = asdict(self)
+        for stage in said["stages"]:
+            if stage["margin"] is None:
+                del stage["margin"]
+        return orjson.dumps(said) + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> ShadowRecord:
@@ -80,9 +111,14 @@ class ShadowRecord:
 
     def of(self, cascade: Cascade) -> tuple[AskedStudent, ...] | None:
         """What each stage of a cascade answered; None if one was not asked at its temperature."""
-        asked = {(stage.student, stage.temperature): stage for stage in self.stages}
-        keys = [(stage.student.name, stage.student.temperature) for stage in cascade.stages]
-        return tuple(asked[key] for key in keys) if asked.keys() >= set(keys) else None
+        asked = {stage.student: stage for stage in self.stages}
+        found = [asked.get(stage.student.name) for stage in cascade.stages]
+        answers = tuple(
+            each
+            for each, stage in zip(found, cascade.stages, strict=True)
+            if each is not None and each.at(stage.student.temperature)
+        )
+        return answers if len(answers) == len(cascade.stages) else None
 
 
 @dataclass(frozen=True)
@@ -130,8 +166,10 @@ def read_records(
             refused[f"computed in {record.precision}"] += 1
         elif (cascade := by_name.get(record.cascade)) is None:
             refused["of other cascades"] += 1
-        elif record.of(cascade) is None:
+        elif (asked := record.of(cascade)) is None:
             refused["at other temperatures"] += 1
+        elif not _has_scores(asked, cascade):
+            refused["without the score of its thresholds"] += 1
         else:
             usable.setdefault(cascade.name, []).append(record)
     return ShadowRecords(usable, refused)
@@ -160,6 +198,13 @@ def read_lines(path: Path) -> Iterator[ShadowRecord | Damaged]:
                     yield ShadowRecord.from_json(line)
                 except ValueError as error:
                     yield Damaged(file, number, str(error))
+
+
+def _has_scores(asked: Sequence[AskedStudent], cascade: Cascade) -> bool:
+    return all(
+        each.score(stage.score) is not None
+        for each, stage in zip(asked, cascade.stages, strict=True)
+    )
 
 
 @cache

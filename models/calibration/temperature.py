@@ -15,6 +15,8 @@ from torch import Tensor
 LOWEST, HIGHEST = 0.05, 20.0
 TOLERANCE = 1e-8
 """Of log T."""
+DIGITS = 4
+"""Significant ones of a temperature: the last that arithmetic could change is far behind them."""
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
@@ -36,6 +38,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     bounds = math.log(LOWEST), math.log(HIGHEST)
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": TOLERANCE})
     return math.exp(best.x)
+
+
+def rounded(temperature: float) -> float:
+    """To the digits that are the same wherever it was found."""
+    return float(f"{temperature:.{DIGITS}g}")
 
 
 def calibration_error(confidence: Tensor, right: Tensor, bins: int = 15) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .policy import Cascade, Stage
+from .score import Score
 
 
 class Limit(StrEnum):
@@ -23,14 +24,14 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One student's answer. confidence: calibrated, 0 to 1. threshold: what it had to reach.
-
-    seconds: its share of device time.
+    """One student's answer. confidence: calibrated, 0 to 1. score: what was held against the
+    threshold, which it had to reach. seconds: its share of device time.
     """
 
     stage: Stage
     label: int
     confidence: float
+    score: float
     threshold: float
     accepted: bool
     flops: float
@@ -42,7 +43,7 @@ class Decision:
     """A request on its way through a cascade, then its outcome.
 
     cascade: the policy that answers it. tokens: ids with special tokens. ta_flops: what the TA
-    alone would cost on this input. min_confidence: raises the thresholds for this request.
+    alone would cost on this input. min_confidence: that an answer needs besides to be accepted.
     max_cost: over all stages, relative to the TA. deadline: on `time.perf_counter`'s clock.
     logits: (labels,) float32 of the student asked last, for those who want more than its first
     label. limited_by: why the answer stands though it was not accepted. waited: seconds in the
@@ -53,7 +54,7 @@ class Decision:
     what a smaller student has answered already. variants: by experiment, of the request's unit.
 
     What follows from these is kept beside them, since many ask for it. stage: the one that is to be
-    asked next, while the request is not answered. threshold: the confidence from which its answer
+    asked next, while the request is not answered. threshold: the score from which its answer
     stands; 0 is always. stage_flops: what it costs. answer: of the last student asked, whose answer
     stands. answered: whether it stands: it was accepted, or nothing larger may be asked. flops,
     seconds, relative_cost: over all stages; device seconds; FLOPs relative to the TA alone.
@@ -111,7 +112,7 @@ class Decision:
             return Limit.DEADLINE
         if sum(s.student.flops_by_length[tokens] for s in stages) / self.ta_flops > self.max_cost:
             return Limit.MAX_COST
-        if any(0 < stage.threshold < self.min_confidence for stage in stages):
+        if any(_may_ask_more(stage, self.min_confidence) for stage in stages):
             return Limit.MIN_CONFIDENCE
         return None
 
@@ -124,13 +125,18 @@ class Decision:
         self,
         label: int,
         confidence: float,
+        score: float,
         accepted: bool,
         logits: NDArray[np.float32],
         seconds: float,
     ) -> bool:
-        """Note the next stage's answer. Returns whether the request is now answered."""
+        """Note the next stage's answer. Returns whether the request is now answered.
+
+        accepted: what the gate says, which knows the threshold alone.
+        """
         stage, threshold, flops = self.stage, self.threshold, self.stage_flops
-        step = Step(stage, label, confidence, threshold, accepted, flops, seconds)
+        accepted = accepted and (threshold <= 0 or confidence >= self.min_confidence)
+        step = Step(stage, label, confidence, score, threshold, accepted, flops, seconds)
         self.steps.append(step)
         self._add(step)
         self.logits = logits
@@ -152,5 +158,16 @@ class Decision:
 
     def _ask(self, stage: Stage) -> None:
         self.stage, self.stage_flops = stage, stage.student.flops_by_length[len(self.tokens)]
-        bound = stage.threshold
-        self.threshold = max(bound, self.min_confidence) if bound > 0 else 0.0
+        self.threshold = max(0.0, stage.threshold)
+        if stage.threshold > 0 and stage.score is Score.PROBABILITY:
+            self.threshold = max(stage.threshold, self.min_confidence)
+
+
+def _may_ask_more(stage: Stage, min_confidence: float) -> bool:
+    """Whether there are answers that a stage accepts, and a least confidence does not.
+
+    A margin says nothing of the confidence: any number of labels may be close behind the first two.
+    """
+    if stage.score is Score.MARGIN:
+        return stage.threshold > 0 and min_confidence > 0
+    return 0 < stage.threshold < min_confidence

@@ -13,6 +13,7 @@ from typing import Any
 from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
+from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Of all that stands as it is in paths, headers, and labels of metrics."""
@@ -73,14 +74,15 @@ class Student:
 
 @dataclass(frozen=True)
 class Stage:
-    """One student of a cascade. Its answer is accepted from this confidence on; 0 is always.
+    """One student of a cascade. Its answer is accepted from this score on; 0 is always.
 
     The student carries the temperature with which the threshold was found, so that calibrating
-    again never changes what another cascade's thresholds mean.
+    again never changes what another cascade's thresholds mean. score: what the threshold is of.
     """
 
     student: Student
     threshold: float
+    score: Score = Score.PROBABILITY
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,14 @@ class Forecast:
     """What the calibration data say of a cascade's traffic; an estimate, without a guarantee.
 
     shares: of the texts that each stage answers. relative_flops, relative_seconds: of all stages
-    together, against asking the TA alone.
+    together, against asking the TA alone; None where no hardware profile was given.
+    profile_sha256: of that, by whose seconds stages and thresholds were chosen; by FLOPs else.
     """
 
     shares: tuple[float, ...]
     relative_flops: float
-    relative_seconds: float
+    relative_seconds: float | None = None
+    profile_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,32 +139,27 @@ class Cascade:
         return cls(student.name, (Stage(student, 0.0),))
 
     def at(self, thresholds: Sequence[float]) -> Cascade:
-        """With other thresholds, one per stage but the last; it has no promise then.
+        """With other thresholds, of confidence, one per stage but the last; it has no promise then.
 
         Raises ValueError for another number of them.
         """
         stages = [
-            replace(stage, threshold=threshold)
+            Stage(stage.student, threshold)
             for stage, threshold in zip(self.stages[:-1], thresholds, strict=True)
         ]
         shown = ", ".join(format(threshold, "g") for threshold in thresholds)
         return Cascade(f"{self.name}[{shown}]", (*stages, self.stages[-1]))
 
     def version(self, weights_sha256: str) -> str:
-        """What changes with the weights, the temperatures and the thresholds, and nothing else."""
+        """What changes with the weights, the temperatures, the thresholds and what these are of,
+        and with nothing else.
+        """
         stages = json.dumps(self.to_json()["stages"], separators=(",", ":"))
         return f"{weights_sha256[:12]}-{hashlib.sha256(stages.encode()).hexdigest()[:8]}"
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "stages": [
-                {
-                    "student": stage.student.name,
-                    "temperature": stage.student.temperature,
-                    "threshold": stage.threshold,
-                }
-                for stage in self.stages
-            ],
+            "stages": [_stage_json(stage) for stage in self.stages],
             "guarantee": asdict(self.guarantee) if self.guarantee else None,
             "forecast": asdict(self.forecast) if self.forecast else None,
         }
@@ -180,7 +179,8 @@ class Cascade:
             known, where = students[stage["student"]], f"cascade {name!r}: {stage['student']}: "
             temperature = number_between(*TEMPERATURES, stage["temperature"], where + "temperature")
             threshold = number_between(0, 1, stage["threshold"], where + "threshold")
-            stages.append(Stage(replace(known, temperature=temperature), threshold))
+            score = _score(stage.get("score", Score.PROBABILITY), where)
+            stages.append(Stage(replace(known, temperature=temperature), threshold, score))
         if not stages or stages[-1].threshold > 0:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
         guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
@@ -188,3 +188,20 @@ class Cascade:
             number_between(0, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
         forecast = Forecast(**data["forecast"]) if data["forecast"] else None
         return cls(name, tuple(stages), guarantee, forecast)
+
+
+def _stage_json(stage: Stage) -> dict[str, Any]:
+    """A probability is not named: so cascades from before there was a choice keep their version."""
+    said = {
+        "student": stage.student.name,
+        "temperature": stage.student.temperature,
+        "threshold": stage.threshold,
+    }
+    return said if stage.score is Score.PROBABILITY else {**said, "score": str(stage.score)}
+
+
+def _score(name: Any, where: str) -> Score:
+    for score in Score:
+        if name == score:
+            return score
+    raise ValueError(f"{where}score: {name!r} is none of {', '.join(Score)}")

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from string import Template
 
 from ..cascade.policy import Cascade, Stage, Student
+from ..cascade.score import Score
 from ..precision import Precision, file_of
 from .load import Checkpoint
 from .manifest import CALIBRATION
@@ -58,13 +59,14 @@ it, and nobody has measured how often it is right."""
 IN_CASCADES = """\
 ## In cascades
 
-| cascade | stage | answers from confidence | at temperature | the whole cascade's promise |
+| cascade | stage | answers from | at temperature | the whole cascade's promise |
 |---|---|---|---|---|
 $rows
 
-A confidence is the cascade's threshold: where this student is less sure, the next stage is asked.
-Alone it answers everything, and no promise holds. A confidence at another temperature T is
-softmax(logits × $temperature / T)."""
+Where this student is less sure, the next stage is asked. It is the highest probability of
+softmax(logits × $temperature / T) that counts, at the temperature T; where the margin is named, the
+same over the two highest logits alone. By itself the student answers everything, and no promise
+holds."""
 
 
 def model_card(
@@ -138,7 +140,8 @@ def _in_cascades(checkpoint: Checkpoint, student: Student, values: dict[str, str
 
 def _row(cascade: Cascade, number: int, stage: Stage) -> str:
     last = number == len(cascade.stages)
-    threshold = "always, it is the last" if last else f"{stage.threshold:.6f}"
+    by = "margin " if stage.score is Score.MARGIN else ""
+    threshold = "always, it is the last" if last else f"{by}{stage.threshold:.6f}"
     promise = "none"
     if cascade.guarantee:
         g = cascade.guarantee

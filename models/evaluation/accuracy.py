@@ -76,8 +76,8 @@ def answer(predictions: Predictions, policy: Cascade) -> StudentAnswers:
     waiting = torch.ones(count, dtype=torch.bool)
     for index, step in enumerate(policy.stages):
         logits = predictions.logits[step.student.name]
-        temperature = torch.full((count,), step.student.temperature)
-        verdict = gate(logits, temperature, torch.full((count,), step.threshold))
+        of_rows = (step.student.temperature, step.threshold, step.score.code)
+        verdict = gate(logits, *(torch.full((count,), value) for value in of_rows))
         flops += torch.where(waiting, predictions.flops(step.student), 0.0)
         answered = waiting & verdict.accept
         label[answered], stage[answered] = verdict.label[answered], index

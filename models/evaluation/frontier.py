@@ -38,9 +38,11 @@ def draw_png(results: Sequence[Result], path: Path, title: str) -> None:
         if r is not ta:
             _label(axes, r, r.name, STUDENT, (9, -12), "left")
     _label(axes, ta, f"TA  {ta.accuracy:.1%}", INK, (0, 9), "center")
-    for r in cascades:
+    by_cost = sorted(cascades, key=lambda r: r.relative_flops, reverse=True)
+    for number, r in enumerate(by_cost):  # neighbours lie close: their labels to either side
+        offset, align = ((12, 0), "left") if number % 2 == 0 else ((-12, 0), "right")
         text = f"{r.name}\n{1 / r.relative_flops:.1f}× fewer FLOPs"
-        _label(axes, r, text, CASCADE, (-12, 0), "right")
+        _label(axes, r, text, CASCADE, offset, align)
     axes.set_xlabel("FLOPs per text, relative to the TA alone", color=INK)
     axes.set_ylabel("accuracy, %", color=INK)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

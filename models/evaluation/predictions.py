@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...kernels import gate
-from ...kernels.gate.reference import MARGINS
+from ...kernels.gate.reference import scores
 from ..cascade.policy import Student
+from ..cascade.score import Score
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import Manifest
 from ..errors import DataError
@@ -40,20 +40,15 @@ class Predictions:
         """The whole TA."""
         return self.students[-1]
 
-    @property
-    def margin(self) -> float:
-        """What the gate asks above a threshold, for the dtype in which the students ran."""
-        return MARGINS[self.logits[self.ta.name].dtype]
-
     def labels(self, student: str) -> Tensor:
         """The student's answers: (texts,) int64."""
         return self.logits[student].argmax(dim=-1)
 
-    def confidences(self, student: str, temperature: float) -> Tensor:
-        """As the gate computes them: (texts,) float32."""
-        logits = self.logits[student]
-        temperatures = torch.full((len(logits),), temperature, device=logits.device)
-        return gate(logits, temperatures, torch.ones_like(temperatures)).confidence.cpu()
+    def scores(self, student: str, temperature: float, score: Score) -> Tensor:
+        """What the gate holds against a threshold: (texts,) float64, as exact as the logits."""
+        logits = self.logits[student].double()
+        _, probability, margin = scores(logits, logits.new_full((len(logits),), temperature))
+        return margin if score is Score.MARGIN else probability
 
     def flops(self, student: Student) -> Tensor:
         """Of that student on each text: (texts,) float64."""

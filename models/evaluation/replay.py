@@ -16,11 +16,12 @@ from typing import NamedTuple
 from ..calibration.evidence import required
 from ..calibration.records import AskedStudent, ShadowRecord
 from ..cascade.policy import Cascade, Stage, Student
+from ..cascade.score import Score
 from ..checkpoint.manifest import TA
 from ..precision import margin_of
 
 ROUNDING = 1e-6
-"""Of a confidence, in float32."""
+"""Of a score, in float32."""
 CONFIDENCE = 0.95
 """Of the intervals."""
 CANNOT_BE_KNOWN = (
@@ -127,16 +128,40 @@ def confidence_at(temperature: float, asked: AskedStudent, labels: int) -> Range
     equal, (L−1)·(S/(L−1))ˢ, and where as many as can be are 1, ⌊S⌋ + (S − ⌊S⌋)ˢ, because xˢ is
     concave for s < 1 and convex for s > 1. So two labels leave no doubt but rounding's.
     """
-    if temperature == asked.temperature:
+    if asked.at(temperature):
         return Range(asked.confidence, asked.confidence)
     power, others = asked.temperature / temperature, labels - 1
     sums = []
-    for confidence in (asked.confidence - ROUNDING, asked.confidence + ROUNDING):
-        total = min(1 / min(max(confidence, 1 / labels), 1.0) - 1, others)
+    for total in _others(asked.confidence, labels):
         ones = floor(total)
         sums.append(ones + (total - ones) ** power)
         sums.append(others * (total / others) ** power if others else 0.0)
     return Range(1 / (1 + max(sums)) - ROUNDING, 1 / (1 + min(sums)) + ROUNDING)
+
+
+def margin_at(temperature: float, asked: AskedStudent, labels: int) -> Range:
+    """What the margin may be at a temperature, the recorded one or another.
+
+    With r the odds of the runner-up at the recorded temperature t, it is 1 / (1 + rˢ) at T, with
+    s = t/T. Where the margin was recorded, r = 1/margin − 1. Else the sum S of the odds of all
+    L − 1 others says that r lies between S/(L−1) and the lesser of S and 1.
+    """
+    if asked.margin is not None and asked.at(temperature):
+        return Range(asked.margin, asked.margin)
+    power = asked.temperature / temperature
+    if asked.margin is not None:
+        odds = _others(asked.margin, 2)
+    else:
+        high, low = _others(asked.confidence, labels)
+        odds = (min(high, 1.0), low / max(1, labels - 1))
+    return Range(1 / (1 + odds[0] ** power) - ROUNDING, 1 / (1 + odds[1] ** power) + ROUNDING)
+
+
+def _others(score: float, labels: int) -> tuple[float, float]:
+    """The sum of the odds of all labels but the first, at most and at least, where the first has a
+    share of `score`, rounded, and no other has more."""
+    high, low = (min(max(score + by, 1 / labels), 1.0) for by in (-ROUNDING, ROUNDING))
+    return min(1 / high - 1, labels - 1), min(1 / low - 1, labels - 1)
 
 
 def _accepts(stage: Stage, asked: AskedStudent | None, margin: float, labels: int) -> bool | None:
@@ -145,7 +170,8 @@ def _accepts(stage: Stage, asked: AskedStudent | None, margin: float, labels: in
         return True
     low, high = Range(1 / labels - ROUNDING, 1.0)
     if asked is not None:
-        low, high = confidence_at(stage.student.temperature, asked, labels)
+        at = margin_at if stage.score is Score.MARGIN else confidence_at
+        low, high = at(stage.student.temperature, asked, labels)
     bound = _required(stage.threshold, margin)
     return low >= bound if (low >= bound) == (high >= bound) else None
 

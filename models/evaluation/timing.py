@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..cascade.policy import Cascade
@@ -75,11 +75,6 @@ def measure(
     return {name: Seconds.of(values) for name, values in taken.items()}
 
 
-def per_text(seconds: Mapping[str, Seconds]) -> dict[str, float]:
-    """The medians alone."""
-    return {name: value.median for name, value in seconds.items()}
-
-
 def _plan(
     runner: ModelRunner, policy: Cascade, sequences: Sequence[Sequence[int]]
 ) -> list[ForwardBatch]:
@@ -90,7 +85,7 @@ def _plan(
         passed_on: list[list[int]] = []
         for start in range(0, len(waiting), BATCH):
             chunk = waiting[start : start + BATCH]
-            batch = ForwardBatch.of(chunk, stage.student, stage.threshold)
+            batch = ForwardBatch.of(chunk, stage)
             plan.append(batch)
             accepts = runner.forward(batch).accepts
             passed_on += [ids for ids, accepted in zip(chunk, accepts, strict=True) if not accepted]

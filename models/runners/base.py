@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..cascade.policy import Student
+    from ..cascade.policy import Stage
     from ..checkpoint.manifest import Manifest
     from ..nested.batch import PackedBatch
     from ..precision import Precision
@@ -28,33 +28,48 @@ class ForwardBatch:
     """A batch of token id sequences, in runs of the same student.
 
     runs: a student's name and how many sequences it is asked. temperatures, thresholds: one per
-    sequence.
+    sequence. by: what each threshold is of, by the gate's codes.
     """
 
     sequences: list[list[int]]
     runs: list[tuple[str, int]]
     temperatures: list[float]
     thresholds: list[float]
+    by: list[float]
 
     @classmethod
-    def of(
-        cls, sequences: Sequence[list[int]], student: Student, threshold: float = 0.0
-    ) -> ForwardBatch:
-        """All sequences for one student."""
+    def of(cls, sequences: Sequence[list[int]], stage: Stage) -> ForwardBatch:
+        """All sequences for one stage of a cascade."""
         count = len(sequences)
-        temperatures, thresholds = [student.temperature] * count, [threshold] * count
-        return cls(list(sequences), [(student.name, count)], temperatures, thresholds)
+        return cls(
+            list(sequences),
+            [(stage.student.name, count)],
+            [stage.student.temperature] * count,
+            [stage.threshold] * count,
+            [stage.score.code] * count,
+        )
+
+    @property
+    def of_rows(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Temperatures, thresholds and what these are of, as the gate takes them."""
+        return (  # torch.tensor is slower
+            np.array(self.temperatures, np.float32),
+            np.array(self.thresholds, np.float32),
+            np.array(self.by, np.float32),
+        )
 
 
 @dataclass(frozen=True)
 class ForwardOutput:
     """What the students and the gate say, one entry per sequence.
 
-    logits: (sequences, labels) float32. seconds: that the device took for the batch.
+    scores: what was held against the thresholds. logits: (sequences, labels) float32. seconds: that
+    the device took for the batch.
     """
 
     labels: list[int]
     confidences: list[float]
+    scores: list[float]
     accepts: list[bool]
     logits: NDArray[np.float32]
     seconds: float

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ...kernels.gate.reference import MARGINS
-from ..cascade.policy import Cascade
+from ..cascade.policy import Cascade, Stage
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import CALIBRATION, calibrated_for
 from ..errors import NestlingError
@@ -156,7 +156,7 @@ def _fastest(checkpoint: Checkpoint, options: RunnerOptions, progress: Progress)
 def agree(reference: ModelRunner, other: ModelRunner, checkpoint: Checkpoint) -> bool:
     """Whether all students give the same labels, and confidences within the gate's margin."""
     for student in checkpoint.students.values():
-        batch = ForwardBatch.of(probe(checkpoint), student)
+        batch = ForwardBatch.of(probe(checkpoint), Stage(student, 0.0))
         ours, theirs = reference.forward(batch), other.forward(batch)
         apart = np.abs(np.subtract(ours.confidences, theirs.confidences)).max()
         if ours.labels != theirs.labels or not apart <= MARGINS[torch.float32]:
@@ -173,7 +173,7 @@ def measure(
     taken = dict.fromkeys(runners, 0.0)
     for reached, stage in zip(_reached(policy), policy.stages, strict=True):
         repeats: dict[str, list[float]] = {name: [] for name in runners}
-        batch = ForwardBatch.of(probe(checkpoint), stage.student)
+        batch = ForwardBatch.of(probe(checkpoint), stage)
         for repeat in range(REPEATS + 1):
             for name, runner in runners.items():
                 started = time.perf_counter()

@@ -43,6 +43,7 @@ class ScheduledBatch:
                 [(name, len(groups[name])) for name in names],
                 [d.stage.student.temperature for d in ordered],
                 [d.threshold for d in ordered],
+                [d.stage.score.code for d in ordered],
             ),
         )
 
@@ -64,16 +65,17 @@ class ScheduledBatch:
         share = output.seconds / sum(flops)
         return [
             d
-            for d, label, confidence, accept, row, cost in zip(
+            for d, label, confidence, score, accept, row, cost in zip(
                 self.decisions,
                 output.labels,
                 output.confidences,
+                output.scores,
                 output.accepts,
                 output.logits,
                 flops,
                 strict=True,
             )
-            if not d.record(label, confidence, accept, row, cost * share)
+            if not d.record(label, confidence, score, accept, row, cost * share)
         ]
 
 

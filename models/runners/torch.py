@@ -62,14 +62,12 @@ class TorchRunner(ModelRunner):
             [count for _, count in batch.runs],
             [students[name].spec for name, _ in batch.runs],
         )
-        # torch.tensor is slower
-        floats = [np.array(each, np.float32) for each in (batch.temperatures, batch.thresholds)]
         try:
             watch = Stopwatch(self._model.device)
             mix = self._mix(packed.students)
-            temperatures, thresholds = packed.upload(self._model.device, mix.widths, floats)
+            of_rows = packed.upload(self._model.device, mix.widths, batch.of_rows)
             logits = self._model(packed, students=mix.students)
-            return _read(self._gate(logits, temperatures, thresholds), logits, watch)
+            return _read(self._gate(logits, *of_rows), logits, watch)
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
 
@@ -121,16 +119,17 @@ class TorchRunner(ModelRunner):
 def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOutput:
     """The answers, on the host."""
     if logits.device.type == "cpu":
-        labels, confidences, accepts = (each.tolist() for each in decision)
+        labels, confidences, scores, accepts = (each.tolist() for each in decision)
         answers: NDArray[np.float32] = logits.float().numpy()
-        return ForwardOutput(labels, confidences, accepts, answers, watch.wait())
+        return ForwardOutput(labels, confidences, scores, accepts, answers, watch.wait())
     packed = download(pack(*decision, logits))
     seconds = watch.wait()
     rows = packed.numpy()
     return ForwardOutput(
         rows[:, 0].astype(np.int64).tolist(),
         rows[:, 1].tolist(),
-        rows[:, 2].astype(np.bool_).tolist(),
+        rows[:, 2].tolist(),
+        rows[:, 3].astype(np.bool_).tolist(),
         rows[:, len(decision) :].copy(),  # lets the pinned memory go
         seconds,
     )

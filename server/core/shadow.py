@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ...models.calibration.records import AskedStudent, ShadowRecord
 from ...models.cascade.decisions import Decision, Step
-from ...models.cascade.policy import Cascade, Student
+from ...models.cascade.policy import Cascade, Stage
 from ...models.checkpoint.manifest import TA, Manifest
 from ...models.precision import Precision
 from ...models.runners.scheduled import decide
@@ -97,10 +98,10 @@ class ShadowEvaluator:
         before: asyncio.Task[None] | None,
     ) -> None:
         steps = {step.stage.student.name: step for step in decision.steps}
-        wanted = {stage.student.name: stage.student for stage in decision.cascade.stages}
-        wanted.setdefault(TA, self._manifest.ta)
+        wanted = {stage.student.name: stage for stage in decision.cascade.stages}
+        wanted.setdefault(TA, Stage(self._manifest.ta, 0.0))
         steps |= await self._ask_alone(
-            [student for name, student in wanted.items() if name not in steps], decision.tokens
+            [stage for name, stage in wanted.items() if name not in steps], decision.tokens
         )
         if before:
             # Counted in the order in which they were chosen: what the TA has answered already is
@@ -113,11 +114,12 @@ class ShadowEvaluator:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._writer, self._log.write, record)
 
-    async def _ask_alone(self, students: Sequence[Student], tokens: list[int]) -> dict[str, Step]:
-        """Each student's answer, at the temperature that it has in its cascade."""
-        if not students:
+    async def _ask_alone(self, stages: Sequence[Stage], tokens: list[int]) -> dict[str, Step]:
+        """Each stage's answer, at the temperature and with the score that it has in its cascade."""
+        if not stages:
             return {}
-        decisions = [decide(self._manifest, Cascade.alone(s), tokens) for s in students]
+        alone = [Cascade(s.student.name, (replace(s, threshold=0.0),)) for s in stages]
+        decisions = [decide(self._manifest, each, tokens) for each in alone]
         for decision in decisions:
             decision.shadow = True
         asked = await self._ask(decisions)
@@ -132,15 +134,7 @@ class ShadowEvaluator:
             version=decision.cascade.version(weights),
             precision=self._precision,
             tokens=len(decision.tokens),
-            stages=tuple(
-                AskedStudent(
-                    step.stage.student.name,
-                    step.stage.student.temperature,
-                    step.label,
-                    step.confidence,
-                )
-                for step in steps
-            ),
+            stages=tuple(map(AskedStudent.of, steps)),
             served=decision.answer.stage.student.name,
             ta=ta,
         )

@@ -139,6 +139,8 @@ class Traces:
                     **text,
                     "nestling.stage.student": step.stage.student.name,
                     "nestling.stage.confidence": step.confidence,
+                    "nestling.stage.score": step.stage.score.value,
+                    "nestling.stage.score_value": step.score,
                     "nestling.stage.threshold": step.threshold,
                     "nestling.stage.accepted": step.accepted,
                     "nestling.stage.flops": step.flops,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,20 +17,24 @@ from torch import Tensor
 from nestling.cli import main
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.calibration.calibrate import RiskTarget, calibrate
+from nestling.models.calibration.cost import TextSeconds, TimeModel, seconds_of
 from nestling.models.calibration.evidence import outcome
+from nestling.models.cascade.score import Score
 from nestling.models.checkpoint.integrity import sha256_of
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.evaluation.accuracy import answer, macro_f1
 from nestling.models.evaluation.predictions import predict_all
 from nestling.models.nested.batch import PackedBatch
-from nestling.models.precision import INT8
+from nestling.models.precision import INT8, margin_of
 from nestling.models.runners.choose import choose
 
 from ..conftest import LABELS, WORDS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
 from ..progress import without_progress
 
 SECONDS = {"tiny": 1e-5, "small": 3e-5, "ta": 1e-3}
+BY = TimeModel({name: TextSeconds(0.0, each) for name, each in SECONDS.items()}, "f11e" * 16)
+MARGIN = margin_of("float32")
 
 
 @pytest.fixture
@@ -210,7 +215,8 @@ def test_what_is_tested_is_what_is_served(checkpoint: Checkpoint, tmp_path: Path
     truth = truth_of(data)
     predictions = predict_all(checkpoint, texts, data)
     target = RiskTarget(0.2, 0.9)
-    result = calibrate(checkpoint, predictions, truth, SECONDS, target, "c", sha256_of(data))
+    sha256 = sha256_of(data)
+    result = calibrate(checkpoint, predictions, truth, target, "c", sha256, MARGIN, BY)
     write_calibration(checkpoint, result.temperatures, {"c": result.cascade}, "c")
     loaded = load_checkpoint(checkpoint.path)
     decisions = Predictor(loaded).predict(texts)
@@ -236,7 +242,7 @@ def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_pat
     texts = [json.loads(line)["text"] for line in data.read_text().splitlines()]
     predictions = predict_all(checkpoint, texts, data)
     first, second = (
-        calibrate(checkpoint, predictions, truth_of(data), SECONDS, RiskTarget(0.2), "c", "ab" * 32)
+        calibrate(checkpoint, predictions, truth_of(data), RiskTarget(0.2), "c", "ab" * 32, MARGIN)
         for _ in range(2)
     )
     assert first == second
@@ -328,9 +334,12 @@ def test_costs_of_an_outcome_follow_the_length(checkpoint: Checkpoint) -> None:
     texts = sentences(50, 0)
     predictions = predict_all(checkpoint, texts, "texts")
     reference = predictions.labels("ta")
-    evidence = gather(predictions, reference, dict.fromkeys(SECONDS, 1.0), SECONDS)
+    cost = seconds_of(BY, predictions.students, lengths := list(map(len, predictions.sequences)))
+    evidence = gather(
+        predictions, reference, dict.fromkeys(SECONDS, 1.0), Score.MARGIN, cost, MARGIN
+    )
     assert not evidence.loss[-1].any()
     for row, name in enumerate(("tiny", "small", "ta")):
-        assert evidence.cost[row].mean() == pytest.approx(SECONDS[name])
+        assert evidence.cost[row].mean() == pytest.approx(SECONDS[name] * np.mean(lengths))
     everything = outcome(evidence, torch.tensor([[1.0, 1.0, 0.0]]).double().numpy())
-    assert everything.cost[0] == pytest.approx(sum(SECONDS.values()))
+    assert everything.cost[0] == pytest.approx(sum(SECONDS.values()) * np.mean(lengths))

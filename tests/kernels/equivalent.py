@@ -67,6 +67,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "tl.store(label + row, best, mask=there)": STORED,
         "bound = tl.load(threshold + row, mask=there)": UNSTORED,
         "bound = tl.load(threshold + row, mask=there, other=1.0)": UNSTORED,
+        "by_margin = tl.load(by + row, mask=there) == BY_MARGIN": UNSTORED,
+        "by_margin = tl.load(by + row, mask=there, other=1.0) == BY_MARGIN": UNSTORED,
         "z = z / tl.load(temperature + row, mask=there)[:, None]": UNSTORED,
         "z = z / tl.load(temperature + row, mask=there, other=1.01)[:, None]": UNSTORED,
         "z = tl.where(there[:, None], z, 1.0)": UNSTORED,

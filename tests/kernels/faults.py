@@ -76,7 +76,9 @@ NORM = {
 }  # fmt: skip
 GATE = {
     "the last of equal labels": ("tie_break_left=True", "tie_break_left=False"),
-    "a confidence just at the bound is refused": (r"top >= bound", "top > bound"),
+    "a score just at the bound is refused": (r"held >= bound", "held > bound"),
+    "every row goes by the margin": (r"== BY_MARGIN", "!= 7"),
+    "the runner-up is the first again": (r"tl.where\(column\[None, :\] == best\[:, None\], 0.0, odds\)", "odds"),
     "no margin": (r"bound \+ margin", "bound"),
     "the margin has the other sign": (r"bound \+ margin", "bound - margin"),
     "a threshold of 0 is one like others": (r" \| \(bound <= 0\)", ""),

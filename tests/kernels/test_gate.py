@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels.gate import GateDecision, host, reference
+from nestling.kernels.gate import MARGIN, PROBABILITY, GateDecision, host, reference
 from nestling.kernels.gate import triton as kernel
 from nestling.kernels.gate.reference import MARGINS
 
 from .buffers import poisoned
 
-Run = Callable[[Tensor, Tensor, Tensor], GateDecision]
+Run = Callable[[Tensor, Tensor, Tensor, Tensor], GateDecision]
 ALL = pytest.mark.parametrize(
     "run", [reference.gate, host.gate, kernel.gate], ids=["reference", "host", "triton"]
 )
@@ -26,46 +26,77 @@ def test_equals_float64(run: Run, shape: tuple[int, int], dtype: torch.dtype) ->
     logits = poisoned(rows, labels, dtype=dtype)
     temperature = torch.linspace(0.3, 3, rows)
     threshold = torch.linspace(0.05, 0.9, rows)
-    verdict = run(logits, temperature, threshold)
+    by = torch.arange(rows) % 2 * MARGIN
+    verdict = run(logits, temperature, threshold, by)
     exact = torch.softmax(logits.double() / temperature.double()[:, None], dim=-1)
     best = exact.max(dim=-1).values
     torch.testing.assert_close(verdict.confidence.double(), best, rtol=2e-6, atol=1e-6)
     highest = logits.gather(1, verdict.label[:, None])[:, 0]
     assert torch.equal(highest, logits.max(dim=-1).values)
-    assert torch.equal(verdict.accept, verdict.confidence >= threshold + MARGINS[dtype])
+    two = (logits.double() / temperature.double()[:, None]).topk(min(2, labels)).values
+    against_one = torch.softmax(two, dim=-1)[:, 0]
+    held = torch.where(by == MARGIN, against_one, best)
+    torch.testing.assert_close(verdict.score.double(), held, rtol=2e-6, atol=1e-6)
+    assert torch.equal(verdict.accept, verdict.score >= threshold + MARGINS[dtype])
+
+
+@ALL
+def test_a_tie_has_no_margin(run: Run) -> None:
+    """Whichever of the two is answered: it is as sure as the other. The first is."""
+    logits = torch.tensor([[1.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0], [1.0, 3.0, 2.0, 3.0]])
+    verdict = run(logits, torch.ones(3), torch.full((3,), 0.5), torch.full((3,), MARGIN))
+    assert verdict.label.tolist() == [1, 0, 1]
+    assert verdict.score.tolist() == [0.5] * 3
+    assert not verdict.accept.any()
+
+
+@ALL
+def test_each_row_has_a_score_of_its_own(run: Run) -> None:
+    """Half of the probability is left to many labels, each of which is far behind."""
+    logits = torch.zeros(2, 1001)
+    logits[:, 7] = 7.0
+    verdict = run(logits, torch.ones(2), torch.full((2,), 0.9), torch.tensor([PROBABILITY, MARGIN]))
+    assert verdict.confidence[0] == verdict.confidence[1] == verdict.score[0] < 0.6
+    assert verdict.score[1] > 0.999
+    assert verdict.accept.tolist() == [False, True]
 
 
 @ALL
 def test_a_threshold_of_zero_always_accepts(run: Run) -> None:
-    verdict = run(torch.zeros(3, 1000), torch.ones(3), torch.tensor([0.0, -1.0, 1e-3]))
+    verdict = run(
+        torch.zeros(3, 1000), torch.ones(3), torch.tensor([0.0, -1.0, 1e-3]), torch.zeros(3)
+    )
     assert verdict.accept.tolist() == [True, True, False]
 
 
 @ALL
 def test_a_certain_answer_stays_below_a_threshold_of_one(run: Run) -> None:
-    verdict = run(torch.tensor([[500.0, 0.0]]), torch.ones(1), torch.ones(1))
-    assert verdict.confidence.item() == 1
-    assert not verdict.accept.item()
+    by = torch.tensor([PROBABILITY, MARGIN])
+    verdict = run(torch.tensor([[500.0, 0.0]] * 2), torch.ones(2), torch.ones(2), by)
+    assert verdict.confidence.tolist() == verdict.score.tolist() == [1, 1]
+    assert not verdict.accept.any()
 
 
 @ALL
 def test_no_rows(run: Run) -> None:
-    verdict = run(torch.zeros(0, 4), torch.ones(0), torch.ones(0))
-    assert [len(column) for column in verdict] == [0, 0, 0]
+    verdict = run(torch.zeros(0, 4), torch.ones(0), torch.ones(0), torch.ones(0))
+    assert [len(column) for column in verdict] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("logits", "temperature", "threshold", "error", "message"),
+    ("logits", "of_rows", "error", "message"),
     [
-        (torch.zeros(4, 3).double(), torch.ones(4), torch.ones(4), TypeError, "logits: torch.f"),
-        (torch.zeros(3, 4).T, torch.ones(4), torch.ones(4), ValueError, "logits: stride 4"),
-        (torch.zeros(4, 0), torch.ones(4), torch.ones(4), ValueError, "logits: 0 labels"),
-        (torch.zeros(4, 3), torch.ones(3), torch.ones(4), ValueError, r"temperature: \(3,\)"),
-        (torch.zeros(4, 3), torch.ones(4), torch.ones(4).half(), TypeError, "threshold: torch."),
+        (torch.zeros(4, 3).double(), {}, TypeError, "logits: torch.f"),
+        (torch.zeros(3, 4).T, {}, ValueError, "logits: stride 4"),
+        (torch.zeros(4, 0), {}, ValueError, "logits: 0 labels"),
+        (torch.zeros(4, 3), {"temperature": torch.ones(3)}, ValueError, r"temperature: \(3,\)"),
+        (torch.zeros(4, 3), {"threshold": torch.ones(4).half()}, TypeError, "threshold: torch."),
+        (torch.zeros(4, 3), {"by": torch.ones(4, dtype=torch.int64)}, TypeError, "by: torch."),
     ],
 )
 def test_wrong_input_is_refused_before_launch(
-    logits: Tensor, temperature: Tensor, threshold: Tensor, error: type[Exception], message: str
+    logits: Tensor, of_rows: dict[str, Tensor], error: type[Exception], message: str
 ) -> None:
+    given = {name: torch.ones(4) for name in ("temperature", "threshold", "by")} | of_rows
     with pytest.raises(error, match=message):
-        kernel.gate(logits, temperature, threshold)
+        kernel.gate(logits, **given)

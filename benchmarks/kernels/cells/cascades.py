@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from nestling.kernels import REFERENCE, Operations
+from nestling.kernels.gate import MARGIN
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.spec import StudentSpec
@@ -143,12 +144,13 @@ def answering(
     count = len(batch.layout.lengths)
     temperature = torch.ones(count, device=device)
     threshold = torch.full_like(temperature, 0.5)
+    by = torch.full_like(temperature, MARGIN)
     gate = operations_on(device).gate
     students = [model.student(spec) for spec in batch.students]
 
     @torch.inference_mode()
     def run() -> object:
-        return gate(model(placed, students=students), temperature, threshold)
+        return gate(model(placed, students=students), temperature, threshold, by)
 
     return run
 

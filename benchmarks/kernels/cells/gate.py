@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from nestling.kernels import gate
+from nestling.kernels.gate import MARGIN, gate
 
 from ..ceilings import Ceilings
 from ..clock import Clock
@@ -15,8 +15,8 @@ from ..record import Named, Row
 from ..shapes import Shapes, half
 from .row import OURS, Work, judged
 
-PER_ROW = 4 + 4 + 8 + 4 + 1
-"""Bytes: temperature and threshold in, label, confidence and acceptance out."""
+PER_ROW = 4 + 4 + 4 + 8 + 4 + 4 + 1
+"""Bytes: temperature, threshold and its score in, label, confidence, score and acceptance out."""
 
 
 def cells(clock: Clock, ceilings: Ceilings, shapes: Shapes) -> list[Named]:
@@ -35,11 +35,12 @@ def decided(clock: Clock, ceilings: Ceilings, rows: int, labels: int, dtype: tor
     work = Work(numbers * dtype.itemsize + rows * PER_ROW, 4 * numbers, dtype)
     temperature = torch.ones(rows, device=clock.device)
     threshold = torch.full_like(temperature, 0.5)
+    by = torch.full_like(temperature, MARGIN)
     copies = [random.normal(rows, labels, dtype=dtype) for _ in range(clock.copies(work.moved))]
     timed = clock.compare(
         {
-            OURS: lambda i: kernel(copies[i], temperature, threshold),
-            "torch": lambda i: gate(copies[i], temperature, threshold),
+            OURS: lambda i: kernel(copies[i], temperature, threshold, by),
+            "torch": lambda i: gate(copies[i], temperature, threshold, by),
         },
         len(copies),
     )

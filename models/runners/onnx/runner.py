@@ -77,17 +77,9 @@ class OnnxRunner(ModelRunner):
         students = self.manifest.students
         runs = [(students[name].spec, count) for name, count in batch.runs]
         logits = self._logits(tokens, lengths, runs)
-        temperatures, thresholds = (
-            np.array(values, np.float32) for values in (batch.temperatures, batch.thresholds)
-        )
-        labels, confidences, accepts = decide(logits, temperatures, thresholds)
-        return ForwardOutput(
-            labels.tolist(),
-            confidences.tolist(),
-            accepts.tolist(),
-            logits,
-            perf_counter() - started,
-        )
+        decided = decide(logits, *batch.of_rows)
+        labels, confidences, scores, accepts = (column.tolist() for column in decided)
+        return ForwardOutput(labels, confidences, scores, accepts, logits, perf_counter() - started)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int

@@ -56,14 +56,17 @@ function showAnswer(label, decision, took, students) {
       `${time(decision.device_seconds)} on the device, ${time(took)} there and back; ${decision.tokens} tokens`));
 }
 
-function shown({ student, label, confidence: sure, threshold, accepted }, colour) {
-  const enough = threshold > 0 ? `${confidence(sure)} of ${confidence(threshold)} wanted` : `${confidence(sure)}, the last one asked`;
+function shown({ student, label, confidence: sure, score, score_value: held, threshold, accepted }, colour) {
+  const wanted = `${confidence(held)} of ${confidence(threshold)} wanted`;
+  const asked = score === "margin" ? `margin ${wanted}, confidence ${confidence(sure)}` : wanted;
+  const enough = threshold > 0 ? asked : `${confidence(sure)}, the last one asked`;
+  const reached = threshold > 0 ? held : sure;
   return el("li", { style: { "--tone": colour } },
     el("header", {},
       el("b", {}, student), el("span", {}, label),
       el("span", { class: "end", "data-state": accepted ? "good" : "warn" }, accepted ? "✓ stands" : "↓ not sure")),
     el("div", { class: "gauge", "aria-hidden": "true" },
-      el("div", { class: "reached", style: { "--share": `${100 * sure}%` } }),
+      el("div", { class: "reached", style: { "--share": `${100 * reached}%` } }),
       threshold > 0 ? el("div", { class: "threshold", style: { "--at": `${100 * threshold}%` } }) : null),
     el("p", {}, enough));
 }

@@ -147,7 +147,7 @@ _INFO = {
     response_model=None,
     responses={
         200: json_shown(
-            [{"score": 0.999127, "label": "translate"}], list[Score] | list[list[Score]]
+            [{"score": 0.998069, "label": "translate"}], list[Score] | list[list[Score]]
         ),
         **TEI.documented(),
     },

@@ -1,4 +1,4 @@
-"""The gate, where labels tie and confidences lie at the threshold or in the margin below it."""
+"""The gate, where labels tie and scores lie at the threshold or in the margin below it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import ModuleType
 
 import torch
 
-from nestling.kernels.gate.reference import MARGINS
+from nestling.kernels.gate.reference import MARGIN, MARGINS
 
 from ..buffers import guarded
 from ..far import far_apart
@@ -30,6 +30,8 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
     logits = guarded(torch.ones(rows, labels, dtype=torch.bool), dtype, 0, apart)
     temperature = torch.linspace(0.3, 3, rows)
     threshold = torch.linspace(0.05, 0.9, rows)
+    by = torch.zeros(rows)
+    by[3::2] = MARGIN
     if rows:
         logits.view[0] = 0  # all are equally sure: the first label
         threshold[0] = exactly(1 / labels, margin) if 1 / labels > margin else 0
@@ -38,8 +40,8 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
         threshold[1] = threshold[0] + 0.5 * margin  # in the margin
         threshold[2] = 0  # always accepts
     with watched() as watch:
-        decision = kernel.gate(logits.view, temperature, threshold)
-        assert [len(column) for column in decision] == [rows] * 3
+        decision = kernel.gate(logits.view, temperature, threshold, by)
+        assert [len(column) for column in decision] == [rows] * 4
         if not rows:
             return
         check_loads(watch, logits=logits)
@@ -50,7 +52,10 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
     torch.testing.assert_close(decision.confidence.double(), best, rtol=2e-6, atol=1e-6)
     first = [row.index(max(row)) for row in logits.view.tolist()]
     assert decision.label.tolist() == first
-    reached = decision.confidence >= threshold + margin
+    two = (logits.view.double() / temperature.double()[:, None]).topk(min(2, labels)).values
+    held = torch.where(by == MARGIN, torch.softmax(two, dim=-1)[:, 0], best)
+    torch.testing.assert_close(decision.score.double(), held, rtol=2e-6, atol=1e-6)
+    reached = decision.score >= threshold + margin
     assert torch.equal(decision.accept, reached | (threshold <= 0))
     below = threshold[1:2] <= 0  # where the margin is as wide as the confidence
     assert decision.accept[:3].tolist() == [True, *below, True][:rows]
@@ -74,5 +79,5 @@ def far(kernel: ModuleType) -> None:
     logits = far_apart(3, 5, torch.float16)
     logits.copy_(torch.randn(3, 5, generator=torch.Generator().manual_seed(0)))
     with watched():
-        decision = kernel.gate(logits, torch.ones(3), torch.ones(3))
+        decision = kernel.gate(logits, torch.ones(3), torch.ones(3), torch.ones(3))
         assert torch.equal(decision.label, logits.argmax(dim=1))

@@ -100,11 +100,11 @@ def test_the_stated_risk_is_exceeded_in_at_most_delta_of_redraws(
 def tiny_saver(drawn: Evidence, right: NDArray[np.bool_]) -> float:
     """TinySaver's rule (2403.17726): the lowest threshold above which the saver (the first
     student) is at least as accurate as the base on the texts that it takes."""
-    order = np.argsort(-drawn.confidence[0])
+    order = np.argsort(-drawn.score[0])
     ahead = np.cumsum(right[0][order].astype(int) - right[-1][order].astype(int))
     behind = np.flatnonzero(ahead < 0)
     last = behind[0] - 1 if len(behind) else len(order) - 1
-    return float(drawn.confidence[0][order][last]) - MARGIN if last >= 0 else NEVER
+    return float(drawn.score[0][order][last]) - MARGIN if last >= 0 else NEVER
 
 
 def test_tiny_savers_rule_promises_nothing() -> None:
@@ -118,7 +118,7 @@ def test_tiny_savers_rule_promises_nothing() -> None:
     for seed in range(300):
         rows = np.random.default_rng(seed).integers(0, whole.texts, 900)
         threshold = tiny_saver(whole.select(rows), right[:, rows])
-        taken = accepts(whole.confidence[0], threshold, MARGIN)
+        taken = accepts(whole.score[0], threshold, MARGIN)
         lost += bool((right[0][taken].mean() if taken.any() else 1) < right[-1][taken].mean())
     assert lost / 300 > 0.2
 
@@ -159,7 +159,7 @@ def test_outcome_counts_like_a_loop() -> None:
             for stage in range(3):
                 cost += COSTS[stage]
                 asked = np.float32(vector[stage]) + np.float32(MARGIN)
-                if evidence.confidence[stage, text] >= asked or vector[stage] <= 0:
+                if evidence.score[stage, text] >= asked or vector[stage] <= 0:
                     losses += int(evidence.loss[stage, text])
                     shares[stage] += 1
                     break

@@ -12,6 +12,7 @@ import pytest
 
 from nestling.models import Cascade, DataError, NestlingError, Stage, Student
 from nestling.models.calibration.choice import RiskTarget
+from nestling.models.calibration.cost import TextSeconds, TimeModel
 from nestling.models.calibration.evidence import accepts
 from nestling.models.calibration.recalibrate import recalibrate
 from nestling.models.calibration.records import (
@@ -27,6 +28,7 @@ from nestling.models.precision import margin_of
 from ...conftest import tiny_architecture, tiny_students
 
 SECONDS = {"tiny": 0.03, "small": 0.13, "ta": 1.0}
+BY = TimeModel({name: TextSeconds(each, 0.0) for name, each in SECONDS.items()}, "f11e" * 16)
 WEIGHTS = "f00d" * 16
 TARGET = RiskTarget(0.03, 0.9, "disagreement")
 POPULATION = 20_000
@@ -93,9 +95,10 @@ def test_the_promise_is_broken_in_at_most_delta_of_the_redraws() -> None:
     for seed in range(redraws):
         rows = np.random.default_rng(seed).integers(0, POPULATION, 900)
         drawn = [population()[row] for row in rows]
-        found = recalibrate(cascade(), drawn, SECONDS, TARGET).cascade
+        found = recalibrate(cascade(), drawn, TARGET, BY).cascade
         broken += true_risk(found) > TARGET.alpha
         assert found.forecast is not None
+        assert found.forecast.relative_seconds is not None
         costs.append(found.forecast.relative_seconds)
     # Three standard deviations above δ = 10 % of 120.
     assert broken <= 12 + 3 * (120 * 0.1 * 0.9) ** 0.5
@@ -104,7 +107,7 @@ def test_the_promise_is_broken_in_at_most_delta_of_the_redraws() -> None:
 
 def test_what_it_rests_on_is_written_down() -> None:
     drawn = population()[:900]
-    result = recalibrate(cascade(), drawn, SECONDS, TARGET)
+    result = recalibrate(cascade(), drawn, TARGET, BY)
     guarantee = result.cascade.guarantee
     assert guarantee is not None
     assert (guarantee.loss, guarantee.source) == ("disagreement", "shadow")
@@ -113,19 +116,19 @@ def test_what_it_rests_on_is_written_down() -> None:
     assert guarantee.data_sha256 == digest(drawn)
     assert guarantee.weights_sha256 == WEIGHTS
     assert {s.student.temperature for s in result.cascade.stages} == {1.25}
-    assert recalibrate(cascade(), drawn, SECONDS, TARGET).cascade == result.cascade
+    assert recalibrate(cascade(), drawn, TARGET, BY).cascade == result.cascade
     assert result.choice.losses <= result.choice.allowed
 
 
 def test_too_few_records_say_how_many_it_takes() -> None:
     with pytest.raises(DataError, match=r"cascade 'all': 70 examples are too few .* it takes \d+"):
-        recalibrate(cascade(), population()[:70], SECONDS, TARGET)
+        recalibrate(cascade(), population()[:70], TARGET, BY)
 
 
 def test_precisions_are_not_mixed() -> None:
     drawn = [*population()[:900], replace(population()[0], precision="bfloat16")]
     with pytest.raises(NestlingError, match="computed in bfloat16 and float32"):
-        recalibrate(cascade(), drawn, SECONDS, TARGET)
+        recalibrate(cascade(), drawn, TARGET, BY)
 
 
 def test_refuses_what_says_nothing_of_these_cascades(tmp_path: Path) -> None:
@@ -163,5 +166,5 @@ def test_refuses_what_says_nothing_of_these_cascades(tmp_path: Path) -> None:
 
 def test_a_stage_that_no_longer_serves_may_be_in_the_records() -> None:
     shorter = replace(cascade(), stages=(cascade().stages[0], cascade().stages[2]))
-    found = recalibrate(shorter, population()[:900], SECONDS, TARGET).cascade
+    found = recalibrate(shorter, population()[:900], TARGET, BY).cascade
     assert [stage.student.name for stage in found.stages] == ["tiny", "ta"]

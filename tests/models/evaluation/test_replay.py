@@ -13,11 +13,13 @@ from scipy.stats import beta
 from nestling.models import Cascade, Stage, Student
 from nestling.models.calibration.evidence import required
 from nestling.models.calibration.records import AskedStudent, ShadowRecord
+from nestling.models.cascade.score import Score
 from nestling.models.evaluation.replay import (
     Range,
     Way,
     as_served,
     confidence_at,
+    margin_at,
     replay,
     ways,
 )
@@ -162,3 +164,44 @@ def test_bounds_are_those_that_are_reached() -> None:
     assert confidence_at(1.5, AskedStudent("tiny", 1.5, 0, 0.7), 5) == Range(0.7, 0.7)
     two = confidence_at(3.0, AskedStudent("tiny", 1.5, 0, 0.8), 2)
     assert two == pytest.approx((2 / 3, 2 / 3), abs=1e-5)
+
+
+@given(
+    st.lists(st.floats(-30, 30), min_size=2, max_size=12),
+    st.floats(0.2, 5),
+    st.floats(0.2, 5),
+    st.booleans(),
+)
+def test_bounds_of_a_margin_hold_the_truth(
+    logits: list[float], before: float, after: float, recorded: bool
+) -> None:
+    """Where it was recorded they are nearly one number; else they follow from the confidence."""
+
+    def scores(temperature: float) -> tuple[float, float]:
+        scaled = np.sort(np.array(logits, np.float32) / np.float32(temperature))
+        odds = np.exp(scaled - scaled[-1])
+        return float(1 / odds.sum(dtype=np.float32)), float(1 / (1 + odds[-2]))
+
+    confidence, margin = scores(before)
+    asked = AskedStudent("tiny", before, 0, min(confidence, 1.0), margin if recorded else None)
+    low, high = margin_at(after, asked, len(logits))
+    assert low <= scores(after)[1] <= high
+    if recorded and after >= before and margin < 0.999:
+        assert high - low < 1e-4
+
+
+def test_a_policy_by_the_margin_is_replayed() -> None:
+    def stage(name: str, threshold: float) -> Stage:
+        return Stage(replace(STUDENTS[name], temperature=1.5), threshold, Score.MARGIN)
+
+    policy = Cascade("m", (stage("tiny", 0.9), stage("ta", 0.0)))
+    tiny, ta = AskedStudent("tiny", 1.5, 2, 0.6, 0.95), AskedStudent("ta", 1.5, 1, 0.9, 0.99)
+    seen = ShadowRecord("t", "w", "c", "v", "float32", 1, (tiny, ta), "tiny", 1)
+    assert ways(seen, policy, LABELS) == [Way("tiny", 2, 1)]
+    lower = replace(seen, stages=(replace(tiny, margin=0.85), ta))
+    assert ways(lower, policy, LABELS) == [Way("ta", 1, 101)]
+    # A confidence of 0.6 leaves from 0.1 to 0.4 to the runner-up: from 0.6 to 0.857.
+    unknown = replace(seen, stages=(replace(tiny, margin=None), ta))
+    assert ways(unknown, policy, LABELS) == [Way("ta", 1, 101)]
+    policy = Cascade("m", (stage("tiny", 0.8), stage("ta", 0.0)))
+    assert ways(unknown, policy, LABELS) == [Way("tiny", 2, 1), Way("ta", 1, 101)]

@@ -11,6 +11,7 @@ import torch
 
 from nestling.kernels import REFERENCE, Layout, Operations, triton_operations
 from nestling.models import Checkpoint, StudentSpec
+from nestling.models.cascade.policy import Stage
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.runners.base import ForwardBatch
@@ -56,7 +57,7 @@ def test_a_runner_makes_no_views_while_it_answers(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = TorchRunner(checkpoint)
-    batch = ForwardBatch.of([[5, 6], [7]], checkpoint.ta)
+    batch = ForwardBatch.of([[5, 6], [7]], Stage(checkpoint.ta, 0.0))
     expected = runner.forward(batch)
 
     def refuse(*_: object) -> None:

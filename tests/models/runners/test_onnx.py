@@ -123,21 +123,21 @@ def test_an_exported_student_is_served_by_onnx_runtime_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint, out = shipped(), tmp_path / "out"
-    command = ("export", checkpoint.path, "--student", "tiny", "--onnx", "--out")
+    command = ("export", checkpoint.path, "--student", "small", "--onnx", "--out")
     assert nestling(monkeypatch, *command, out) == 0
     assert nestling(monkeypatch, *command, tmp_path / "out8", "--int8") == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out8"]
     config = json.loads((out / "config.json").read_text("utf-8"))
     assert list(config["id2label"].values()) == list(checkpoint.architecture.labels)
     assert config["nestling"]["precision"] == "float32"
-    temperature = checkpoint.students["tiny"].temperature
+    temperature = checkpoint.students["small"].temperature
     assert config["nestling"]["temperature_folded_in"] == temperature
     sequences = TextTokenizer(out / "tokenizer.json").encode(MORE_TEXTS)
-    spec = checkpoint.students["tiny"].spec
+    spec = checkpoint.students["small"].spec
     logits = checkpoint.model(PackedBatch.of(sequences, spec))
     assert error(run(out, sequences), logits / temperature) < 1e-5
     rounded = run(tmp_path / "out8", sequences)
-    own = calibrated_for(checkpoint, "int8").students["tiny"].temperature
+    own = calibrated_for(checkpoint, "int8").students["small"].temperature
     assert own != temperature
     expected = logits / own
     assert error(rounded, expected) > 1e-5

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from nestling.models import Checkpoint, NestlingError, device
+from nestling.models.cascade.policy import Stage
 from nestling.models.progress import Progress
 from nestling.models.runners import choose
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
@@ -92,7 +93,7 @@ def opened(server: BlockingChannel) -> tuple[list[Opening], Opened | Failed]:
 
 
 def batch(checkpoint: Checkpoint) -> ForwardBatch:
-    return ForwardBatch.of([[2, 5, 3]], checkpoint.students["tiny"])
+    return ForwardBatch.of([[2, 5, 3]], Stage(checkpoint.students["tiny"], 0.0))
 
 
 def test_what_passes_fails_a_batch_alone(

@@ -128,7 +128,12 @@ def test_which_sequences_are_broken() -> None:
     def verdicts(logits: list[list[float]], confidences: list[float]) -> ForwardOutput:
         count = len(logits)
         return ForwardOutput(
-            [0] * count, confidences, [True] * count, np.array(logits, np.float32), 0.1
+            [0] * count,
+            confidences,
+            confidences,
+            [True] * count,
+            np.array(logits, np.float32),
+            0.1,
         )
 
     nan, inf = float("nan"), float("inf")

@@ -143,6 +143,8 @@ def test_a_request_is_a_span_and_its_stages_are_its_children(
             {
                 "student": stage["nestling.stage.student"],
                 "confidence": round(stage["nestling.stage.confidence"], 6),
+                "score": stage["nestling.stage.score"],
+                "score_value": round(stage["nestling.stage.score_value"], 6),
                 "threshold": round(stage["nestling.stage.threshold"], 6),
                 "accepted": stage["nestling.stage.accepted"],
             }

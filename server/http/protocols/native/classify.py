@@ -52,9 +52,9 @@ class ClassifyRequest(Body):
     """One text or a list of texts, and what the answers may cost.
 
     model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
-    student that fits. max_cost: of all students asked, relative to the TA. min_confidence: raises
-    the cascade's thresholds. user: whose request it is, where experiments assign by user; blanks
-    around it are not part of it. A null counts as left out.
+    student that fits. max_cost: of all students asked, relative to the TA. min_confidence: that an
+    answer needs beside its stage's threshold. user: whose request it is, where experiments assign
+    by user; blanks around it are not part of it. A null counts as left out.
     """
 
     inputs: Texts
@@ -66,11 +66,16 @@ class ClassifyRequest(Body):
 
 
 class PathStep(TypedDict):
-    """One student's answer. It stands if its calibrated confidence reaches the threshold."""
+    """One student's answer. It stands if its score reaches the threshold, and its confidence what
+    the request wants. confidence: calibrated. score: what the threshold is of, by name.
+    score_value: that score; the confidence where it is the probability.
+    """
 
     student: str
     label: str
     confidence: float
+    score: str
+    score_value: float
     threshold: float
     accepted: bool
 
@@ -111,7 +116,7 @@ class Classification(TypedDict):
 
 _EXAMPLE = {
     "label": "translate",
-    "score": 0.999127,
+    "score": 0.998069,
     "decision": {
         "model": "drop-0.005",
         "student": "tiny",
@@ -119,8 +124,10 @@ _EXAMPLE = {
             {
                 "student": "tiny",
                 "label": "translate",
-                "confidence": 0.999127,
-                "threshold": 0.957492,
+                "confidence": 0.998069,
+                "score": "margin",
+                "score_value": 0.999665,
+                "threshold": 0.980342,
                 "accepted": True,
             }
         ],
@@ -179,6 +186,8 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
                     "student": step.stage.student.name,
                     "label": labels[step.label],
                     "confidence": round(step.confidence, 6),
+                    "score": step.stage.score.value,
+                    "score_value": round(step.score, 6),
                     "threshold": round(step.threshold, 6),
                     "accepted": step.accepted,
                 }

@@ -82,7 +82,7 @@ _ANSWER = json_shown(
         "model_version": "1",
         "outputs": [
             {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["translate"]},
-            {"name": "score", "datatype": "FP32", "shape": [1], "data": [0.999127]},
+            {"name": "score", "datatype": "FP32", "shape": [1], "data": [0.998069]},
         ],
     },
     InferResponse,

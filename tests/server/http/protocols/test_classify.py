@@ -48,6 +48,8 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
                 "student": step.stage.student.name,
                 "label": calibrated.architecture.labels[step.label],
                 "confidence": pytest.approx(step.confidence, abs=2e-6),
+                "score": "probability",
+                "score_value": pytest.approx(step.confidence, abs=2e-6),
                 "threshold": round(step.stage.threshold, 6),
                 "accepted": step.accepted,
             }
@@ -135,5 +137,8 @@ def assert_same(answer: dict[str, Any], alone: Decision, checkpoint: Checkpoint)
 
 def without_time(answer: dict[str, Any]) -> dict[str, Any]:
     decision = {k: v for k, v in answer["decision"].items() if k != "device_seconds"}
-    path = [{**step, "confidence": round(step["confidence"], 4)} for step in decision["path"]]
+    path = [
+        {**step, **{name: round(step[name], 4) for name in ("confidence", "score_value")}}
+        for step in decision["path"]
+    ]
     return {"label": answer["label"], **decision, "path": path}
