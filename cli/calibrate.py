@@ -140,7 +140,7 @@ def _from_texts(
     from ..models.checkpoint.seen import refuse_training_texts
     from ..models.evaluation.predictions import encode_all, predict_all
     from ..models.inputs.data import label_indices, read_labelled, read_texts
-    from ..server.build import load_for
+    from ..server.build import kept_answers, load_for
 
     name = name or f"{target.loss}-{target.alpha:g}"
     try:
@@ -172,9 +172,10 @@ def _from_texts(
     loaded, by = load_for(manifest.path, precision, progress)
     truth = None if indices is None else torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, by, progress)
+    exact = kept_answers(loaded, precision, texts, data, progress)
     seconds = seconds_alone(loaded, by, predictions.sequences[:SAMPLE], progress)
     progress.step("looking for the thresholds")
-    result = find(loaded, predictions, truth, seconds, target, name, sha256)
+    result = find(loaded, predictions, truth, seconds, target, name, sha256, exact)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.loss == "drop":  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures

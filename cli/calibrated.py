@@ -46,14 +46,15 @@ def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> N
         threshold = f"{stage.threshold:.4f}" if stage.threshold > 0 else "always"
         temperature = f"{stage.student.temperature:.3f}"
         table.add_row(stage.student.name, threshold, temperature, f"{share:.1%}")
+    against = f" against the TA in {guarantee.reference}" if guarantee.reference else ""
     console = wide_console()
     console.print(table)
     console.print(
         f"Expected cost against the TA alone: {1 / forecast.relative_flops:.1f}× fewer FLOPs, "
         f"{1 / forecast.relative_seconds:.1f}× less time.\n"
-        f"Observed risk ({guarantee.loss}): {guarantee.observed_risk:.2%}, {losses} losses in "
-        f"{guarantee.examples:,} texts ({allowed} allowed); {guarantee.ordering_examples:,} "
-        f"texts ordered the tests.\n"
+        f"Observed risk ({guarantee.loss}{against}): {guarantee.observed_risk:.2%}, {losses} "
+        f"losses in {guarantee.examples:,} texts ({allowed} allowed); "
+        f"{guarantee.ordering_examples:,} texts ordered the tests.\n"
         f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
         f"of the same distribution.",
         highlight=False,

@@ -17,6 +17,9 @@ from .evidence import Evidence
 from .learn_then_test import Split
 from .temperature import fit_temperature
 
+NO_LABEL = -1
+"""Which no student answers."""
+
 
 @dataclass(frozen=True)
 class Calibrated:
@@ -39,24 +42,31 @@ def calibrate(
     target: RiskTarget,
     name: str,
     data_sha256: str,
+    exact: Tensor | None = None,
 ) -> Calibrated:
     """Find the cheapest cascade that keeps the target on data like these.
 
     truth: (texts,) int64, the true classes; None for the disagreement loss, which needs none.
-    seconds: per text, by student's name: the cost that is minimised.
+    seconds: per text, by student's name: the cost that is minimised. exact: (texts,) int64, the
+    answers of the TA in float32, which are to be kept; None where the predictions are in float32.
     Raises DataError where the data cannot show the target, with the number that could.
     """
-    answers = predictions.labels(predictions.ta.name)
     if truth is None and target.loss == "drop":
         raise NestlingError("loss: 'drop' needs labels; without them use 'disagreement'")
-    reference = truth if truth is not None and target.loss == "drop" else answers
-    parts = divide(len(answers), target, data_sha256)
+    own = predictions.labels(predictions.ta.name)
+    kept = own if exact is None else exact
+    reference = truth if truth is not None and target.loss == "drop" else kept
+    parts = divide(len(own), target, data_sha256)
     temperatures = _temperatures(predictions, reference, parts, target.loss)
-    evidence = gather(predictions, reference, temperatures, seconds)
+    if target.loss == "disagreement":
+        # Served answers are watched beside the TA's own: with it, too, they disagree no more often.
+        reference = kept = kept.where(kept == own, NO_LABEL)
+    evidence = gather(predictions, reference, temperatures, seconds, kept)
     students = [replace(s, temperature=temperatures[s.name]) for s in predictions.students]
     flops = torch.stack([predictions.flops(student) for student in students]).numpy()
     choice = choose(evidence, flops, parts, target)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
+    guarantee = replace(guarantee, reference="float32")
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast)
     return Calibrated(cascade, temperatures, choice.losses, choice.allowed)
 
@@ -66,13 +76,15 @@ def gather(
     reference: Tensor,
     temperatures: Mapping[str, float],
     seconds: Mapping[str, float],
+    kept: Tensor | None = None,
 ) -> Evidence:
     """Confidence, loss and cost of every student on every text.
 
-    reference: the true classes; or the TA's answers, where it counts as always right.
+    reference: the true classes; or the TA's answers, where it counts as always right. kept:
+    (texts,) int64, the answers of the TA that the loss is against, by default those predicted.
     """
     names = [student.name for student in predictions.students]
-    ta_right = predictions.labels(predictions.ta.name) == reference
+    ta_right = (predictions.labels(predictions.ta.name) if kept is None else kept) == reference
     confidence = [predictions.confidences(name, temperatures[name]) for name in names]
     loss = [(predictions.labels(name) != reference) & ta_right for name in names]
     flops = [predictions.flops(student) for student in predictions.students]

@@ -18,7 +18,8 @@ class Evidence:
     """One row per student, cheapest first; the last row is the TA, which always answers.
 
     confidence: (students, texts) float32, as the gate computes it. loss: (students, texts) bool,
-    whether the risk counts this text if this student answers it; the TA's row is all False.
+    whether the risk counts this text if this student answers it; the TA's row is all False, but
+    where its precision is another than that of the TA whose answers are to be kept.
     cost: (students, texts), seconds of this student on this text.
     margin: what the gate asks above a threshold.
     """

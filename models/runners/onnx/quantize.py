@@ -25,9 +25,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from ...precision import WEIGHT_LEVELS
+
 LEVELS, CENTRE = 127, 128
-WEIGHT_LEVELS = 64
-"""The most with which two products with the largest q stay within 16 bits."""
 LEAST = 1e-20
 """Of a maximum: what is all zeros has a scale too."""
 _CONSTANTS: dict[str, NDArray[Any]] = {

@@ -19,7 +19,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from nestling.models.runners.onnx.quantize import CENTRE, WEIGHT_LEVELS, quantize
+from nestling.models.precision import WEIGHT_LEVELS
+from nestling.models.runners.onnx.quantize import CENTRE, quantize
 from nestling.models.runners.onnx.runner import CPU, session_options
 
 from ... import programs
