@@ -67,7 +67,7 @@ def beside_float32(precision: str) -> list[str]:
             [
                 f"{words}, {runner.removeprefix('onnx-')}",
                 percent(row["accuracy"], 2),
-                percent(row["risk"], 2) if promised else "",
+                percent(row["risk"], 2) if promised or row["risk"] else "",
                 f"{100 * promised:g} %" if promised else "",
                 "100 %" if policy == "ta" else percent(row["relative_flops"]),
                 "100 %" if policy == "ta" else percent(row["reach_the_ta"]),

@@ -148,7 +148,7 @@ def _from_texts(
     from ..models.evaluation.predictions import encode_all, predict_all
     from ..models.inputs.data import label_indices, read_labelled, read_texts
     from ..models.precision import evidence_in, margin_of
-    from ..server.build import load_for
+    from ..server.build import kept_answers, load_for
 
     name = name or f"{target.loss}-{target.alpha:g}"
     try:
@@ -180,9 +180,10 @@ def _from_texts(
     loaded, by = load_for(manifest.path, precision, progress, evidence_in(precision))
     truth = None if indices is None else torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, by, progress)
+    exact = kept_answers(loaded, precision, texts, data, progress)
     progress.step("looking for the thresholds")
     margin = margin_of(precision)
-    result = find(loaded, predictions, truth, target, name, sha256, margin, seconds)
+    result = find(loaded, predictions, truth, target, name, sha256, margin, seconds, exact)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.loss == "drop":  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures

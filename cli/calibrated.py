@@ -30,14 +30,15 @@ def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> N
     costs = [f"{1 / forecast.relative_flops:.1f}× fewer FLOPs"]
     if forecast.relative_seconds is not None:
         costs.append(f"{1 / forecast.relative_seconds:.1f}× less time by the profile")
+    against = f" against the TA in {guarantee.reference}" if guarantee.reference else ""
     console = wide_console()
     console.print(table)
     console.print(
         f"Thresholds are of the {cascade.stages[0].score}.\n"
         f"Expected cost against the TA alone: {', '.join(costs)}.\n"
-        f"Observed risk ({guarantee.loss}): {guarantee.observed_risk:.2%}, {losses} losses in "
-        f"{guarantee.examples:,} texts ({allowed} allowed); {guarantee.ordering_examples:,} "
-        f"texts ordered the tests.\n"
+        f"Observed risk ({guarantee.loss}{against}): {guarantee.observed_risk:.2%}, {losses} "
+        f"losses in {guarantee.examples:,} texts ({allowed} allowed); "
+        f"{guarantee.ordering_examples:,} texts ordered the tests.\n"
         f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
         f"of the same distribution.",
         highlight=False,

@@ -150,7 +150,7 @@ def _measure(
 
     from ..models.evaluation.accuracy import evaluate as run
     from ..models.evaluation.predictions import predict_all
-    from ..server.build import load_for
+    from ..server.build import kept_answers, load_for
 
     progress.step("loading the checkpoint")
     loaded, by = load_for(checkpoint, precision, progress)
@@ -161,7 +161,9 @@ def _measure(
         unknown = predict_all(loaded, strangers, out_of_scope, by, progress)
     order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(0))
     sequences = [predictions.sequences[row] for row in order[: timing["texts"]].tolist()]
-    return run(loaded, predictions, truth, sequences, unknown, timing["repeats"], by, progress)
+    exact = kept_answers(loaded, precision, texts, data, progress)
+    repeats = timing["repeats"]
+    return run(loaded, predictions, truth, sequences, unknown, repeats, by, progress, exact)
 
 
 def _check_drawing() -> None:

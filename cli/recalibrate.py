@@ -80,7 +80,8 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
 
 
 def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> RiskTarget:
-    """A promise that its drop is at most α is kept by a disagreement of at most α."""
+    """A promise that its drop is at most α is kept by a disagreement of at most α, but for what
+    rounding costs the TA: traffic has no answers in float32."""
     from ..models.calibration.choice import RiskTarget
 
     own = cascade.guarantee

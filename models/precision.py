@@ -19,6 +19,9 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 TORCH: Final = "torch"
 INT8: Final = "onnx-int8"
 """The runner of every precision but int8, and that of int8, whose files are called by it."""
+WEIGHT_LEVELS: Final = 64
+"""The largest weight in int8. Two products with the largest input, 2 · 255 · 64, stay within the 16
+bits in which processors without VNNI add them; with 127 they do not."""
 _WORDS: dict[Precision, str] = {
     "float32": "",
     "bfloat16": ".bfloat16",

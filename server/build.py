@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 from ..models.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from sqlalchemy import Engine
+    from torch import Tensor
 
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
@@ -155,6 +158,28 @@ def load_for(
         threads = torch.get_num_threads()
         return loaded, OnnxRunner(loaded, "int8", threads=threads, progress=progress)
     return loaded, TorchRunner(loaded)
+
+
+def kept_answers(
+    loaded: Checkpoint,
+    precision: Precision,
+    texts: Sequence[str],
+    source: str | Path,
+    progress: Progress = SILENT,
+) -> Tensor | None:
+    """What the TA answers in float32, which is promised to be kept: (texts,) int64.
+
+    loaded: as it computes in a precision. None where that is float32 itself. Computed on the CPU.
+    """
+    import torch
+
+    from ..models.checkpoint.load import load_checkpoint
+    from ..models.evaluation.predictions import answers_of_ta
+
+    if precision == "float32":
+        return None
+    exact = loaded if precision == "int8" else load_checkpoint(loaded.path, torch.float32)
+    return answers_of_ta(exact, texts, source, progress)
 
 
 def read_for(path: Path, precision: Precision) -> Manifest:

@@ -23,6 +23,7 @@ PACKAGES = {
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",
+    "qemu-x86_64": "qemu-user",
 }
 """By program."""
 ADMINISTRATION = "/usr/sbin"

@@ -31,9 +31,8 @@ from torch import Tensor
 from nestling.kernels import Groups, Prefix
 from nestling.kernels.emulated import EMULATED
 from nestling.kernels.gate.reference import MARGINS
-from nestling.models import load_checkpoint
+from nestling.models import Cascade, load_checkpoint
 from nestling.models.cascade.score import Score
-from nestling.models.checkpoint.manifest import Manifest
 from nestling.models.evaluation.accuracy import answer
 from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.inputs.data import label_indices, read_labelled
@@ -63,7 +62,10 @@ def main() -> None:
         found[precision] = predict_all(checkpoint, labelled.texts, given.data, runner)
         seconds[precision] = round(process_time() - started, 1)
         for policy in (*checkpoint.cascades, "ta"):
-            policies[f"{precision} {policy}"] = row(checkpoint, policy, found[precision], truth)
+            kept = found["float32"].labels("ta")
+            policies[f"{precision} {policy}"] = row(
+                checkpoint.policy(policy), found[precision], kept, truth
+            )
     print(
         json.dumps(
             {
@@ -97,12 +99,11 @@ def main() -> None:
 
 
 def row(
-    manifest: Manifest, policy: str, predictions: Predictions, truth: torch.Tensor
+    cascade: Cascade, predictions: Predictions, kept: Tensor, truth: Tensor
 ) -> dict[str, float | None]:
-    """One policy in one precision, against the TA in the same."""
-    cascade = manifest.policy(policy)
-    answers, ta = answer(predictions, cascade), answer(predictions, manifest.policy("ta"))
-    right, ta_right = answers.label == truth, ta.label == truth
+    """One policy in one precision. kept: (texts,) int64, what the TA answers in float32."""
+    answers, ta = answer(predictions, cascade), answer(predictions, Cascade.alone(predictions.ta))
+    right, ta_right = answers.label == truth, kept == truth
     last = answers.stage == len(cascade.stages) - 1
     return {
         "accuracy": rate(right.tolist()),

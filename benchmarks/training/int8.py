@@ -27,7 +27,7 @@ from unittest.mock import patch
 import onnx
 import torch
 
-from nestling.models import Checkpoint, Decision, Predictor, load_checkpoint
+from nestling.models import Cascade, Checkpoint, Decision, Predictor, load_checkpoint
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.inputs.data import label_indices, read_labelled
 from nestling.models.precision import INT8
@@ -54,9 +54,11 @@ def main() -> None:
     rows = OnnxRunner(rounded, "int8", threads=1)
     policies: dict[str, Any] = {}
     exact = TorchRunner(checkpoint)
+    kept = answers(Predictor(checkpoint, "ta", exact).predict(labelled.texts))
     for name, served, by in (("float32", checkpoint, exact), (INT8, rounded, rows)):
         for policy in (*served.cascades, "ta"):
-            policies[f"{name} {policy}"] = measured(served, policy, by, labelled.texts, truth)
+            decisions = Predictor(served, policy, by).predict(labelled.texts)
+            policies[f"{name} {policy}"] = measured(served.policy(policy), decisions, kept, truth)
     texts = labelled.texts[: given.alone]
     neighbours = {
         "one scale per row": changed(rounded, rows, texts),
@@ -78,21 +80,24 @@ def main() -> None:
 
 
 def measured(
-    checkpoint: Checkpoint, policy: str, by: ModelRunner, texts: Sequence[str], truth: Sequence[int]
+    cascade: Cascade, decisions: Sequence[Decision], kept: Sequence[int], truth: Sequence[int]
 ) -> dict[str, float | None]:
-    """Rates over the texts. risk: of the loss that the cascade promises to bound."""
-    decisions = Predictor(checkpoint, policy, by).predict(texts)
-    ta = [d.answer.label for d in Predictor(checkpoint, "ta", by).predict(texts)]
-    answers = [d.answer.label for d in decisions]
-    lost = [a != t and b == t for a, b, t in zip(answers, ta, truth, strict=True)]
-    guarantee = checkpoint.policy(policy).guarantee
+    """Rates over the texts. kept: what the TA answers in float32. risk: of being wrong where that
+    is right, which cascades promise to bound.
+    """
+    found, guarantee = answers(decisions), cascade.guarantee
+    lost = [a != t and b == t for a, b, t in zip(found, kept, truth, strict=True)]
     return {
-        "accuracy": rate([a == t for a, t in zip(answers, truth, strict=True)]),
+        "accuracy": rate([a == t for a, t in zip(found, truth, strict=True)]),
         "risk": rate(lost),
         "promised": guarantee.alpha if guarantee else None,
         "relative_flops": round(sum(d.relative_cost for d in decisions) / len(decisions), 5),
         "reach_the_ta": rate([d.answer.stage.student.name == "ta" for d in decisions]),
     }
+
+
+def answers(decisions: Sequence[Decision]) -> list[int]:
+    return [decision.answer.label for decision in decisions]
 
 
 def changed(checkpoint: Checkpoint, by: ModelRunner, texts: Sequence[str]) -> dict[str, float]:

@@ -21,6 +21,9 @@ from .learn_then_test import Split
 from .temperature import fit_temperature
 from .temperature import rounded as rounded_temperature
 
+NO_LABEL = -1
+"""Which no student answers."""
+
 
 @dataclass(frozen=True)
 class Calibrated:
@@ -44,29 +47,37 @@ def calibrate(
     data_sha256: str,
     margin: float,
     by: TimeModel | None = None,
+    exact: Tensor | None = None,
 ) -> Calibrated:
     """Find the cheapest cascade that keeps the target on data like these.
 
     truth: (texts,) int64, the true classes; None for the disagreement loss, which needs none.
     margin: what the gate asks above a threshold, in the precision that is calibrated. by: the
-    seconds that are minimised; None minimises FLOPs.
+    seconds that are minimised; None minimises FLOPs. exact: (texts,) int64, the answers of the TA
+    in float32, which are to be kept; None where the predictions are in float32.
     Raises DataError where the data cannot show the target, with the number that could.
     """
-    answers = predictions.labels(predictions.ta.name)
     if truth is None and target.loss == "drop":
         raise NestlingError("loss: 'drop' needs labels; without them use 'disagreement'")
-    reference = truth if truth is not None and target.loss == "drop" else answers
-    parts = divide(len(answers), target, data_sha256)
+    own = predictions.labels(predictions.ta.name)
+    kept = own if exact is None else exact
+    reference = truth if truth is not None and target.loss == "drop" else kept
+    parts = divide(len(own), target, data_sha256)
     temperatures = _temperatures(predictions, reference, parts, target.loss)
+    if target.loss == "disagreement":
+        # Served answers are watched beside the TA's own: with it, too, they disagree no more often.
+        reference = kept = kept.where(kept == own, NO_LABEL)
     students = [replace(s, temperature=temperatures[s.name]) for s in predictions.students]
     tokens = list(map(len, predictions.sequences))
     flops = flops_of(students, tokens)
     cost = flops if by is None else seconds_of(by, students, tokens)
     evidence = {
-        score: gather(predictions, reference, temperatures, score, cost, margin) for score in SCORES
+        score: gather(predictions, reference, temperatures, score, cost, margin, kept)
+        for score in SCORES
     }
     choice = choose(evidence, flops, by, parts, target)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
+    guarantee = replace(guarantee, reference="float32")
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast)
     return Calibrated(cascade, temperatures, choice.losses, choice.allowed)
 
@@ -78,14 +89,16 @@ def gather(
     score: Score,
     cost: Floats,
     margin: float,
+    kept: Tensor | None = None,
 ) -> Evidence:
     """Score, loss and cost of every student on every text.
 
     reference: (texts,) int64, the true classes; or the TA's answers, where it counts as always
-    right. cost: (students, texts).
+    right. cost: (students, texts). kept: (texts,) int64, the answers of the TA that the loss is
+    against, by default those predicted.
     """
     names = [student.name for student in predictions.students]
-    ta_right = predictions.labels(predictions.ta.name) == reference
+    ta_right = (predictions.labels(predictions.ta.name) if kept is None else kept) == reference
     scores = [predictions.scores(name, temperatures[name], score).numpy() for name in names]
     loss = [(predictions.labels(name) != reference) & ta_right for name in names]
     return Evidence(rounded(np.stack(scores)), torch.stack(loss).numpy(), cost, margin)

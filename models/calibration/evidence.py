@@ -20,8 +20,9 @@ class Evidence:
     """One row per student, cheapest first; the last row is the TA, which always answers.
 
     score: (students, texts) float32, by `rounded`. loss: (students, texts) bool, whether the risk
-    counts this text if this student answers it; the TA's row is all False. cost: (students, texts)
-    of this student on this text, in any unit. margin: what the gate asks above a threshold.
+    counts this text if this student answers it; the TA's row is all False, but where its precision
+    is another than that of the TA whose answers are to be kept. cost: (students, texts) of this
+    student on this text, in any unit. margin: what the gate asks above a threshold.
     """
 
     score: NDArray[np.float32]

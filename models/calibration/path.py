@@ -39,8 +39,12 @@ LEAST = 1e-4
 
 
 def estimated_risk(evidence: Evidence) -> Floats:
-    """r_k of each text, were student k to answer it: (students, texts); zeros for the TA."""
+    """r_k of each text, were student k to answer it: (students, texts).
+
+    The TA loses only by rounding, too rarely for a regression: it has the same on all texts.
+    """
     risk = np.zeros(evidence.score.shape)
+    risk[-1] = evidence.loss[-1].mean()
     for k in range(len(risk) - 1):
         risk[k] = _logistic(doubt(evidence.score[k]), evidence.loss[k])
     return risk
@@ -89,7 +93,7 @@ def _sweep(
     """Lower each threshold, from the last stage to the first, to its best value given the rest."""
     last = len(thresholds) - 1
     for k in range(last - 1, -1, -1):
-        onwards = evidence.cost[last].copy()  # what it costs to pass a text on from stage k
+        onwards = evidence.cost[last] + loss[last]  # what it costs to pass a text on from stage k
         for j in range(last - 1, k, -1):
             taken = accepts(evidence.score[j], float(thresholds[j]), evidence.margin)
             onwards = evidence.cost[j] + np.where(taken, loss[j], onwards)

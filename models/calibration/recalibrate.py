@@ -66,6 +66,7 @@ def recalibrate(
         source="shadow",
         since=min(record.time for record in records),
         until=max(record.time for record in records),
+        reference=records[0].precision,
     )
     stages = choice.stages(students)
     return Recalibrated(Cascade(cascade.name, stages, guarantee, choice.forecast), choice)

@@ -13,6 +13,7 @@ from typing import Any
 from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
+from ..precision import PRECISIONS, Precision
 from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -93,6 +94,8 @@ class Guarantee:
     `alpha` on new data of the same distribution. examples: texts that tested it.
     ordering_examples: texts that fixed what was tested, and in which order. source: `texts` of a
     file, or the `shadow` of served traffic; then since and until say of which time, in ISO 8601.
+    reference: the precision of the TA whose answers are to be kept; None in calibrations of before
+    this was recorded, where it is the cascade's own.
     """
 
     method: str
@@ -107,6 +110,7 @@ class Guarantee:
     source: str = "texts"
     since: str | None = None
     until: str | None = None
+    reference: Precision | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,11 @@ class Cascade:
         guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
         for field in ("alpha", "confidence", "observed_risk") if guarantee else ():
             number_between(0, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
+        if guarantee and guarantee.reference not in (None, *PRECISIONS):
+            raise ValueError(
+                f"cascade {name!r}: reference: {guarantee.reference!r} is none of "
+                + ", ".join(PRECISIONS)
+            )
         forecast = Forecast(**data["forecast"]) if data["forecast"] else None
         return cls(name, tuple(stages), guarantee, forecast)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..cascade.policy import TEMPERATURES, Cascade, Student
 from ..errors import CheckpointError, NestlingError
@@ -13,7 +14,7 @@ from ..inputs.tokenizer import TextTokenizer
 from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
-from ..precision import Precision, file_of
+from ..precision import WEIGHT_LEVELS, Precision, file_of
 from .integrity import read_hashed_json, refuse_pickles, verify
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
@@ -21,6 +22,9 @@ CALIBRATION, REPORT = "calibration.json", "report.json"
 TRAINING_TEXTS = "training-texts.json"
 TA = "ta"
 """The name under which the whole TA is served."""
+NONE: Final[dict[str, Any]] = {"temperatures": {}, "cascades": {}, "default": TA}
+"""A calibration that nobody has made."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,24 @@ _Served = TypeVar("_Served", bound=Manifest)
 def calibrated_for(served: _Served, precision: Precision) -> _Served:
     """The same, as it was read, with the temperatures and cascades of a precision.
 
-    One without a calibration has no cascades: thresholds set on other logits promise nothing. Its
-    temperatures are those of float32. Raises CheckpointError for a calibration that is damaged or
-    of other weights.
+    One without a calibration has no cascades: thresholds set on other logits promise nothing, and
+    a calibration for int8 of weights that were rounded otherwise counts as none. Its temperatures
+    are those of float32. Raises CheckpointError for a calibration that is damaged or of other
+    weights.
     """
     if precision == "float32":  # which `read_manifest` reads
         return served
     path = served.path / file_of(CALIBRATION, precision)
     calibration = _read_calibration(path, served.weights_sha256)
+    levels = calibration.get("weight_levels")
+    if precision == "int8" and calibration is not NONE and levels != WEIGHT_LEVELS:
+        log.warning(
+            "%s: is not used: it was made with weights that were rounded otherwise; `nestling "
+            "calibrate %s --data FILE --precision int8` makes it anew",
+            path,
+            served.path,
+        )
+        calibration = NONE
     temperatures = calibration["temperatures"]
     students = {
         name: replace(student, temperature=temperatures.get(name, student.temperature))
@@ -139,7 +153,7 @@ def _tokenizer(path: Path, architecture: Architecture) -> TextTokenizer:
 
 def _read_calibration(path: Path, weights_sha256: str) -> dict[str, Any]:
     if not path.exists():
-        return {"temperatures": {}, "cascades": {}, "default": TA}
+        return NONE
     calibration = read_hashed_json(path)
     for field in ("weights_sha256", "temperatures", "cascades", "default"):
         if field not in calibration:

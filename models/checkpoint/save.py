@@ -20,7 +20,7 @@ from ..errors import NotFiniteError
 from ..inputs.data.fingerprints import TextSample
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
-from ..precision import Precision, file_of
+from ..precision import WEIGHT_LEVELS, Precision, file_of
 from .integrity import SCHEMA, new_directory, sha256_of, write_hashed_json
 from .manifest import CALIBRATION, CONFIG, TOKENIZER, TRAINING_TEXTS, WEIGHTS, Manifest
 
@@ -79,6 +79,7 @@ def write_calibration(
         {
             "schema": SCHEMA,
             "weights_sha256": checkpoint.weights_sha256,
+            **({"weight_levels": WEIGHT_LEVELS} if precision == "int8" else {}),
             "temperatures": dict(temperatures),
             "cascades": {name: cascade.to_json() for name, cascade in cascades.items()},
             "default": default,

@@ -41,8 +41,8 @@ class Result:
     calibration_error: expected, of the confidence of the answer. breakage: share of texts on
     which the policy is wrong and the TA right; recovery: the other way round; drop: the
     difference, which is the accuracy lost. loss: observed share of the loss for which a
-    cascade's risk was calibrated. shares: of the texts, by the student that answered.
-    out_of_scope: share of the out-of-scope texts that reached the TA.
+    cascade's risk was calibrated, against the TA that the guarantee names. shares: of the texts, by
+    the student that answered. out_of_scope: share of the out-of-scope texts that reached the TA.
     """
 
     name: str
@@ -104,11 +104,13 @@ def evaluate(
     repeats: int = 9,
     runner: ModelRunner | None = None,
     progress: Progress = SILENT,
+    exact: Tensor | None = None,
 ) -> list[Result]:
     """Every student, cheapest first, then every cascade.
 
     truth: (texts,) int64. sample: token ids of the texts whose time is measured. runner: the
-    one that is timed; by default torch.
+    one that is timed; by default torch. exact: (texts,) int64, the answers of the TA in float32;
+    None where the predictions are in float32.
     """
     students = [Cascade.alone(student) for student in checkpoint.students.values()]
     policies = [*students, *checkpoint.cascades.values()]
@@ -116,7 +118,7 @@ def evaluate(
     ta = answer(predictions, Cascade.alone(checkpoint.ta))
     results = []
     for policy in policies:
-        result = _result(policy, answer(predictions, policy), ta, truth, seconds)
+        result = _result(policy, answer(predictions, policy), ta, truth, seconds, exact)
         if out_of_scope is not None and policy.name in checkpoint.cascades:
             stage = answer(out_of_scope, policy).stage
             reached = (stage == len(policy.stages) - 1).double().mean().item()
@@ -131,6 +133,7 @@ def _result(
     ta: StudentAnswers,
     truth: Tensor,
     seconds: Mapping[str, Seconds],
+    exact: Tensor | None,
 ) -> Result:
     right, ta_right = answers.label == truth, ta.label == truth
     breakage, recovery = _share(~right & ta_right), _share(right & ~ta_right)
@@ -138,8 +141,9 @@ def _result(
     guarantee = policy.guarantee
     loss = None
     if guarantee is not None:
-        differs = _share(answers.label != ta.label)
-        loss = differs if guarantee.loss == "disagreement" else breakage
+        kept = ta.label if exact is None or guarantee.reference != "float32" else exact
+        differs, lost = answers.label != kept, ~right & (kept == truth)
+        loss = _share(differs if guarantee.loss == "disagreement" else lost)
     return Result(
         name=policy.name,
         kind="ta" if policy.name == TA else "student" if len(policy.stages) == 1 else "cascade",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from ...kernels.gate.reference import scores
 from ..cascade.policy import Student
 from ..cascade.score import Score
 from ..checkpoint.load import Checkpoint
-from ..checkpoint.manifest import Manifest
+from ..checkpoint.manifest import TA, Manifest
 from ..errors import DataError
 from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
@@ -74,13 +74,22 @@ def predict_all(
     dtype = checkpoint.model.dtype
     logits = {s.name: torch.empty(len(texts), labels, dtype=dtype) for s in students}
     done = 0
+    asked = "every student" if len(students) > 1 else students[0].name
     for rows in by_length(list(map(len, sequences)), MAX_BATCH_TOKENS):
-        progress.step(f"asking every student about {source}", done, len(texts))
+        progress.step(f"asking {asked} about {source}", done, len(texts))
         done += len(rows)
         packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
         for student in students:
             logits[student.name][rows] = runner.logits(packed.for_student(student.spec)).cpu()
     return Predictions(students, tuple(map(tuple, sequences)), logits)
+
+
+def answers_of_ta(
+    checkpoint: Checkpoint, texts: Sequence[str], source: str | Path, progress: Progress = SILENT
+) -> Tensor:
+    """What the TA alone answers, by torch, in the dtype of the checkpoint: (texts,) int64."""
+    alone = replace(checkpoint, students={TA: checkpoint.ta})
+    return predict_all(alone, texts, source, progress=progress).labels(TA)
 
 
 def encode_all(manifest: Manifest, texts: Sequence[str], source: str | Path) -> list[list[int]]:

@@ -189,6 +189,7 @@ def test_int8_has_a_calibration_of_its_own(
     assert load_checkpoint(path).cascades == exact.cascades
     assert load_checkpoint(path).students == exact.students
     rounded = calibrated_for(exact, "int8")
+    assert rounded.cascades["c"].guarantee.reference == "float32"
     assert rounded.default == "c"
     assert rounded.cascades.keys() == exact.cascades.keys()
     assert rounded.cascades != exact.cascades

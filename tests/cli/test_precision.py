@@ -51,6 +51,8 @@ def test_half_precision_gets_thresholds_of_its_own(
     assert everything_in(path).keys() - before.keys() == {file}
     half = calibrated_for(load_checkpoint(path), precision)
     assert half.default == "c"
+    assert half.cascades["c"].guarantee.reference == "float32"
+    assert "Observed risk (drop against the TA in float32)" in run.stdout
     assert load_checkpoint(path).cascades == {}
 
     assert nestling("calibrate", path, *words).exit_code == 0

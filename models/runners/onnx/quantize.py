@@ -4,8 +4,11 @@ For a row x (inputs,) and a matrix W (inputs, outputs), with one scale a per row
 output,
 
     a = max|x| / 127    q = round(x / a) + 128         uint8, found anew for each row
-    b = max|W| / 127    R = round(W / b)               int8, stored
+    b = max|W| / 64     R = round(W / b)               int8, stored: seven of its bits
     x · W  ≈  a b · Σ (q − 128) R
+
+Processors without VNNI add two products in 16 bits, and what is beyond them is cut off: 2 · 255 ·
+127 = 64,770 is, 2 · 255 · 64 = 32,640 is not. So Σ is exact on all of them, and the same.
 
 ONNX Runtime's own dynamic quantisation has one scale for a whole batch, padding included: there a
 text's confidence moves by up to 0.2 with its neighbours. Here it depends on them only as in
@@ -21,6 +24,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from ...precision import WEIGHT_LEVELS
 
 LEVELS, CENTRE = 127, 128
 LEAST = 1e-20
@@ -64,7 +69,7 @@ def quantize(model: onnx.ModelProto) -> None:
 def _round(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """weight: (inputs, outputs). Returns the same in int8, and (outputs,) scales."""
     largest = np.maximum(np.abs(weight).max(axis=0), np.float32(LEAST))
-    scale = (largest / LEVELS).astype(np.float32)
+    scale = (largest / WEIGHT_LEVELS).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
 
 

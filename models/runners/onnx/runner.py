@@ -150,6 +150,18 @@ def _pad(tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDA
     return dict(zip(INPUTS, (ids, mask.astype(np.int64)), strict=True))
 
 
+def session_options(threads: int) -> Any:
+    """`onnxruntime.SessionOptions` of every student. threads: of one operation."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Each session has threads of its own: they must not burn the cores while another one runs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
 def _session(
     checkpoint: Checkpoint,
     student: Student,
@@ -159,11 +171,7 @@ def _session(
 ) -> Any:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Each session has threads of its own: they must not burn the cores while another one runs.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options = session_options(threads)
     table = checkpoint.model.embedding.tokens
     if student.spec.dim == table.shape[1] and (table.dtype, table.device.type) == (
         torch.float32,

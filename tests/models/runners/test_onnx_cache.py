@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nestling.models import Checkpoint, load_checkpoint
+from nestling.models.checkpoint.integrity import sha256_of
 from nestling.models.runners.onnx import cache, graph_of
 
 from ...conftest import tiny_model, write_changed
@@ -60,6 +61,19 @@ def test_what_differs_has_a_graph_of_its_own(
     monkeypatch.setattr(cache, "version", lambda name: "9.9")
     found.add(read(checkpoint))
     assert len(found) == len(made) == 6
+
+
+def test_what_other_code_made_is_not_read(
+    checkpoint: Checkpoint, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line of another way to round is enough."""
+    before = read(checkpoint, precision="int8")
+
+    def changed(file: Path) -> str:
+        return "another" if file.name == "quantize.py" else sha256_of(file)
+
+    monkeypatch.setattr(cache, "sha256_of", changed)
+    assert read(checkpoint, precision="int8") != before
 
 
 def test_what_is_damaged_is_made_anew(
