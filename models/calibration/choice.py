@@ -10,7 +10,7 @@ import numpy as np
 from ..cascade.policy import Forecast, Guarantee, Stage, Student
 from ..errors import DataError, NestlingError
 from .evidence import Evidence, Floats, outcome
-from .learn_then_test import Split, TestPlan, Walk, plan, split, walk
+from .learn_then_test import Split, TestPlan, Walk, plan, split, testing_size, texts_in_all, walk
 from .risk import examples_needed, fewest_examples, losses_allowed
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
@@ -41,13 +41,21 @@ def divide(texts: int, target: RiskTarget, data_sha256: str) -> Split:
     """Which texts order the tests, and which test.
 
     Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
-    until one passes. Raises DataError where so few texts could not show the target even without a
-    single loss, with the number that could.
+    until one passes. Raises DataError where there are too few.
     """
-    parts = split(texts, target.alpha, target.confidence, int(data_sha256[:12], 16))
-    if losses_allowed(len(parts.testing), target.alpha, target.confidence) < 0:
-        raise _too_few(texts, target)
-    return parts
+    check_enough(texts, target)
+    return split(texts, target.alpha, target.confidence, int(data_sha256[:12], 16))
+
+
+def check_enough(texts: int, target: RiskTarget) -> None:
+    """Raises DataError where so few texts could not show the target even without a single loss."""
+    testing = testing_size(texts, target.alpha, target.confidence)
+    if losses_allowed(testing, target.alpha, target.confidence) < 0:
+        least = texts_in_all(fewest_examples(0, target.alpha, target.confidence))
+        raise DataError(
+            f"{texts:,} examples are too few to show a risk of at most {target.alpha:.2%} with "
+            f"{target.confidence:.0%} confidence, even without a single loss: it takes {least:,}"
+        )
 
 
 @dataclass(frozen=True)
@@ -125,33 +133,15 @@ def _cheapest(
     first = int(cheaper[0])
     observed = int(walked.losses[first]) / tested
     needed = examples_needed(observed, target.alpha, target.confidence)
-    share = tested / (tested + len(parts.ordering))
     advice = (
         "the risk is too high for any number of examples"
         if needed is None
-        else f"about {round(needed / share):,} examples would show it at this rate"
+        else f"about {texts_in_all(needed):,} examples would show it at this rate"
     )
     raise DataError(
         f"no thresholds keep the {target.loss} below {target.alpha:.2%} with "
         f"{target.confidence:.0%} confidence: the safest cascade that is cheaper than the TA has "
         f"{walked.losses[first]} losses in {tested:,} texts ({observed:.2%}); {advice}"
-    )
-
-
-def _too_few(n: int, target: RiskTarget) -> DataError:
-    least = fewest_examples(0, target.alpha, target.confidence)
-    while (
-        losses_allowed(
-            len(split(least, target.alpha, target.confidence, 0).testing),
-            target.alpha,
-            target.confidence,
-        )
-        < 0
-    ):
-        least += 1
-    return DataError(
-        f"{n:,} examples are too few to show a risk of at most {target.alpha:.2%} with "
-        f"{target.confidence:.0%} confidence, even without a single loss: it takes {least:,}"
     )
 
 
