@@ -9,6 +9,7 @@ import typer
 
 from ..models.errors import NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, SAMPLE, seconds_alone, show
+from .calibration_report import check_report, write_report
 from .logits import PrecisionOption, RunnerOption
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ def calibrate(
             "--default", help="Let this cascade answer `auto` from now on.", show_default="off"
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for a page: risk against cost, and what a smaller risk would take.",
+            show_default="none",
+        ),
+    ] = None,
     runner: RunnerOption = None,
     precision: PrecisionOption = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
@@ -98,6 +106,8 @@ def calibrate(
     wanted = chosen_precision(runner, precision)
     manifest = read_for(checkpoint, wanted)
     check_file(checkpoint / file_of(CALIBRATION, wanted), "calibrate")
+    if report is not None:
+        check_report(report)
     if data is not None and from_shadow is None:
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
@@ -106,15 +116,18 @@ def calibrate(
             loaded, result, chosen = _from_texts(
                 manifest, wanted, data, target, name, default, text_column, label_column, progress
             )
-        show(loaded, result.cascade, result.losses, result.allowed)
+        show(loaded, result.cascade, result.choice.losses, result.choice.allowed)
         typer.echo(f"`auto` is answered by {chosen}.")
+        if report is not None:
+            found = (result.cascade, result.choice, list(loaded.students))
+            write_report(report, loaded, wanted, data, [found])
     elif from_shadow is not None and data is None:
         if default or loss not in (None, "disagreement"):
             raise NestlingError(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
                 "the default as it is"
             )
-        recalibrate(manifest, wanted, from_shadow, max_drop, confidence, name)
+        recalibrate(manifest, wanted, from_shadow, max_drop, confidence, name, report)
     else:
         raise NestlingError("calibrate: takes one of --data and --from-shadow")
 

@@ -12,7 +12,7 @@ from ..cascade.policy import Cascade
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..evaluation.predictions import Predictions
-from .choice import RiskTarget, choose, divide
+from .choice import Choice, RiskTarget, choose, divide
 from .evidence import Evidence
 from .learn_then_test import Split
 from .temperature import fit_temperature
@@ -22,13 +22,12 @@ from .temperature import fit_temperature
 class Calibrated:
     """cascade: with its guarantee and forecast. temperatures: of every student, for `target.loss`.
 
-    allowed: losses among the testing examples at which the test still rejects.
+    choice: how it came about.
     """
 
     cascade: Cascade
     temperatures: dict[str, float]
-    losses: int
-    allowed: int
+    choice: Choice
 
 
 def calibrate(
@@ -58,7 +57,7 @@ def calibrate(
     choice = choose(evidence, flops, parts, target)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast)
-    return Calibrated(cascade, temperatures, choice.losses, choice.allowed)
+    return Calibrated(cascade, temperatures, choice)
 
 
 def gather(

@@ -12,6 +12,7 @@ from ..errors import DataError, NestlingError
 from .evidence import Evidence, Floats, outcome
 from .learn_then_test import Split, TestPlan, Walk, plan, split, testing_size, texts_in_all, walk
 from .risk import examples_needed, fewest_examples, losses_allowed
+from .trail import Trail
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
 LOSSES = {
@@ -63,7 +64,7 @@ class Choice:
     """rows: of the evidence, the students that may answer; the TA last. thresholds: one for each.
 
     forecast: of what the evidence has as cost, and of FLOPs. losses: among the texts that test.
-    allowed: at which the test still rejects.
+    allowed: at which the test still rejects. trail: the path on which it was found.
     """
 
     rows: tuple[int, ...]
@@ -71,6 +72,7 @@ class Choice:
     forecast: Forecast
     losses: int
     allowed: int
+    trail: Trail
 
     def stages(self, students: Sequence[Student]) -> tuple[Stage, ...]:
         """students: one per row of the evidence."""
@@ -111,7 +113,8 @@ def choose(evidence: Evidence, flops: Floats, parts: Split, target: RiskTarget) 
     used = [k for k, threshold in enumerate(vector) if threshold < 1]  # a stage that may answer
     rows = tuple(chosen.stages[k] for k in used)
     forecast = _forecast(evidence.stages(rows), flops[list(rows)], vector[used])
-    return Choice(rows, vector[used], forecast, int(walked.losses[best]), allowed)
+    trail = Trail.of(stages, chosen, walked, best, tested, target.confidence)
+    return Choice(rows, vector[used], forecast, int(walked.losses[best]), allowed, trail)
 
 
 def _cheapest(
