@@ -40,10 +40,11 @@ def test_it_fits_and_can_be_read(browser: Browser, tmp_path: Path, width: int, s
     assert wrong == [file.as_uri()]
     for size in SHOWN.values():
         assert window.locator(f"svg.{size}").is_visible() == (size == SHOWN[width])
+    ARTEFACTS.parent.mkdir(parents=True, exist_ok=True)
+    shot = ARTEFACTS.parent / f"calibration-{scheme}-{width}.png"
+    window.screenshot(path=shot, full_page=True)
     window.get_by_text("threshold vectors").click()
     assert window.evaluate("document.documentElement.scrollWidth") == width
-    ARTEFACTS.parent.mkdir(parents=True, exist_ok=True)
-    window.screenshot(path=ARTEFACTS.parent / f"calibration-{scheme}-{width}.png")
     window.close()
 
 
