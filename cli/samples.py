@@ -55,19 +55,19 @@ def samples(
     """
     if texts is None:
         alpha = MAX_DROP if max_drop is None else max_drop
-        title = f"Texts that it takes to promise a risk of at most {percent(alpha)}"
+        title = f"Texts that it takes to promise a risk of at most {_percent(alpha)}"
         rows = list(_texts_for(alpha, confidence, expected))
     elif max_drop is None:
         title = f"The least risk that {texts:,} texts can promise"
         rows = list(_promises_of(texts, confidence, expected))
     else:
-        title = f"{texts:,} texts, to promise a risk of at most {percent(max_drop)}"
+        title = f"{texts:,} texts, to promise a risk of at most {_percent(max_drop)}"
         rows = [_chance_of(texts, max_drop, confidence, expected)]
     if as_json:
         found = {"confidence": confidence, "rows": [row.to_json() for row in rows]}
         typer.echo(json.dumps(found))
     else:
-        _show(rows, f"{title} with {percent(confidence)} confidence")
+        _show(rows, f"{title} with {_percent(confidence)} confidence")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class _Row:
         }
 
     def cells(self) -> list[str]:
-        risks = ["" if risk is None else percent(risk) for risk in (self.alpha, self.true_risk)]
+        risks = ["" if risk is None else _percent(risk) for risk in (self.alpha, self.true_risk)]
         if self.sample is None or self.true_risk is None:
             return [self.condition or "", *risks, f"{self.texts:,}" if self.texts else "too many"]
         own = self.sample
@@ -155,6 +155,6 @@ def _show(rows: list[_Row], title: str) -> None:
     wide_console().print(table)
 
 
-def percent(share: float) -> str:
+def _percent(share: float) -> str:
     """As many digits as it takes, to six."""
     return f"{100 * share:.6g}%"
