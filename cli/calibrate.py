@@ -9,6 +9,7 @@ import typer
 
 from ..models.errors import NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, show
+from .calibration_report import check_report, write_report
 from .costs import FLOPS, CostOption, ProfileOption, time_model
 from .logits import PrecisionOption, RunnerOption
 
@@ -80,6 +81,13 @@ def calibrate(
     ] = False,
     cost: CostOption = FLOPS,
     profile: ProfileOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for a page: risk against cost, and what a smaller risk would take.",
+            show_default="none",
+        ),
+    ] = None,
     runner: RunnerOption = None,
     precision: PrecisionOption = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
@@ -103,6 +111,8 @@ def calibrate(
     manifest = read_for(checkpoint, wanted)
     check_file(checkpoint / file_of(CALIBRATION, wanted), "calibrate")
     seconds = time_model(cost, profile, manifest, wanted)
+    if report is not None:
+        check_report(report)
     if data is not None and from_shadow is None:
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
@@ -112,15 +122,18 @@ def calibrate(
                 manifest, wanted, data, target, seconds, name, default, text_column, label_column,
                 progress,
             )  # fmt: skip
-        show(loaded, result.cascade, result.losses, result.allowed)
+        show(loaded, result.cascade, result.choice.losses, result.choice.allowed)
         typer.echo(f"`auto` is answered by {chosen}.")
+        if report is not None:
+            found = (result.cascade, result.choice, list(loaded.students))
+            write_report(report, loaded, wanted, data, [found])
     elif from_shadow is not None and data is None:
         if default or loss not in (None, "disagreement"):
             raise NestlingError(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
                 "the default as it is"
             )
-        recalibrate(manifest, wanted, from_shadow, seconds, max_drop, confidence, name)
+        recalibrate(manifest, wanted, from_shadow, seconds, max_drop, confidence, name, report)
     else:
         raise NestlingError("calibrate: takes one of --data and --from-shadow")
 

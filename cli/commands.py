@@ -17,6 +17,7 @@ from .loadtest import loadtest
 from .plan import plan
 from .replay import replay
 from .root import Command
+from .samples import samples
 from .serve import serve
 from .train import train
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 10_000},
 )
-for command in (serve, train, calibrate, evaluate, replay, export, info, key):
+for command in (serve, train, samples, calibrate, evaluate, replay, export, info, key):
     app.command(cls=Command)(command)
 app.add_typer(experiment, name="experiment")
 app.add_typer(loadtest, name="loadtest")

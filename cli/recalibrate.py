@@ -9,10 +9,12 @@ import typer
 
 from ..models.errors import DataError, NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, show
+from .calibration_report import write_report
 
 if TYPE_CHECKING:
     from ..models.calibration.choice import RiskTarget
     from ..models.calibration.cost import TimeModel
+    from ..models.calibration.recalibrate import Recalibrated
     from ..models.cascade.policy import Cascade
     from ..models.checkpoint.manifest import Manifest
     from ..models.precision import Precision
@@ -26,11 +28,12 @@ def recalibrate(
     alpha: float | None,
     confidence: float | None,
     name: str | None,
+    report: Path | None,
 ) -> None:
     """Choose the thresholds of the recorded cascades anew, all of them or none.
 
     seconds: that are minimised; None minimises FLOPs. alpha, confidence: None keeps each cascade's
-    own. name: one cascade alone.
+    own. name: one cascade alone. report: file for a page about it.
     """
     from ..models.calibration.recalibrate import check_enough
     from ..models.calibration.recalibrate import recalibrate as find
@@ -63,6 +66,9 @@ def recalibrate(
         show(manifest, result.cascade, result.choice.losses, result.choice.allowed)
     if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:
         typer.echo(f"Without records, and as before: {', '.join(kept)}.")
+    if report is not None:
+        found_by = [(each.cascade, each.choice, _students(manifest, each)) for each in results]
+        write_report(report, manifest, precision, file, found_by)
     typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
 
 
@@ -77,6 +83,11 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
         if cascade.stages[-1].student.name != TA:
             raise NestlingError(f"cascade {cascade.name!r}: does not end in the TA")
     return wanted
+
+
+def _students(manifest: Manifest, result: Recalibrated) -> list[str]:
+    """Among which its stages were chosen."""
+    return [stage.student.name for stage in manifest.cascades[result.cascade.name].stages]
 
 
 def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> RiskTarget:

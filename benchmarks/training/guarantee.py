@@ -33,7 +33,7 @@ from nestling.models.calibration.choice import SCORES, RiskTarget, choose
 from nestling.models.calibration.cost import flops_of
 from nestling.models.calibration.evidence import Evidence, outcome
 from nestling.models.calibration.learn_then_test import plan, split, walk
-from nestling.models.calibration.risk import losses_allowed
+from nestling.models.calibration.risk import fewest_examples, losses_allowed
 from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError
 from nestling.models.evaluation.predictions import predict_all
@@ -60,7 +60,7 @@ class Population:
 
     @property
     def texts(self) -> int:
-        return self.ahead.shape[1]
+        return int(self.ahead.shape[1])
 
     def of(
         self, score: Score, rows: tuple[int, ...], thresholds: NDArray[np.float64]
@@ -113,11 +113,12 @@ def before(
 ) -> Outcomes:
     """As it once was; and without its test."""
     evidence, score = drawn[Score.PROBABILITY], Score.PROBABILITY
-    parts = split(evidence.texts, target.alpha, target.confidence, seed, SHARE_BEFORE)
-    tested = len(parts.testing)
-    allowed = losses_allowed(tested, target.alpha, target.confidence)
-    tried = plan(evidence.select(parts.ordering), (allowed + 0.5) / tested)
-    part = evidence.stages(tried.stages).select(parts.testing)
+    most = round((1 - SHARE_BEFORE) * evidence.texts)
+    allowed = losses_allowed(most, target.alpha, target.confidence)
+    tested = fewest_examples(allowed, target.alpha, target.confidence)
+    rows = np.random.default_rng(seed).permutation(evidence.texts)
+    tried = plan(evidence.select(rows[tested:]), (allowed + 0.5) / tested)
+    part = evidence.stages(tried.stages).select(rows[:tested])
     walked = walk(part, tried.vectors, target.alpha, target.confidence)
     last = max(0, walked.accepted - 1)
     seen = int(np.flatnonzero(walked.losses <= target.alpha * tested)[-1])

@@ -14,7 +14,7 @@ from ..cascade.score import Score
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..evaluation.predictions import Predictions
-from .choice import SCORES, RiskTarget, choose, divide
+from .choice import SCORES, Choice, RiskTarget, choose, divide
 from .cost import TimeModel, flops_of, seconds_of
 from .evidence import Evidence, Floats, rounded
 from .learn_then_test import Split
@@ -29,13 +29,12 @@ NO_LABEL = -1
 class Calibrated:
     """cascade: with its guarantee and forecast. temperatures: of every student, for `target.loss`.
 
-    allowed: losses among the testing examples at which the test still rejects.
+    choice: how it came about.
     """
 
     cascade: Cascade
     temperatures: dict[str, float]
-    losses: int
-    allowed: int
+    choice: Choice
 
 
 def calibrate(
@@ -79,7 +78,7 @@ def calibrate(
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
     guarantee = replace(guarantee, reference="float32")
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast)
-    return Calibrated(cascade, temperatures, choice.losses, choice.allowed)
+    return Calibrated(cascade, temperatures, choice)
 
 
 def gather(

@@ -12,8 +12,9 @@ from ..cascade.score import Score
 from ..errors import DataError, NestlingError
 from .cost import TimeModel
 from .evidence import Evidence, Floats, outcome
-from .learn_then_test import Split, TestPlan, Walk, plan, split, walk
+from .learn_then_test import Split, TestPlan, Walk, plan, split, testing_size, texts_in_all, walk
 from .risk import examples_needed, fewest_examples, losses_allowed
+from .trail import Trail
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
 COST_DIGITS = 9
@@ -49,13 +50,21 @@ def divide(texts: int, target: RiskTarget, data_sha256: str) -> Split:
     """Which texts order the tests, and which test.
 
     Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
-    until one passes. Raises DataError where so few texts could not show the target even without a
-    single loss, with the number that could.
+    until one passes. Raises DataError where there are too few.
     """
-    parts = split(texts, target.alpha, target.confidence, int(data_sha256[:12], 16))
-    if losses_allowed(len(parts.testing), target.alpha, target.confidence) < 0:
-        raise _too_few(texts, target)
-    return parts
+    check_enough(texts, target)
+    return split(texts, target.alpha, target.confidence, int(data_sha256[:12], 16))
+
+
+def check_enough(texts: int, target: RiskTarget) -> None:
+    """Raises DataError where so few texts could not show the target even without a single loss."""
+    testing = testing_size(texts, target.alpha, target.confidence)
+    if losses_allowed(testing, target.alpha, target.confidence) < 0:
+        least = texts_in_all(fewest_examples(0, target.alpha, target.confidence))
+        raise DataError(
+            f"{texts:,} examples are too few to show a risk of at most {target.alpha:.2%} with "
+            f"{target.confidence:.0%} confidence, even without a single loss: it takes {least:,}"
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,9 @@ class Choice:
     """rows: of the evidence, the students that may answer; the TA last. thresholds: one for each,
     of the score that was chosen.
 
-    losses: among the texts that test. allowed: at which the test still rejects.
+    forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses: among
+    the texts that test. allowed: at which the test still rejects. trail: the path on which it was
+    found.
     """
 
     score: Score
@@ -72,6 +83,7 @@ class Choice:
     forecast: Forecast
     losses: int
     allowed: int
+    trail: Trail
 
     def stages(self, students: Sequence[Student]) -> tuple[Stage, ...]:
         """students: one per row of the evidence."""
@@ -120,7 +132,8 @@ def choose(
     used = [k for k, threshold in enumerate(vector) if threshold < 1]  # a stage that may answer
     rows = tuple(chosen.stages[k] for k in used)
     forecast = _forecast(evidence[score].stages(rows), flops[list(rows)], by, vector[used])
-    return Choice(score, rows, vector[used], forecast, int(walked.losses[best]), allowed)
+    trail = Trail.of(stages, chosen, walked, best, tested, target.confidence)
+    return Choice(score, rows, vector[used], forecast, int(walked.losses[best]), allowed, trail)
 
 
 def _planned(
@@ -158,33 +171,15 @@ def _cheapest(
         first, whose = 0, "against the TA in float32, the TA alone in this precision"
     observed = int(walked.losses[first]) / tested
     needed = examples_needed(observed, target.alpha, target.confidence)
-    share = tested / (tested + len(parts.ordering))
     advice = (
         "the risk is too high for any number of examples"
         if needed is None
-        else f"about {round(needed / share):,} examples would show it at this rate"
+        else f"about {texts_in_all(needed):,} examples would show it at this rate"
     )
     raise DataError(
         f"no thresholds keep the {target.loss} below {target.alpha:.2%} with "
         f"{target.confidence:.0%} confidence: {whose} has "
         f"{walked.losses[first]} losses in {tested:,} texts ({observed:.2%}); {advice}"
-    )
-
-
-def _too_few(n: int, target: RiskTarget) -> DataError:
-    least = fewest_examples(0, target.alpha, target.confidence)
-    while (
-        losses_allowed(
-            len(split(least, target.alpha, target.confidence, 0).testing),
-            target.alpha,
-            target.confidence,
-        )
-        < 0
-    ):
-        least += 1
-    return DataError(
-        f"{n:,} examples are too few to show a risk of at most {target.alpha:.2%} with "
-        f"{target.confidence:.0%} confidence, even without a single loss: it takes {least:,}"
     )
 
 

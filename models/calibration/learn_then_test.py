@@ -10,6 +10,8 @@ accepted vector may be picked by any means. The risk is that of the whole cascad
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,19 +39,33 @@ class Split:
     testing: NDArray[np.int64]
 
 
-def split(
-    n: int, alpha: float, confidence: float, seed: int, ordering: float = ORDERING_SHARE
-) -> Split:
-    """Divide n texts at random, independently of what they are. ordering: at least this share.
+def split(n: int, alpha: float, confidence: float, seed: int) -> Split:
+    """Divide n texts at random, independently of what they are."""
+    order = n - testing_size(n, alpha, confidence)
+    rows = np.random.default_rng(seed).permutation(n)
+    return Split(rows[:order], rows[order:])
+
+
+def testing_size(n: int, alpha: float, confidence: float) -> int:
+    """How many of n texts test.
 
     The testing part is as small as it can be for the number of losses that it allows: texts
     beyond that would not buy another allowed loss, but they do improve the order.
     """
-    most = n - max(FEWEST_ORDERING, int(np.ceil(ordering * n)))
+    most = most_testing(n)
     allowed = losses_allowed(most, alpha, confidence) if most > 0 else -1
-    testing = fewest_examples(allowed, alpha, confidence) if allowed >= 0 else max(0, most)
-    rows = np.random.default_rng(seed).permutation(n)
-    return Split(rows[: n - testing], rows[n - testing :])
+    return fewest_examples(allowed, alpha, confidence) if allowed >= 0 else max(0, most)
+
+
+def most_testing(n: int) -> int:
+    """How many of n texts may test, as the others must order; below 1 if they are too few."""
+    return n - max(FEWEST_ORDERING, math.ceil(ORDERING_SHARE * n))
+
+
+def texts_in_all(testing: int) -> int:
+    """The fewest texts, ordering and testing ones together, of which so many may test."""
+    candidates = range(testing, 2 * (testing + FEWEST_ORDERING))
+    return testing + bisect_left(candidates, testing, key=most_testing)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,18 @@ def p_value(losses: NDArray[np.int64], n: int, alpha: float) -> NDArray[np.float
     return np.asarray(binom.cdf(losses, n, alpha), dtype=np.float64)
 
 
+def upper_bounds(losses: NDArray[np.int64], n: int, confidence: float) -> NDArray[np.float64]:
+    """The least alpha at which H0: risk > alpha is rejected, elementwise (Clopper, Pearson 1934).
+
+    losses: number of texts with loss 1 among n. The true risk is above it with probability at most
+    1 − confidence.
+    """
+    from scipy.stats import beta
+
+    found = beta.ppf(confidence, losses + 1, n - losses)  # NaN where all are lost
+    return np.asarray(np.where(losses < n, found, 1.0), dtype=np.float64)
+
+
 def losses_allowed(n: int, alpha: float, confidence: float) -> int:
     """The most losses among n texts at which H0: risk > alpha is rejected; −1 if never."""
     from scipy.stats import binom

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -132,10 +133,14 @@ def test_from_calibration_to_export(
     assert guarantee.examples + guarantee.ordering_examples == 900
     assert all(s.temperature != 1 for s in first.students.values())
 
-    more = ["--loss", "disagreement", "--max-drop", "0.5", "--name", "quick"]
+    page = tmp_path / "page.html"
+    more = ["--loss", "disagreement", "--max-drop", "0.5", "--name", "quick", "--report", str(page)]
     run = nestling("calibrate", path, "--data", validation, *more)
     assert run.status == 0, run.err
     second = load_checkpoint(path)
+    assert f"{page}: written" in run.out
+    for shown in ("quick", sha256_of(validation), second.weights_sha256, shlex.join(more)):
+        assert shown in page.read_text()
     assert list(second.cascades) == ["drop-0.3", "quick"]
     assert second.default == "drop-0.3"
     assert second.cascades["drop-0.3"] == first.cascades["drop-0.3"]

@@ -14,6 +14,7 @@ from nestling.models.calibration.risk import (
     fewest_examples,
     losses_allowed,
     p_value,
+    upper_bounds,
 )
 from nestling.models.calibration.temperature import calibration_error, fit_temperature
 
@@ -74,6 +75,15 @@ def test_p_value_is_the_binomial_test(n: int, alpha: float) -> None:
     losses = np.unique(np.linspace(0, min(n, 400), 12).astype(np.int64))
     expected = [binomtest(int(k), n, alpha, alternative="less").pvalue for k in losses]
     np.testing.assert_allclose(p_value(losses, n, alpha), expected, rtol=1e-9, atol=1e-300)
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(1, 0.3), (77, 0.05), (2630, 0.005)])
+def test_upper_bounds_are_exact_and_pass_where_the_test_does(n: int, alpha: float) -> None:
+    losses = np.unique(np.linspace(0, n, 40).astype(np.int64))
+    bounds = upper_bounds(losses, n, 0.95)
+    found = [binomtest(int(k), n, alternative="less").proportion_ci(0.95).high for k in losses]
+    np.testing.assert_allclose(bounds, found, rtol=1e-9)
+    assert ((bounds <= alpha) == (p_value(losses, n, alpha) <= 0.05)).all()
 
 
 @pytest.mark.parametrize(("n", "alpha"), [(300, 0.05), (2630, 0.005)])

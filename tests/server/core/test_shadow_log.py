@@ -129,7 +129,8 @@ def test_from_traffic_to_new_thresholds(
 
         old = load_checkpoint(directory)
         target = ("--max-drop", "0.6", "--confidence", "0.8")
-        assert calibrate(directory, "--from-shadow", log, *target) == 0
+        page = tmp_path / "page.html"
+        assert calibrate(directory, "--from-shadow", log, *target, "--report", page) == 0
         said = capsys.readouterr().out
         assert "200 records that can be used" in said
         assert "Without records, and as before: short." in said
@@ -141,6 +142,7 @@ def test_from_traffic_to_new_thresholds(
         assert guarantee is not None
         assert guarantee.source == "shadow"
         assert guarantee.observed_risk <= guarantee.alpha == 0.6
+        assert f"200 shadow, sha256 {guarantee.data_sha256}, from " in page.read_text()
 
         reply = server.client.post("/admin/reload", headers={"X-API-Key": KEY})
         assert reply.status_code == 200, reply.text

@@ -1,0 +1,1 @@
+"""A page about a calibration: `page` says it, `chart` draws it."""
