@@ -251,7 +251,7 @@ def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_pat
         calibrate(checkpoint, predictions, truth_of(data), RiskTarget(0.2), "c", "ab" * 32, MARGIN)
         for _ in range(2)
     )
-    assert first == second
+    assert (first.cascade, first.temperatures) == (second.cascade, second.temperatures)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ..errors import MESSAGE_SCHEMA, ErrorFormat, message_body
 from ..headers import answer_headers
 from ..openapi import json_shown, path_parameters, request_body
 from ..route import MeasuredRoute, json_response, service_of
-from .scores import Score, logits, probabilities, ranked
+from .scores import LabelScore, logits, probabilities, ranked
 
 HUGGING_FACE = ErrorFormat(message_body, MESSAGE_SCHEMA)
 router = APIRouter(route_class=MeasuredRoute.rendering(HUGGING_FACE), tags=["Hugging Face"])
@@ -47,7 +47,7 @@ class TextClassificationRequest(Body):
 
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: json_shown([[{"score": 0.998069, "label": "translate"}]], list[list[Score]]),
+    200: json_shown([[{"score": 0.998069, "label": "translate"}]], list[list[LabelScore]]),
     **HUGGING_FACE.documented(),
 }
 _BODY = request_body(

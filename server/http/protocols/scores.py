@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from ....models.cascade.decisions import Decision
 
 
-class Score(TypedDict):
+class LabelScore(TypedDict):
     """One label's score."""
 
     score: float
@@ -34,7 +34,7 @@ def logits(decisions: Sequence[Decision]) -> NDArray[np.float32]:
 
 def ranked(
     scores: NDArray[np.float32], labels: Sequence[str], most: int | None = None
-) -> list[list[Score]]:
+) -> list[list[LabelScore]]:
     """Each text's labels, highest score first. most: how many of them; None for all."""
     order = np.argsort(-scores, axis=-1, kind="stable")[:, :most]
     values = np.take_along_axis(scores, order, axis=-1)

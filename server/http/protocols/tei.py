@@ -22,7 +22,7 @@ from ..errors import TEXT, ErrorFormat, object_schema
 from ..headers import answer_headers
 from ..openapi import json_shown, request_body
 from ..route import MeasuredRoute, ProtocolRoute, json_response, service_of
-from .scores import Score, logits, probabilities, ranked
+from .scores import LabelScore, logits, probabilities, ranked
 
 ERROR_TYPES = {
     Reason.EMPTY: "Empty",
@@ -147,7 +147,7 @@ _INFO = {
     response_model=None,
     responses={
         200: json_shown(
-            [{"score": 0.998069, "label": "translate"}], list[Score] | list[list[Score]]
+            [{"score": 0.998069, "label": "translate"}], list[LabelScore] | list[list[LabelScore]]
         ),
         **TEI.documented(),
     },

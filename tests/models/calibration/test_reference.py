@@ -15,14 +15,17 @@ from torch import Tensor
 from nestling.models import Checkpoint, DataError
 from nestling.models.calibration.calibrate import Calibrated, RiskTarget, calibrate, gather
 from nestling.models.cascade.policy import Cascade, Guarantee
+from nestling.models.cascade.score import Score
 from nestling.models.evaluation.accuracy import evaluate
 from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.evaluation.timing import Seconds
+from nestling.models.precision import margin_of
 
 from ...conftest import LABELS
 
 TEXTS = 2000
 SECONDS = {"tiny": 1e-5, "small": 1e-4, "ta": 1e-3}
+MARGIN = margin_of("float32")
 SURE, UNSURE = 12.0, 1.0
 """A logit beside zeros."""
 
@@ -60,7 +63,7 @@ def calibrated(
     truth = None if target.loss == "disagreement" else exact
     if exact is None and target.loss == "drop":
         truth = predictions.labels("ta")
-    return calibrate(checkpoint, predictions, truth, SECONDS, target, "c", "ab" * 32, exact)
+    return calibrate(checkpoint, predictions, truth, target, "c", "ab" * 32, MARGIN, exact=exact)
 
 
 def promise(cascade: Cascade) -> Guarantee:
@@ -74,9 +77,9 @@ def test_what_the_ta_loses_by_rounding_counts(checkpoint: Checkpoint, loss: str)
     predictions, exact = rounded(checkpoint, 10)
     against_itself = calibrated(checkpoint, predictions, None, target)
     found = calibrated(checkpoint, predictions, exact, target)
-    assert against_itself.losses == 0
-    assert 0 < found.losses <= 10
-    assert found.losses == round(
+    assert against_itself.choice.losses == 0
+    assert 0 < found.choice.losses <= 10
+    assert found.choice.losses == round(
         promise(found.cascade).observed_risk * promise(found.cascade).examples
     )
     assert promise(found.cascade).reference == "float32"
@@ -103,14 +106,15 @@ def test_who_agrees_with_one_ta_alone_has_lost(checkpoint: Checkpoint) -> None:
     never = replace(predictions, logits=predictions.logits | {"tiny": logits(exact, exact >= 0)})
     for each in (always, never):
         found = calibrated(checkpoint, each, exact, RiskTarget(0.02, 0.95, "disagreement"))
-        assert found.losses > 0
+        assert found.choice.losses > 0
     assert (own != exact).sum() == 10
 
 
 def test_in_float32_the_ta_never_loses(checkpoint: Checkpoint) -> None:
     predictions = predict_all(checkpoint, ["set an alarm", "play some music"], "texts")
     truth = torch.zeros(2, dtype=torch.int64)
-    evidence = gather(predictions, truth, dict.fromkeys(SECONDS, 1.0), SECONDS)
+    ones = dict.fromkeys(SECONDS, 1.0)
+    evidence = gather(predictions, truth, ones, Score.MARGIN, np.ones((3, 2)), MARGIN)
     assert not evidence.loss[-1].any()
 
 

@@ -12,14 +12,14 @@ from nestling.models.calibration.outlook import CHANCE, ROOM, SHARES, outlooks
 from nestling.models.calibration.recalibrate import Recalibrated, recalibrate
 from nestling.models.calibration.samples import sample
 
-from .test_recalibrate import SECONDS, TARGET, cascade, population
+from .test_recalibrate import BY, TARGET, cascade, population
 
 TEXTS = 900
 
 
 @cache
 def calibrated() -> Recalibrated:
-    return recalibrate(cascade(), population()[:TEXTS], SECONDS, TARGET)
+    return recalibrate(cascade(), population()[:TEXTS], TARGET, BY)
 
 
 def choice() -> Choice:
