@@ -18,7 +18,7 @@ test: $(VENV)/.dev  ## what needs Python and git alone: every part, and the real
 
 test-slow: $(VENV)/.dev  ## browsers, databases, images, long simulations, compilers
 	$(BIN)/python -m tests.programs
-	$(PYTEST) -m slow
+	$(PYTEST) --no-loadscope-reorder -m slow
 
 lint: $(VENV)/.dev  ## style, types, and which part may import which
 	$(BIN)/ruff check .

@@ -17,6 +17,9 @@ from . import programs
 
 STARTS = {"browser": "chromium", "cluster": "initdb", "prometheus": "prometheus"}
 """Programs, by the fixture that starts them."""
+LONGEST = ("test_processors.py", "test_commands.py", "test_device.py", "test_on_kernels.py")
+"""Files of which the slow tests take minutes. They begin first, or one process would end long after
+the other."""
 ABSENT = re.compile(r"(\S+) is not installed")
 
 
@@ -38,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
             if programs.find(program) is None:
                 item.add_marker(pytest.mark.skip(reason=f"{program} is not installed"))
+    items.sort(key=lambda item: item.path.name not in LONGEST)  # else as collected
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

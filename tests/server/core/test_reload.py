@@ -81,7 +81,7 @@ async def traffic(url: str, stop: Event) -> list[tuple[int, Any]]:
     answers: list[tuple[int, Any]] = []
 
     async def client() -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=300) as http:
             while not stop.is_set():
                 response = await http.post("/v1/classify", json={"inputs": ASKED})
                 answers.append((response.status_code, response.json()))
@@ -102,7 +102,7 @@ def test_reload_under_load_fails_nobody_and_mixes_nothing(running: Server, direc
         await asyncio.sleep(0.3)
         after = await asyncio.to_thread(other, directory)
         async with httpx.AsyncClient(
-            base_url=running.url, timeout=60, headers={"X-API-Key": KEY}
+            base_url=running.url, timeout=300, headers={"X-API-Key": KEY}
         ) as http:
             reply = await http.post("/admin/reload")
             assert reply.status_code == 200, reply.text
@@ -159,7 +159,7 @@ def test_sighup_reloads_too(running: Server, directory: Path) -> None:
 def test_one_reload_at_a_time(running: Server) -> None:
     async def both() -> list[int]:
         async with httpx.AsyncClient(
-            base_url=running.url, timeout=60, headers={"X-API-Key": KEY}
+            base_url=running.url, timeout=300, headers={"X-API-Key": KEY}
         ) as http:
             replies = await asyncio.gather(*(http.post("/admin/reload") for _ in range(2)))
             return sorted(reply.status_code for reply in replies)
