@@ -93,7 +93,7 @@ def test_requests_that_are_not_answered_are_recorded(
     """Whether the server refuses them, or the client leaves."""
     record = open_database(f"sqlite:///{tmp_path / 'store.db'}")
     declared = experiment(start="2026-01-01T00:00:00Z", end=None, unit="request")
-    declare(record, {"experiments": [declared]}, known_of(calibrated), datetime.now(UTC))
+    declare(record, {"experiments": [declared]}, known_of(calibrated, "float32"), datetime.now(UTC))
 
     async def main() -> None:
         executor = InProcessExecutor(TorchRunner(calibrated))
