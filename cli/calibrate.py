@@ -60,8 +60,8 @@ def calibrate(
     loss: Annotated[
         str | None,
         typer.Option(
-            help="drop: accuracy lost against the TA. disagreement: no labels, as always with "
-            "--from-shadow.",
+            help="drop: texts that break, against the TA. net: accuracy lost, what recovers counts "
+            "too. disagreement: no labels, as always with --from-shadow.",
             show_default="drop",
         ),
     ] = None,
@@ -122,7 +122,7 @@ def calibrate(
                 manifest, wanted, data, target, seconds, name, default, text_column, label_column,
                 progress,
             )  # fmt: skip
-        show(loaded, result.cascade, result.choice.losses, result.choice.allowed)
+        show(loaded, result.cascade, result.choice)
         typer.echo(f"`auto` is answered by {chosen}.")
         if report is not None:
             found = (result.cascade, result.choice, list(loaded.students))
@@ -172,7 +172,7 @@ def _from_texts(
         raise NestlingError(f"name: {name!r} already names a policy of this checkpoint")
     progress.step("reading texts")
     indices = None
-    if target.loss == "drop":
+    if target.needs_labels:
         labelled = read_labelled(data, text_column, label_column)
         texts = labelled.texts
         indices = label_indices(labelled, manifest.architecture.labels, data)
@@ -198,7 +198,7 @@ def _from_texts(
     margin = margin_of(precision)
     result = find(loaded, predictions, truth, target, name, sha256, margin, seconds, exact)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
-    if target.loss == "drop":  # temperatures of agreement belong to that cascade alone
+    if target.needs_labels:  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures
     cascades = {**loaded.cascades, name: result.cascade}
     chosen = name if default or loaded.default == TA else loaded.default

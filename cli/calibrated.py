@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..models.calibration.choice import Choice
     from ..models.cascade.policy import Cascade
     from ..models.checkpoint.manifest import Manifest
 
 MAX_DROP, CONFIDENCE = 0.005, 0.95
 
 
-def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> None:
+def show(checkpoint: Manifest, cascade: Cascade, choice: Choice) -> None:
     """A table of the stages, and what is promised of them."""
     from rich.table import Table
 
@@ -31,13 +32,16 @@ def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> N
     if forecast.relative_seconds is not None:
         costs.append(f"{1 / forecast.relative_seconds:.1f}× less time by the profile")
     against = f" against the TA in {guarantee.reference}" if guarantee.reference else ""
+    net = guarantee.loss == "net"
+    counted = f"{choice.losses} losses" + (f", {choice.recovered} recoveries" if net else "")
+    given = f"{choice.allowed} losses" if net else f"{choice.allowed}"
     console = wide_console()
     console.print(table)
     console.print(
         f"Thresholds are of the {cascade.stages[0].score}.\n"
         f"Expected cost against the TA alone: {', '.join(costs)}.\n"
-        f"Observed risk ({guarantee.loss}{against}): {guarantee.observed_risk:.2%}, {losses} "
-        f"losses in {guarantee.examples:,} texts ({allowed} allowed); "
+        f"Observed risk ({guarantee.loss}{against}): {guarantee.observed_risk:.2%}, {counted} "
+        f"in {guarantee.examples:,} texts ({given} allowed); "
         f"{guarantee.ordering_examples:,} texts ordered the tests.\n"
         f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
         f"of the same distribution.",

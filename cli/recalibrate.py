@@ -63,7 +63,7 @@ def recalibrate(
         manifest, temperatures, {**manifest.cascades, **fresh}, manifest.default, precision
     )
     for result in results:
-        show(manifest, result.cascade, result.choice.losses, result.choice.allowed)
+        show(manifest, result.cascade, result.choice)
     if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:
         typer.echo(f"Without records, and as before: {', '.join(kept)}.")
     if report is not None:

@@ -173,8 +173,10 @@ def report(
     }
 
 
-def population(path: Path, files: list[Path], precision: Precision) -> Population:
-    """All texts of all files, asked of all students."""
+def population(
+    path: Path, files: list[Path], precision: Precision, net: bool = False
+) -> Population:
+    """All texts of all files, asked of all students. net: whether what recovers is a loss of −1."""
     checkpoint, runner = load_for(path, precision, dtype=evidence_in(precision))
     texts: list[str] = []
     labels: list[int] = []
@@ -188,7 +190,7 @@ def population(path: Path, files: list[Path], precision: Precision) -> Populatio
     temperatures = {student.name: student.temperature for student in students}
     cost = flops_of(students, list(map(len, predictions.sequences)))
     evidence = {
-        score: gather(predictions, truth, temperatures, score, cost, margin_of(precision))
+        score: gather(predictions, truth, temperatures, score, cost, margin_of(precision), net=net)
         for score in SCORES
     }
     right = np.stack([(predictions.labels(s.name) == truth).numpy() for s in students]).astype(int)

@@ -1,21 +1,15 @@
-"""What a net loss would buy: accuracy at most α below the TA's, where `drop` bounds what breaks.
+"""What a net loss buys: accuracy at most α below the TA's, where `drop` bounds what breaks.
 
     python -m benchmarks.training.net CHECKPOINT --data validation.jsonl test.jsonl
 
 A text breaks if the cascade is wrong where the TA is right, and recovers the other way round; the
 net loss is 1, −1 or else 0. Its mean is the accuracy lost, never above the share that breaks, but
 it varies more. The texts of all files are the population, whose accuracies are known. Each redraw
-takes `--examples` of them with replacement, and each rule chooses a cascade of up to three stages:
-
-    drop       the exact binomial test of the share that breaks, as `nestling calibrate` has it
-    trinomial  the exact test of the net loss, at the worst share of recoveries that is plausible
-    betting    the same by a mixture of bets (Waudby-Smith, Ramdas 2020, 2010.09686)
-    normal     the same by the normal limit: not exact, and about the best that a test could do
-    …, any     a second walk, among cascades that end in another student than the TA; δ / 2 for each
-
-All walk the same kind of path in fixed sequence, in the order that a quarter of the texts gives.
-`--least-sure SHARE` keeps the texts of which the TA is least sure: a harder task. Prints one JSON
-line.
+takes `--examples` of them with replacement, plans as `nestling calibrate` does, with the margin as
+score, and walks that plan by the test of each loss. With `--sets M` also by the test of `drop` at
+δ / M along the path of each of the M stage sets that the ordering part likes best (a union bound),
+of which the cheapest serves. `--least-sure SHARE` keeps the texts of which the TA is least sure: a
+harder task. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -25,166 +19,106 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import binomtest
 
-from nestling.models import load_checkpoint
-from nestling.models.calibration.evidence import Evidence, outcome
-from nestling.models.calibration.path import estimated_risk, threshold_path
-from nestling.models.evaluation.predictions import predict_all
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.calibration.choice import RiskTarget
+from nestling.models.calibration.evidence import Evidence, Floats, outcome
+from nestling.models.calibration.learn_then_test import (
+    MOST_STAGES,
+    Split,
+    TestPlan,
+    plan,
+    plan_of,
+    split,
+    walk,
+)
+from nestling.models.calibration.net import NetTest, net_test
+from nestling.models.calibration.path import estimated_risk, subsets
+from nestling.models.calibration.risk import losses_allowed
+from nestling.models.cascade.score import Score
 
-from .net_rules import RULES, Rule
-
-ORDERING = 0.25
-MOST_STAGES = 3
-WORTH_A_STAGE = 0.01
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Population:
-    """breaks: evidence whose loss is a text that breaks. recovers: (students, texts)."""
-
-    breaks: Evidence
-    recovers: NDArray[np.bool_]
-
-    def select(self, rows: Integers) -> Population:
-        return Population(self.breaks.select(rows), self.recovers[:, rows])
-
-    def stages(self, rows: tuple[int, ...]) -> tuple[Evidence, Evidence]:
-        """Of some students the evidence of what breaks, and that of what recovers."""
-        part = self.breaks.stages(rows)
-        return part, replace(part, loss=self.recovers[list(rows)])
+from .guarantee import population
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """Stages and a path, and what the ordering part expects of its vectors, as shares of texts."""
-
-    rows: tuple[int, ...]
-    path: Floats
-    cost: Floats
-    risk: Floats
-    varies: Floats
-
-    def least(self, tested: int, alpha: float, delta: float) -> float:
-        """The cost of the cheapest that so many texts should accept; a further stage must pay."""
-        room = alpha - float(norm.isf(delta)) * np.sqrt(self.varies / tested)
-        fit = self.risk <= room
-        worth = (1 + WORTH_A_STAGE) ** len(self.rows)
-        return float(self.cost[fit].min()) * worth if fit.any() else np.inf
-
-
-Candidates = dict[tuple[bool, bool], list[Candidate]]
-
-
-def candidates(ordering: Population) -> Candidates:
-    """By whether recoveries count, and whether they end in the TA."""
-    breaking = estimated_risk(ordering.breaks)
-    recovering = estimated_risk(replace(ordering.breaks, loss=ordering.recovers))
-    found: Candidates = {}
-    for net in (False, True):
-        for end in range(len(breaking)):
-            for count in range(MOST_STAGES):
-                for before in combinations(range(end), count):
-                    rows = (*before, end)
-                    part, own = ordering.breaks.stages(rows), list(rows)
-                    b, r = breaking[own], recovering[own] * net
-                    path = threshold_path(part, (b - r) - (b - r)[-1])
-                    expected = outcome(part, path, b)
-                    broken = expected.losses / part.texts
-                    back = outcome(part, path, r).losses / part.texts
-                    candidate = Candidate(rows, path, expected.cost, broken - back, broken + back)
-                    found.setdefault((net, end == len(breaking) - 1), []).append(candidate)
-    return found
-
-
-@dataclass(frozen=True)
-class Walked:
-    """Of each vector of a candidate: counts among the texts that test, and what is true."""
-
-    broken: list[int]
-    recovered: list[int]
-    cost: Floats
-    true_broken: Floats
-    true_lost: Floats
-
-    def passed(self, rule: Rule, texts: int, alpha: float, delta: float) -> int:
-        """How many leading vectors do."""
-        for index, (b, r) in enumerate(zip(self.broken, self.recovered, strict=True)):
-            if rule.test(b, r, texts, alpha, delta) > delta:
-                return index
-        return len(self.broken)
-
-
-class Redraw:
-    """Texts that order, and texts that test; what many rules ask of them is worked out once."""
-
-    def __init__(self, whole: Population, drawn: Population) -> None:
-        texts = drawn.breaks.texts
-        cut = int(np.ceil(ORDERING * texts))
-        self.candidates = candidates(drawn.select(np.arange(cut)))
-        self.testing = drawn.select(np.arange(cut, texts))
-        self.tested = texts - cut
-        self._whole = whole
-        self._walked: dict[tuple[bool, tuple[int, ...]], Walked] = {}
-
-    def walk(self, net: bool, candidate: Candidate) -> Walked:
-        if (found := self._walked.get((net, candidate.rows))) is None:
-            found = self._walked[net, candidate.rows] = self._walk(candidate)
-        return found
-
-    def _walk(self, candidate: Candidate) -> Walked:
-        b, r = (
-            np.rint(outcome(part, candidate.path).losses).astype(int).tolist()
-            for part in self.testing.stages(candidate.rows)
-        )
-        part, back = self._whole.stages(candidate.rows)
-        true, recovered = outcome(part, candidate.path), outcome(back, candidate.path).losses
-        relative = true.cost / self._whole.breaks.cost[-1].mean()
-        broken = true.losses / part.texts
-        return Walked(b, r, relative, broken, broken - recovered / part.texts)
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Of what a rule accepted: the cheapest cascade's cost against the TA's, the accuracy that it
-    loses, whether it ends in another student, and whether any that passed is above alpha."""
+class Served:
+    """Of what serves after one calibration: its true cost against the TA's, and the true shares of
+    texts that break and that are lost on balance; whether it ends in another student than the TA;
+    its cost on the texts that were calibrated on. The TA alone where nothing passed.
+    """
 
     cost: float = 1.0
+    broken: float = 0.0
     lost: float = 0.0
-    other_end: bool = False
-    above: bool = False
+    without_ta: bool = False
+    seen: float = 1.0
 
 
-def judged(rule: Rule, redraw: Redraw, alpha: float, delta: float) -> Truth:
-    """Where nothing passes, the TA answers."""
-    best, above, level = Truth(), False, delta / len(rule.walks)
-    for ends_in_ta in rule.walks:
-        leasts = [
-            (each.least(redraw.tested, alpha, level), place)
-            for place, each in enumerate(redraw.candidates[rule.net, ends_in_ta])
-        ]
-        each = redraw.candidates[rule.net, ends_in_ta][min(leasts)[1]]
-        found = redraw.walk(rule.net, each)
-        if passed := found.passed(rule, redraw.tested, alpha, level):
-            risk = found.true_lost if rule.net else found.true_broken
-            above |= bool((risk[:passed] > alpha).any())
-            place = int(found.cost[:passed].argmin())
-            if found.cost[place] < best.cost:
-                lost = float(found.true_lost[place])
-                best = Truth(float(found.cost[place]), lost, not ends_in_ta)
-    return replace(best, above=above)
+@dataclass(frozen=True)
+class Task:
+    """whole: the population, in which a recovery is a loss of −1."""
+
+    whole: Evidence
+
+    @property
+    def ta(self) -> int:
+        """Its row."""
+        return len(self.whole.score) - 1
+
+    def served(self, rows: tuple[int, ...], thresholds: Floats) -> Served:
+        """What a cascade truly does."""
+        stages = self.whole.stages(rows)
+        true = outcome(stages, thresholds[None])
+        back = outcome(stages, thresholds[None], stages.recovered.astype(np.float64)).losses
+        relative = float(true.cost[0] / self.whole.cost[-1].mean())
+        broken = float(true.losses[0]) / self.whole.texts
+        end = rows[int(np.argmax(thresholds <= 0))]
+        return Served(relative, broken, broken - float(back[0]) / self.whole.texts, end != self.ta)
+
+
+def walked(
+    task: Task,
+    drawn: Evidence,
+    parts: Split,
+    planned: TestPlan,
+    target: RiskTarget,
+    net: NetTest | None = None,
+) -> Served:
+    """The cheapest that passes; the TA where none does, or none is cheaper."""
+    stages = drawn.stages(planned.stages)
+    testing = stages.select(parts.testing)
+    passed = walk(testing, planned.vectors, target.alpha, target.confidence, net).accepted
+    costs = outcome(stages, planned.vectors[:passed]).cost / drawn.cost[-1].mean()
+    if not costs.size or costs.min() >= 1:
+        return Served()
+    found = task.served(planned.stages, planned.vectors[int(costs.argmin())])
+    return replace(found, seen=float(costs.min()))
+
+
+def united(task: Task, drawn: Evidence, parts: Split, target: RiskTarget, sets: int) -> Served:
+    """The cheapest of several walks that share δ."""
+    shared = replace(target, confidence=1 - (1 - target.confidence) / sets)
+    ordering = drawn.select(parts.ordering)
+    risk = estimated_risk(ordering)
+    plans = [
+        plan_of(ordering, risk, stages, tolerated(parts, shared))
+        for stages in subsets(task.ta + 1, MOST_STAGES)
+    ]
+    likely = sorted(plans, key=lambda each: each.expected_cost)[:sets]
+    found = [walked(task, drawn, parts, each, shared) for each in likely]
+    return min(found, key=lambda each: each.seen)
+
+
+def tolerated(parts: Split, target: RiskTarget) -> float:
+    """As `nestling calibrate` has it."""
+    tested = len(parts.testing)
+    return (losses_allowed(tested, target.alpha, target.confidence) + 0.5) / tested
 
 
 def main() -> None:
@@ -192,18 +126,21 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--alpha", type=float, nargs="+", default=[0.005, 0.01, 0.02])
-    parser.add_argument("--examples", type=int, nargs="+", default=[1000, 3000, 10_000])
-    parser.add_argument("--delta", type=float, default=0.05)
+    parser.add_argument("--examples", type=int, nargs="+", default=[3000])
+    parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--least-sure", type=float, default=1.0)
-    parser.add_argument("--redraws", type=int, default=200)
+    parser.add_argument("--sets", type=int, default=0)
+    parser.add_argument("--redraws", type=int, default=1000)
     given = parser.parse_args()
-    whole = population(given.checkpoint, given.data, given.least_sure)
+    task = read(given.checkpoint, given.data, given.least_sure)
+    targets = [RiskTarget(alpha, given.confidence) for alpha in given.alpha]
     results = [
         result
-        for n in given.examples
-        for result in compared(whole, n, given.alpha, given.delta, given.redraws)
+        for texts in given.examples
+        for target in targets
+        for result in compared(task, texts, target, given.redraws, given.sets)
     ]
-    ahead = whole.recovers.mean(axis=1) - whole.breaks.loss.mean(axis=1)
+    ahead = task.whole.recovered.mean(axis=1) - task.whole.broken.mean(axis=1)
     print(
         json.dumps(
             {
@@ -211,9 +148,9 @@ def main() -> None:
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores",
                 "versions": {name: version(name) for name in ("nestling", "numpy", "torch")},
-                "population": whole.breaks.texts,
+                "population": task.whole.texts,
                 "least_sure": given.least_sure,
-                "delta": given.delta,
+                "delta": round(1 - given.confidence, 6),
                 "redraws": given.redraws,
                 "accuracy_above_the_ta": ahead.round(5).tolist(),
                 "results": results,
@@ -223,52 +160,49 @@ def main() -> None:
 
 
 def compared(
-    whole: Population, n: int, alphas: list[float], delta: float, redraws: int
+    task: Task, texts: int, target: RiskTarget, redraws: int, sets: int
 ) -> Iterator[dict[str, object]]:
-    """A line per risk and rule, of all redraws: means; the error is of the paired difference."""
-    seen: dict[tuple[float, str], list[Truth]] = {}
-    for number in range(redraws):
-        rng = np.random.default_rng([number, n])
-        redraw = Redraw(whole, whole.select(rng.integers(0, whole.breaks.texts, n)))
-        for alpha in alphas:
-            for rule in RULES:
-                truth = judged(rule, redraw, alpha, delta)
-                seen.setdefault((alpha, rule.name), []).append(truth)
-    for (alpha, name), truths in seen.items():
-        cost, lost, other_end, above = np.array([astuple(each) for each in truths], float).T
-        above_drop = cost - np.array([truth.cost for truth in seen[alpha, "drop"]])
+    """A line per rule, of all redraws: means; the error is of the paired difference."""
+    seen: dict[str, list[Served]] = {}
+    for redraw in range(redraws):
+        rows = np.random.default_rng([redraw, 0]).integers(0, task.whole.texts, texts)
+        drawn = task.whole.select(rows)
+        parts = split(texts, target.alpha, target.confidence, redraw)
+        planned = plan(drawn.select(parts.ordering), tolerated(parts, target))
+        net = net_test(len(parts.testing), target.alpha, target.confidence)
+        for loss, test in (("drop", None), ("net", net)):
+            served = walked(task, drawn, parts, planned, target, test)
+            seen.setdefault(loss, []).append(served)
+        if sets:
+            seen.setdefault("union", []).append(united(task, drawn, parts, target, sets))
+    drop = np.array([each.cost for each in seen["drop"]])
+    for name, all_served in seen.items():
+        cost = np.array([each.cost for each in all_served])
+        lost = np.array([each.lost for each in all_served])
+        promised = lost if name == "net" else np.array([each.broken for each in all_served])
+        above = int((promised > target.alpha).sum())
+        ends = binomtest(above, redraws).proportion_ci(method="exact")
         yield {
-            "examples": n,
-            "alpha": alpha,
+            "examples": texts,
+            "alpha": target.alpha,
             "rule": name,
             "times_fewer_flops": round(1 / float(cost.mean()), 2),
-            "cost": round(float(cost.mean()), 4),
-            "cost_above_drop": round(float(above_drop.mean()), 4),
-            "standard_error": round(float(above_drop.std() / np.sqrt(redraws)), 4),
+            "cost": round(float(cost.mean()), 5),
+            "cost_above_drop": round(float((cost - drop).mean()), 5),
+            "standard_error": round(float((cost - drop).std() / np.sqrt(redraws)), 5),
             "accuracy_lost": round(float(lost.mean()), 5),
-            "other_end": round(float(other_end.mean()), 3),
-            "any_accepted_above_alpha": round(float(above.mean()), 4),
+            "chosen_above_alpha": round(above / redraws, 4),
+            "interval": [round(float(ends.low), 4), round(float(ends.high), 4)],
+            "without_the_ta": round(float(np.mean([each.without_ta for each in all_served])), 4),
         }
 
 
-def population(path: Path, files: list[Path], least_sure: float) -> Population:
-    """All texts' confidences, and what breaks and recovers; their cost in FLOPs."""
-    checkpoint = load_checkpoint(path)
-    texts: list[str] = []
-    labels: list[int] = []
-    for file in files:
-        labelled = read_labelled(file)
-        texts += labelled.texts
-        labels += label_indices(labelled, checkpoint.architecture.labels, file)
-    predictions = predict_all(checkpoint, tuple(texts), files[0])
-    truth = torch.tensor(labels)
-    logits = [predictions.logits[s.name] / s.temperature for s in predictions.students]
-    confidence = torch.stack([torch.softmax(each, -1).amax(-1) for each in logits]).numpy()
-    right = torch.stack([each.argmax(-1) == truth for each in logits]).numpy()
-    cost = torch.stack([predictions.flops(s) for s in predictions.students]).numpy()
-    rows = np.argsort(confidence[-1], kind="stable")[: round(least_sure * len(labels))]
-    evidence = Evidence(confidence.astype(np.float32), ~right & right[-1], cost, 1e-5)
-    return Population(evidence, right & ~right[-1]).select(rows)
+def read(path: Path, files: list[Path], least_sure: float) -> Task:
+    """All texts, or those of which the TA is least sure, asked of all students."""
+    found = population(path, files, "float32", net=True)
+    sure = found.evidence[Score.PROBABILITY].score[-1]
+    rows = np.argsort(sure, kind="stable")[: round(least_sure * found.texts)]
+    return Task(found.evidence[Score.MARGIN].select(rows))
 
 
 if __name__ == "__main__":

@@ -56,11 +56,11 @@ def calibrate(
     in float32, which are to be kept; None where the predictions are in float32.
     Raises DataError where the data cannot show the target, with the number that could.
     """
-    if truth is None and target.loss == "drop":
-        raise NestlingError("loss: 'drop' needs labels; without them use 'disagreement'")
+    if truth is None and target.needs_labels:
+        raise NestlingError(f"loss: {target.loss!r} needs labels; without them use 'disagreement'")
     own = predictions.labels(predictions.ta.name)
     kept = own if exact is None else exact
-    reference = truth if truth is not None and target.loss == "drop" else kept
+    reference = truth if truth is not None and target.needs_labels else kept
     parts = divide(len(own), target, data_sha256)
     temperatures = _temperatures(predictions, reference, parts, target.loss)
     if target.loss == "disagreement":
@@ -71,7 +71,7 @@ def calibrate(
     flops = flops_of(students, tokens)
     cost = flops if by is None else seconds_of(by, students, tokens)
     evidence = {
-        score: gather(predictions, reference, temperatures, score, cost, margin, kept)
+        score: gather(predictions, reference, temperatures, score, cost, margin, kept, target.net)
         for score in SCORES
     }
     choice = choose(evidence, flops, by, parts, target)
@@ -89,18 +89,22 @@ def gather(
     cost: Floats,
     margin: float,
     kept: Tensor | None = None,
+    net: bool = False,
 ) -> Evidence:
     """Score, loss and cost of every student on every text.
 
     reference: (texts,) int64, the true classes; or the TA's answers, where it counts as always
     right. cost: (students, texts). kept: (texts,) int64, the answers of the TA that the loss is
-    against, by default those predicted.
+    against, by default those predicted. net: whether what recovers counts, as −1.
     """
     names = [student.name for student in predictions.students]
     ta_right = (predictions.labels(predictions.ta.name) if kept is None else kept) == reference
     scores = [predictions.scores(name, temperatures[name], score).numpy() for name in names]
-    loss = [(predictions.labels(name) != reference) & ta_right for name in names]
-    return Evidence(rounded(np.stack(scores)), torch.stack(loss).numpy(), cost, margin)
+    right = torch.stack([predictions.labels(name) == reference for name in names])
+    loss = (~right & ta_right).to(torch.int8)
+    if net:
+        loss -= (right & ~ta_right).to(torch.int8)
+    return Evidence(rounded(np.stack(scores)), loss.numpy(), cost, margin)
 
 
 def _temperatures(

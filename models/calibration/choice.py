@@ -13,10 +13,12 @@ from ..errors import DataError, NestlingError
 from .cost import TimeModel
 from .evidence import Evidence, Floats, outcome
 from .learn_then_test import Split, TestPlan, Walk, plan, split, testing_size, texts_in_all, walk
+from .net import net_test
 from .risk import examples_needed, fewest_examples, losses_allowed
 from .trail import Trail
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
+NET_METHOD = "learn-then-test, fixed sequence, exact score test of breaks less recoveries"
 COST_DIGITS = 9
 """Of a cost against the TA's: more would tell in which order it was summed."""
 SCORES = (Score.MARGIN, Score.PROBABILITY)
@@ -25,6 +27,7 @@ WORTH_ANOTHER_SCORE = 0.01
 """By at least this share another score must lower the cost that the ordering part expects."""
 LOSSES = {
     "drop": "1{is wrong, where the TA is right}",
+    "net": "1{is wrong, where the TA is right} − 1{is right, where the TA is wrong}",
     "disagreement": "1{differs from the TA's answer}",
 }
 
@@ -44,6 +47,15 @@ class RiskTarget:
             raise NestlingError(f"confidence: {self.confidence} is not between 0 and 1")
         if self.loss not in LOSSES:
             raise NestlingError(f"loss: {self.loss!r} is none of {', '.join(LOSSES)}")
+
+    @property
+    def needs_labels(self) -> bool:
+        return self.loss != "disagreement"
+
+    @property
+    def net(self) -> bool:
+        """Whether what recovers counts too."""
+        return self.loss == "net"
 
 
 def divide(texts: int, target: RiskTarget, data_sha256: str) -> Split:
@@ -69,11 +81,12 @@ def check_enough(texts: int, target: RiskTarget) -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """rows: of the evidence, the students that may answer; the TA last. thresholds: one for each,
-    of the score that was chosen.
+    """rows: of the evidence, the students that may answer; the last, often the TA, always does.
+    thresholds: one for each, of the score that was chosen.
 
-    forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses: among
-    the texts that test. allowed: at which the test still rejects. trail: the path on which it was
+    forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses,
+    recovered: among the texts that test; the second only of a net risk. allowed: losses, with so
+    many recovered, at which the test still rejects. trail: the path on which it was
     found.
     """
 
@@ -82,6 +95,7 @@ class Choice:
     thresholds: Floats
     forecast: Forecast
     losses: int
+    recovered: int
     allowed: int
     trail: Trail
 
@@ -96,13 +110,13 @@ class Choice:
         """What is promised, and on what it rests."""
         tested = len(parts.testing)
         return Guarantee(
-            method=METHOD,
+            method=NET_METHOD if target.net else METHOD,
             loss=target.loss,
             alpha=target.alpha,
             confidence=target.confidence,
             examples=tested,
             ordering_examples=len(parts.ordering),
-            observed_risk=self.losses / tested,
+            observed_risk=(self.losses - self.recovered) / tested,
             data_sha256=data_sha256,
             weights_sha256=weights_sha256,
         )
@@ -124,16 +138,28 @@ def choose(
     """
     tested = len(parts.testing)
     allowed = losses_allowed(tested, target.alpha, target.confidence)
+    net = net_test(tested, target.alpha, target.confidence) if target.net else None
     score, chosen = _planned(evidence, parts, (allowed + 0.5) / tested)
     stages = evidence[score].stages(chosen.stages)
-    walked = walk(stages.select(parts.testing), chosen.vectors, target.alpha, target.confidence)
+    walked = walk(
+        stages.select(parts.testing), chosen.vectors, target.alpha, target.confidence, net
+    )
     best = _cheapest(stages, chosen, walked, parts, target)
     vector = chosen.vectors[best]
-    used = [k for k, threshold in enumerate(vector) if threshold < 1]  # a stage that may answer
+    used = _used(vector)
     rows = tuple(chosen.stages[k] for k in used)
-    forecast = _forecast(evidence[score].stages(rows), flops[list(rows)], by, vector[used])
-    trail = Trail.of(stages, chosen, walked, best, tested, target.confidence)
-    return Choice(score, rows, vector[used], forecast, int(walked.losses[best]), allowed, trail)
+    forecast = _forecast(evidence[score], flops, by, rows, vector[used])
+    trail = Trail.of(stages, chosen, walked, best, tested, target.confidence, net)
+    losses, recovered = int(walked.losses[best]), int(walked.recovered[best])
+    if net is not None:
+        allowed = int(net.allowed(walked.recovered[best]))
+    return Choice(score, rows, vector[used], forecast, losses, recovered, allowed, trail)
+
+
+def _used(vector: Floats) -> list[int]:
+    """The stages that may answer, up to the first that always does: the TA, or one before it."""
+    end = int(np.argmax(vector <= 0))
+    return [k for k in range(end + 1) if vector[k] < 1]
 
 
 def _planned(
@@ -169,29 +195,40 @@ def _cheapest(
     first, whose = int(cheaper[0]), "the safest cascade that is cheaper than the TA"
     if not walked.accepted:  # only by rounding can the TA, which is tested first, lose too often
         first, whose = 0, "against the TA in float32, the TA alone in this precision"
-    observed = int(walked.losses[first]) / tested
-    needed = examples_needed(observed, target.alpha, target.confidence)
-    advice = (
-        "the risk is too high for any number of examples"
-        if needed is None
-        else f"about {texts_in_all(needed):,} examples would show it at this rate"
-    )
+    losses, recovered = int(walked.losses[first]), int(walked.recovered[first])
+    needed = examples_needed(losses / tested, target.alpha, target.confidence)
+    if needed is not None:
+        advice = f"about {texts_in_all(needed):,} examples would show it at this rate"
+    elif losses - recovered < target.alpha * tested:
+        advice = "more examples may show it"  # how many, is not worked out for a net risk
+    else:
+        advice = "the risk is too high for any number of examples"
+    seen = f"{losses} losses" + (f" and {recovered} recoveries" if target.net else "")
+    observed = (losses - recovered) / tested
     raise DataError(
         f"no thresholds keep the {target.loss} below {target.alpha:.2%} with "
         f"{target.confidence:.0%} confidence: {whose} has "
-        f"{walked.losses[first]} losses in {tested:,} texts ({observed:.2%}); {advice}"
+        f"{seen} in {tested:,} texts ({observed:.2%}); {advice}"
     )
 
 
-def _forecast(stages: Evidence, flops: Floats, by: TimeModel | None, vector: Floats) -> Forecast:
-    shares, relative_flops = _expected(replace(stages, cost=flops), vector)
+def _forecast(
+    evidence: Evidence,
+    flops: Floats,
+    by: TimeModel | None,
+    rows: tuple[int, ...],
+    vector: Floats,
+) -> Forecast:
+    shares, relative_flops = _expected(replace(evidence, cost=flops), rows, vector)
     if by is None:
         return Forecast(shares, relative_flops)
-    return Forecast(shares, relative_flops, _expected(stages, vector)[1], by.profile_sha256)
+    return Forecast(shares, relative_flops, _expected(evidence, rows, vector)[1], by.profile_sha256)
 
 
-def _expected(stages: Evidence, vector: Floats) -> tuple[tuple[float, ...], float]:
+def _expected(
+    evidence: Evidence, rows: tuple[int, ...], vector: Floats
+) -> tuple[tuple[float, ...], float]:
     """What each stage answers, and the cost of all against the TA's."""
-    found = outcome(stages, vector[None])
+    found = outcome(evidence.stages(rows), vector[None])
     shares = tuple(round(float(share), COST_DIGITS) for share in found.shares[0])
-    return shares, round(float(found.cost[0] / stages.cost[-1].mean()), COST_DIGITS)
+    return shares, round(float(found.cost[0] / evidence.cost[-1].mean()), COST_DIGITS)

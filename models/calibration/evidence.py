@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Losses = NDArray[np.bool_] | NDArray[np.int8]
 DIGITS = 6
 """Of a score, after the point."""
 MOST_CELLS = 4_000_000
@@ -19,14 +20,15 @@ MOST_CELLS = 4_000_000
 class Evidence:
     """One row per student, cheapest first; the last row is the TA, which always answers.
 
-    score: (students, texts) float32, by `rounded`. loss: (students, texts) bool, whether the risk
-    counts this text if this student answers it; the TA's row is all False, but where its precision
-    is another than that of the TA whose answers are to be kept. cost: (students, texts) of this
+    score: (students, texts) float32, by `rounded`. loss: (students, texts), 1 where the risk counts
+    this text if this student answers it, −1 where the net risk counts it as a recovery; the TA's
+    row is all 0, but where its precision is another than that of the TA whose answers are to be
+    kept. cost: (students, texts) of this
     student on this text, in any unit. margin: what the gate asks above a threshold.
     """
 
     score: NDArray[np.float32]
-    loss: NDArray[np.bool_]
+    loss: Losses
     cost: Floats
     margin: float
 
@@ -34,12 +36,22 @@ class Evidence:
     def texts(self) -> int:
         return int(self.score.shape[1])
 
+    @property
+    def broken(self) -> NDArray[np.bool_]:
+        """(students, texts), where a text would be lost."""
+        return np.asarray(self.loss > 0)
+
+    @property
+    def recovered(self) -> NDArray[np.bool_]:
+        """(students, texts), where a text would be won back."""
+        return np.asarray(self.loss < 0)
+
     def select(self, rows: NDArray[np.int64]) -> Evidence:
         """Some of the texts."""
         return Evidence(self.score[:, rows], self.loss[:, rows], self.cost[:, rows], self.margin)
 
     def stages(self, students: Sequence[int]) -> Evidence:
-        """Some of the students, in this order; the last must be the TA."""
+        """Some of the students, in this order; the last must be the one that always answers."""
         rows = list(students)
         return Evidence(self.score[rows], self.loss[rows], self.cost[rows], self.margin)
 
@@ -68,7 +80,7 @@ def required(threshold: Floats | float, margin: float) -> NDArray[np.float32]:
 class CascadeOutcome:
     """What vectors of thresholds do on a data set; one entry, or row, per vector.
 
-    losses: (vectors,), sum over the texts. cost: (vectors,), mean per text, all stages.
+    losses: (vectors,), how many texts are lost. cost: (vectors,), mean per text, all stages.
     shares: (vectors, stages), of the texts that each stage answers.
     """
 
@@ -83,7 +95,7 @@ def outcome(evidence: Evidence, vectors: Floats, loss: Floats | None = None) -> 
     vectors: (vectors, stages), the last column 0. loss: (stages, texts), an estimate to sum in
     place of the observed losses.
     """
-    weights = evidence.loss.astype(np.float64) if loss is None else loss
+    weights = evidence.broken.astype(np.float64) if loss is None else loss
     count, texts = len(vectors), evidence.texts
     losses, cost = np.zeros(count), np.zeros(count)
     shares = np.zeros((count, vectors.shape[1]))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Evidence, Floats, outcome
+from .net import NetTest
 from .path import estimated_risk, subsets, threshold_path
 from .risk import fewest_examples, losses_allowed, p_value
 
@@ -92,12 +93,7 @@ def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -
     risk = estimated_risk(ordering)
     best: TestPlan | None = None
     for stages in subsets(len(ordering.score), most_stages):
-        part, part_risk = ordering.stages(stages), risk[list(stages)]
-        vectors = threshold_path(part, part_risk)
-        expected = outcome(part, vectors, part_risk)
-        # The first is the TA alone, which may lose by rounding: nothing is safer.
-        safe = expected.losses <= max(tolerated * ordering.texts, expected.losses[0])
-        candidate = TestPlan(stages, vectors, float(expected.cost[safe].min()))
+        candidate = plan_of(ordering, risk, stages, tolerated)
         if best is None or candidate.expected_cost < best.expected_cost * _allowance(
             len(stages) - len(best.stages)
         ):
@@ -105,6 +101,18 @@ def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -
     if best is None:
         raise ValueError("a cascade needs a student besides the TA")
     return best
+
+
+def plan_of(
+    ordering: Evidence, risk: Floats, stages: tuple[int, ...], tolerated: float
+) -> TestPlan:
+    """The path of some stages. risk: of all students, by `estimated_risk`."""
+    part, part_risk = ordering.stages(stages), risk[list(stages)]
+    vectors = threshold_path(part, part_risk)
+    expected = outcome(part, vectors, part_risk)
+    # The first is the TA alone, which may lose by rounding: nothing is safer.
+    safe = expected.losses <= max(tolerated * ordering.texts, expected.losses[0])
+    return TestPlan(stages, vectors, float(expected.cost[safe].min()))
 
 
 def _allowance(further_stages: int) -> float:
@@ -115,17 +123,34 @@ def _allowance(further_stages: int) -> float:
 class Walk:
     """How far fixed-sequence testing went.
 
-    losses: (vectors,) int64, on the testing part. accepted: the number of leading vectors whose
+    losses, recovered: (vectors,) int64, on the testing part; the second only if it tests a net
+    risk, else 0. accepted: the number of leading vectors whose
     H0 was rejected; all of them, together, have risk at most alpha with the given confidence.
     """
 
     losses: NDArray[np.int64]
     accepted: int
+    recovered: NDArray[np.int64]
 
 
-def walk(testing: Evidence, vectors: Floats, alpha: float, confidence: float) -> Walk:
-    """Test the vectors in order; stop at the first whose risk may be above alpha."""
+def walk(
+    testing: Evidence,
+    vectors: Floats,
+    alpha: float,
+    confidence: float,
+    net: NetTest | None = None,
+) -> Walk:
+    """Test the vectors in order; stop at the first whose risk may be above alpha.
+
+    net: the test of a net risk, for so many texts and the same alpha and confidence.
+    """
     losses = np.rint(outcome(testing, vectors).losses).astype(np.int64)
-    rejected = p_value(losses, testing.texts, alpha) <= 1 - confidence
+    recovered = np.zeros_like(losses)
+    if net is None:
+        rejected = p_value(losses, testing.texts, alpha) <= 1 - confidence
+    else:
+        back = outcome(testing, vectors, testing.recovered.astype(np.float64)).losses
+        recovered = np.rint(back).astype(np.int64)
+        rejected = net.rejects(losses, recovered)
     accepted = len(rejected) if rejected.all() else int(np.argmin(rejected))
-    return Walk(losses, accepted)
+    return Walk(losses, accepted, recovered)

@@ -33,8 +33,11 @@ class Outlook:
 def outlooks(trail: Trail, alpha: float) -> Iterator[Outlook]:
     """For each smaller promise the vector that serves now, and the cheapest one with room for it.
 
-    alpha: the risk that is promised now.
+    alpha: the risk that is promised now. Of a net risk nothing is said: it hangs on how many texts
+    recover too.
     """
+    if trail.net is not None:
+        return
     risks = trail.risks
     for smaller in (share * alpha for share in SHARES):
         fit = np.flatnonzero((risks <= ROOM * smaller) & (trail.cost < 1))

@@ -35,7 +35,7 @@ SWEEPS = 2
 BETWEEN = 8
 """Vectors inserted between two solutions, so that the walk's steps are small."""
 LEAST = 1e-4
-"""The lowest threshold of a stage that is not the last; 0 would accept always."""
+"""The lowest threshold of a stage that may pass a text on; at 0 it accepts always."""
 
 
 def estimated_risk(evidence: Evidence) -> Floats:
@@ -44,9 +44,9 @@ def estimated_risk(evidence: Evidence) -> Floats:
     The TA loses only by rounding, too rarely for a regression: it has the same on all texts.
     """
     risk = np.zeros(evidence.score.shape)
-    risk[-1] = evidence.loss[-1].mean()
+    risk[-1] = evidence.broken[-1].mean()
     for k in range(len(risk) - 1):
-        risk[k] = _logistic(doubt(evidence.score[k]), evidence.loss[k])
+        risk[k] = _logistic(doubt(evidence.score[k]), evidence.broken[k])
     return risk
 
 
@@ -107,11 +107,12 @@ def _sweep(
 
 
 def _threshold(descending: NDArray[np.float32], accepted: int, margin: float) -> float:
-    """Halfway between the last accepted score and the first refused one."""
+    """Halfway between the last accepted score and the first refused one; 0 if none is refused."""
     if accepted == 0:
         return NEVER
-    inside = float(descending[accepted - 1])
-    outside = float(descending[accepted]) if accepted < len(descending) else 0.0
+    if accepted == len(descending):
+        return 0.0
+    inside, outside = float(descending[accepted - 1]), float(descending[accepted])
     return max(LEAST, (inside + outside) / 2 - margin)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .evidence import Evidence, Floats, outcome
 from .learn_then_test import TestPlan, Walk
+from .net import NetTest
 from .risk import upper_bounds
 
 
@@ -18,8 +19,9 @@ class Trail:
 
     rows: of the evidence, the students of the vectors' columns; the TA last. vectors: (vectors,
     stages). cost: (vectors,), mean per text over all texts, as a share of the TA's alone. shares:
-    (vectors, stages), of all texts that each stage answers. losses: (vectors,), among the texts
-    that test, so many as `tested`. accepted: so many vectors passed; the next one did not, and
+    (vectors, stages), of all texts that each stage answers. losses, recovered: (vectors,), among
+    the texts that test, so many as `tested`. net: what tested a net risk; None for the others, of
+    which nothing is recovered. accepted: so many vectors passed; the next one did not, and
     ended the walk. chosen: the index of the one that serves. confidence: with which each was
     tested.
     """
@@ -33,6 +35,8 @@ class Trail:
     accepted: int
     chosen: int
     confidence: float
+    recovered: NDArray[np.int64]
+    net: NetTest | None
 
     @classmethod
     def of(
@@ -43,6 +47,7 @@ class Trail:
         chosen: int,
         tested: int,
         confidence: float,
+        net: NetTest | None = None,
     ) -> Trail:
         """stages: the evidence of the plan's stages, of all texts."""
         overall = outcome(stages, plan.vectors)
@@ -56,16 +61,20 @@ class Trail:
             accepted=walk.accepted,
             chosen=chosen,
             confidence=confidence,
+            recovered=walk.recovered,
+            net=net,
         )
 
     @property
     def risks(self) -> Floats:
         """(vectors,), observed among the texts that test."""
-        return np.asarray(self.losses / self.tested)
+        return np.asarray((self.losses - self.recovered) / self.tested)
 
     @property
     def bounds(self) -> Floats:
         """(vectors,), what the true risk of each, taken by itself, is at most with `confidence`. A
         vector passes exactly if its bound is at most the risk that is promised.
         """
+        if self.net is not None:
+            return self.net.upper_bounds(self.losses, self.recovered)
         return upper_bounds(self.losses, self.tested, self.confidence)

@@ -189,7 +189,9 @@ class Cascade:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
         guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
         for field in ("alpha", "confidence", "observed_risk") if guarantee else ():
-            number_between(0, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
+            # What recovers may outweigh what breaks.
+            least = -1 if guarantee.loss == "net" and field == "observed_risk" else 0
+            number_between(least, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
         if guarantee and guarantee.reference not in (None, *PRECISIONS):
             raise ValueError(
                 f"cascade {name!r}: reference: {guarantee.reference!r} is none of "

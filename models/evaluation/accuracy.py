@@ -142,8 +142,11 @@ def _result(
     loss = None
     if guarantee is not None:
         kept = ta.label if exact is None or guarantee.reference != "float32" else exact
-        differs, lost = answers.label != kept, ~right & (kept == truth)
-        loss = _share(differs if guarantee.loss == "disagreement" else lost)
+        loss = _share(~right & (kept == truth))
+        if guarantee.loss == "net":
+            loss -= _share(right & (kept != truth))
+        elif guarantee.loss == "disagreement":
+            loss = _share(answers.label != kept)
     return Result(
         name=policy.name,
         kind="ta" if policy.name == TA else "student" if len(policy.stages) == 1 else "cascade",
