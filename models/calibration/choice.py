@@ -7,12 +7,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..cascade.group import GroupEvidence
 from ..cascade.policy import Forecast, Guarantee, Stage, Student
 from ..cascade.score import Score
 from ..errors import DataError, NestlingError
 from .cost import TimeModel
+from .enough import check_enough_of_each
 from .evidence import Evidence, Floats, outcome
-from .learn_then_test import Split, TestPlan, Walk, plan, split, testing_size, texts_in_all, walk
+from .groups import Groups, named
+from .learn_then_test import (
+    FEWEST_ORDERING,
+    Split,
+    TestPlan,
+    Walk,
+    fewest_ordering,
+    plan,
+    split,
+    split_groups,
+    testing_size,
+    texts_in_all,
+    walk,
+)
 from .risk import examples_needed, fewest_examples, losses_allowed
 from .trail import Trail
 
@@ -46,14 +61,18 @@ class RiskTarget:
             raise NestlingError(f"loss: {self.loss!r} is none of {', '.join(LOSSES)}")
 
 
-def divide(texts: int, target: RiskTarget, data_sha256: str) -> Split:
-    """Which texts order the tests, and which test.
+def divide(texts: int, target: RiskTarget, data_sha256: str, groups: Groups | None = None) -> Split:
+    """Which texts order the tests, and which test; of each group, where there are groups.
 
     Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
     until one passes. Raises DataError where there are too few.
     """
+    seed = int(data_sha256[:12], 16)
+    if groups is not None:
+        check_enough_of_each(groups, target.alpha, target.confidence)
+        return split_groups(groups, target.alpha, target.confidence, seed)
     check_enough(texts, target)
-    return split(texts, target.alpha, target.confidence, int(data_sha256[:12], 16))
+    return split(texts, target.alpha, target.confidence, seed)
 
 
 def check_enough(texts: int, target: RiskTarget) -> None:
@@ -73,8 +92,9 @@ class Choice:
     of the score that was chosen.
 
     forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses: among
-    the texts that test. allowed: at which the test still rejects. trail: the path on which it was
-    found.
+    the texts that test. allowed: at which the test still rejects; of groups each has its own
+    number, and it is their sum. trail: the path on which it was found. groups: of each, what was
+    found. by: the column that has them.
     """
 
     score: Score
@@ -84,6 +104,8 @@ class Choice:
     losses: int
     allowed: int
     trail: Trail
+    groups: tuple[GroupEvidence, ...] = ()
+    by: str | None = None
 
     def stages(self, students: Sequence[Student]) -> tuple[Stage, ...]:
         """students: one per row of the evidence."""
@@ -105,6 +127,8 @@ class Choice:
             observed_risk=self.losses / tested,
             data_sha256=data_sha256,
             weights_sha256=weights_sha256,
+            by=self.by,
+            groups=self.groups,
         )
 
 
@@ -122,22 +146,32 @@ def choose(
     the evidence has as cost; None of FLOPs.
     Raises DataError where the data cannot show the target, with the number that could.
     """
-    tested = len(parts.testing)
-    allowed = losses_allowed(tested, target.alpha, target.confidence)
-    score, chosen = _planned(evidence, parts, (allowed + 0.5) / tested)
+    apart = next(iter(evidence.values())).select(parts.testing).promised_apart
+    tested = np.array([len(rows) for rows in apart])
+    allowed = [losses_allowed(int(n), target.alpha, target.confidence) for n in tested]
+    score, chosen = _planned(evidence, parts, (np.array(allowed) + 0.5) / tested)
     stages = evidence[score].stages(chosen.stages)
     walked = walk(stages.select(parts.testing), chosen.vectors, target.alpha, target.confidence)
-    best = _cheapest(stages, chosen, walked, parts, target)
+    best = _cheapest(stages, chosen, walked, target)
     vector = chosen.vectors[best]
     used = [k for k, threshold in enumerate(vector) if threshold < 1]  # a stage that may answer
     rows = tuple(chosen.stages[k] for k in used)
     forecast = _forecast(evidence[score].stages(rows), flops[list(rows)], by, vector[used])
-    trail = Trail.of(stages, chosen, walked, best, tested, target.confidence)
-    return Choice(score, rows, vector[used], forecast, int(walked.losses[best]), allowed, trail)
+    trail = Trail.of(stages, chosen, walked, best, target.confidence)
+    losses, by, groups = int(walked.losses[best]), None, ()
+    if stages.groups is not None:
+        by, groups = stages.groups.column, _of_groups(stages.groups, walked, best)
+    return Choice(score, rows, vector[used], forecast, losses, sum(allowed), trail, groups, by)
+
+
+def _of_groups(groups: Groups, walked: Walk, vector: int) -> tuple[GroupEvidence, ...]:
+    losses = walked.by_group[:, vector].tolist()
+    found = zip(groups.names, groups.sizes, walked.tested.tolist(), losses, strict=True)
+    return tuple(GroupEvidence.of(name, n, texts - n, lost) for name, texts, n, lost in found)
 
 
 def _planned(
-    evidence: Mapping[Score, Evidence], parts: Split, tolerated: float
+    evidence: Mapping[Score, Evidence], parts: Split, tolerated: Floats
 ) -> tuple[Score, TestPlan]:
     """What is tested, and by which score."""
     plans = [
@@ -150,11 +184,8 @@ def _planned(
     return best
 
 
-def _cheapest(
-    stages: Evidence, chosen: TestPlan, walked: Walk, parts: Split, target: RiskTarget
-) -> int:
+def _cheapest(stages: Evidence, chosen: TestPlan, walked: Walk, target: RiskTarget) -> int:
     """Index of the accepted vector of least cost over all the data."""
-    tested = len(parts.testing)
     alone = float(stages.cost[-1].mean())
     costs = np.round(outcome(stages, chosen.vectors).cost / alone, COST_DIGITS)
     accepted = costs[: walked.accepted]
@@ -169,17 +200,21 @@ def _cheapest(
     first, whose = int(cheaper[0]), "the safest cascade that is cheaper than the TA"
     if not walked.accepted:  # only by rounding can the TA, which is tested first, lose too often
         first, whose = 0, "against the TA in float32, the TA alone in this precision"
-    observed = int(walked.losses[first]) / tested
-    needed = examples_needed(observed, target.alpha, target.confidence)
+    losses, tested = (int(of_all[first]) for of_all in walked.of_worst)
+    where, fewest = "", FEWEST_ORDERING
+    if stages.groups is not None:
+        where = f" of {stages.groups.column} {named(stages.groups.names[walked.worst[first]])}"
+        fewest = fewest_ordering(len(stages.groups.names))
+    needed = examples_needed(losses / tested, target.alpha, target.confidence)
     advice = (
         "the risk is too high for any number of examples"
         if needed is None
-        else f"about {texts_in_all(needed):,} examples would show it at this rate"
+        else f"about {texts_in_all(needed, fewest):,} examples{where} would show it at this rate"
     )
     raise DataError(
         f"no thresholds keep the {target.loss} below {target.alpha:.2%} with "
         f"{target.confidence:.0%} confidence: {whose} has "
-        f"{walked.losses[first]} losses in {tested:,} texts ({observed:.2%}); {advice}"
+        f"{losses} losses in {tested:,} texts{where} ({losses / tested:.2%}); {advice}"
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .groups import Groups
 
 Floats = NDArray[np.float64]
 DIGITS = 6
@@ -22,13 +24,15 @@ class Evidence:
     score: (students, texts) float32, by `rounded`. loss: (students, texts) bool, whether the risk
     counts this text if this student answers it; the TA's row is all False, but where its precision
     is another than that of the TA whose answers are to be kept. cost: (students, texts) of this
-    student on this text, in any unit. margin: what the gate asks above a threshold.
+    student on this text, in any unit. margin: what the gate asks above a threshold. groups: each of
+    which is promised the risk apart; None where all texts together are.
     """
 
     score: NDArray[np.float32]
     loss: NDArray[np.bool_]
     cost: Floats
     margin: float
+    groups: Groups | None = None
 
     @property
     def texts(self) -> int:
@@ -36,12 +40,23 @@ class Evidence:
 
     def select(self, rows: NDArray[np.int64]) -> Evidence:
         """Some of the texts."""
-        return Evidence(self.score[:, rows], self.loss[:, rows], self.cost[:, rows], self.margin)
+        return replace(
+            self,
+            score=self.score[:, rows],
+            loss=self.loss[:, rows],
+            cost=self.cost[:, rows],
+            groups=self.groups and self.groups.select(rows),
+        )
 
     def stages(self, students: Sequence[int]) -> Evidence:
         """Some of the students, in this order; the last must be the TA."""
         rows = list(students)
-        return Evidence(self.score[rows], self.loss[rows], self.cost[rows], self.margin)
+        return replace(self, score=self.score[rows], loss=self.loss[rows], cost=self.cost[rows])
+
+    @property
+    def promised_apart(self) -> list[NDArray[np.int64]]:
+        """The texts of each group; all of them, where there are no groups."""
+        return [np.arange(self.texts)] if self.groups is None else self.groups.rows
 
 
 def rounded(score: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ fixed-sequence testing: each vector's H0 "its risk is above α" is tested at the
 δ = 1 − confidence, and the walk ends at the first that is not rejected. A walk can go wrong only
 at the first true H0 on its way, so P(any accepted vector has risk > α) ≤ δ, and the cheapest
 accepted vector may be picked by any means. The risk is that of the whole cascade, end to end.
+Where it is promised to groups apart (`groups`), H0 is that it is above α in any of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Evidence, Floats, outcome
+from .groups import Groups
 from .path import estimated_risk, subsets, threshold_path
 from .risk import fewest_examples, losses_allowed, p_value
 
@@ -29,6 +31,8 @@ FEWEST_ORDERING = 50
 MOST_STAGES = 4
 WORTH_A_STAGE = 0.01
 """A further stage must lower the expected cost by at least this share."""
+PATHS = 3
+"""That are tried for the same stages, where groups are promised the risk apart."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +50,50 @@ def split(n: int, alpha: float, confidence: float, seed: int) -> Split:
     return Split(rows[:order], rows[order:])
 
 
+def split_groups(groups: Groups, alpha: float, confidence: float, seed: int) -> Split:
+    """The same within each group. Together they have as many texts to order by as all need."""
+    rng, ordering, testing = np.random.default_rng(seed), [], []
+    fewest = fewest_ordering(len(groups.names))
+    for own in groups.rows:
+        order = len(own) - tested_of(len(own), alpha, confidence, fewest)
+        rows = rng.permutation(own)
+        ordering.append(rows[:order])
+        testing.append(rows[order:])
+    return Split(np.concatenate(ordering), np.concatenate(testing))
+
+
+def fewest_ordering(groups: int) -> int:
+    """How many texts each of so many groups gives to the order, at least."""
+    return math.ceil(FEWEST_ORDERING / groups)
+
+
 def testing_size(n: int, alpha: float, confidence: float) -> int:
     """How many of n texts test.
 
     The testing part is as small as it can be for the number of losses that it allows: texts
     beyond that would not buy another allowed loss, but they do improve the order.
     """
-    most = most_testing(n)
+    return tested_of(n, alpha, confidence, FEWEST_ORDERING)
+
+
+def tested_of(n: int, alpha: float, confidence: float, fewest_ordering: int) -> int:
+    """The same where at least so many of them must order."""
+    most = most_testing(n, fewest_ordering)
     allowed = losses_allowed(most, alpha, confidence) if most > 0 else -1
     return fewest_examples(allowed, alpha, confidence) if allowed >= 0 else max(0, most)
 
 
-def most_testing(n: int) -> int:
+def most_testing(n: int, fewest_ordering: int = FEWEST_ORDERING) -> int:
     """How many of n texts may test, as the others must order; below 1 if they are too few."""
-    return n - max(FEWEST_ORDERING, math.ceil(ORDERING_SHARE * n))
+    return n - max(fewest_ordering, math.ceil(ORDERING_SHARE * n))
 
 
-def texts_in_all(testing: int) -> int:
+def texts_in_all(testing: int, fewest_ordering: int = FEWEST_ORDERING) -> int:
     """The fewest texts, ordering and testing ones together, of which so many may test."""
-    candidates = range(testing, 2 * (testing + FEWEST_ORDERING))
-    return testing + bisect_left(candidates, testing, key=most_testing)
+    candidates = range(testing, 2 * (testing + fewest_ordering))
+    return testing + bisect_left(
+        candidates, testing, key=lambda n: most_testing(n, fewest_ordering)
+    )
 
 
 @dataclass(frozen=True)
@@ -80,30 +108,55 @@ class TestPlan:
     expected_cost: float
 
 
-def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -> TestPlan:
+def plan(ordering: Evidence, tolerated: float | Floats, most_stages: int = MOST_STAGES) -> TestPlan:
     """Choose the stages and the path on the ordering part.
 
     A student is worth a stage if it lowers E[cost] = Σ cost_k · P(reach k) at the risk that the
     test will tolerate. For one student before the TA that is TinySaver's rule (2403.17726): its
     exit rate must exceed its share of the TA's cost.
 
-    tolerated: the observed risk up to which the test will reject, below alpha.
+    tolerated: the observed risk up to which the test will reject, below alpha; (groups,) where the
+    evidence has groups.
     """
     risk = estimated_risk(ordering)
     best: TestPlan | None = None
     for stages in subsets(len(ordering.score), most_stages):
-        part, part_risk = ordering.stages(stages), risk[list(stages)]
-        vectors = threshold_path(part, part_risk)
-        expected = outcome(part, vectors, part_risk)
-        # The first is the TA alone, which may lose by rounding: nothing is safer.
-        safe = expected.losses <= max(tolerated * ordering.texts, expected.losses[0])
-        candidate = TestPlan(stages, vectors, float(expected.cost[safe].min()))
+        candidate = _candidate(ordering.stages(stages), risk[list(stages)], stages, tolerated)
         if best is None or candidate.expected_cost < best.expected_cost * _allowance(
             len(stages) - len(best.stages)
         ):
             best = candidate
     if best is None:
         raise ValueError("a cascade needs a student besides the TA")
+    return best
+
+
+def _candidate(
+    part: Evidence, risk: Floats, stages: tuple[int, ...], tolerated: float | Floats
+) -> TestPlan:
+    """The path of these stages. Where one group would stop it early, what is lost there is made
+    dearer, and another path may come farther."""
+    apart = part.promised_apart
+    sizes = np.array([len(rows) for rows in apart])
+    room = np.atleast_1d(tolerated) * sizes
+    dearer = np.ones(len(apart))
+    best: TestPlan | None = None
+    for _ in range(PATHS if len(apart) > 1 else 1):
+        price = np.ones(part.texts)
+        for rows, factor in zip(apart, dearer, strict=True):
+            price[rows] = factor
+        vectors = threshold_path(part, risk * price / price.mean())
+        found = [outcome(part.select(rows), vectors, risk[:, rows]) for rows in apart]
+        losses = np.stack([each.losses for each in found])
+        cost = sizes @ np.stack([each.cost for each in found]) / part.texts
+        # The first is the TA alone, which may lose by rounding: nothing is safer.
+        safe = (losses <= np.maximum(room[:, None], losses[:, :1])).all(axis=0)
+        last = int(np.where(safe, cost, np.inf).argmin())
+        if best is None or cost[last] < best.expected_cost:
+            best = TestPlan(stages, vectors, float(cost[last]))
+        dearer = dearer * np.exp(losses[:, last] / np.maximum(room, 1e-9))
+    if best is None:
+        raise RuntimeError("there is a path")
     return best
 
 
@@ -115,17 +168,36 @@ def _allowance(further_stages: int) -> float:
 class Walk:
     """How far fixed-sequence testing went.
 
-    losses: (vectors,) int64, on the testing part. accepted: the number of leading vectors whose
-    H0 was rejected; all of them, together, have risk at most alpha with the given confidence.
+    by_group: (groups, vectors) int64, losses on the testing part; there is one group where none are
+    told apart. tested: (groups,) int64, texts. worst: (vectors,) int64, the group with the largest
+    p-value. accepted: the number of leading vectors whose H0 was rejected; all of them, together,
+    have risk at most alpha with the given confidence, in each group.
     """
 
-    losses: NDArray[np.int64]
+    by_group: NDArray[np.int64]
+    tested: NDArray[np.int64]
+    worst: NDArray[np.int64]
     accepted: int
+
+    @property
+    def losses(self) -> NDArray[np.int64]:
+        """(vectors,) of all groups together."""
+        return np.asarray(self.by_group.sum(axis=0))
+
+    @property
+    def of_worst(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(vectors,) the losses of the worst group of each, and how many of its texts tested."""
+        return self.by_group[self.worst, np.arange(len(self.worst))], self.tested[self.worst]
 
 
 def walk(testing: Evidence, vectors: Floats, alpha: float, confidence: float) -> Walk:
-    """Test the vectors in order; stop at the first whose risk may be above alpha."""
-    losses = np.rint(outcome(testing, vectors).losses).astype(np.int64)
-    rejected = p_value(losses, testing.texts, alpha) <= 1 - confidence
+    """Test the vectors in order; stop at the first whose risk may be above alpha, in any group."""
+    apart = testing.promised_apart
+    lost = [outcome(testing.select(rows), vectors).losses for rows in apart]
+    losses = np.rint(np.stack(lost)).astype(np.int64)
+    tested = np.array([len(rows) for rows in apart])
+    p = np.stack([p_value(each, int(n), alpha) for each, n in zip(losses, tested, strict=True)])
+    worst = np.lexsort((losses / tested[:, None], p), axis=0)[-1]  # where p is 1, by observed risk
+    rejected = p.max(axis=0) <= 1 - confidence
     accepted = len(rejected) if rejected.all() else int(np.argmin(rejected))
-    return Walk(losses, accepted)
+    return Walk(losses, tested, worst, accepted)

@@ -19,9 +19,10 @@ class Trail:
     rows: of the evidence, the students of the vectors' columns; the TA last. vectors: (vectors,
     stages). cost: (vectors,), mean per text over all texts, as a share of the TA's alone. shares:
     (vectors, stages), of all texts that each stage answers. losses: (vectors,), among the texts
-    that test, so many as `tested`. accepted: so many vectors passed; the next one did not, and
-    ended the walk. chosen: the index of the one that serves. confidence: with which each was
-    tested.
+    that test, so many as `tested`, (vectors,). accepted: so many vectors passed; the next one did
+    not, and ended the walk. chosen: the index of the one that serves. confidence: with which each
+    was tested. worst: (vectors,), where groups are promised the risk apart the name of the one that
+    is nearest to breaking it, of which alone losses and tested are; else empty.
     """
 
     rows: tuple[int, ...]
@@ -29,10 +30,11 @@ class Trail:
     cost: Floats
     shares: Floats
     losses: NDArray[np.int64]
-    tested: int
+    tested: NDArray[np.int64]
     accepted: int
     chosen: int
     confidence: float
+    worst: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -41,21 +43,23 @@ class Trail:
         plan: TestPlan,
         walk: Walk,
         chosen: int,
-        tested: int,
         confidence: float,
     ) -> Trail:
         """stages: the evidence of the plan's stages, of all texts."""
         overall = outcome(stages, plan.vectors)
+        losses, tested = walk.of_worst
+        names = stages.groups.names if stages.groups else None
         return cls(
             rows=plan.stages,
             vectors=plan.vectors,
             cost=np.asarray(overall.cost / stages.cost[-1].mean()),
             shares=overall.shares,
-            losses=walk.losses,
+            losses=losses,
             tested=tested,
             accepted=walk.accepted,
             chosen=chosen,
             confidence=confidence,
+            worst=tuple(names[group] for group in walk.worst) if names else (),
         )
 
     @property
