@@ -31,15 +31,18 @@ def show(checkpoint: Manifest, cascade: Cascade, losses: int, allowed: int) -> N
     if forecast.relative_seconds is not None:
         costs.append(f"{1 / forecast.relative_seconds:.1f}× less time by the profile")
     against = f" against the TA in {guarantee.reference}" if guarantee.reference else ""
+    limit, promised = f" ({allowed} allowed)", ""
+    if guarantee.by is not None:
+        limit, promised = "", f", in each of the {len(guarantee.groups)} groups by {guarantee.by}"
     console = wide_console()
     console.print(table)
     console.print(
         f"Thresholds are of the {cascade.stages[0].score}.\n"
         f"Expected cost against the TA alone: {', '.join(costs)}.\n"
         f"Observed risk ({guarantee.loss}{against}): {guarantee.observed_risk:.2%}, {losses} "
-        f"losses in {guarantee.examples:,} texts ({allowed} allowed); "
+        f"losses in {guarantee.examples:,} texts{limit}; "
         f"{guarantee.ordering_examples:,} texts ordered the tests.\n"
         f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
-        f"of the same distribution.",
+        f"of the same distribution{promised}.",
         highlight=False,
     )

@@ -39,7 +39,7 @@ SCORES = (Score.MARGIN, Score.PROBABILITY)
 WORTH_ANOTHER_SCORE = 0.01
 """By at least this share another score must lower the cost that the ordering part expects."""
 LOSSES = {
-    "drop": "1{wrong, where the TA is right}",
+    "drop": "1{is wrong, where the TA is right}",
     "disagreement": "1{differs from the TA's answer}",
 }
 

@@ -86,7 +86,7 @@ def test_every_vector_stands_in_the_table(read: Reader) -> None:
 def test_the_promise_and_what_a_smaller_one_takes_are_said(read: Reader) -> None:
     said = " ".join(read.text.split())
     assert "With 90 % confidence, at most 3 % of texts like these are lost." in said
-    assert "if it differs from the TA's answer." in said
+    assert "if its answer differs from the TA's answer." in said
     assert f"losses of {found().choice.allowed} allowed{found().choice.losses} " in said
     _, (_, *rows), *_ = read.tables
     for row, outlook in zip(rows, found().outlooks, strict=True):
