@@ -13,8 +13,8 @@ from .groups import Groups
 Floats = NDArray[np.float64]
 DIGITS = 6
 """Of a score, after the point."""
-MOST_CELLS = 4_000_000
-"""Vectors times texts routed at once: bounds the memory."""
+MOST_CELLS = 100_000
+"""Vectors times texts routed at once: so few stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,16 @@ def outcome(evidence: Evidence, vectors: Floats, loss: Floats | None = None) -> 
     """
     weights = evidence.loss.astype(np.float64) if loss is None else loss
     count, texts = len(vectors), evidence.texts
-    losses, cost = np.zeros(count), np.zeros(count)
-    shares = np.zeros((count, vectors.shape[1]))
+    spent = np.cumsum(evidence.cost, axis=0)  # up to the stage that answers
+    sums = np.zeros((vectors.shape[1], count, 3))
     for start in range(0, count, step := max(1, MOST_CELLS // texts)):
         part = slice(start, start + step)
         reaching = np.ones((len(vectors[part]), texts), dtype=bool)
         for k in range(vectors.shape[1]):
-            cost[part] += reaching @ evidence.cost[k] / texts
-            threshold = vectors[part, k, None]
-            answered = reaching & accepts(evidence.score[k], threshold, evidence.margin)
-            losses[part] += answered @ weights[k]
-            shares[part, k] = answered.mean(axis=1)
+            answered = accepts(evidence.score[k], vectors[part, k, None], evidence.margin)
+            answered &= reaching
             reaching &= ~answered
-    return CascadeOutcome(losses, cost, shares)
+            of_text = np.stack([weights[k], spent[k], np.ones(texts)], axis=1)
+            sums[k, part] = answered.astype(np.float64) @ of_text
+    losses, cost, _ = sums.sum(axis=0).T
+    return CascadeOutcome(losses, cost / texts, sums[:, :, 2].T / texts)
