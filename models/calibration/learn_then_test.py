@@ -31,8 +31,6 @@ FEWEST_ORDERING = 50
 MOST_STAGES = 4
 WORTH_A_STAGE = 0.01
 """A further stage must lower the expected cost by at least this share."""
-PATHS = 3
-"""That are tried for the same stages, where groups are promised the risk apart."""
 
 
 @dataclass(frozen=True)
@@ -134,30 +132,17 @@ def plan(ordering: Evidence, tolerated: float | Floats, most_stages: int = MOST_
 def _candidate(
     part: Evidence, risk: Floats, stages: tuple[int, ...], tolerated: float | Floats
 ) -> TestPlan:
-    """The path of these stages. Where one group would stop it early, what is lost there is made
-    dearer, and another path may come farther."""
+    """The path of these stages, and its least cost while no group is expected to stop it."""
+    vectors = threshold_path(part, risk)
     apart = part.promised_apart
     sizes = np.array([len(rows) for rows in apart])
-    room = np.atleast_1d(tolerated) * sizes
-    dearer = np.ones(len(apart))
-    best: TestPlan | None = None
-    for _ in range(PATHS if len(apart) > 1 else 1):
-        price = np.ones(part.texts)
-        for rows, factor in zip(apart, dearer, strict=True):
-            price[rows] = factor
-        vectors = threshold_path(part, risk * price / price.mean())
-        found = [outcome(part.select(rows), vectors, risk[:, rows]) for rows in apart]
-        losses = np.stack([each.losses for each in found])
-        cost = sizes @ np.stack([each.cost for each in found]) / part.texts
-        # The first is the TA alone, which may lose by rounding: nothing is safer.
-        safe = (losses <= np.maximum(room[:, None], losses[:, :1])).all(axis=0)
-        last = int(np.where(safe, cost, np.inf).argmin())
-        if best is None or cost[last] < best.expected_cost:
-            best = TestPlan(stages, vectors, float(cost[last]))
-        dearer = dearer * np.exp(losses[:, last] / np.maximum(room, 1e-9))
-    if best is None:
-        raise RuntimeError("there is a path")
-    return best
+    expected = [outcome(part.select(rows), vectors, risk[:, rows]) for rows in apart]
+    losses = np.stack([each.losses for each in expected])
+    cost = sizes @ np.stack([each.cost for each in expected]) / part.texts
+    # The first is the TA alone, which may lose by rounding: nothing is safer.
+    room = np.maximum((np.asarray(tolerated) * sizes)[:, None], losses[:, :1])
+    safe = (losses <= room).all(axis=0)
+    return TestPlan(stages, vectors, float(cost[safe].min()))
 
 
 def _allowance(further_stages: int) -> float:
