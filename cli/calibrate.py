@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from ..models.errors import NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, show
+from .calibrated_groups import show_groups
 from .calibration_report import check_report, write_report
 from .costs import FLOPS, CostOption, ProfileOption, time_model
 from .logits import PrecisionOption, RunnerOption
@@ -65,12 +67,20 @@ def calibrate(
             show_default="drop",
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of --data whose every value is promised the risk apart: a language, a "
+            "customer.",
+            show_default="none: all texts together",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
             help="The cascade's name. With --from-shadow: this cascade alone.",
-            show_default="from loss and risk: drop-0.005; with --from-shadow all that were "
-            "recorded",
+            show_default="from loss, risk and column: drop-0.005, drop-0.005-by-lang; with "
+            "--from-shadow all that were recorded",
         ),
     ] = None,
     default: Annotated[
@@ -119,10 +129,12 @@ def calibrate(
         target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
         with ProgressDisplay() as progress:
             loaded, result, chosen = _from_texts(
-                manifest, wanted, data, target, seconds, name, default, text_column, label_column,
-                progress,
+                manifest, wanted, data, target, seconds, by, name, default, text_column,
+                label_column, progress,
             )  # fmt: skip
         show(loaded, result.cascade, result.choice)
+        if by is not None:
+            show_groups(result.cascade)
         typer.echo(f"`auto` is answered by {chosen}.")
         if report is not None:
             found = (result.cascade, result.choice, list(loaded.students))
@@ -132,6 +144,11 @@ def calibrate(
             raise NestlingError(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
                 "the default as it is"
+            )
+        if by is not None:
+            raise NestlingError(
+                "by: --from-shadow has no columns: what is recorded of a text does not say which "
+                "group it is of; calibrate on --data with such a column"
             )
         recalibrate(manifest, wanted, from_shadow, seconds, max_drop, confidence, name, report)
     else:
@@ -144,6 +161,7 @@ def _from_texts(
     data: Path,
     target: RiskTarget,
     seconds: TimeModel | None,
+    by: str | None,
     name: str | None,
     default: bool,
     text_column: str,
@@ -154,16 +172,17 @@ def _from_texts(
     among it. Returns the checkpoint, what was found, and the name that answers `auto`.
     """
     from ..models.calibration.choice import divide
+    from ..models.calibration.groups import Groups
     from ..models.cascade.policy import check_name
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
     from ..models.checkpoint.seen import refuse_training_texts
     from ..models.evaluation.predictions import encode_all, predict_all
-    from ..models.inputs.data import label_indices, read_labelled, read_texts
+    from ..models.inputs.data import label_indices, read_groups, read_labelled, read_texts
     from ..models.precision import evidence_in, margin_of
     from ..server.build import kept_answers, load_for
 
-    name = name or f"{target.loss}-{target.alpha:g}"
+    name = name or _name(target, by)
     try:
         check_name(name, "cascade")
     except ValueError as error:
@@ -178,11 +197,12 @@ def _from_texts(
         indices = label_indices(labelled, manifest.architecture.labels, data)
     else:
         texts = read_texts(data, text_column)
+    groups = None if by is None else Groups.by(by, read_groups(data, by, text_column))
     sha256 = sha256_of(data)
     for doubt in refuse_training_texts(manifest, texts, sha256, data):
         progress.note(f"warning: {doubt}")
     encode_all(manifest, texts, data)
-    divide(len(texts), target, sha256)
+    divide(len(texts), target, sha256, groups)
 
     progress.step("loading the checkpoint")
     import torch
@@ -190,13 +210,13 @@ def _from_texts(
     from ..models.calibration.calibrate import calibrate as find
     from ..models.checkpoint.save import write_calibration
 
-    loaded, by = load_for(manifest.path, precision, progress, evidence_in(precision))
+    loaded, runner = load_for(manifest.path, precision, progress, evidence_in(precision))
     truth = None if indices is None else torch.tensor(indices)
-    predictions = predict_all(loaded, texts, data, by, progress)
+    predictions = predict_all(loaded, texts, data, runner, progress)
     exact = kept_answers(loaded, precision, texts, data, progress)
     progress.step("looking for the thresholds")
     margin = margin_of(precision)
-    result = find(loaded, predictions, truth, target, name, sha256, margin, seconds, exact)
+    result = find(loaded, predictions, truth, target, name, sha256, margin, seconds, exact, groups)
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.needs_labels:  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures
@@ -204,3 +224,9 @@ def _from_texts(
     chosen = name if default or loaded.default == TA else loaded.default
     write_calibration(loaded, temperatures, cascades, chosen, precision)
     return loaded, result, chosen
+
+
+def _name(target: RiskTarget, by: str | None) -> str:
+    """What characters of the column a name cannot have are left out of it."""
+    name = f"{target.loss}-{target.alpha:g}"
+    return name if by is None else f"{name}-by-{re.sub(r'[^A-Za-z0-9_.-]+', '', by)[:32]}"

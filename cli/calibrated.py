@@ -35,15 +35,18 @@ def show(checkpoint: Manifest, cascade: Cascade, choice: Choice) -> None:
     net = guarantee.loss == "net"
     counted = f"{choice.losses} losses" + (f", {choice.recovered} recoveries" if net else "")
     given = f"{choice.allowed} losses" if net else f"{choice.allowed}"
+    limit, promised = f" ({given} allowed)", ""
+    if guarantee.by is not None:
+        limit, promised = "", f", in each of the {len(guarantee.groups)} groups by {guarantee.by}"
     console = wide_console()
     console.print(table)
     console.print(
         f"Thresholds are of the {cascade.stages[0].score}.\n"
         f"Expected cost against the TA alone: {', '.join(costs)}.\n"
         f"Observed risk ({guarantee.loss}{against}): {guarantee.observed_risk:.2%}, {counted} "
-        f"in {guarantee.examples:,} texts ({given} allowed); "
+        f"in {guarantee.examples:,} texts{limit}; "
         f"{guarantee.ordering_examples:,} texts ordered the tests.\n"
         f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
-        f"of the same distribution.",
+        f"of the same distribution{promised}.",
         highlight=False,
     )

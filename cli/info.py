@@ -110,8 +110,9 @@ def _promise(cascade: Cascade) -> tuple[str, str, str, str]:
     cost = f"{1 / forecast.relative_flops:.1f}× fewer" if forecast else ""
     if guarantee is None:
         return "none", "", "", cost
+    apart = f", each {guarantee.by}" if guarantee.by is not None else ""
     return (
-        f"{guarantee.loss} ≤ {guarantee.alpha:.2%} at {guarantee.confidence:.0%}",
+        f"{guarantee.loss} ≤ {guarantee.alpha:.2%} at {guarantee.confidence:.0%}{apart}",
         f"{guarantee.observed_risk:.2%}",
         f"{guarantee.examples:,} + {guarantee.ordering_examples:,}",
         cost,

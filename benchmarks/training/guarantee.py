@@ -4,10 +4,13 @@
 
 The texts of all files are the population, whose risk is known; each redraw takes `--examples` of
 them with replacement, calibrates as `nestling calibrate` does, and looks up the true risk of what
-was accepted. Beside it, on the same redraws: the probability as score, ordered by 12 % of the
-texts, as it once was; and two rules without a test, thresholds at which the observed risk is α, and
-TinySaver's (2403.17726) with one student before the TA. FLOPs are minimised and counted; the
-temperatures are the checkpoint's. Prints one JSON line.
+was accepted, against the TA in float32 whatever the `--precision`. Beside it, on the same redraws:
+the probability as score, ordered by 12 % of the texts, as it once was; and two rules without a
+test, thresholds at which the observed risk is α, and TinySaver's (2403.17726) with one student
+before the TA. `--from-shadow` calibrates anew on records of the texts, as `nestling calibrate
+--from-shadow` does, for the checkpoint's default cascade. FLOPs are minimised, or by `--cost time`
+the seconds of `--profile`; with a profile time is counted in any case. The temperatures are the
+checkpoint's. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -17,184 +20,129 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from nestling.models.calibration.calibrate import gather
 from nestling.models.calibration.choice import SCORES, RiskTarget, choose
-from nestling.models.calibration.cost import flops_of
-from nestling.models.calibration.evidence import Evidence, outcome
-from nestling.models.calibration.learn_then_test import plan, split, walk
-from nestling.models.calibration.risk import fewest_examples, losses_allowed
+from nestling.models.calibration.cost import TimeModel
+from nestling.models.calibration.evidence import Evidence
+from nestling.models.calibration.learn_then_test import split
 from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError
-from nestling.models.evaluation.predictions import predict_all
-from nestling.models.inputs.data import label_indices, read_labelled
-from nestling.models.precision import PRECISIONS, Precision, evidence_in, margin_of
-from nestling.server.build import load_for
 
-NOW, BEFORE = "learn-then-test", "learn-then-test, probability, 12 % order"
-OBSERVED = "observed risk"
-SHARE_BEFORE = 0.12
-Outcomes = dict[str, tuple[float, float]]
-"""By method, the true risk and cost of what it chose."""
+from .population import Chosen, Population, add_options, population
+from .rules import before, tiny_saver
+from .shadow import Shadow
 
-
-@dataclass(frozen=True)
-class Population:
-    """evidence: by score; its costs are FLOPs. ahead: (students, texts), 1 where that student alone
-    is right, −1 where the TA alone is.
-    """
-
-    names: tuple[str, ...]
-    evidence: Mapping[Score, Evidence]
-    ahead: NDArray[np.int64]
-
-    @property
-    def texts(self) -> int:
-        return int(self.ahead.shape[1])
-
-    def of(
-        self, score: Score, rows: tuple[int, ...], thresholds: NDArray[np.float64]
-    ) -> tuple[float, float]:
-        """True risk and cost of a cascade."""
-        true = outcome(self.evidence[score].stages(rows), thresholds[None])
-        return float(true.losses[0]) / self.texts, float(true.cost[0])
+NOW = "learn-then-test"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
-    parser.add_argument("--alpha", type=float, default=0.005)
-    parser.add_argument("--confidence", type=float, default=0.95)
-    parser.add_argument("--examples", type=int, default=3000)
-    parser.add_argument("--redraws", type=int, default=1000)
+    add_options(parser)
+    parser.add_argument("--from-shadow", action="store_true", help="records instead of texts")
     given = parser.parse_args()
-    whole = population(given.checkpoint, given.data, given.precision)
+    if given.cost == "time" and given.profile is None:
+        parser.error("--cost time takes a --profile")
+    whole = population(given, agreement=given.from_shadow)
+    found = list(redraws(given, whole))
+    print(json.dumps(report(given, whole, found)))
+
+
+def redraws(given: argparse.Namespace, whole: Population) -> Iterator[dict[str, Chosen]]:
+    """Of each, by rule, what was chosen."""
+    by = whole.time if given.cost == "time" else None
+    if given.from_shadow:
+        target = RiskTarget(given.alpha, given.confidence, "disagreement")
+        shadow = Shadow.of(whole)
+        for _, rows in whole.drawn(given.examples, given.redraws):
+            yield {NOW: shadow.calibrated(rows, target, by)}
+        return
     target = RiskTarget(given.alpha, given.confidence)
-    chosen: Counter[str] = Counter()
-    found: list[Outcomes] = []
-    for redraw in range(given.redraws):
-        rows = np.random.default_rng([redraw, 0]).integers(0, whole.texts, given.examples)
+    for redraw, rows in whole.drawn(given.examples, given.redraws):
         drawn = {score: each.select(rows) for score, each in whole.evidence.items()}
-        now, how = calibrated(whole, drawn, target, redraw)
-        chosen[how] += 1
-        found.append(now | before(whole, drawn, target, redraw) | tiny_saver(whole, rows))
-    print(json.dumps(report(given, whole, found, chosen)))
+        now = {NOW: calibrated(whole, drawn, rows, target, by, redraw)}
+        yield now | before(whole, drawn, target, redraw) | tiny_saver(whole, rows)
 
 
 def calibrated(
-    whole: Population, drawn: Mapping[Score, Evidence], target: RiskTarget, seed: int
-) -> tuple[Outcomes, str]:
-    """What `nestling calibrate` finds, and by which score and stages."""
-    first = drawn[SCORES[0]]
-    parts = split(first.texts, target.alpha, target.confidence, seed)
+    whole: Population,
+    drawn: Mapping[Score, Evidence],
+    rows: NDArray[np.int64],
+    target: RiskTarget,
+    by: TimeModel | None,
+    seed: int,
+) -> Chosen:
+    """What `nestling calibrate` finds."""
+    flops = whole.flops[:, rows]
+    if by is not None and whole.seconds is not None:
+        drawn = {score: replace(each, cost=whole.seconds[:, rows]) for score, each in drawn.items()}
+    parts = split(len(rows), target.alpha, target.confidence, seed)
     try:
-        choice = choose(drawn, first.cost, None, parts, target)
+        choice = choose(drawn, flops, by, parts, target)
     except NestlingError:
-        return {NOW: (0.0, float(whole.evidence[SCORES[0]].cost[-1].mean()))}, "none"
-    stages = " → ".join(whole.names[row] for row in choice.rows)
-    result = whole.of(choice.score, choice.rows, choice.thresholds)
-    return {NOW: result}, f"{choice.score}: {stages}"
-
-
-def before(
-    whole: Population, drawn: Mapping[Score, Evidence], target: RiskTarget, seed: int
-) -> Outcomes:
-    """As it once was; and without its test."""
-    evidence, score = drawn[Score.PROBABILITY], Score.PROBABILITY
-    most = round((1 - SHARE_BEFORE) * evidence.texts)
-    allowed = losses_allowed(most, target.alpha, target.confidence)
-    tested = fewest_examples(allowed, target.alpha, target.confidence)
-    rows = np.random.default_rng(seed).permutation(evidence.texts)
-    tried = plan(evidence.select(rows[tested:]), (allowed + 0.5) / tested)
-    part = evidence.stages(tried.stages).select(rows[:tested])
-    walked = walk(part, tried.vectors, target.alpha, target.confidence)
-    last = max(0, walked.accepted - 1)
-    seen = int(np.flatnonzero(walked.losses <= target.alpha * tested)[-1])
-    return {
-        BEFORE: whole.of(score, tried.stages, tried.vectors[last]),
-        OBSERVED: whole.of(score, tried.stages, tried.vectors[seen]),
-    }
-
-
-def tiny_saver(whole: Population, rows: NDArray[np.int64]) -> Outcomes:
-    """Of each student, the lowest threshold above which it is at least as accurate as the TA."""
-    evidence, score = whole.evidence[Score.PROBABILITY], Score.PROBABILITY
-    ta, found = len(whole.names) - 1, {}
-    for student in range(ta):
-        drawn = evidence.score[student, rows]
-        order = np.argsort(-drawn, kind="stable")
-        behind = np.flatnonzero(np.cumsum(whole.ahead[student, rows][order]) < 0)
-        last = behind[0] - 1 if len(behind) else len(order) - 1
-        threshold = float(drawn[order][last]) - evidence.margin if last >= 0 else 1.0
-        name = f"TinySaver, {whole.names[student]}"
-        found[name] = whole.of(score, (student, ta), np.array([threshold, 0.0]))
-    return found
+        return whole.alone()
+    return whole.of(choice.score, choice.rows, choice.thresholds)
 
 
 def report(
-    given: argparse.Namespace, whole: Population, found: list[Outcomes], chosen: Counter[str]
+    given: argparse.Namespace, whole: Population, found: list[dict[str, Chosen]]
 ) -> dict[str, object]:
-    ta = float(whole.evidence[SCORES[0]].cost[-1].mean())
-    above, interval, fewer = {}, {}, {}
-    for name in found[0]:
-        risk, cost = np.array([each[name] for each in found]).T
-        broken = int((risk > given.alpha).sum())
-        ends = binomtest(broken, len(found)).proportion_ci(method="exact")
-        above[name] = round(broken / len(found), 4)
-        interval[name] = [round(float(ends.low), 4), round(float(ends.high), 4)]
-        fewer[name] = round(ta / float(cost.mean()), 2)
-    return {
+    names = list(found[0])
+    costs = {name: [each[name] for each in found] for name in names}
+    flops = {name: float(np.mean([each.flops for each in costs[name]])) for name in names}
+    said: dict[str, object] = {
         "benchmark": "guarantee",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("nestling", "numpy", "torch")},
+        **origin(),
         "precision": given.precision,
+        "source": "shadow" if given.from_shadow else "texts",
+        "loss": "disagreement" if given.from_shadow else "drop",
+        "minimised": given.cost,
+        "profile": given.profile.name if given.profile else None,
         "population": whole.texts,
         "examples": given.examples,
         "alpha": given.alpha,
         "delta": round(1 - given.confidence, 6),
         "redraws": given.redraws,
-        "chosen_above_alpha": above,
-        "interval": interval,
-        "times_fewer_flops": fewer,
-        "chosen": dict(chosen.most_common()),
+    }
+    above = {name: above_alpha(costs[name], given.alpha) for name in names}
+    said |= {
+        "chosen_above_alpha": {name: share for name, (share, _) in above.items()},
+        "interval": {name: interval for name, (_, interval) in above.items()},
+        "times_fewer_flops": {name: round(1 / flops[name], 2) for name in names},
+        "relative_flops": {name: round(flops[name], 4) for name in names},
+    }
+    if whole.seconds is not None:
+        seconds = {name: [each.seconds or 0.0 for each in costs[name]] for name in names}
+        said["relative_time"] = {
+            name: round(float(np.mean(each)), 4) for name, each in seconds.items()
+        }
+    return said | {
+        "first_score": str(SCORES[0]),
+        "chosen": dict(Counter(each[NOW].how for each in found).most_common()),
     }
 
 
-def population(
-    path: Path, files: list[Path], precision: Precision, net: bool = False
-) -> Population:
-    """All texts of all files, asked of all students. net: whether what recovers is a loss of −1."""
-    checkpoint, runner = load_for(path, precision, dtype=evidence_in(precision))
-    texts: list[str] = []
-    labels: list[int] = []
-    for file in files:
-        labelled = read_labelled(file)
-        texts += labelled.texts
-        labels += label_indices(labelled, checkpoint.architecture.labels, file)
-    predictions = predict_all(checkpoint, tuple(texts), files[0], runner)
-    truth = torch.tensor(labels)
-    students = predictions.students
-    temperatures = {student.name: student.temperature for student in students}
-    cost = flops_of(students, list(map(len, predictions.sequences)))
-    evidence = {
-        score: gather(predictions, truth, temperatures, score, cost, margin_of(precision), net=net)
-        for score in SCORES
+def origin() -> dict[str, object]:
+    """When, where and with what."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("nestling", "numpy", "torch")},
     }
-    right = np.stack([(predictions.labels(s.name) == truth).numpy() for s in students]).astype(int)
-    return Population(tuple(s.name for s in students), evidence, right - right[-1])
+
+
+def above_alpha(found: list[Chosen], alpha: float) -> tuple[float, list[float]]:
+    """Share of those whose true risk is above it, and its exact interval at 95 %."""
+    broken = sum(each.risk > alpha for each in found)
+    ends = binomtest(broken, len(found)).proportion_ci(method="exact")
+    return round(broken / len(found), 4), [round(float(ends.low), 4), round(float(ends.high), 4)]
 
 
 if __name__ == "__main__":

@@ -16,12 +16,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +34,12 @@ from nestling.models.calibration.learn_then_test import (
     split,
     walk,
 )
-from nestling.models.calibration.net import NetTest, net_test
 from nestling.models.calibration.path import estimated_risk, subsets
 from nestling.models.calibration.risk import losses_allowed
 from nestling.models.cascade.score import Score
 
-from .guarantee import population
+from .guarantee import origin
+from .population import population
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ def walked(
     parts: Split,
     planned: TestPlan,
     target: RiskTarget,
-    net: NetTest | None = None,
+    net: bool = False,
 ) -> Served:
     """The cheapest that passes; the TA where none does, or none is cheaper."""
     stages = drawn.stages(planned.stages)
@@ -131,8 +127,9 @@ def main() -> None:
     parser.add_argument("--least-sure", type=float, default=1.0)
     parser.add_argument("--sets", type=int, default=0)
     parser.add_argument("--redraws", type=int, default=1000)
+    parser.set_defaults(precision="float32", profile=None)
     given = parser.parse_args()
-    task = read(given.checkpoint, given.data, given.least_sure)
+    task = read(given)
     targets = [RiskTarget(alpha, given.confidence) for alpha in given.alpha]
     results = [
         result
@@ -145,9 +142,7 @@ def main() -> None:
         json.dumps(
             {
                 "benchmark": "net",
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "versions": {name: version(name) for name in ("nestling", "numpy", "torch")},
+                **origin(),
                 "population": task.whole.texts,
                 "least_sure": given.least_sure,
                 "delta": round(1 - given.confidence, 6),
@@ -169,9 +164,8 @@ def compared(
         drawn = task.whole.select(rows)
         parts = split(texts, target.alpha, target.confidence, redraw)
         planned = plan(drawn.select(parts.ordering), tolerated(parts, target))
-        net = net_test(len(parts.testing), target.alpha, target.confidence)
-        for loss, test in (("drop", None), ("net", net)):
-            served = walked(task, drawn, parts, planned, target, test)
+        for loss in ("drop", "net"):
+            served = walked(task, drawn, parts, planned, target, loss == "net")
             seen.setdefault(loss, []).append(served)
         if sets:
             seen.setdefault("union", []).append(united(task, drawn, parts, target, sets))
@@ -197,11 +191,11 @@ def compared(
         }
 
 
-def read(path: Path, files: list[Path], least_sure: float) -> Task:
+def read(given: argparse.Namespace) -> Task:
     """All texts, or those of which the TA is least sure, asked of all students."""
-    found = population(path, files, "float32", net=True)
+    found = population(given, net=True)
     sure = found.evidence[Score.PROBABILITY].score[-1]
-    rows = np.argsort(sure, kind="stable")[: round(least_sure * found.texts)]
+    rows = np.argsort(sure, kind="stable")[: round(given.least_sure * found.texts)]
     return Task(found.evidence[Score.MARGIN].select(rows))
 
 

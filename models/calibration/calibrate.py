@@ -17,6 +17,7 @@ from ..evaluation.predictions import Predictions
 from .choice import SCORES, Choice, RiskTarget, choose, divide
 from .cost import TimeModel, flops_of, seconds_of
 from .evidence import Evidence, Floats, rounded
+from .groups import Groups
 from .learn_then_test import Split
 from .temperature import fit_temperature
 from .temperature import rounded as rounded_temperature
@@ -47,13 +48,15 @@ def calibrate(
     margin: float,
     by: TimeModel | None = None,
     exact: Tensor | None = None,
+    groups: Groups | None = None,
 ) -> Calibrated:
     """Find the cheapest cascade that keeps the target on data like these.
 
     truth: (texts,) int64, the true classes; None for the disagreement loss, which needs none.
     margin: what the gate asks above a threshold, in the precision that is calibrated. by: the
     seconds that are minimised; None minimises FLOPs. exact: (texts,) int64, the answers of the TA
-    in float32, which are to be kept; None where the predictions are in float32.
+    in float32, which are to be kept; None where the predictions are in float32. groups: of the
+    texts, each of which is promised the risk apart.
     Raises DataError where the data cannot show the target, with the number that could.
     """
     if truth is None and target.needs_labels:
@@ -61,7 +64,7 @@ def calibrate(
     own = predictions.labels(predictions.ta.name)
     kept = own if exact is None else exact
     reference = truth if truth is not None and target.needs_labels else kept
-    parts = divide(len(own), target, data_sha256)
+    parts = divide(len(own), target, data_sha256, groups)
     temperatures = _temperatures(predictions, reference, parts, target.loss)
     if target.loss == "disagreement":
         # Served answers are watched beside the TA's own: with it, too, they disagree no more often.
@@ -70,10 +73,11 @@ def calibrate(
     tokens = list(map(len, predictions.sequences))
     flops = flops_of(students, tokens)
     cost = flops if by is None else seconds_of(by, students, tokens)
-    evidence = {
+    gathered = {
         score: gather(predictions, reference, temperatures, score, cost, margin, kept, target.net)
         for score in SCORES
     }
+    evidence = {score: replace(each, groups=groups) for score, each in gathered.items()}
     choice = choose(evidence, flops, by, parts, target)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
     guarantee = replace(guarantee, reference="float32")

@@ -7,20 +7,31 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..cascade.group import GroupEvidence
 from ..cascade.policy import Forecast, Guarantee, Stage, Student
 from ..cascade.score import Score
 from ..errors import DataError, NestlingError
+from .cheapest import COST_DIGITS, cheapest
 from .cost import TimeModel
+from .enough import check_enough_of_each
 from .evidence import Evidence, Floats, outcome
-from .learn_then_test import Split, TestPlan, Walk, plan, split, testing_size, texts_in_all, walk
-from .net import net_test
-from .risk import examples_needed, fewest_examples, losses_allowed
+from .groups import Groups
+from .learn_then_test import (
+    Split,
+    TestPlan,
+    Walk,
+    plan,
+    split,
+    split_groups,
+    testing_size,
+    texts_in_all,
+    walk,
+)
+from .risk import fewest_examples, losses_allowed
 from .trail import Trail
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
 NET_METHOD = "learn-then-test, fixed sequence, exact score test of breaks less recoveries"
-COST_DIGITS = 9
-"""Of a cost against the TA's: more would tell in which order it was summed."""
 SCORES = (Score.MARGIN, Score.PROBABILITY)
 """The preferred first: on redraws (`benchmarks.training.guarantee`) the margin costs less."""
 WORTH_ANOTHER_SCORE = 0.01
@@ -58,14 +69,18 @@ class RiskTarget:
         return self.loss == "net"
 
 
-def divide(texts: int, target: RiskTarget, data_sha256: str) -> Split:
-    """Which texts order the tests, and which test.
+def divide(texts: int, target: RiskTarget, data_sha256: str, groups: Groups | None = None) -> Split:
+    """Which texts order the tests, and which test; of each group, where there are groups.
 
     Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
     until one passes. Raises DataError where there are too few.
     """
+    seed = int(data_sha256[:12], 16)
+    if groups is not None:
+        check_enough_of_each(groups, target.alpha, target.confidence)
+        return split_groups(groups, target.alpha, target.confidence, seed)
     check_enough(texts, target)
-    return split(texts, target.alpha, target.confidence, int(data_sha256[:12], 16))
+    return split(texts, target.alpha, target.confidence, seed)
 
 
 def check_enough(texts: int, target: RiskTarget) -> None:
@@ -86,8 +101,9 @@ class Choice:
 
     forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses,
     recovered: among the texts that test; the second only of a net risk. allowed: losses, with so
-    many recovered, at which the test still rejects. trail: the path on which it was
-    found.
+    many recovered, at which the test still rejects; of groups each has its own number, and it is
+    their sum. trail: the path on which it was found. groups: of each, what was found. by: the
+    column that has them.
     """
 
     score: Score
@@ -98,6 +114,8 @@ class Choice:
     recovered: int
     allowed: int
     trail: Trail
+    groups: tuple[GroupEvidence, ...] = ()
+    by: str | None = None
 
     def stages(self, students: Sequence[Student]) -> tuple[Stage, ...]:
         """students: one per row of the evidence."""
@@ -119,6 +137,8 @@ class Choice:
             observed_risk=(self.losses - self.recovered) / tested,
             data_sha256=data_sha256,
             weights_sha256=weights_sha256,
+            by=self.by,
+            groups=self.groups,
         )
 
 
@@ -136,24 +156,39 @@ def choose(
     the evidence has as cost; None of FLOPs.
     Raises DataError where the data cannot show the target, with the number that could.
     """
-    tested = len(parts.testing)
-    allowed = losses_allowed(tested, target.alpha, target.confidence)
-    net = net_test(tested, target.alpha, target.confidence) if target.net else None
-    score, chosen = _planned(evidence, parts, (allowed + 0.5) / tested)
+    apart = next(iter(evidence.values())).select(parts.testing).promised_apart
+    tested = np.array([len(rows) for rows in apart])
+    allowed = [losses_allowed(int(n), target.alpha, target.confidence) for n in tested]
+    score, chosen = _planned(evidence, parts, (np.array(allowed) + 0.5) / tested)
     stages = evidence[score].stages(chosen.stages)
-    walked = walk(
-        stages.select(parts.testing), chosen.vectors, target.alpha, target.confidence, net
-    )
-    best = _cheapest(stages, chosen, walked, parts, target)
+    testing = stages.select(parts.testing)
+    walked = walk(testing, chosen.vectors, target.alpha, target.confidence, target.net)
+    best = cheapest(stages, chosen, walked, target)
     vector = chosen.vectors[best]
     used = _used(vector)
     rows = tuple(chosen.stages[k] for k in used)
     forecast = _forecast(evidence[score], flops, by, rows, vector[used])
-    trail = Trail.of(stages, chosen, walked, best, tested, target.confidence, net)
+    trail = Trail.of(stages, chosen, walked, best, target.confidence)
     losses, recovered = int(walked.losses[best]), int(walked.recovered[best])
-    if net is not None:
-        allowed = int(net.allowed(walked.recovered[best]))
-    return Choice(score, rows, vector[used], forecast, losses, recovered, allowed, trail)
+    if walked.nets:
+        back = zip(walked.nets, walked.recovered_by_group[:, best], strict=True)
+        allowed = [int(test.allowed(won)) for test, won in back]
+    column: str | None = None
+    groups: tuple[GroupEvidence, ...] = ()
+    if stages.groups is not None:
+        column, groups = stages.groups.column, _of_groups(stages.groups, walked, best)
+    return Choice(
+        score, rows, vector[used], forecast, losses, recovered, sum(allowed), trail, groups, column
+    )
+
+
+def _of_groups(groups: Groups, walked: Walk, vector: int) -> tuple[GroupEvidence, ...]:
+    losses, back = walked.by_group[:, vector], walked.recovered_by_group[:, vector]
+    found = zip(groups.names, groups.sizes, walked.tested, losses, back, strict=True)
+    return tuple(
+        GroupEvidence.of(name, int(n), texts - int(n), int(lost), int(won))
+        for name, texts, n, lost, won in found
+    )
 
 
 def _used(vector: Floats) -> list[int]:
@@ -163,7 +198,7 @@ def _used(vector: Floats) -> list[int]:
 
 
 def _planned(
-    evidence: Mapping[Score, Evidence], parts: Split, tolerated: float
+    evidence: Mapping[Score, Evidence], parts: Split, tolerated: Floats
 ) -> tuple[Score, TestPlan]:
     """What is tested, and by which score."""
     plans = [
@@ -174,42 +209,6 @@ def _planned(
         if each[1].expected_cost < best[1].expected_cost * (1 - WORTH_ANOTHER_SCORE):
             best = each
     return best
-
-
-def _cheapest(
-    stages: Evidence, chosen: TestPlan, walked: Walk, parts: Split, target: RiskTarget
-) -> int:
-    """Index of the accepted vector of least cost over all the data."""
-    tested = len(parts.testing)
-    alone = float(stages.cost[-1].mean())
-    costs = np.round(outcome(stages, chosen.vectors).cost / alone, COST_DIGITS)
-    accepted = costs[: walked.accepted]
-    if accepted.size and accepted.min() < 1:
-        return int(accepted.argmin())  # the first of those that route alike, which is the safest
-    cheaper = np.flatnonzero(costs < 1)
-    if not len(cheaper):
-        raise NestlingError(
-            "no cascade is cheaper than the TA on these data: no student answers enough texts "
-            "with confidence for its share of the TA's cost"
-        )
-    first, whose = int(cheaper[0]), "the safest cascade that is cheaper than the TA"
-    if not walked.accepted:  # only by rounding can the TA, which is tested first, lose too often
-        first, whose = 0, "against the TA in float32, the TA alone in this precision"
-    losses, recovered = int(walked.losses[first]), int(walked.recovered[first])
-    needed = examples_needed(losses / tested, target.alpha, target.confidence)
-    if needed is not None:
-        advice = f"about {texts_in_all(needed):,} examples would show it at this rate"
-    elif losses - recovered < target.alpha * tested:
-        advice = "more examples may show it"  # how many, is not worked out for a net risk
-    else:
-        advice = "the risk is too high for any number of examples"
-    seen = f"{losses} losses" + (f" and {recovered} recoveries" if target.net else "")
-    observed = (losses - recovered) / tested
-    raise DataError(
-        f"no thresholds keep the {target.loss} below {target.alpha:.2%} with "
-        f"{target.confidence:.0%} confidence: {whose} has "
-        f"{seen} in {tested:,} texts ({observed:.2%}); {advice}"
-    )
 
 
 def _forecast(

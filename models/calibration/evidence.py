@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .groups import Groups
 
 Floats = NDArray[np.float64]
 Losses = NDArray[np.bool_] | NDArray[np.int8]
 DIGITS = 6
 """Of a score, after the point."""
-MOST_CELLS = 4_000_000
-"""Vectors times texts routed at once: bounds the memory."""
+MOST_CELLS = 100_000
+"""Vectors times texts routed at once: so few stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,16 @@ class Evidence:
     score: (students, texts) float32, by `rounded`. loss: (students, texts), 1 where the risk counts
     this text if this student answers it, −1 where the net risk counts it as a recovery; the TA's
     row is all 0, but where its precision is another than that of the TA whose answers are to be
-    kept. cost: (students, texts) of this
-    student on this text, in any unit. margin: what the gate asks above a threshold.
+    kept. cost: (students, texts) of this student on this text, in any unit. margin: what the gate
+    asks above a threshold. groups: each of which is promised the risk apart; None where all texts
+    together are.
     """
 
     score: NDArray[np.float32]
     loss: Losses
     cost: Floats
     margin: float
+    groups: Groups | None = None
 
     @property
     def texts(self) -> int:
@@ -48,12 +52,23 @@ class Evidence:
 
     def select(self, rows: NDArray[np.int64]) -> Evidence:
         """Some of the texts."""
-        return Evidence(self.score[:, rows], self.loss[:, rows], self.cost[:, rows], self.margin)
+        return replace(
+            self,
+            score=self.score[:, rows],
+            loss=self.loss[:, rows],
+            cost=self.cost[:, rows],
+            groups=self.groups and self.groups.select(rows),
+        )
 
     def stages(self, students: Sequence[int]) -> Evidence:
         """Some of the students, in this order; the last must be the one that always answers."""
         rows = list(students)
-        return Evidence(self.score[rows], self.loss[rows], self.cost[rows], self.margin)
+        return replace(self, score=self.score[rows], loss=self.loss[rows], cost=self.cost[rows])
+
+    @property
+    def promised_apart(self) -> list[NDArray[np.int64]]:
+        """The texts of each group; all of them, where there are no groups."""
+        return [np.arange(self.texts)] if self.groups is None else self.groups.rows
 
 
 def rounded(score: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -97,16 +112,16 @@ def outcome(evidence: Evidence, vectors: Floats, loss: Floats | None = None) -> 
     """
     weights = evidence.broken.astype(np.float64) if loss is None else loss
     count, texts = len(vectors), evidence.texts
-    losses, cost = np.zeros(count), np.zeros(count)
-    shares = np.zeros((count, vectors.shape[1]))
+    spent = np.cumsum(evidence.cost, axis=0)  # up to the stage that answers
+    sums = np.zeros((vectors.shape[1], count, 3))
     for start in range(0, count, step := max(1, MOST_CELLS // texts)):
         part = slice(start, start + step)
         reaching = np.ones((len(vectors[part]), texts), dtype=bool)
         for k in range(vectors.shape[1]):
-            cost[part] += reaching @ evidence.cost[k] / texts
-            threshold = vectors[part, k, None]
-            answered = reaching & accepts(evidence.score[k], threshold, evidence.margin)
-            losses[part] += answered @ weights[k]
-            shares[part, k] = answered.mean(axis=1)
+            answered = accepts(evidence.score[k], vectors[part, k, None], evidence.margin)
+            answered &= reaching
             reaching &= ~answered
-    return CascadeOutcome(losses, cost, shares)
+            of_text = np.stack([weights[k], spent[k], np.ones(texts)], axis=1)
+            sums[k, part] = answered.astype(np.float64) @ of_text
+    losses, cost, _ = sums.sum(axis=0).T
+    return CascadeOutcome(losses, cost / texts, sums[:, :, 2].T / texts)

@@ -6,6 +6,7 @@ fixed-sequence testing: each vector's H0 "its risk is above α" is tested at the
 δ = 1 − confidence, and the walk ends at the first that is not rejected. A walk can go wrong only
 at the first true H0 on its way, so P(any accepted vector has risk > α) ≤ δ, and the cheapest
 accepted vector may be picked by any means. The risk is that of the whole cascade, end to end.
+Where it is promised to groups apart (`groups`), H0 is that it is above α in any of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Evidence, Floats, outcome
-from .net import NetTest
+from .groups import Groups
+from .net import NetTest, net_test
 from .path import estimated_risk, subsets, threshold_path
 from .risk import fewest_examples, losses_allowed, p_value
 
@@ -47,26 +49,50 @@ def split(n: int, alpha: float, confidence: float, seed: int) -> Split:
     return Split(rows[:order], rows[order:])
 
 
+def split_groups(groups: Groups, alpha: float, confidence: float, seed: int) -> Split:
+    """The same within each group. Together they have as many texts to order by as all need."""
+    rng, ordering, testing = np.random.default_rng(seed), [], []
+    fewest = fewest_ordering(len(groups.names))
+    for own in groups.rows:
+        order = len(own) - tested_of(len(own), alpha, confidence, fewest)
+        rows = rng.permutation(own)
+        ordering.append(rows[:order])
+        testing.append(rows[order:])
+    return Split(np.concatenate(ordering), np.concatenate(testing))
+
+
+def fewest_ordering(groups: int) -> int:
+    """How many texts each of so many groups gives to the order, at least."""
+    return math.ceil(FEWEST_ORDERING / groups)
+
+
 def testing_size(n: int, alpha: float, confidence: float) -> int:
     """How many of n texts test.
 
     The testing part is as small as it can be for the number of losses that it allows: texts
     beyond that would not buy another allowed loss, but they do improve the order.
     """
-    most = most_testing(n)
+    return tested_of(n, alpha, confidence, FEWEST_ORDERING)
+
+
+def tested_of(n: int, alpha: float, confidence: float, fewest_ordering: int) -> int:
+    """The same where at least so many of them must order."""
+    most = most_testing(n, fewest_ordering)
     allowed = losses_allowed(most, alpha, confidence) if most > 0 else -1
     return fewest_examples(allowed, alpha, confidence) if allowed >= 0 else max(0, most)
 
 
-def most_testing(n: int) -> int:
+def most_testing(n: int, fewest_ordering: int = FEWEST_ORDERING) -> int:
     """How many of n texts may test, as the others must order; below 1 if they are too few."""
-    return n - max(FEWEST_ORDERING, math.ceil(ORDERING_SHARE * n))
+    return n - max(fewest_ordering, math.ceil(ORDERING_SHARE * n))
 
 
-def texts_in_all(testing: int) -> int:
+def texts_in_all(testing: int, fewest_ordering: int = FEWEST_ORDERING) -> int:
     """The fewest texts, ordering and testing ones together, of which so many may test."""
-    candidates = range(testing, 2 * (testing + FEWEST_ORDERING))
-    return testing + bisect_left(candidates, testing, key=most_testing)
+    candidates = range(testing, 2 * (testing + fewest_ordering))
+    return testing + bisect_left(
+        candidates, testing, key=lambda n: most_testing(n, fewest_ordering)
+    )
 
 
 @dataclass(frozen=True)
@@ -81,14 +107,15 @@ class TestPlan:
     expected_cost: float
 
 
-def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -> TestPlan:
+def plan(ordering: Evidence, tolerated: float | Floats, most_stages: int = MOST_STAGES) -> TestPlan:
     """Choose the stages and the path on the ordering part.
 
     A student is worth a stage if it lowers E[cost] = Σ cost_k · P(reach k) at the risk that the
     test will tolerate. For one student before the TA that is TinySaver's rule (2403.17726): its
     exit rate must exceed its share of the TA's cost.
 
-    tolerated: the observed risk up to which the test will reject, below alpha.
+    tolerated: the observed risk up to which the test will reject, below alpha; (groups,) where the
+    evidence has groups.
     """
     risk = estimated_risk(ordering)
     best: TestPlan | None = None
@@ -104,15 +131,22 @@ def plan(ordering: Evidence, tolerated: float, most_stages: int = MOST_STAGES) -
 
 
 def plan_of(
-    ordering: Evidence, risk: Floats, stages: tuple[int, ...], tolerated: float
+    ordering: Evidence, risk: Floats, stages: tuple[int, ...], tolerated: float | Floats
 ) -> TestPlan:
-    """The path of some stages. risk: of all students, by `estimated_risk`."""
+    """The path of some stages, and its least cost while no group is expected to stop it. risk: of
+    all students, by `estimated_risk`.
+    """
     part, part_risk = ordering.stages(stages), risk[list(stages)]
     vectors = threshold_path(part, part_risk)
-    expected = outcome(part, vectors, part_risk)
+    apart = part.promised_apart
+    sizes = np.array([len(rows) for rows in apart])
+    expected = [outcome(part.select(rows), vectors, part_risk[:, rows]) for rows in apart]
+    losses = np.stack([each.losses for each in expected])
+    cost = sizes @ np.stack([each.cost for each in expected]) / part.texts
     # The first is the TA alone, which may lose by rounding: nothing is safer.
-    safe = expected.losses <= max(tolerated * ordering.texts, expected.losses[0])
-    return TestPlan(stages, vectors, float(expected.cost[safe].min()))
+    room = np.maximum((np.asarray(tolerated) * sizes)[:, None], losses[:, :1])
+    safe = (losses <= room).all(axis=0)
+    return TestPlan(stages, vectors, float(cost[safe].min()))
 
 
 def _allowance(further_stages: int) -> float:
@@ -123,34 +157,67 @@ def _allowance(further_stages: int) -> float:
 class Walk:
     """How far fixed-sequence testing went.
 
-    losses, recovered: (vectors,) int64, on the testing part; the second only if it tests a net
-    risk, else 0. accepted: the number of leading vectors whose
-    H0 was rejected; all of them, together, have risk at most alpha with the given confidence.
+    by_group, recovered_by_group: (groups, vectors) int64, losses on the testing part, and what was
+    recovered, of a net risk alone, else 0; there is one group where none are told apart. tested:
+    (groups,) int64, texts. nets: of each group, the test of a net risk; empty else. worst:
+    (vectors,) int64, the group nearest to breaking the promise. accepted: the number of leading
+    vectors whose H0 was rejected; all of them, together, have risk at most alpha with the given
+    confidence, in each group.
     """
 
-    losses: NDArray[np.int64]
+    by_group: NDArray[np.int64]
+    recovered_by_group: NDArray[np.int64]
+    tested: NDArray[np.int64]
+    nets: tuple[NetTest, ...]
+    worst: NDArray[np.int64]
     accepted: int
-    recovered: NDArray[np.int64]
+
+    @property
+    def losses(self) -> NDArray[np.int64]:
+        """(vectors,) of all groups together."""
+        return np.asarray(self.by_group.sum(axis=0))
+
+    @property
+    def recovered(self) -> NDArray[np.int64]:
+        """(vectors,) of all groups together."""
+        return np.asarray(self.recovered_by_group.sum(axis=0))
+
+    @property
+    def of_worst(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(vectors,) the losses of the worst group of each, what it recovered, and how many of its
+        texts tested."""
+        at = self.worst, np.arange(len(self.worst))
+        return self.by_group[at], self.recovered_by_group[at], self.tested[self.worst]
 
 
 def walk(
-    testing: Evidence,
-    vectors: Floats,
-    alpha: float,
-    confidence: float,
-    net: NetTest | None = None,
+    testing: Evidence, vectors: Floats, alpha: float, confidence: float, net: bool = False
 ) -> Walk:
-    """Test the vectors in order; stop at the first whose risk may be above alpha.
+    """Test the vectors in order; stop at the first whose risk may be above alpha, in any group.
 
-    net: the test of a net risk, for so many texts and the same alpha and confidence.
+    net: whether the risk is net of what recovers.
     """
-    losses = np.rint(outcome(testing, vectors).losses).astype(np.int64)
-    recovered = np.zeros_like(losses)
-    if net is None:
-        rejected = p_value(losses, testing.texts, alpha) <= 1 - confidence
+    apart = testing.promised_apart
+    parts = [testing.select(rows) for rows in apart]
+    losses = _counts([outcome(part, vectors).losses for part in parts])
+    recovered, nets = np.zeros_like(losses), []
+    tested = np.array([len(rows) for rows in apart])
+    if net:
+        nets = [net_test(int(n), alpha, confidence) for n in tested]
+        back = [outcome(part, vectors, part.recovered.astype(np.float64)) for part in parts]
+        recovered = _counts([each.losses for each in back])
+        groups = zip(nets, losses, recovered, strict=True)
+        excess = np.stack([lost - test.allowed(won) for test, lost, won in groups])
+        rejected, danger = excess.max(axis=0) <= 0, excess / tested[:, None]
     else:
-        back = outcome(testing, vectors, testing.recovered.astype(np.float64)).losses
-        recovered = np.rint(back).astype(np.int64)
-        rejected = net.rejects(losses, recovered)
+        each = zip(losses, tested, strict=True)
+        danger = np.stack([p_value(lost, int(n), alpha) for lost, n in each])
+        rejected = danger.max(axis=0) <= 1 - confidence
+    # Where p is 1, by observed risk.
+    worst = np.lexsort(((losses - recovered) / tested[:, None], danger), axis=0)[-1]
     accepted = len(rejected) if rejected.all() else int(np.argmin(rejected))
-    return Walk(losses, accepted, recovered)
+    return Walk(losses, recovered, tested, tuple(nets), worst, accepted)
+
+
+def _counts(sums: list[Floats]) -> NDArray[np.int64]:
+    return np.rint(np.stack(sums)).astype(np.int64)

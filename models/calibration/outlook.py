@@ -36,17 +36,22 @@ def outlooks(trail: Trail, alpha: float) -> Iterator[Outlook]:
     alpha: the risk that is promised now. Of a net risk nothing is said: it hangs on how many texts
     recover too.
     """
-    if trail.net is not None:
+    if trail.net:
         return
     risks = trail.risks
     for smaller in (share * alpha for share in SHARES):
         fit = np.flatnonzero((risks <= ROOM * smaller) & (trail.cost < 1))
         cheapest = [int(fit[trail.cost[fit].argmin()])] if len(fit) else []
         for vector in dict.fromkeys([trail.chosen, *cheapest]):
-            yield Outlook(smaller, vector, _texts(float(risks[vector]), smaller, trail.confidence))
+            yield Outlook(
+                smaller, vector, texts_for(float(risks[vector]), smaller, trail.confidence)
+            )
 
 
-def _texts(risk: float, alpha: float, confidence: float) -> int | None:
+def texts_for(risk: float, alpha: float, confidence: float) -> int | None:
+    """With which a cascade of this true risk passes with a chance of `CHANCE`; None if no number
+    would do, or more than anybody has.
+    """
     if risk >= alpha:
         return None
     found = fewest_texts(with_chance(CHANCE), risk, alpha, confidence)

@@ -26,6 +26,8 @@ PRIOR = np.array([-1.0, 1.0])
 """Odds of a loss before any is seen: e⁻¹ of the odds of an error, as the TA shares most errors."""
 PRECISION = np.array([0.25, 1.0])
 """Of the prior: a standard deviation of 2 for the constant, of 1 for the slope."""
+PRECISION_OF_A_GROUP = 1.0
+"""Of the logarithm of what a group's odds are of those of all."""
 NEWTON_STEPS = 12
 NEVER = 1.0
 """A threshold that no score reaches: the gate asks for its margin above it."""
@@ -41,12 +43,16 @@ LEAST = 1e-4
 def estimated_risk(evidence: Evidence) -> Floats:
     """r_k of each text, were student k to answer it: (students, texts).
 
-    The TA loses only by rounding, too rarely for a regression: it has the same on all texts.
+    The TA loses only by rounding, too rarely for a regression: it has the same on all texts. Where
+    there are groups, each has odds of its own, shrunk towards those of all.
     """
     risk = np.zeros(evidence.score.shape)
     risk[-1] = evidence.broken[-1].mean()
+    own = np.zeros((evidence.texts, 0))
+    if evidence.groups is not None:
+        own = evidence.groups.of[:, None] == np.arange(len(evidence.groups.names))
     for k in range(len(risk) - 1):
-        risk[k] = _logistic(doubt(evidence.score[k]), evidence.broken[k])
+        risk[k] = _logistic(doubt(evidence.score[k]), own, evidence.broken[k])
     return risk
 
 
@@ -56,14 +62,18 @@ def doubt(score: NDArray[np.float32]) -> Floats:
     return np.asarray(np.log1p(-s) - np.log(s))
 
 
-def _logistic(x: Floats, loss: NDArray[np.bool_]) -> Floats:
-    """P(loss | x) by logistic regression, its coefficients shrunk towards `PRIOR`."""
-    design = np.stack([np.ones_like(x), x], axis=1)
-    beta = PRIOR.copy()
+def _logistic(x: Floats, own: Floats, loss: NDArray[np.bool_]) -> Floats:
+    """P(loss | x, group) by logistic regression, its coefficients shrunk towards `PRIOR`, and those
+    of groups towards 0. own: (texts, groups), 1 where a text is of a group.
+    """
+    design = np.column_stack([np.ones_like(x), x, own])
+    prior = np.concatenate([PRIOR, np.zeros(own.shape[1])])
+    precision = np.concatenate([PRECISION, np.full(own.shape[1], PRECISION_OF_A_GROUP)])
+    beta = prior.copy()
     for _ in range(NEWTON_STEPS):
         p = 1 / (1 + np.exp(-design @ beta))
-        slope = design.T @ (p - loss) + PRECISION * (beta - PRIOR)
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + np.diag(PRECISION)
+        slope = design.T @ (p - loss) + precision * (beta - prior)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + np.diag(precision)
         move = np.linalg.solve(curvature, slope)
         beta -= move * min(1.0, 2 / np.abs(move).max(initial=1e-9))
     return np.asarray(1 / (1 + np.exp(-design @ beta)))

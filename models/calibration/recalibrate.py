@@ -17,6 +17,7 @@ from ..cascade.score import Score
 from ..errors import DataError, NestlingError
 from ..precision import margin_of
 from .choice import SCORES, Choice, RiskTarget, choose, divide
+from .choice import check_enough as enough_texts
 from .cost import TimeModel, flops_of, seconds_of
 from .evidence import Evidence, Floats, rounded
 from .records import AskedStudent, ShadowRecord, digest
@@ -75,7 +76,7 @@ def recalibrate(
 def check_enough(cascade: Cascade, records: Sequence[ShadowRecord], target: RiskTarget) -> None:
     """Raises DataError where so few records could not show the target even without a loss."""
     try:
-        divide(len(records), target, digest(records))
+        enough_texts(len(records), target)
     except DataError as error:
         raise DataError(f"cascade {cascade.name!r}: {error}") from error
 

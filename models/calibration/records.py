@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -92,11 +92,11 @@ class ShadowRecord:
 
     def to_json(self) -> bytes:
         """One line, with its end. What is None is left out, as in records from before it was."""
-        said = asdict(self)
-        for stage in said["stages"]:
-            if stage["margin"] is None:
-                del stage["margin"]
-        return orjson.dumps(said) + b"\n"
+        stages = [
+            {field: value for field, value in vars(stage).items() if value is not None}
+            for stage in self.stages
+        ]
+        return orjson.dumps({**vars(self), "stages": stages}) + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> ShadowRecord:

@@ -24,7 +24,9 @@ def p_value(losses: NDArray[np.int64], n: int, alpha: float) -> NDArray[np.float
     return np.asarray(binom.cdf(losses, n, alpha), dtype=np.float64)
 
 
-def upper_bounds(losses: NDArray[np.int64], n: int, confidence: float) -> NDArray[np.float64]:
+def upper_bounds(
+    losses: NDArray[np.int64], n: NDArray[np.int64] | int, confidence: float
+) -> NDArray[np.float64]:
     """The least alpha at which H0: risk > alpha is rejected, elementwise (Clopper, Pearson 1934).
 
     losses: number of texts with loss 1 among n. The true risk is above it with probability at most

@@ -14,6 +14,7 @@ from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
 from ..precision import PRECISIONS, Precision
+from .group import GroupEvidence
 from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -95,7 +96,9 @@ class Guarantee:
     ordering_examples: texts that fixed what was tested, and in which order. source: `texts` of a
     file, or the `shadow` of served traffic; then since and until say of which time, in ISO 8601.
     reference: the precision of the TA whose answers are to be kept; None in calibrations of before
-    this was recorded, where it is the cascade's own.
+    this was recorded, where it is the cascade's own. by: the column whose every value is promised
+    the risk apart, and groups: of each of them what the promise rests on; None and empty where the
+    risk is that of all texts together.
     """
 
     method: str
@@ -111,6 +114,14 @@ class Guarantee:
     since: str | None = None
     until: str | None = None
     reference: Precision | None = None
+    by: str | None = None
+    groups: tuple[GroupEvidence, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Guarantee:
+        """Raises ValueError for groups that cannot be."""
+        groups = data.get("groups", ())
+        return cls(**data | {"groups": tuple(map(GroupEvidence.from_json, groups))})
 
 
 @dataclass(frozen=True)
@@ -187,16 +198,7 @@ class Cascade:
             stages.append(Stage(replace(known, temperature=temperature), threshold, score))
         if not stages or stages[-1].threshold > 0:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
-        guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
-        for field in ("alpha", "confidence", "observed_risk") if guarantee else ():
-            # What recovers may outweigh what breaks.
-            least = -1 if guarantee.loss == "net" and field == "observed_risk" else 0
-            number_between(least, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
-        if guarantee and guarantee.reference not in (None, *PRECISIONS):
-            raise ValueError(
-                f"cascade {name!r}: reference: {guarantee.reference!r} is none of "
-                + ", ".join(PRECISIONS)
-            )
+        guarantee = _guarantee(data["guarantee"], name) if data["guarantee"] else None
         forecast = Forecast(**data["forecast"]) if data["forecast"] else None
         return cls(name, tuple(stages), guarantee, forecast)
 
@@ -209,6 +211,23 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
         "threshold": stage.threshold,
     }
     return said if stage.score is Score.PROBABILITY else {**said, "score": str(stage.score)}
+
+
+def _guarantee(data: dict[str, Any], cascade: str) -> Guarantee:
+    try:
+        found = Guarantee.from_json(data)
+    except ValueError as error:
+        raise ValueError(f"cascade {cascade!r}: {error}") from None
+    for field in ("alpha", "confidence", "observed_risk"):
+        # What recovers may outweigh what breaks.
+        least = -1 if found.loss == "net" and field == "observed_risk" else 0
+        number_between(least, 1, getattr(found, field), f"cascade {cascade!r}: {field}")
+    if found.reference not in (None, *PRECISIONS):
+        raise ValueError(
+            f"cascade {cascade!r}: reference: {found.reference!r} is none of "
+            + ", ".join(PRECISIONS)
+        )
+    return found
 
 
 def _score(name: Any, where: str) -> Score:

@@ -146,6 +146,8 @@ def _row(cascade: Cascade, number: int, stage: Stage) -> str:
     if cascade.guarantee:
         g = cascade.guarantee
         promise = f"{g.loss} at most {g.alpha:g}, with {g.confidence:.0%} confidence"
+        if g.by is not None:
+            promise += f", for each of {len(g.groups)} groups by {_code(g.by)}"
     cells = (
         f"`{cascade.name}`",
         f"{number} of {len(cascade.stages)}",

@@ -11,10 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ...cascade.policy import Cascade, Forecast, Guarantee
 from ..choice import LOSSES, Choice
 from ..outlook import CHANCE, Outlook, outlooks
+from ..standing import GroupStanding, standings
 from .chart import Chart, draw
 
 SIZES = {"wide": (880.0, 400.0), "narrow": (340.0, 320.0)}
 """Of the drawing, whose letters keep their size: the browser shows the one that has room."""
+FEW_GROUPS = 10
+"""That are shown at once."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class Found:
         return {name: draw(trail, alpha, *size) for name, size in SIZES.items()}
 
     @property
+    def groups(self) -> list[GroupStanding]:
+        return standings(self.guarantee)
+
+    @property
     def outlooks(self) -> list[Outlook]:
         return list(outlooks(self.choice.trail, self.guarantee.alpha))
 
@@ -81,7 +88,7 @@ def page(found: Sequence[Found], facts: dict[str, str]) -> str:
     )
     environment.filters |= {"percent": _percent}
     template = environment.get_template("page.html")
-    return template.render(found=found, facts=facts, chance=CHANCE)
+    return template.render(found=found, facts=facts, chance=CHANCE, few=FEW_GROUPS)
 
 
 def _percent(share: float, digits: int = 4) -> str:

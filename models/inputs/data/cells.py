@@ -29,7 +29,19 @@ def as_texts(values: Sequence[object], column: str, path: Path) -> tuple[str, ..
     )
 
 
-def as_labels(values: Sequence[object], column: str, path: Path) -> tuple[str, ...]:
+def as_groups(values: Sequence[object], column: str, path: Path) -> tuple[str, ...]:
+    """As `as_labels`; truth values count as `true` and `false` where there are no others.
+
+    Raises DataError that names the first row without a value.
+    """
+    if all(isinstance(value, bool) for value in values):
+        return tuple("true" if value else "false" for value in values)
+    return as_labels(values, column, path, "groups")
+
+
+def as_labels(
+    values: Sequence[object], column: str, path: Path, kind: str = "labels"
+) -> tuple[str, ...]:
     """Whole numbers count as the text of their digits; not beside texts, which may look the same.
 
     Raises DataError that names the first row without a label.
@@ -45,7 +57,7 @@ def as_labels(values: Sequence[object], column: str, path: Path) -> tuple[str, .
         if type(value) is not first[1]:
             raise DataError(
                 f"{where} is {_shown(value)}, but that of row {first[0]} is {_kind(first[1])}; "
-                "labels are all texts or all whole numbers"
+                f"{kind} are all texts or all whole numbers"
             )
     return tuple(labels)
 

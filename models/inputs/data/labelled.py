@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...nearest import did_you_mean
-from .cells import as_labels, as_texts
+from .cells import as_groups, as_labels, as_texts
 from .columns import read_columns
 from .naming import listed
 
@@ -40,6 +40,18 @@ def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
     """Texts alone. Raises DataError that names the file, the column and the row at fault."""
     _, columns = read_columns(Path(path), (text_column,))
     return as_texts(columns[text_column], text_column, Path(path))
+
+
+def read_groups(path: str | Path, column: str, text_column: str = "text") -> tuple[str, ...]:
+    """Of each text, which group of that column it belongs to.
+
+    Raises DataError that names the file, the column and the row at fault.
+    """
+    path = Path(path)
+    if column == text_column:
+        raise DataError(f"{path}: text and group are both read from the column {column!r}")
+    _, columns = read_columns(path, (text_column, column))
+    return as_groups(columns[column], column, path)
 
 
 def label_indices(data: Labelled, known: Sequence[str], path: str | Path) -> list[int]:

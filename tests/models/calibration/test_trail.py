@@ -33,7 +33,8 @@ def test_the_trail_is_what_was_decided_by() -> None:
     assert forecast is not None
     assert trail.losses[trail.chosen] == choice().losses <= choice().allowed
     assert trail.risks[trail.chosen] == guarantee.observed_risk
-    assert (trail.tested, trail.confidence) == (guarantee.examples, guarantee.confidence)
+    assert set(trail.tested) == {guarantee.examples}
+    assert trail.confidence == guarantee.confidence
     assert trail.cost[trail.chosen] == pytest.approx(forecast.relative_seconds)
     used = trail.vectors[trail.chosen] < 1
     assert trail.shares[trail.chosen][used] == pytest.approx(forecast.shares)

@@ -1,0 +1,60 @@
+"""Which of the accepted vectors of thresholds serves: the cheapest; or why there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError, NestlingError
+from .evidence import Evidence, outcome
+from .groups import named
+from .learn_then_test import FEWEST_ORDERING, TestPlan, Walk, fewest_ordering, texts_in_all
+from .risk import examples_needed
+
+if TYPE_CHECKING:
+    from .choice import RiskTarget
+
+COST_DIGITS = 9
+"""Of a cost against the TA's: more would tell in which order it was summed."""
+
+
+def cheapest(stages: Evidence, plan: TestPlan, walked: Walk, target: RiskTarget) -> int:
+    """Index of the accepted vector of least cost over all the data.
+
+    stages: the evidence of the plan's stages, of all texts. Raises NestlingError where nothing is
+    cheaper than the TA, DataError where nothing cheaper was accepted, with what it would take.
+    """
+    alone = float(stages.cost[-1].mean())
+    costs = np.round(outcome(stages, plan.vectors).cost / alone, COST_DIGITS)
+    accepted = costs[: walked.accepted]
+    if accepted.size and accepted.min() < 1:
+        return int(accepted.argmin())  # the first of those that route alike, which is the safest
+    cheaper = np.flatnonzero(costs < 1)
+    if not len(cheaper):
+        raise NestlingError(
+            "no cascade is cheaper than the TA on these data: no student answers enough texts "
+            "with confidence for its share of the TA's cost"
+        )
+    first, whose = int(cheaper[0]), "the safest cascade that is cheaper than the TA"
+    if not walked.accepted:  # only by rounding can the TA, which is tested first, lose too often
+        first, whose = 0, "against the TA in float32, the TA alone in this precision"
+    losses, recovered, tested = (int(of_all[first]) for of_all in walked.of_worst)
+    where, fewest = "", FEWEST_ORDERING
+    if stages.groups is not None:
+        where = f" of {stages.groups.column} {named(stages.groups.names[walked.worst[first]])}"
+        fewest = fewest_ordering(len(stages.groups.names))
+    needed = examples_needed(losses / tested, target.alpha, target.confidence)
+    if needed is not None:
+        more = texts_in_all(needed, fewest)
+        advice = f"about {more:,} examples{where} would show it at this rate"
+    elif losses - recovered < target.alpha * tested:
+        advice = "more examples may show it"  # how many, is not worked out for a net risk
+    else:
+        advice = "the risk is too high for any number of examples"
+    seen = f"{losses} losses" + (f" and {recovered} recoveries" if target.net else "")
+    raise DataError(
+        f"no thresholds keep the {target.loss} below {target.alpha:.2%} with "
+        f"{target.confidence:.0%} confidence: {whose} has {seen} in {tested:,} texts{where} "
+        f"({(losses - recovered) / tested:.2%}); {advice}"
+    )
