@@ -158,8 +158,12 @@ def choose(
 
 def _used(vector: Floats) -> list[int]:
     """The stages that may answer, up to the first that always does: the TA, or one before it."""
-    end = int(np.argmax(vector <= 0))
-    return [k for k in range(end + 1) if vector[k] < 1]
+    return [k for k in range(_end(vector) + 1) if vector[k] < 1]
+
+
+def _end(vector: Floats) -> int:
+    """The first stage that always answers; what comes after it is never asked."""
+    return int(np.argmax(vector <= 0))
 
 
 def _planned(
@@ -185,7 +189,8 @@ def _cheapest(
     costs = np.round(outcome(stages, chosen.vectors).cost / alone, COST_DIGITS)
     accepted = costs[: walked.accepted]
     if accepted.size and accepted.min() < 1:
-        return int(accepted.argmin())  # the first of those that route alike, which is the safest
+        alike = np.flatnonzero(accepted == accepted.min())  # they route alike, the safest first
+        return int(alike[np.argmin([_end(vector) for vector in chosen.vectors[alike]])])
     cheaper = np.flatnonzero(costs < 1)
     if not len(cheaper):
         raise NestlingError(

@@ -190,7 +190,7 @@ class Cascade:
         guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
         for field in ("alpha", "confidence", "observed_risk") if guarantee else ():
             # What recovers may outweigh what breaks.
-            least = -1 if guarantee.loss == "net" and field == "observed_risk" else 0
+            least = -1 if guarantee and guarantee.loss == "net" and field == "observed_risk" else 0
             number_between(least, 1, getattr(guarantee, field), f"cascade {name!r}: {field}")
         if guarantee and guarantee.reference not in (None, *PRECISIONS):
             raise ValueError(
