@@ -44,7 +44,8 @@ class Found:
     @property
     def loss(self) -> str:
         """What counts as a loss, in words. Of a net risk, what is lost; the rest is won back."""
-        return LOSSES["drop" if self.net else self.guarantee.loss][2:-1]
+        said = LOSSES["drop" if self.net else self.guarantee.loss][2:-1]
+        return f"is {said}" if said.startswith("wrong") else said
 
     @property
     def net(self) -> bool:
