@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,9 @@ from .calibrated import CONFIDENCE, MAX_DROP, show
 from .calibration_report import write_report
 
 if TYPE_CHECKING:
-    from ..models.calibration.choice import RiskTarget
     from ..models.calibration.cost import TimeModel
-    from ..models.calibration.recalibrate import Recalibrated
-    from ..models.cascade.policy import Cascade
+    from ..models.calibration.target import RiskTarget
+    from ..models.cascade.policy import Cascade, Student
     from ..models.checkpoint.manifest import Manifest
     from ..models.precision import Precision
 
@@ -49,14 +49,15 @@ def recalibrate(
     typer.echo(
         f"{file}: {sum(map(len, found.usable.values())):,} records that can be used{refused}"
     )
-    targets = {each: _target(manifest.cascades[each], alpha, confidence) for each in found.usable}
+    known = {cascade.name: cascade for cascade in cascades}
+    targets = {each: _target(known[each], alpha, confidence) for each in found.usable}
     for each, records in found.usable.items():
-        check_enough(manifest.cascades[each], records, targets[each])
+        check_enough(known[each], records, targets[each])
     results = []
     with ProgressDisplay() as progress:
         for done, (each, records) in enumerate(found.usable.items()):
             progress.step("looking for the thresholds", done, len(found.usable))
-            results.append(find(manifest.cascades[each], records, targets[each], seconds))
+            results.append(find(known[each], records, targets[each], seconds))
     fresh = {result.cascade.name: result.cascade for result in results}
     temperatures = {student.name: student.temperature for student in manifest.students.values()}
     write_calibration(
@@ -67,33 +68,40 @@ def recalibrate(
     if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:
         typer.echo(f"Without records, and as before: {', '.join(kept)}.")
     if report is not None:
-        found_by = [(each.cascade, each.choice, _students(manifest, each)) for each in results]
+        found_by = [
+            (each.cascade, each.choice, _students(known[each.cascade.name])) for each in results
+        ]
         write_report(report, manifest, precision, file, found_by)
     typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
 
 
 def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
-    from ..models.checkpoint.manifest import TA
-
     if name is not None and name not in loaded.cascades:
         known = ", ".join(loaded.cascades) or "none"
         raise NestlingError(f"name: {name!r} is no cascade of this checkpoint; there are {known}")
     wanted = [loaded.cascades[name]] if name is not None else list(loaded.cascades.values())
-    for cascade in wanted:
-        if cascade.stages[-1].student.name != TA:
-            raise NestlingError(f"cascade {cascade.name!r}: does not end in the TA")
-    return wanted
+    return [_to_the_ta(cascade, loaded.ta) for cascade in wanted]
 
 
-def _students(manifest: Manifest, result: Recalibrated) -> list[str]:
+def _to_the_ta(cascade: Cascade, ta: Student) -> Cascade:
+    """With the TA as last stage, which every record has: traffic may have come to need it."""
+    from ..models.cascade.policy import Stage
+
+    *before, last = cascade.stages
+    if last.student.name == ta.name:
+        return cascade
+    return replace(cascade, stages=(*before, last, Stage(ta, 0.0, last.score)))
+
+
+def _students(cascade: Cascade) -> list[str]:
     """Among which its stages were chosen."""
-    return [stage.student.name for stage in manifest.cascades[result.cascade.name].stages]
+    return [stage.student.name for stage in cascade.stages]
 
 
 def _target(cascade: Cascade, alpha: float | None, confidence: float | None) -> RiskTarget:
-    """A promise that its drop is at most α is kept by a disagreement of at most α, but for what
-    rounding costs the TA: traffic has no answers in float32."""
-    from ..models.calibration.choice import RiskTarget
+    """A promise of the drop, or of the net loss, is kept by a disagreement of at most α, but for
+    what rounding costs the TA: traffic has no answers in float32."""
+    from ..models.calibration.target import RiskTarget
 
     own = cascade.guarantee
     if alpha is None:

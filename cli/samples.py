@@ -127,8 +127,9 @@ def _promises_of(texts: int, confidence: float, expected: float | None) -> Itera
 
 
 def _chance_of(texts: int, alpha: float, confidence: float, expected: float | None) -> _Row:
-    from ..models.calibration.choice import RiskTarget, check_enough
+    from ..models.calibration.choice import check_enough
     from ..models.calibration.samples import check_expected, sample
+    from ..models.calibration.target import RiskTarget
 
     true_risk = alpha / 2 if expected is None else expected
     check_expected(true_risk, alpha, confidence)

@@ -29,10 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from nestling.models.calibration.choice import SCORES, RiskTarget, choose
+from nestling.models.calibration.choice import SCORES, choose
 from nestling.models.calibration.cost import TimeModel
 from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.learn_then_test import split
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError
 

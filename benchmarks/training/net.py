@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from nestling.models.calibration.choice import RiskTarget
 from nestling.models.calibration.evidence import Evidence, Floats, outcome
 from nestling.models.calibration.learn_then_test import (
     MOST_STAGES,
@@ -36,6 +35,7 @@ from nestling.models.calibration.learn_then_test import (
 )
 from nestling.models.calibration.path import estimated_risk, subsets
 from nestling.models.calibration.risk import losses_allowed
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.score import Score
 
 from .guarantee import origin

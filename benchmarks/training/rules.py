@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.models.calibration.choice import RiskTarget
 from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.learn_then_test import plan, walk
 from nestling.models.calibration.risk import fewest_examples, losses_allowed
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.score import Score
 
 from .population import Chosen, Population

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.models.calibration.choice import RiskTarget
 from nestling.models.calibration.cost import TimeModel
 from nestling.models.calibration.recalibrate import recalibrate
 from nestling.models.calibration.records import AskedStudent, ShadowRecord
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.policy import Cascade
 from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ..errors import DataError, NestlingError
-from .evidence import Evidence, outcome
+from .evidence import Evidence, Floats, outcome
 from .groups import named
 from .learn_then_test import FEWEST_ORDERING, TestPlan, Walk, fewest_ordering, texts_in_all
 from .risk import examples_needed
-
-if TYPE_CHECKING:
-    from .choice import RiskTarget
+from .target import RiskTarget
 
 COST_DIGITS = 9
 """Of a cost against the TA's: more would tell in which order it was summed."""
+
+
+def end_of(vector: Floats) -> int:
+    """The first stage that always answers; what comes after it is never asked."""
+    return int(np.argmax(vector <= 0))
 
 
 def cheapest(stages: Evidence, plan: TestPlan, walked: Walk, target: RiskTarget) -> int:
@@ -29,7 +30,8 @@ def cheapest(stages: Evidence, plan: TestPlan, walked: Walk, target: RiskTarget)
     costs = np.round(outcome(stages, plan.vectors).cost / alone, COST_DIGITS)
     accepted = costs[: walked.accepted]
     if accepted.size and accepted.min() < 1:
-        return int(accepted.argmin())  # the first of those that route alike, which is the safest
+        alike = np.flatnonzero(accepted == accepted.min())  # they route alike, the safest first
+        return int(alike[np.argmin([end_of(vector) for vector in plan.vectors[alike]])])
     cheaper = np.flatnonzero(costs < 1)
     if not len(cheaper):
         raise NestlingError(

@@ -10,12 +10,12 @@ import numpy as np
 from ..cascade.group import GroupEvidence
 from ..cascade.policy import Forecast, Guarantee, Stage, Student
 from ..cascade.score import Score
-from ..errors import DataError, NestlingError
-from .cheapest import COST_DIGITS, cheapest
+from ..errors import DataError
+from .cheapest import COST_DIGITS, cheapest, end_of
 from .cost import TimeModel
 from .enough import check_enough_of_each
 from .evidence import Evidence, Floats, outcome
-from .groups import Groups
+from .groups import TextGroups
 from .learn_then_test import (
     Split,
     TestPlan,
@@ -28,6 +28,7 @@ from .learn_then_test import (
     walk,
 )
 from .risk import fewest_examples, losses_allowed
+from .target import RiskTarget
 from .trail import Trail
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
@@ -36,40 +37,11 @@ SCORES = (Score.MARGIN, Score.PROBABILITY)
 """The preferred first: on redraws (`benchmarks.training.guarantee`) the margin costs less."""
 WORTH_ANOTHER_SCORE = 0.01
 """By at least this share another score must lower the cost that the ordering part expects."""
-LOSSES = {
-    "drop": "1{is wrong, where the TA is right}",
-    "net": "1{is wrong, where the TA is right} − 1{is right, where the TA is wrong}",
-    "disagreement": "1{differs from the TA's answer}",
-}
 
 
-@dataclass(frozen=True)
-class RiskTarget:
-    """What a cascade shall promise: P(risk ≤ alpha) ≥ confidence, for a loss of `LOSSES`."""
-
-    alpha: float
-    confidence: float = 0.95
-    loss: str = "drop"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            raise NestlingError(f"max-drop: {self.alpha} is not between 0 and 1")
-        if not 0 < self.confidence < 1:
-            raise NestlingError(f"confidence: {self.confidence} is not between 0 and 1")
-        if self.loss not in LOSSES:
-            raise NestlingError(f"loss: {self.loss!r} is none of {', '.join(LOSSES)}")
-
-    @property
-    def needs_labels(self) -> bool:
-        return self.loss != "disagreement"
-
-    @property
-    def net(self) -> bool:
-        """Whether what recovers counts too."""
-        return self.loss == "net"
-
-
-def divide(texts: int, target: RiskTarget, data_sha256: str, groups: Groups | None = None) -> Split:
+def divide(
+    texts: int, target: RiskTarget, data_sha256: str, groups: TextGroups | None = None
+) -> Split:
     """Which texts order the tests, and which test; of each group, where there are groups.
 
     Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
@@ -182,7 +154,7 @@ def choose(
     )
 
 
-def _of_groups(groups: Groups, walked: Walk, vector: int) -> tuple[GroupEvidence, ...]:
+def _of_groups(groups: TextGroups, walked: Walk, vector: int) -> tuple[GroupEvidence, ...]:
     losses, back = walked.by_group[:, vector], walked.recovered_by_group[:, vector]
     found = zip(groups.names, groups.sizes, walked.tested, losses, back, strict=True)
     return tuple(
@@ -193,8 +165,7 @@ def _of_groups(groups: Groups, walked: Walk, vector: int) -> tuple[GroupEvidence
 
 def _used(vector: Floats) -> list[int]:
     """The stages that may answer, up to the first that always does: the TA, or one before it."""
-    end = int(np.argmax(vector <= 0))
-    return [k for k in range(end + 1) if vector[k] < 1]
+    return [k for k in range(end_of(vector) + 1) if vector[k] < 1]
 
 
 def _planned(

@@ -31,8 +31,9 @@ PRECISION_OF_A_GROUP = 1.0
 NEWTON_STEPS = 12
 NEVER = 1.0
 """A threshold that no score reaches: the gate asks for its margin above it."""
-PRICES = np.geomspace(1e-5, 1.0, 64)
-"""Of the TA's cost over the price of a loss: how much risk saving one call of the TA is worth."""
+PRICES = np.concatenate([np.geomspace(1e-5, 1.0, 64), [2.0, 5.0, 20.0, 100.0]])
+"""Of the TA's cost over the price of a loss: how much risk saving one call of the TA is worth. The
+last ones lead to the cheapest student alone."""
 SWEEPS = 2
 BETWEEN = 8
 """Vectors inserted between two solutions, so that the walk's steps are small."""

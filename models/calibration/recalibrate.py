@@ -16,11 +16,12 @@ from ..cascade.policy import Cascade
 from ..cascade.score import Score
 from ..errors import DataError, NestlingError
 from ..precision import margin_of
-from .choice import SCORES, Choice, RiskTarget, choose, divide
+from .choice import SCORES, Choice, choose, divide
 from .choice import check_enough as enough_texts
 from .cost import TimeModel, flops_of, seconds_of
 from .evidence import Evidence, Floats, rounded
 from .records import AskedStudent, ShadowRecord, digest
+from .target import RiskTarget
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,8 @@ def evaluate(
         result = _result(policy, answer(predictions, policy), ta, truth, seconds, exact)
         if out_of_scope is not None and policy.name in checkpoint.cascades:
             stage = answer(out_of_scope, policy).stage
-            reached = (stage == len(policy.stages) - 1).double().mean().item()
+            asked = [step.student.name == TA for step in policy.stages]
+            reached = _share(torch.tensor(asked)[stage])
             result = replace(result, out_of_scope=reached)
         results.append(result)
     return results
@@ -149,7 +150,7 @@ def _result(
             loss = _share(answers.label != kept)
     return Result(
         name=policy.name,
-        kind="ta" if policy.name == TA else "student" if len(policy.stages) == 1 else "cascade",
+        kind=_kind(policy),
         accuracy=_share(right),
         macro_f1=macro_f1(answers.label, truth),
         calibration_error=calibration_error(answers.confidence, right),
@@ -168,6 +169,13 @@ def _result(
         alpha=guarantee.alpha if guarantee else None,
         confidence=guarantee.confidence if guarantee else None,
     )
+
+
+def _kind(policy: Cascade) -> str:
+    """A cascade of one stage has another name than its student."""
+    if policy.name == TA:
+        return "ta"
+    return "student" if policy.name == policy.stages[0].student.name else "cascade"
 
 
 def _share(condition: Tensor) -> float:

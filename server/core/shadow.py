@@ -99,7 +99,9 @@ class ShadowEvaluator:
     ) -> None:
         steps = {step.stage.student.name: step for step in decision.steps}
         wanted = {stage.student.name: stage for stage in decision.cascade.stages}
-        wanted.setdefault(TA, Stage(self._manifest.ta, 0.0))
+        # Where the cascade ends before it, what it would take to bring it back is recorded too.
+        score = decision.cascade.stages[0].score
+        wanted.setdefault(TA, Stage(self._manifest.ta, 0.0, score))
         steps |= await self._ask_alone(
             [stage for name, stage in wanted.items() if name not in steps], decision.tokens
         )

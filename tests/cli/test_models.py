@@ -173,6 +173,41 @@ def test_from_calibration_to_export(
     assert (tmp_path / "hf" / "model.safetensors").is_file()
 
 
+def test_a_student_that_loses_nothing_on_balance_is_calibrated_and_recorded(
+    checkpoint: Checkpoint, nestling: Nestling, tmp_path: Path
+) -> None:
+    """All students of an untrained model are about equally often right."""
+    path, page = checkpoint.path, tmp_path / "page.html"
+    data = write_data(checkpoint, tmp_path / "data.jsonl", 900, 1)
+    options = ("--data", data, "--max-drop", "0.4", "--loss", "net", "--report", page)
+    run = nestling("calibrate", path, *options)
+    assert run.status == 0, run.err
+    said = " ".join(run.out.split())
+    assert "Observed risk (net against the TA in float32): " in said
+    assert " recoveries in " in said
+    loaded = load_checkpoint(path)
+    cascade = loaded.cascades[loaded.default]
+    assert cascade.name == "net-0.4"
+    assert [stage.student.name for stage in cascade.stages] == ["tiny"]
+    assert cascade.stages[0].threshold == 0
+    guarantee = cascade.guarantee
+    assert guarantee is not None
+    assert (guarantee.loss, guarantee.alpha) == ("net", 0.4)
+    assert guarantee.observed_risk < 0.4
+    for shown in ("below the TA's", "recoveries, with which so many are", "always"):
+        assert shown in page.read_text()
+
+    oos, out = tmp_path / "oos.jsonl", tmp_path / "report"
+    oos.write_text(json.dumps({"text": "set alarm"}) + "\n")
+    run = nestling("evaluate", path, "--data", data, "--out", out, "--out-of-scope", oos,
+                   "--sample", "64", "--repeats", "2")  # fmt: skip
+    assert run.status == 0, run.err
+    *_, found = json.loads((out / "report.json").read_text())["policies"]
+    assert (found["name"], found["kind"], found["out_of_scope"]) == ("net-0.4", "cascade", 0)
+    assert found["loss"] == pytest.approx(found["drop"])
+    assert "promised ≤ 40.00%" in " ".join(run.out.split())
+
+
 @pytest.mark.slow
 def test_int8_has_a_calibration_of_its_own(
     checkpoint: Checkpoint,

@@ -14,7 +14,7 @@ from nestling.capacity.plan import PlanRequest
 from nestling.capacity.traffic import steady
 from nestling.cli import app, main
 from nestling.loadtest.client.protocols import PROTOCOLS
-from nestling.models.calibration.choice import RiskTarget
+from nestling.models.calibration.target import RiskTarget
 from nestling.server.option import options_of
 from nestling.server.settings import Settings
 

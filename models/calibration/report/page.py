@@ -46,8 +46,14 @@ class Found:
 
     @property
     def loss(self) -> str:
-        """What counts as a loss, in words."""
-        return LOSSES[self.guarantee.loss].removeprefix("1{").removesuffix("}")
+        """What counts as a loss, in words. Of a net risk, what is lost; the rest is won back."""
+        said = LOSSES["drop" if self.net else self.guarantee.loss][2:-1]
+        return f"is {said}" if said.startswith("wrong") else said
+
+    @property
+    def net(self) -> bool:
+        """Whether what recovers counts too."""
+        return self.guarantee.loss == "net"
 
     @property
     def cost(self) -> str:

@@ -4,7 +4,7 @@ import { at, el } from "./dom.js";
 import { count, figure, moment, rate, share, time } from "./format.js";
 
 const LEVELS = ["none", "relaxed", "shortened", "smallest only"];
-const LOSSES = { drop: "accuracy given up", disagreement: "disagreement" };
+const LOSSES = { drop: "accuracy given up", net: "net accuracy given up", disagreement: "disagreement" };
 let said = "";
 
 /** Show a message of numbers. about: the checkpoint. */

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from nestling.models import Cascade, DataError, NestlingError, Stage, Student
-from nestling.models.calibration.choice import RiskTarget
 from nestling.models.calibration.cost import TextSeconds, TimeModel
 from nestling.models.calibration.evidence import accepts
 from nestling.models.calibration.recalibrate import recalibrate
@@ -22,6 +21,7 @@ from nestling.models.calibration.records import (
     previous,
     read_records,
 )
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.nested.spec import StudentSpec
 from nestling.models.precision import margin_of
 

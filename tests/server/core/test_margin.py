@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage
-from nestling.models.calibration.choice import RiskTarget
 from nestling.models.calibration.recalibrate import recalibrate
 from nestling.models.calibration.records import ShadowRecord, read_records
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.decisions import Decision, Limit
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.replay import ways
