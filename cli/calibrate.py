@@ -103,7 +103,7 @@ def calibrate(
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
 ) -> None:
-    """Find the cheapest cascade that keeps its accuracy, with a stated confidence.
+    """Find a cheap cascade that keeps its accuracy on such texts, with a stated confidence.
 
     Cascades are kept by name: calibrating again adds one, or replaces the one of the same name.
     The first becomes the default.
@@ -172,7 +172,7 @@ def _from_texts(
     among it. Returns the checkpoint, what was found, and the name that answers `auto`.
     """
     from ..models.calibration.choice import divide
-    from ..models.calibration.groups import Groups
+    from ..models.calibration.groups import TextGroups
     from ..models.cascade.policy import check_name
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
@@ -197,7 +197,7 @@ def _from_texts(
         indices = label_indices(labelled, manifest.architecture.labels, data)
     else:
         texts = read_texts(data, text_column)
-    groups = None if by is None else Groups.by(by, read_groups(data, by, text_column))
+    groups = None if by is None else TextGroups.by(by, read_groups(data, by, text_column))
     sha256 = sha256_of(data)
     for doubt in refuse_training_texts(manifest, texts, sha256, data):
         progress.note(f"warning: {doubt}")

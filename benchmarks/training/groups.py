@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from nestling.models.calibration.choice import SCORES, RiskTarget, choose, divide
-from nestling.models.calibration.groups import Groups
+from nestling.models.calibration.groups import TextGroups
 from nestling.models.errors import NestlingError
 
 from .guarantee import above_alpha, origin
@@ -38,14 +38,14 @@ def main() -> None:
     print(json.dumps(measured(given, whole, groups_of(whole, given.groups))))
 
 
-def groups_of(whole: Population, file: Path) -> Groups:
+def groups_of(whole: Population, file: Path) -> TextGroups:
     """Of every text. Raises KeyError for a label that is of no group."""
     labels = json.loads(file.read_text("utf-8"))
     group = {label: name for name, own in labels.items() for label in own}
-    return Groups.by(file.stem, [group[label] for label in whole.classes])
+    return TextGroups.by(file.stem, [group[label] for label in whole.classes])
 
 
-def measured(given: argparse.Namespace, whole: Population, groups: Groups) -> dict[str, object]:
+def measured(given: argparse.Namespace, whole: Population, groups: TextGroups) -> dict[str, object]:
     target = RiskTarget(given.alpha, given.confidence)
     found: dict[str, list[Chosen]] = {TOGETHER: [], APART: []}
     worst: Counter[str] = Counter()
@@ -82,9 +82,9 @@ def measured(given: argparse.Namespace, whole: Population, groups: Groups) -> di
 
 def calibrated(
     whole: Population,
-    groups: Groups,
+    groups: TextGroups,
     rows: np.ndarray,
-    promised: Groups | None,
+    promised: TextGroups | None,
     target: RiskTarget,
     seed: int,
 ) -> tuple[Chosen, list[float]]:

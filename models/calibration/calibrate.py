@@ -17,7 +17,7 @@ from ..evaluation.predictions import Predictions
 from .choice import SCORES, Choice, RiskTarget, choose, divide
 from .cost import TimeModel, flops_of, seconds_of
 from .evidence import Evidence, Floats, rounded
-from .groups import Groups
+from .groups import TextGroups
 from .learn_then_test import Split
 from .temperature import fit_temperature
 from .temperature import rounded as rounded_temperature
@@ -48,7 +48,7 @@ def calibrate(
     margin: float,
     by: TimeModel | None = None,
     exact: Tensor | None = None,
-    groups: Groups | None = None,
+    groups: TextGroups | None = None,
 ) -> Calibrated:
     """Find the cheapest cascade that keeps the target on data like these.
 

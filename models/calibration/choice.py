@@ -14,7 +14,7 @@ from ..errors import DataError, NestlingError
 from .cost import TimeModel
 from .enough import check_enough_of_each
 from .evidence import Evidence, Floats, outcome
-from .groups import Groups, named
+from .groups import TextGroups, named
 from .learn_then_test import (
     FEWEST_ORDERING,
     Split,
@@ -61,7 +61,9 @@ class RiskTarget:
             raise NestlingError(f"loss: {self.loss!r} is none of {', '.join(LOSSES)}")
 
 
-def divide(texts: int, target: RiskTarget, data_sha256: str, groups: Groups | None = None) -> Split:
+def divide(
+    texts: int, target: RiskTarget, data_sha256: str, groups: TextGroups | None = None
+) -> Split:
     """Which texts order the tests, and which test; of each group, where there are groups.
 
     Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
@@ -158,13 +160,16 @@ def choose(
     rows = tuple(chosen.stages[k] for k in used)
     forecast = _forecast(evidence[score].stages(rows), flops[list(rows)], by, vector[used])
     trail = Trail.of(stages, chosen, walked, best, target.confidence)
-    losses, by, groups = int(walked.losses[best]), None, ()
-    if stages.groups is not None:
-        by, groups = stages.groups.column, _of_groups(stages.groups, walked, best)
-    return Choice(score, rows, vector[used], forecast, losses, sum(allowed), trail, groups, by)
+    losses, groups, column = int(walked.losses[best]), stages.groups, None
+    of_groups: tuple[GroupEvidence, ...] = ()
+    if groups is not None:
+        column, of_groups = groups.column, _of_groups(groups, walked, best)
+    return Choice(
+        score, rows, vector[used], forecast, losses, sum(allowed), trail, of_groups, column
+    )
 
 
-def _of_groups(groups: Groups, walked: Walk, vector: int) -> tuple[GroupEvidence, ...]:
+def _of_groups(groups: TextGroups, walked: Walk, vector: int) -> tuple[GroupEvidence, ...]:
     losses = walked.by_group[:, vector].tolist()
     found = zip(groups.names, groups.sizes, walked.tested.tolist(), losses, strict=True)
     return tuple(GroupEvidence.of(name, n, texts - n, lost) for name, texts, n, lost in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import DataError
-from .groups import Groups, named
+from .groups import TextGroups, named
 from .learn_then_test import fewest_ordering, texts_in_all
 from .risk import fewest_examples
 
@@ -28,14 +28,14 @@ def texts_of_a_group(groups: int, alpha: float, confidence: float) -> int:
     return texts_in_all(fewest_examples(0, alpha, confidence), fewest_ordering(groups))
 
 
-def lacking(groups: Groups, alpha: float, confidence: float) -> list[Lack]:
+def lacking(groups: TextGroups, alpha: float, confidence: float) -> list[Lack]:
     """The groups that have too few, in the order of their names."""
     needed = texts_of_a_group(len(groups.names), alpha, confidence)
     sizes = zip(groups.names, groups.sizes, strict=True)
     return [Lack(name, size, needed) for name, size in sizes if size < needed]
 
 
-def check_enough_of_each(groups: Groups, alpha: float, confidence: float) -> None:
+def check_enough_of_each(groups: TextGroups, alpha: float, confidence: float) -> None:
     """Raises DataError that names every group with too few texts, and how many are missing."""
     if not (found := lacking(groups, alpha, confidence)):
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .groups import Groups
+from .groups import TextGroups
 
 Floats = NDArray[np.float64]
 DIGITS = 6
@@ -32,7 +32,7 @@ class Evidence:
     loss: NDArray[np.bool_]
     cost: Floats
     margin: float
-    groups: Groups | None = None
+    groups: TextGroups | None = None
 
     @property
     def texts(self) -> int:

@@ -26,7 +26,7 @@ MOST_GROUPS = 256
 
 
 @dataclass(frozen=True)
-class Groups:
+class TextGroups:
     """Which texts belong together.
 
     column: whose values the groups are. names: the values, sorted. of: (texts,) int64, the index of
@@ -38,7 +38,7 @@ class Groups:
     of: NDArray[np.int64]
 
     @classmethod
-    def by(cls, column: str, values: Sequence[str]) -> Groups:
+    def by(cls, column: str, values: Sequence[str]) -> TextGroups:
         """values: one per text. Raises DataError for more than MOST_GROUPS that differ."""
         names = tuple(sorted(set(values)))
         if len(names) > MOST_GROUPS:
@@ -49,7 +49,7 @@ class Groups:
         index = {name: i for i, name in enumerate(names)}
         return cls(column, names, np.array([index[value] for value in values], np.int64))
 
-    def select(self, rows: NDArray[np.int64]) -> Groups:
+    def select(self, rows: NDArray[np.int64]) -> TextGroups:
         """Some of the texts; the names stay, also those of groups without one."""
         return replace(self, of=self.of[rows])
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Evidence, Floats, outcome
-from .groups import Groups
+from .groups import TextGroups
 from .path import estimated_risk, subsets, threshold_path
 from .risk import fewest_examples, losses_allowed, p_value
 
@@ -48,7 +48,7 @@ def split(n: int, alpha: float, confidence: float, seed: int) -> Split:
     return Split(rows[:order], rows[order:])
 
 
-def split_groups(groups: Groups, alpha: float, confidence: float, seed: int) -> Split:
+def split_groups(groups: TextGroups, alpha: float, confidence: float, seed: int) -> Split:
     """The same within each group. Together they have as many texts to order by as all need."""
     rng, ordering, testing = np.random.default_rng(seed), [], []
     fewest = fewest_ordering(len(groups.names))

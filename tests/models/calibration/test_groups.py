@@ -13,7 +13,7 @@ from nestling.models import Cascade, DataError
 from nestling.models.calibration.choice import SCORES, Choice, RiskTarget, choose, divide
 from nestling.models.calibration.enough import lacking, texts_of_a_group
 from nestling.models.calibration.evidence import Evidence, outcome
-from nestling.models.calibration.groups import MOST_GROUPS, Groups
+from nestling.models.calibration.groups import MOST_GROUPS, TextGroups
 from nestling.models.calibration.learn_then_test import Split, split_groups, walk
 from nestling.models.calibration.report.page import FEW_GROUPS, Found, page
 from nestling.models.calibration.risk import losses_allowed, p_value
@@ -41,7 +41,7 @@ def population() -> Evidence:
     scores = [skill - 1.3 * difficulty + rng.normal(scale=0.7, size=TEXTS) for skill in (2.2, 2.8)]
     chance = 1 / (1 + np.exp(-np.array(scores)))
     lost = rng.random((2, TEXTS)) < (1 - chance) * np.where(worse, 1.0, 0.25)
-    groups = Groups.by("kind", ["worse" if each else "better" for each in worse])
+    groups = TextGroups.by("kind", ["worse" if each else "better" for each in worse])
     return Evidence(
         np.concatenate([chance, np.ones((1, TEXTS))]).astype(np.float32),
         np.concatenate([lost, np.zeros((1, TEXTS), bool)]),
@@ -162,7 +162,7 @@ def test_the_page_shows_the_worst_groups_first() -> None:
 
 
 def test_each_group_is_divided_by_itself() -> None:
-    groups = Groups.by("lang", ["a"] * 700 + ["b"] * 900 + ["c"] * 2000)
+    groups = TextGroups.by("lang", ["a"] * 700 + ["b"] * 900 + ["c"] * 2000)
     parts = split_groups(groups, 0.01, 0.95, 1)
     both = np.concatenate([parts.ordering, parts.testing])
     assert sorted(both.tolist()) == list(range(3600))
@@ -185,7 +185,7 @@ def test_each_group_is_divided_by_itself() -> None:
 def test_what_a_group_needs_is_exactly_enough(count: int, alpha: float, confidence: float) -> None:
     needed = texts_of_a_group(count, alpha, confidence)
     for size in (needed - 1, needed):
-        groups = Groups.by("g", [str(i) for i in range(count) for _ in range(size)])
+        groups = TextGroups.by("g", [str(i) for i in range(count) for _ in range(size)])
         tested = groups.select(split_groups(groups, alpha, confidence, 0).testing).sizes
         enough = losses_allowed(tested[0], alpha, confidence) >= 0
         assert enough == (size == needed)
@@ -193,7 +193,7 @@ def test_what_a_group_needs_is_exactly_enough(count: int, alpha: float, confiden
 
 
 def test_all_groups_with_too_few_texts_are_named() -> None:
-    groups = Groups.by("lang", ["en"] * 900 + ["de"] * 300 + ["fr"])
+    groups = TextGroups.by("lang", ["en"] * 900 + ["de"] * 300 + ["fr"])
     with pytest.raises(DataError) as refused:
         divide(1201, RiskTarget(0.005), "ab" * 32, groups)
     assert str(refused.value) == (
@@ -205,7 +205,7 @@ def test_all_groups_with_too_few_texts_are_named() -> None:
 
 def test_a_column_with_too_many_values_is_no_column_of_groups() -> None:
     with pytest.raises(DataError, match=f"'id' has 300 values; at most {MOST_GROUPS} can be"):
-        Groups.by("id", [str(i) for i in range(300)])
+        TextGroups.by("id", [str(i) for i in range(300)])
 
 
 def test_the_worst_group_is_named_where_nothing_passes() -> None:
