@@ -103,7 +103,7 @@ def calibrate(
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
 ) -> None:
-    """Find the cheapest cascade that keeps its accuracy, with a stated confidence.
+    """Find a cheap cascade that keeps its accuracy on such texts, with a stated confidence.
 
     Cascades are kept by name: calibrating again adds one, or replaces the one of the same name.
     The first becomes the default.

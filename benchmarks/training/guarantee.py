@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from nestling.models.calibration.choice import SCORES, choose
+from nestling.models.calibration.choice import choose
 from nestling.models.calibration.cost import TimeModel
 from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.learn_then_test import split
@@ -124,10 +124,7 @@ def report(
         said["relative_time"] = {
             name: round(float(np.mean(each)), 4) for name, each in seconds.items()
         }
-    return said | {
-        "first_score": str(SCORES[0]),
-        "chosen": dict(Counter(each[NOW].how for each in found).most_common()),
-    }
+    return said | {"chosen": dict(Counter(each[NOW].how for each in found).most_common())}
 
 
 def origin() -> dict[str, object]:

@@ -43,6 +43,8 @@ class Shadow:
                 whole.predictions.scores(name, temperature, score).float().tolist()
                 for score in (Score.PROBABILITY, Score.MARGIN)
             )
+            if stage.score is not Score.MARGIN:  # a server records it where thresholds are of it
+                margin = [None] * whole.texts
             said = zip(whole.labels[row].tolist(), probability, margin, strict=True)
             asked.append([AskedStudent(name, temperature, *each) for each in said])
         served, sequences = whole.names[-1], whole.predictions.sequences
@@ -58,8 +60,7 @@ class Shadow:
                 served=served,
                 ta=stages[-1].label,
             )
-            for tokens, *stages_ in zip(sequences, *asked, strict=True)
-            for stages in (tuple(stages_),)
+            for tokens, stages in zip(sequences, zip(*asked, strict=True), strict=True)
         )
         return cls(whole, cascade, rows, records)
 

@@ -93,6 +93,10 @@ SENDS_TEXTS = r"--from-shadow|^nestling replay"
 """Commands before which the texts of the examples have been sent, as traffic would have been."""
 
 NOT_RUN = {
+    (
+        "docs/calibration.md",
+        "nestling calibrate my-checkpoint --data texts.jsonl",
+    ): "test_by has one",
     ("docs/data.md", "nestling train --teacher my-teacher"): "tests/models/training has such files",
     ("docs/monitoring.md", "docker compose"): "tests/deploy has the files; no Docker daemon here",
     ("docs/serving.md", "docker build"): "tests/deploy has the image; no Docker daemon here",

@@ -9,9 +9,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...cascade.policy import Cascade, Forecast, Guarantee
-from ..choice import LOSSES, Choice
+from ..choice import Choice
 from ..outlook import CHANCE, Outlook, outlooks
 from ..standing import GroupStanding, standings
+from ..target import LOSSES
 from .chart import Chart, draw
 
 SIZES = {"wide": (880.0, 400.0), "narrow": (340.0, 320.0)}
@@ -47,8 +48,7 @@ class Found:
     @property
     def loss(self) -> str:
         """What counts as a loss, in words. Of a net risk, what is lost; the rest is won back."""
-        said = LOSSES["drop" if self.net else self.guarantee.loss][2:-1]
-        return f"is {said}" if said.startswith("wrong") else said
+        return LOSSES["drop" if self.net else self.guarantee.loss][2:-1]
 
     @property
     def net(self) -> bool:

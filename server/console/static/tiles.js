@@ -47,8 +47,9 @@ function promised(about, guarantees) {
   if (broken.length) return { word: "broken", note: broken.map((each) => alarm(about, each)).join("; "), state: "bad" };
   const cascade = about.cascades.find(({ name }) => name === about.default);
   if (!cascade?.guarantee) return { word: "none", note: "auto has no calibrated thresholds" };
-  const { loss, alpha, confidence } = cascade.guarantee;
-  const note = `${LOSSES[loss] ?? loss} ≤\u00a0${share(alpha)} at ${share(confidence)}`;
+  const { loss, alpha, confidence, by } = cascade.guarantee;
+  const apart = by ? `, each ${by}` : "";
+  const note = `${LOSSES[loss] ?? loss} ≤\u00a0${share(alpha)} at ${share(confidence)}${apart}`;
   const watch = guarantees.find((each) => each.cascade === about.default);
   if (!watch?.texts) return { word: "calibrated", note: `${note}; not watched` };
   const seen = `${note}; seen: disagreement ${share(watch.lower)} to ${share(watch.upper)}`;
