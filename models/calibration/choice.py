@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..cascade.path import CascadePath
 from ..cascade.policy import Forecast, Guarantee, Stage, Student
 from ..cascade.score import Score
 from ..errors import DataError, NestlingError
-from .cost import TimeModel
+from .cost import COST_DIGITS, TimeModel
 from .evidence import Evidence, Floats, outcome
+from .kept import kept_path
 from .learn_then_test import Split, TestPlan, Walk, plan, split, testing_size, texts_in_all, walk
 from .risk import examples_needed, fewest_examples, losses_allowed
 from .trail import Trail
 
 METHOD = "learn-then-test, fixed sequence, exact binomial"
-COST_DIGITS = 9
-"""Of a cost against the TA's: more would tell in which order it was summed."""
 SCORES = (Score.MARGIN, Score.PROBABILITY)
 """The preferred first: on redraws (`benchmarks.training.guarantee`) the margin costs less."""
 WORTH_ANOTHER_SCORE = 0.01
@@ -74,7 +74,7 @@ class Choice:
 
     forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses: among
     the texts that test. allowed: at which the test still rejects. trail: the path on which it was
-    found.
+    found. path: what is kept of that beside the thresholds.
     """
 
     score: Score
@@ -84,6 +84,7 @@ class Choice:
     losses: int
     allowed: int
     trail: Trail
+    path: CascadePath
 
     def stages(self, students: Sequence[Student]) -> tuple[Stage, ...]:
         """students: one per row of the evidence."""
@@ -133,7 +134,10 @@ def choose(
     rows = tuple(chosen.stages[k] for k in used)
     forecast = _forecast(evidence[score].stages(rows), flops[list(rows)], by, vector[used])
     trail = Trail.of(stages, chosen, walked, best, tested, target.confidence)
-    return Choice(score, rows, vector[used], forecast, int(walked.losses[best]), allowed, trail)
+    own, ta_cost = evidence[score].stages(rows), float(stages.cost[-1].mean())
+    path = kept_path(own, parts.testing, chosen.vectors[:, used], best, ta_cost)
+    losses = int(walked.losses[best])
+    return Choice(score, rows, vector[used], forecast, losses, allowed, trail, path)
 
 
 def _planned(

@@ -20,6 +20,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cascade.path import NEVER
 from .evidence import Evidence, Floats, accepts
 
 PRIOR = np.array([-1.0, 1.0])
@@ -27,8 +28,6 @@ PRIOR = np.array([-1.0, 1.0])
 PRECISION = np.array([0.25, 1.0])
 """Of the prior: a standard deviation of 2 for the constant, of 1 for the slope."""
 NEWTON_STEPS = 12
-NEVER = 1.0
-"""A threshold that no score reaches: the gate asks for its margin above it."""
 PRICES = np.geomspace(1e-5, 1.0, 64)
 """Of the TA's cost over the price of a loss: how much risk saving one call of the TA is worth."""
 SWEEPS = 2

@@ -14,6 +14,7 @@ from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
 from ..precision import PRECISIONS, Precision
+from .path import NEVER, CascadePath, PathStep
 from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -130,12 +131,17 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Cascade:
-    """Stages from cheap to expensive; the last one always answers. A student alone is one stage."""
+    """Stages from cheap to expensive; the last one always answers. A student alone is one stage.
+
+    path: safer and cheaper thresholds, as it was calibrated; None if it was not, or before paths
+    were kept.
+    """
 
     name: str
     stages: tuple[Stage, ...]
     guarantee: Guarantee | None = None
     forecast: Forecast | None = None
+    path: CascadePath | None = None
 
     @classmethod
     def alone(cls, student: Student) -> Cascade:
@@ -154,6 +160,17 @@ class Cascade:
         shown = ", ".join(format(threshold, "g") for threshold in thresholds)
         return Cascade(f"{self.name}[{shown}]", (*stages, self.stages[-1]))
 
+    def along(self, step: PathStep) -> Cascade:
+        """With the thresholds of a step of its path, without stages that never answer there. What
+        it promises is for others to say.
+        """
+        stages = tuple(
+            replace(stage, threshold=threshold)
+            for stage, threshold in zip(self.stages, step.thresholds, strict=True)
+            if threshold < NEVER
+        )
+        return Cascade(self.name, stages)
+
     def version(self, weights_sha256: str) -> str:
         """What changes with the weights, the temperatures, the thresholds and what these are of,
         and with nothing else.
@@ -166,6 +183,7 @@ class Cascade:
             "stages": [_stage_json(stage) for stage in self.stages],
             "guarantee": asdict(self.guarantee) if self.guarantee else None,
             "forecast": asdict(self.forecast) if self.forecast else None,
+            **({"path": self.path.to_json()} if self.path else {}),
         }
 
     @classmethod
@@ -196,7 +214,11 @@ class Cascade:
                 + ", ".join(PRECISIONS)
             )
         forecast = Forecast(**data["forecast"]) if data["forecast"] else None
-        return cls(name, tuple(stages), guarantee, forecast)
+        path = data.get("path")
+        if path is not None:
+            thresholds = [stage.threshold for stage in stages]
+            path = CascadePath.from_json(path, thresholds, f"cascade {name!r}: ")
+        return cls(name, tuple(stages), guarantee, forecast, path)
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:
