@@ -146,7 +146,9 @@ class Inference:
 async def answer(service: Service, inputs: Inputs, constraints: RequestConstraints) -> Answers:
     """One decision per text by one service, in order; no experiment has a say here any more."""
     cascade = service.policies[constraints.model]
-    if constraints.thresholds is not None:
+    if constraints.thresholds is None:
+        cascade = service.watch.served(cascade)
+    else:
         cascade = cascade.at(constraints.thresholds)
     service.users += 1
     try:
