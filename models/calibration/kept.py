@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cascade.path import NEVER, CascadePath, PathStep
+from ..cascade.path import NEVER, CascadePath, PathVector
 from .cost import COST_DIGITS
 from .evidence import Evidence, Floats, outcome
 
@@ -34,11 +34,11 @@ def kept_path(
     cheaper = chosen + 1 + _front(losses[chosen + 1 :])
     cheaper = cheaper[losses[cheaper] > losses[chosen]]
 
-    def step(index: int) -> PathStep:
+    def step(index: int) -> PathVector:
         vector = vectors[index]
         used = np.flatnonzero(vector < NEVER)
         cost = float(outcome(stages.stages(used.tolist()), vector[None, used]).cost[0])
-        return PathStep(
+        return PathVector(
             tuple(map(float, vector)),
             float(losses[index] / len(testing)),
             round(cost / ta_cost, COST_DIGITS),

@@ -14,7 +14,7 @@ NEVER = 1.0
 
 
 @dataclass(frozen=True)
-class PathStep:
+class PathVector:
     """One vector of thresholds, and what the calibration saw of it.
 
     thresholds: one per stage of the cascade, the last 0. risk: the share of the texts that tested
@@ -34,10 +34,10 @@ class CascadePath:
     chosen: which of them the cascade has.
     """
 
-    steps: tuple[PathStep, ...]
+    steps: tuple[PathVector, ...]
     chosen: int
 
-    def tighter(self) -> tuple[PathStep, ...]:
+    def tighter(self) -> tuple[PathVector, ...]:
         """What the cascade goes back to, one after the other.
 
         Each is the cheapest with at most half of the risk of the one before; where that is 0, or
@@ -50,7 +50,7 @@ class CascadePath:
             found.append(self.steps[at])
         return tuple(found)
 
-    def looser(self, risk: float) -> PathStep | None:
+    def looser(self, risk: float) -> PathVector | None:
         """The cheapest of at most this risk; None where none is cheaper than the chosen one."""
         cheaper = self.steps[self.chosen + 1 :]
         return next((step for step in reversed(cheaper) if step.risk <= risk), None)
@@ -86,14 +86,14 @@ class CascadePath:
         return cls(steps, chosen)
 
 
-def _step(data: Any, stages: int, where: str) -> PathStep:
+def _step(data: Any, stages: int, where: str) -> PathVector:
     thresholds = data["thresholds"]
     if not isinstance(thresholds, list) or len(thresholds) != stages:
         raise ValueError(f"{where}thresholds: is no list of {stages} numbers, one per stage")
     read = tuple(number_between(0, 1, each, f"{where}thresholds") for each in thresholds)
     if read[-1] > 0:
         raise ValueError(f"{where}thresholds: the last stage must accept always (threshold 0)")
-    return PathStep(
+    return PathVector(
         read,
         number_between(0, 1, data["risk"], f"{where}risk"),
         number_between(0, 1, data["relative_cost"], f"{where}relative_cost"),

@@ -14,7 +14,7 @@ from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
 from ..precision import PRECISIONS, Precision
-from .path import NEVER, CascadePath, PathStep
+from .path import NEVER, CascadePath, PathVector
 from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -160,7 +160,7 @@ class Cascade:
         shown = ", ".join(format(threshold, "g") for threshold in thresholds)
         return Cascade(f"{self.name}[{shown}]", (*stages, self.stages[-1]))
 
-    def along(self, step: PathStep) -> Cascade:
+    def along(self, step: PathVector) -> Cascade:
         """With the thresholds of a step of its path, without stages that never answer there. What
         it promises is for others to say.
         """

@@ -6,7 +6,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ...models.cascade.path import PathStep
+from ...models.cascade.path import PathVector
 from ...models.cascade.policy import Cascade, Stage
 from ...models.checkpoint.manifest import TA, Manifest
 from ..settings import OnViolation
@@ -90,7 +90,7 @@ def _rungs(cascade: Cascade, manifest: Manifest, on_violation: OnViolation) -> t
     if on_violation == "ta":
         steps = steps[-1:] if last is alone else ()
 
-    def rung(stages: tuple[Stage, ...], step: PathStep | None = None) -> Rung:
+    def rung(stages: tuple[Stage, ...], step: PathVector | None = None) -> Rung:
         # It promises what it did: whatever is safer than the chosen thresholds has passed the test.
         found = replace(cascade, stages=stages, forecast=None, path=None)
         version = found.version(manifest.weights_sha256)

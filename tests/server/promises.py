@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from nestling.models import Cascade, Stage, load_checkpoint
-from nestling.models.cascade.path import CascadePath, PathStep
+from nestling.models.cascade.path import CascadePath, PathVector
 from nestling.models.cascade.policy import Guarantee
 from nestling.models.checkpoint.save import write_calibration
 
@@ -54,8 +54,8 @@ def with_path(directory: Path, *thresholds: float) -> None:
     checkpoint = load_checkpoint(directory)
     cascade = checkpoint.cascades[BROKEN]
     own = cascade.stages[0].threshold
-    steps = [PathStep((1.0, 0.0), 0.0, 1.0)]
+    steps = [PathVector((1.0, 0.0), 0.0, 1.0)]
     for power, threshold in enumerate((*thresholds, own)):
-        steps.append(PathStep((threshold, 0.0), 0.01 * 2**power, 0.5))
+        steps.append(PathVector((threshold, 0.0), 0.01 * 2**power, 0.5))
     anew = replace(cascade, path=CascadePath(tuple(steps), len(steps) - 1))
     write_calibration(checkpoint, {}, {**checkpoint.cascades, BROKEN: anew}, KEPT)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from nestling.models import Cascade, Checkpoint, load_checkpoint
-from nestling.models.cascade.path import CascadePath, PathStep
+from nestling.models.cascade.path import CascadePath, PathVector
 from nestling.models.cascade.policy import Guarantee
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.build import assemble
@@ -104,10 +104,10 @@ def with_path(cascade: Cascade, *risks: float) -> Cascade:
     """It promises a risk of 0.01, and has a step of its path that is cheaper for each of these."""
     chosen = tuple(stage.threshold for stage in cascade.stages)
     cheaper = [
-        PathStep(tuple(threshold / 2**power for threshold in chosen), risk, 0.1)
+        PathVector(tuple(threshold / 2**power for threshold in chosen), risk, 0.1)
         for power, risk in enumerate(risks, 1)
     ]
-    path = CascadePath((PathStep(chosen, 0.005, 0.2), *cheaper), 0)
+    path = CascadePath((PathVector(chosen, 0.005, 0.2), *cheaper), 0)
     return replace(cascade, guarantee=PROMISE, path=path)
 
 

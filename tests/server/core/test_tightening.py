@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from nestling.models import Checkpoint
 from nestling.models.cascade.decisions import Decision
-from nestling.models.cascade.path import CascadePath, PathStep
+from nestling.models.cascade.path import CascadePath, PathVector
 from nestling.models.cascade.policy import Cascade, Guarantee
 from nestling.models.errors import NestlingError
 from nestling.models.runners.scheduled import decide
@@ -174,11 +174,11 @@ def chain(cascade: Cascade) -> CascadePath:
     """From the last stage alone to the chosen thresholds, over three stages."""
     own = tuple(stage.threshold for stage in cascade.stages)
     steps = (
-        PathStep((1.0, 1.0, 0.0), 0.0, 1.0),
-        PathStep((1.0, 0.9, 0.0), 0.0, 0.9),
-        PathStep((0.9, 0.8, 0.0), 0.009, 0.8),
-        PathStep((0.8, 0.7, 0.0), 0.011, 0.7),
-        PathStep(own, 0.02, 0.6),
+        PathVector((1.0, 1.0, 0.0), 0.0, 1.0),
+        PathVector((1.0, 0.9, 0.0), 0.0, 0.9),
+        PathVector((0.9, 0.8, 0.0), 0.009, 0.8),
+        PathVector((0.8, 0.7, 0.0), 0.011, 0.7),
+        PathVector(own, 0.02, 0.6),
     )
     return CascadePath(steps, 4)
 
