@@ -66,8 +66,12 @@ class CascadePath:
         another number of thresholds, for some that rise, and for a chosen step that has others than
         the cascade.
         """
+        if not isinstance(data, dict):
+            raise ValueError(f"{where}path: is no object")
+        if not isinstance(data["steps"], list):
+            raise ValueError(f"{where}path.steps: is no list")
         steps = tuple(
-            _step(each, len(thresholds), f"{where}path.steps[{index}].")
+            _step(each, len(thresholds), f"{where}path.steps[{index}]")
             for index, each in enumerate(data["steps"])
         )
         for index, (safer, cheaper) in enumerate(pairwise(steps), 1):
@@ -87,14 +91,16 @@ class CascadePath:
 
 
 def _step(data: Any, stages: int, where: str) -> PathVector:
+    if not isinstance(data, dict):
+        raise ValueError(f"{where}: is no object")
     thresholds = data["thresholds"]
     if not isinstance(thresholds, list) or len(thresholds) != stages:
-        raise ValueError(f"{where}thresholds: is no list of {stages} numbers, one per stage")
-    read = tuple(number_between(0, 1, each, f"{where}thresholds") for each in thresholds)
+        raise ValueError(f"{where}.thresholds: is no list of {stages} numbers, one per stage")
+    read = tuple(number_between(0, 1, each, f"{where}.thresholds") for each in thresholds)
     if read[-1] > 0:
-        raise ValueError(f"{where}thresholds: the last stage must accept always (threshold 0)")
+        raise ValueError(f"{where}.thresholds: the last stage must accept always (threshold 0)")
     return PathVector(
         read,
-        number_between(0, 1, data["risk"], f"{where}risk"),
-        number_between(0, 1, data["relative_cost"], f"{where}relative_cost"),
+        number_between(0, 1, data["risk"], f"{where}.risk"),
+        number_between(0, 1, data["relative_cost"], f"{where}.relative_cost"),
     )
