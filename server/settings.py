@@ -108,9 +108,7 @@ class Settings:
         None, "File that keeps what they answered, for nestling calibrate; never a text."
     )
     on_violation: OnViolation = option(
-        "alarm",
-        "When a promise is found broken: the alarm alone; or tighten, its thresholds go back along "
-        "their calibrated path; or ta, the TA alone answers.",
+        "alarm", "What follows once a cascade's promise is found broken."
     )
     log_format: Literal["text", "json"] = option("text", "Form of the log on stderr.")
     log_requests: bool = option(False, "Log a line per request, never with its text.")
