@@ -49,9 +49,9 @@ class GuaranteeWatch:
         found broken.
         """
         tightening = self.tightenings.get(cascade.name)
-        if tightening is None or not tightening.steps or tightening.calibrated != cascade:
-            return cascade
-        return tightening.cascade
+        if tightening and tightening.steps and tightening.calibrated.stages == cascade.stages:
+            return tightening.cascade
+        return cascade
 
     def monitor_of(self, decision: Decision, weights_sha256: str) -> GuaranteeMonitor | Unwatched:
         """Who counts an answer that its cascade's promise covers; else why nobody does.
