@@ -56,7 +56,8 @@ class CascadePath:
         return next((step for step in reversed(cheaper) if step.risk <= risk), None)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        steps = [asdict(step) | {"thresholds": list(step.thresholds)} for step in self.steps]
+        return {"steps": steps, "chosen": self.chosen}
 
     @classmethod
     def from_json(cls, data: Any, thresholds: Sequence[float], where: str) -> CascadePath:

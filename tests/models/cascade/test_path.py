@@ -44,6 +44,7 @@ def written(path: CascadePath | None = PATH) -> Any:
 
 def test_it_is_read_as_it_was_written() -> None:
     assert Cascade.from_json("three", written(), students()) == cascade()
+    assert Cascade.from_json("three", cascade().to_json(), students()) == cascade()
 
 
 def test_one_from_before_paths_has_none_and_the_same_version() -> None:
