@@ -19,6 +19,7 @@ from nestling.models.cascade.policy import Cascade, Guarantee
 from nestling.models.errors import NestlingError
 from nestling.models.runners.scheduled import decide
 from nestling.server.core.guarantee_watch import GuaranteeWatch
+from nestling.server.core.load_control import browned_out
 from nestling.server.core.tightening import Tightening
 from nestling.server.http.keys import new_key
 from nestling.server.settings import OnViolation, Settings
@@ -205,6 +206,9 @@ def test_each_step_has_at_most_half_of_the_risk(calibrated: Checkpoint) -> None:
     ]
     assert [rung.risk for rung in found.rungs] == [0.009, 0.0, 0.0]
     assert all(rung.cascade.guarantee == PROMISE for rung in found.rungs)
+    for rung in found.rungs:  # a brownout does not take a step back
+        assert browned_out(rung.cascade, 1) is rung.cascade
+    assert browned_out(found.rungs[-1].cascade, 3) is found.rungs[-1].cascade
     assert len({found.version, *(rung.version for rung in found.rungs)}) == 4
     assert named(tightening(calibrated, "alarm")) == []
     assert named(tightening(calibrated, "ta")) == [alone]
