@@ -33,11 +33,14 @@ class Answered(Protocol):
 
 @dataclass(frozen=True)
 class RequestResult:
-    """How the request ended. texts: that were asked. answers: None where there is an error."""
+    """How the request ended. texts: that were asked. answers: None where there is an error.
+    weights_sha256: of what was asked.
+    """
 
     status: int
     seconds: float
     texts: int
+    weights_sha256: str
     answers: Answered | None = None
 
 
@@ -103,4 +106,5 @@ def _exposure(
         paired=assignment.other is not None,
         served=served,
         covariate=context.covariate,
+        version=decisions[0].cascade.version(result.weights_sha256) if decisions else None,
     )

@@ -82,6 +82,7 @@ class Exposure:
     None where there is none. path: of at most 32 texts, whom each asked, in that order. paired:
     whether both arms ran; then each has an exposure. served: whether this arm's answer was the
     client's. covariate: what was known of the unit before the experiment.
+    version: of the weights and thresholds by which the first text was answered.
     """
 
     request_id: str
@@ -105,6 +106,7 @@ class Exposure:
     paired: bool = False
     served: bool = True
     covariate: float | None = None
+    version: str | None = None
 
     def __post_init__(self) -> None:
         for field in ("request_id", "experiment", "phase", "variant", "unit"):

@@ -79,7 +79,7 @@ def assemble(
     from .telemetry.metrics import Metrics
 
     metrics = Metrics(executor.manifest.students, settings.price_per_hour)
-    watch = GuaranteeWatch(metrics.guarantee)
+    watch = GuaranteeWatch(metrics.guarantee, settings.on_violation)
     experiments: Experiments | None = None
 
     def serve(executor: Executor) -> Service:

@@ -11,6 +11,9 @@ from ..models.errors import NestlingError
 from ..models.runners import RunnerName
 from .option import option, options_of
 
+OnViolation = Literal["alarm", "tighten", "ta"]
+"""What is done once a promise is found broken, beside the alarm."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -104,6 +107,9 @@ class Settings:
     shadow_log: Path | None = option(
         None, "File that keeps what they answered, for nestling calibrate; never a text."
     )
+    on_violation: OnViolation = option(
+        "alarm", "What follows once a cascade's promise is found broken."
+    )
     log_format: Literal["text", "json"] = option("text", "Form of the log on stderr.")
     log_requests: bool = option(False, "Log a line per request, never with its text.")
     otlp_endpoint: str | None = option(
@@ -140,6 +146,11 @@ class Settings:
             raise NestlingError(f"otlp_endpoint: {self.otlp_endpoint!r} is no http or https URL")
         if self.shadow_log and not self.shadow:
             raise NestlingError("shadow_log: nothing is asked twice while shadow is 0")
+        if self.on_violation != "alarm" and not self.shadow:
+            raise NestlingError(
+                f"on_violation: {self.on_violation} waits for ever, as nothing is watched while "
+                "shadow is 0"
+            )
         if self.keep_days and not self.database:
             raise NestlingError("keep_days: nothing is recorded without experiments or store")
         if self.runner.startswith("onnx") and self.dtype not in ("auto", "float32"):

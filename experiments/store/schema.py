@@ -53,6 +53,7 @@ exposures = Table(
     Column("paired", Boolean, nullable=False),
     Column("served", Boolean, nullable=False),
     Column("covariate", Double),
+    Column("version", Text),
     Index("exposures_by_unit", "experiment", "unit"),
     Index("exposures_by_time", "at"),
 )

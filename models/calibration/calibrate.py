@@ -82,7 +82,7 @@ def calibrate(
     choice = choose(evidence, flops, by, parts, target)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
     guarantee = replace(guarantee, reference="float32")
-    cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast)
+    cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast, choice.path)
     return Calibrated(cascade, temperatures, choice)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError, NestlingError
+from .cost import COST_DIGITS
 from .evidence import Evidence, Floats, outcome
 from .groups import named
 from .learn_then_test import FEWEST_ORDERING, TestPlan, Walk, fewest_ordering, texts_in_all
 from .risk import examples_needed
 from .target import RiskTarget
-
-COST_DIGITS = 9
-"""Of a cost against the TA's: more would tell in which order it was summed."""
 
 
 def end_of(vector: Floats) -> int:

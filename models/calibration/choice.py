@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..cascade.group import GroupEvidence
+from ..cascade.path import CascadePath
 from ..cascade.policy import Forecast, Guarantee, Stage, Student
 from ..cascade.score import Score
 from ..errors import DataError
-from .cheapest import COST_DIGITS, cheapest, end_of
-from .cost import TimeModel
+from .cheapest import cheapest, end_of
+from .cost import COST_DIGITS, TimeModel
 from .enough import check_enough_of_each
 from .evidence import Evidence, Floats, outcome
 from .groups import TextGroups
+from .kept import kept_path
 from .learn_then_test import (
     Split,
     TestPlan,
@@ -74,8 +76,8 @@ class Choice:
     forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses,
     recovered: among the texts that test; the second only of a net risk. allowed: losses, with so
     many recovered, at which the test still rejects; of groups each has its own number, and it is
-    their sum. trail: the path on which it was found. groups: of each, what was found. by: the
-    column that has them.
+    their sum. trail: the path on which it was found. path: what is kept of that beside the
+    thresholds. groups: of each, what was found. by: the column that has them.
     """
 
     score: Score
@@ -86,6 +88,7 @@ class Choice:
     recovered: int
     allowed: int
     trail: Trail
+    path: CascadePath
     groups: tuple[GroupEvidence, ...] = ()
     by: str | None = None
 
@@ -141,6 +144,10 @@ def choose(
     rows = tuple(chosen.stages[k] for k in used)
     forecast = _forecast(evidence[score], flops, by, rows, vector[used])
     trail = Trail.of(stages, chosen, walked, best, target.confidence)
+    own, ta_cost = evidence[score].stages(rows), float(stages.cost[-1].mean())
+    vectors = chosen.vectors[:, used]
+    vectors[:, -1] = 0  # where the cascade ends before the TA, as its last stage always answers
+    path = kept_path(own, parts.testing, vectors, best, ta_cost)
     losses, recovered = int(walked.losses[best]), int(walked.recovered[best])
     if walked.nets:
         back = zip(walked.nets, walked.recovered_by_group[:, best], strict=True)
@@ -150,7 +157,17 @@ def choose(
     if stages.groups is not None:
         column, groups = stages.groups.column, _of_groups(stages.groups, walked, best)
     return Choice(
-        score, rows, vector[used], forecast, losses, recovered, sum(allowed), trail, groups, column
+        score=score,
+        rows=rows,
+        thresholds=vector[used],
+        forecast=forecast,
+        losses=losses,
+        recovered=recovered,
+        allowed=sum(allowed),
+        trail=trail,
+        path=path,
+        groups=groups,
+        by=column,
     )
 
 

@@ -14,6 +14,9 @@ import numpy as np
 from ..cascade.policy import Student
 from .evidence import Floats
 
+COST_DIGITS = 9
+"""Of a cost against the TA's: more would tell in which order it was summed."""
+
 
 class TextSeconds(NamedTuple):
     """Of one student: text + token · tokens."""

@@ -20,6 +20,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cascade.path import NEVER
 from .evidence import Evidence, Floats, accepts
 
 PRIOR = np.array([-1.0, 1.0])
@@ -29,8 +30,6 @@ PRECISION = np.array([0.25, 1.0])
 PRECISION_OF_A_GROUP = 1.0
 """Of the logarithm of what a group's odds are of those of all."""
 NEWTON_STEPS = 12
-NEVER = 1.0
-"""A threshold that no score reaches: the gate asks for its margin above it."""
 PRICES = np.concatenate([np.geomspace(1e-5, 1.0, 64), [2.0, 5.0, 20.0, 100.0]])
 """Of the TA's cost over the price of a loss: how much risk saving one call of the TA is worth. The
 last ones lead to the cheapest student alone."""

@@ -71,7 +71,8 @@ def recalibrate(
         reference=records[0].precision,
     )
     stages = choice.stages(students)
-    return Recalibrated(Cascade(cascade.name, stages, guarantee, choice.forecast), choice)
+    anew = Cascade(cascade.name, stages, guarantee, choice.forecast, choice.path)
+    return Recalibrated(anew, choice)
 
 
 def check_enough(cascade: Cascade, records: Sequence[ShadowRecord], target: RiskTarget) -> None:

@@ -15,6 +15,7 @@ from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
 from ..precision import PRECISIONS, Precision
 from .group import GroupEvidence
+from .path import NEVER, CascadePath, PathVector
 from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -141,12 +142,17 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Cascade:
-    """Stages from cheap to expensive; the last one always answers. A student alone is one stage."""
+    """Stages from cheap to expensive; the last one always answers. A student alone is one stage.
+
+    path: safer and cheaper thresholds, as it was calibrated; None if it was not, or before paths
+    were kept.
+    """
 
     name: str
     stages: tuple[Stage, ...]
     guarantee: Guarantee | None = None
     forecast: Forecast | None = None
+    path: CascadePath | None = None
 
     @classmethod
     def alone(cls, student: Student) -> Cascade:
@@ -165,6 +171,17 @@ class Cascade:
         shown = ", ".join(format(threshold, "g") for threshold in thresholds)
         return Cascade(f"{self.name}[{shown}]", (*stages, self.stages[-1]))
 
+    def along(self, step: PathVector) -> Cascade:
+        """With the thresholds of a step of its path, without stages that never answer there. What
+        it promises is for others to say.
+        """
+        stages = tuple(
+            replace(stage, threshold=threshold)
+            for stage, threshold in zip(self.stages, step.thresholds, strict=True)
+            if threshold < NEVER
+        )
+        return Cascade(self.name, stages)
+
     def version(self, weights_sha256: str) -> str:
         """What changes with the weights, the temperatures, the thresholds and what these are of,
         and with nothing else.
@@ -177,6 +194,7 @@ class Cascade:
             "stages": [_stage_json(stage) for stage in self.stages],
             "guarantee": asdict(self.guarantee) if self.guarantee else None,
             "forecast": asdict(self.forecast) if self.forecast else None,
+            **({"path": self.path.to_json()} if self.path else {}),
         }
 
     @classmethod
@@ -200,7 +218,11 @@ class Cascade:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
         guarantee = _guarantee(data["guarantee"], name) if data["guarantee"] else None
         forecast = Forecast(**data["forecast"]) if data["forecast"] else None
-        return cls(name, tuple(stages), guarantee, forecast)
+        path = data.get("path")
+        if path is not None:
+            thresholds = [stage.threshold for stage in stages]
+            path = CascadePath.from_json(path, thresholds, f"cascade {name!r}: ")
+        return cls(name, tuple(stages), guarantee, forecast, path)
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:

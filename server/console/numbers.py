@@ -13,6 +13,8 @@ GAUGES = (
     "nestling_requests_running",
     "nestling_guarantee_broken",
     "nestling_guarantee_broken_timestamp_seconds",
+    "nestling_guarantee_steps",
+    "nestling_guarantee_tightened_timestamp_seconds",
     "nestling_shadow_disagreement_ratio",
 )
 NAMES = (
@@ -85,13 +87,16 @@ class Numbers:
 class Guarded:
     """A cascade's promise, as its shadow sees it.
 
-    since: when it was found broken, in Unix time; 0 if it was not. texts: covered by the promise,
-    of which the TA was asked too.
+    since: when it was found broken, in Unix time; 0 if it was not. steps: by which its thresholds
+    have gone back for it; tightened: when the last of them was taken, in Unix time. texts: covered
+    by the promise, of which the TA was asked too.
     """
 
     cascade: str
     broken: bool
     since: float
+    steps: float
+    tightened: float
     lower: float
     upper: float
     texts: float
@@ -136,6 +141,8 @@ def guarded(now: Reading) -> tuple[Guarded, ...]:
             cascade,
             broken=broken > 0,
             since=now.total("nestling_guarantee_broken_timestamp_seconds", cascade=cascade),
+            steps=now.total("nestling_guarantee_steps", cascade=cascade),
+            tightened=now.total("nestling_guarantee_tightened_timestamp_seconds", cascade=cascade),
             lower=now.total(ratio, cascade=cascade, bound="lower"),
             upper=now.total(ratio, cascade=cascade, bound="upper"),
             texts=now.total(texts, cascade=cascade),

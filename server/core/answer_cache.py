@@ -45,14 +45,14 @@ class AnswerCache:
     ) -> Answers:
         """One decision per text, in order. Those not kept are asked for, and kept.
 
-        cascade: what the constraints' model stands for. The same text twice at once is computed
+        cascade: what the constraints' model stands for now. The same text twice at once is computed
         twice: nobody waits for another's request, which may fail or be cancelled. Raises what `ask`
         raises.
         """
         started = perf_counter()
         policy = (
             cascade.name,
-            constraints.thresholds,
+            tuple((stage.student.name, stage.threshold) for stage in cascade.stages),
             constraints.max_cost,
             constraints.min_confidence,
             constraints.truncate,

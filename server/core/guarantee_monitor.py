@@ -40,17 +40,20 @@ class GuaranteeMonitor:
     """Counts one cascade's disagreements with the TA. One thing raises its alarm: the detector.
 
     cascade: as it is served. version: of its weights, temperatures and thresholds. repeats: the
-    texts that it has counted. alarm: stays. lower, upper: bounds on the rate of disagreement at
+    texts that it has counted. alarm: stays; it may have been raised for the looser thresholds that
+    were served before. lower, upper: bounds on the rate of disagreement at
     every moment, of all texts since the beginning. All lower bounds together hold with the same
     certainty as each, so that the greatest is kept; above the upper one, it says that the rate has
     changed.
     """
 
-    def __init__(self, cascade: Cascade, version: str, repeats: RepeatWindow) -> None:
+    def __init__(
+        self, cascade: Cascade, version: str, repeats: RepeatWindow, alarm: Alarm | None = None
+    ) -> None:
         self.cascade, self.version, self.repeats = cascade, version, repeats
         self.texts = self.disagreements = 0
         self.lower, self.upper = 0.0, 1.0
-        self.alarm: Alarm | None = None
+        self.alarm = alarm
         self._detector = _detector(cascade.guarantee)
         self._losses: deque[int] = deque(maxlen=LOSSES)
 
@@ -69,28 +72,26 @@ class GuaranteeMonitor:
         """Share of the texts that came again while they were remembered."""
         return self.repeats.share
 
-    def same(self, cascade: Cascade, version: str) -> bool:
-        """Whether what is served now is what this has been watching."""
-        return version == self.version and cascade.guarantee == self.cascade.guarantee
-
-    def observe(self, student: str, agrees: bool, now: datetime) -> bool:
+    def observe(self, student: str, agrees: bool, now: datetime) -> Alarm | None:
         """The TA was asked too about what a student had answered.
 
-        Returns whether this raises the alarm.
+        Returns what this has shown, where the detector raises its alarm by it.
         """
         self.texts += 1
         self.disagreements += not agrees
         lower, self.upper = rate_bounds(self.disagreements, self.texts, DELTA)
         self.lower = max(self.lower, lower)
-        if self._detector is None or self.alarm:
-            return False
+        if self._detector is None or self._detector.alarmed:
+            return None
         if not agrees:
             self._losses.append(self.texts)
         self._detector.observe(not agrees)
-        if self._detector.alarmed:
-            losses, texts = worst_stretch(self._losses, self.texts, self._detector.risk)
-            self.alarm = Alarm(now, self.texts, self.disagreements, texts, losses, student)
-        return self._detector.alarmed
+        if not self._detector.alarmed:
+            return None
+        losses, texts = worst_stretch(self._losses, self.texts, self._detector.risk)
+        found = Alarm(now, self.texts, self.disagreements, texts, losses, student)
+        self.alarm = self.alarm or found
+        return found
 
 
 def _detector(guarantee: Guarantee | None) -> DriftDetector | None:

@@ -92,7 +92,8 @@ class Inference:
             status = Reason.CLIENT_GONE.status
             raise
         finally:
-            result = RequestResult(status, perf_counter() - started, len(inputs), answers)
+            weights, seconds = pinned.manifest.weights_sha256, perf_counter() - started
+            result = RequestResult(status, seconds, len(inputs), weights, answers)
             self.experiments.record(exposures(assigned, result, labels, price))
         for decision in answers.decisions:
             decision.variants = {a.experiment: a.variant.name for a in assigned.assignments}
@@ -132,7 +133,8 @@ class Inference:
         except RequestError as error:
             log.info("experiments: the other variant of a pair did not answer: %s", error)
             status = error.status
-        result = RequestResult(status, perf_counter() - started, len(request.inputs), answers)
+        weights, seconds = service.manifest.weights_sha256, perf_counter() - started
+        result = RequestResult(status, seconds, len(request.inputs), weights, answers)
         labels, price = service.manifest.architecture.labels, service.price_per_second
         return [counterfactual_arm(assigned, pair, result, labels, price)]
 
@@ -146,7 +148,9 @@ class Inference:
 async def answer(service: Service, inputs: Inputs, constraints: RequestConstraints) -> Answers:
     """One decision per text by one service, in order; no experiment has a say here any more."""
     cascade = service.policies[constraints.model]
-    if constraints.thresholds is not None:
+    if constraints.thresholds is None:
+        cascade = service.watch.served(cascade)
+    else:
         cascade = cascade.at(constraints.thresholds)
     service.users += 1
     try:

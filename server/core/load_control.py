@@ -31,7 +31,7 @@ LEAST, SMOOTHED = 2, 4
 
 LEVELS = ("none", "relaxed thresholds", "without the last student", "smallest student only")
 RELAXED = 4
-"""At level 1 a student may be so many times less sure."""
+"""At level 1 the observed risk may be so many times the one that is promised."""
 RISE_SECONDS = 0.1
 """How long the delay must stay above the target before the level goes up."""
 FALL_SECONDS = 2.0
@@ -261,17 +261,24 @@ class Brownout:
 
 
 def browned_out(cascade: Cascade, level: int) -> Cascade:
-    """The cascade at a level, without a promise. One student alone stays what was asked for."""
+    """The cascade at a level, without a promise. One student alone stays what was asked for.
+
+    Each level goes on from the one below, so that none costs more than that.
+    """
     if not level or len(cascade.stages) == 1:
         return cascade
+    relaxed = _relaxed(cascade)
     if level == 1:
-        stages = tuple(
-            replace(stage, threshold=max(0.0, 1 - RELAXED * (1 - stage.threshold)))
-            if stage.threshold > 0
-            else stage
-            for stage in cascade.stages
-        )
-    else:
-        stages = cascade.stages[:-1] if level == 2 else cascade.stages[:1]
-        stages = (*stages[:-1], replace(stages[-1], threshold=0.0))
-    return replace(cascade, stages=stages, guarantee=None)
+        return relaxed
+    stages = relaxed.stages[:-1] if level == 2 else relaxed.stages[:1]
+    stages = (*stages[:-1], replace(stages[-1], threshold=0.0))
+    return Cascade(cascade.name, stages)
+
+
+def _relaxed(cascade: Cascade) -> Cascade:
+    """The cheapest thresholds of its path that risk at most so much; the same, as it is, without a
+    path or a promise.
+    """
+    promised, path = cascade.guarantee, cascade.path
+    step = path.looser(RELAXED * promised.alpha) if promised and path else None
+    return cascade.along(step) if step else cascade

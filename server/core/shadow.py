@@ -98,9 +98,11 @@ class ShadowEvaluator:
         before: asyncio.Task[None] | None,
     ) -> None:
         steps = {step.stage.student.name: step for step in decision.steps}
-        wanted = {stage.student.name: stage for stage in decision.cascade.stages}
+        # A tightened cascade has fewer stages; it is calibrated anew by what all of them say.
+        calibrated = self._manifest.cascades.get(decision.cascade.name, decision.cascade)
+        wanted = {stage.student.name: stage for stage in calibrated.stages}
         # Where the cascade ends before it, what it would take to bring it back is recorded too.
-        score = decision.cascade.stages[0].score
+        score = calibrated.stages[0].score
         wanted.setdefault(TA, Stage(self._manifest.ta, 0.0, score))
         steps |= await self._ask_alone(
             [stage for name, stage in wanted.items() if name not in steps], decision.tokens

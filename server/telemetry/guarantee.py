@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from math import log10
@@ -11,14 +11,16 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ...models.cascade.policy import Cascade
+from .tightening import TightenedCascade, TighteningMetrics
 
 
 class Unwatched(StrEnum):
     """Why an answer that was chosen for the shadow says nothing of a promise: a label.
 
     student: one was asked for, no cascade. calibration: stages or thresholds other than those
-    served under that name, by an experiment or before a reload. brownout. min_confidence, max_cost,
-    deadline: the request's, if it could have cut the cascade short. path: whatever else has.
+    served under that name, by an experiment, or before a reload or a tightening. brownout.
+    min_confidence, max_cost, deadline: the request's, if it could have cut the cascade short. path:
+    whatever else has.
     repeat: the text has been counted already. waiting: as many wait as may. failed: somebody who
     was asked did not answer.
     """
@@ -113,9 +115,14 @@ class GuaranteeMetrics:
             ("cascade", "loss"),
             registry=registry,
         )
+        self._tightening = TighteningMetrics(registry)
+        self.tightened = self._tightening.tightened
 
-    def watches(self, watched: Iterable[WatchedCascade]) -> None:
+    def watches(
+        self, watched: Iterable[WatchedCascade], tightened: Mapping[str, TightenedCascade]
+    ) -> None:
         """Series for the cascades that are served, as their watch stands, and for no others."""
+        self._tightening.shows(tightened)
         for gauge in (
             self._bounds,
             self._repeats,

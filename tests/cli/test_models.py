@@ -130,6 +130,10 @@ def test_from_calibration_to_export(
     assert guarantee.data_sha256 == sha256_of(validation)
     assert guarantee.weights_sha256 == first.weights_sha256
     assert guarantee.observed_risk < guarantee.alpha == 0.3
+    kept = first.cascades["drop-0.3"].path
+    assert kept is not None
+    assert kept.steps[kept.chosen].risk == guarantee.observed_risk
+    assert kept.steps[0].thresholds[:-1] == (1,) * (len(kept.steps[0].thresholds) - 1)
     assert guarantee.examples + guarantee.ordering_examples == 900
     assert all(s.temperature != 1 for s in first.students.values())
 

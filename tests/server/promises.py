@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from nestling.models import Cascade, Stage, load_checkpoint
+from nestling.models.cascade.path import CascadePath, PathVector
 from nestling.models.cascade.policy import Guarantee
 from nestling.models.checkpoint.save import write_calibration
 
@@ -43,3 +45,17 @@ def promise(directory: Path, sure: float = 1e-6) -> None:
         for name, bound in ((KEPT, 0.999), (BROKEN, sure))
     }
     write_calibration(checkpoint, {}, cascades, KEPT)
+
+
+def with_path(directory: Path, *thresholds: float) -> None:
+    """Give the broken one a path: the TA alone, then these thresholds of `tiny`, then its own, each
+    of which was seen to risk twice as much as the one before.
+    """
+    checkpoint = load_checkpoint(directory)
+    cascade = checkpoint.cascades[BROKEN]
+    own = cascade.stages[0].threshold
+    steps = [PathVector((1.0, 0.0), 0.0, 1.0)]
+    for power, threshold in enumerate((*thresholds, own)):
+        steps.append(PathVector((threshold, 0.0), 0.01 * 2**power, 0.5))
+    anew = replace(cascade, path=CascadePath(tuple(steps), len(steps) - 1))
+    write_calibration(checkpoint, {}, {**checkpoint.cascades, BROKEN: anew}, KEPT)

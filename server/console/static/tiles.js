@@ -58,9 +58,10 @@ function promised(about, guarantees) {
 }
 
 /** It stays until it is reset. The bounds are of all texts ever watched, and may not show it. */
-function alarm(about, { cascade, since }) {
+function alarm(about, { cascade, since, steps, tightened }) {
   const alpha = about.cascades.find(({ name }) => name === cascade)?.guarantee?.alpha;
-  return `${cascade} disagrees more than the ${share(alpha)} promised; found ${moment(since)}`;
+  const found = `${cascade} disagrees more than the ${share(alpha)} promised; found ${moment(since)}`;
+  return steps ? `${found}; tightened by ${count(steps)} step${steps > 1 ? "s" : ""}, last ${moment(tightened)}` : found;
 }
 
 /** Screen readers hear what changes of the state, not each number. */

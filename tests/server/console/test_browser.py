@@ -114,7 +114,8 @@ def test_a_broken_promise_is_shown_whichever_cascade_made_it(
     calibrated_dir: Path, tmp_path: Path, texts: list[str], look: Look, shot: Shot
 ) -> None:
     directory = promising(calibrated_dir, tmp_path)
-    with serve(directory, tmp_path / "log", "--shadow", "1", "--target-delay-ms", "0") as server:
+    flags = ("--shadow", "1", "--target-delay-ms", "0", "--on-violation", "ta")
+    with serve(directory, tmp_path / "log", *flags) as server:
         page = look(server)
         live(page)
         server.classify(texts[:60])  # by the one that is kept, which `auto` stands for
@@ -124,6 +125,8 @@ def test_a_broken_promise_is_shown_whichever_cascade_made_it(
         expect(guarantee).to_contain_text("broken disagrees more than the 10 % promised; found ")
         year = str(datetime.now(UTC).year)
         expect(guarantee).to_contain_text(re.compile(rf"found \w+ \d+, {year}, \d\d:\d\d:\d\d"))
+        step = rf"; tightened by 1 step, last \w+ \d+, {year}, \d\d:\d\d:\d\d"
+        expect(guarantee).to_contain_text(re.compile(step))
         expect(page.locator("#alerts")).to_contain_text("Guarantee: broken")
         shot(page, "broken-1280")
         page.close()  # before its server

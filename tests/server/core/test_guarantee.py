@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from nestling.models import load_checkpoint
-from nestling.server.core.guarantee_monitor import GuaranteeMonitor
-from nestling.server.core.repeats import RepeatWindow
+from nestling.server.core.tightening import Tightening
 from nestling.server.http.keys import new_key
 from nestling.server.telemetry.guarantee import Unwatched
 
@@ -221,10 +220,12 @@ def test_only_administrators_see_and_reset(server: Server) -> None:
 
 
 def test_a_promise_of_another_risk_is_another_promise(directory: Path) -> None:
-    cascade = load_checkpoint(directory).cascades[KEPT]
+    checkpoint = load_checkpoint(directory)
+    cascade = checkpoint.cascades[KEPT]
     assert cascade.guarantee
-    monitor = GuaranteeMonitor(cascade, "v", RepeatWindow())
-    assert monitor.same(cascade, "v")
-    assert not monitor.same(cascade, "w")
+    version = cascade.version(checkpoint.weights_sha256)
+    watched = Tightening(cascade, checkpoint, "alarm")
+    assert watched.same(cascade, version)
+    assert not watched.same(cascade, "w")
     stricter = replace(cascade, guarantee=replace(cascade.guarantee, alpha=0.05))
-    assert not monitor.same(stricter, "v")
+    assert not watched.same(stricter, version)

@@ -6,6 +6,7 @@ And what the load control does with a request from its first step to its last.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from nestling.models import Checkpoint, load_checkpoint
+from nestling.models import Cascade, Checkpoint, load_checkpoint
+from nestling.models.cascade.path import CascadePath, PathVector
+from nestling.models.cascade.policy import Guarantee
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.build import assemble
 from nestling.server.core.constraints import RequestConstraints
@@ -94,20 +97,51 @@ def test_texts_are_turned_away_at_the_last_level_and_where_none_would_do() -> No
     assert e.value.headers == {"Retry-After": "2"}
 
 
+PROMISE = Guarantee("ltt", "drop", 0.01, 0.95, 100, 100, 0.0, "", "")
+
+
+def with_path(cascade: Cascade, *risks: float) -> Cascade:
+    """It promises a risk of 0.01, and has a step of its path that is cheaper for each of these."""
+    chosen = tuple(stage.threshold for stage in cascade.stages)
+    cheaper = [
+        PathVector(tuple(threshold / 2**power for threshold in chosen), risk, 0.1)
+        for power, risk in enumerate(risks, 1)
+    ]
+    path = CascadePath((PathVector(chosen, 0.005, 0.2), *cheaper), 0)
+    return replace(cascade, guarantee=PROMISE, path=path)
+
+
 def test_what_each_level_does_to_a_cascade(calibrated: Checkpoint) -> None:
-    whole = calibrated.policy("all")
+    whole = with_path(calibrated.policy("all"), 0.02, 0.04, 0.041)
     assert browned_out(whole, 0) is whole
     relaxed, without_ta, smallest = (browned_out(whole, level) for level in (1, 2, 3))
     for stage, before in zip(relaxed.stages, whole.stages, strict=True):
         assert stage.student is before.student
         assert stage.threshold < before.threshold or before.threshold == 0
+        assert stage.threshold == before.threshold / 4  # of the risks, 0.04 is four times 0.01
+    assert (relaxed.name, relaxed.guarantee, relaxed.path) == ("all", None, None)
     assert [s.student.name for s in without_ta.stages] == ["tiny", "small"]
     assert without_ta.stages[-1].threshold == 0
-    assert without_ta.stages[0] == whole.stages[0]
+    assert without_ta.stages[0] == relaxed.stages[0]  # no level costs more than the one below
     assert [s.student.name for s in smallest.stages] == ["tiny"]
     assert smallest.stages[0].threshold == 0
     alone = calibrated.policy("ta")
     assert browned_out(alone, 3) is alone
+
+
+def test_without_cheaper_thresholds_that_were_calibrated_the_first_level_changes_nothing(
+    calibrated: Checkpoint,
+) -> None:
+    plain = calibrated.policy("all")
+    pathless = replace(with_path(plain, 0.02), path=None)
+    unpromised = replace(with_path(plain, 0.02), guarantee=None)
+    for cascade in (plain, pathless, unpromised, with_path(plain), with_path(plain, 0.05)):
+        assert browned_out(cascade, 1) is cascade
+        without_ta, smallest = (browned_out(cascade, level) for level in (2, 3))
+        assert without_ta.stages[0] == cascade.stages[0]
+        assert [s.student.name for s in without_ta.stages] == ["tiny", "small"]
+        assert [s.student.name for s in smallest.stages] == ["tiny"]
+        assert without_ta.guarantee is smallest.guarantee is None
 
 
 def test_answers_say_that_they_were_browned_out(calibrated: Checkpoint) -> None:

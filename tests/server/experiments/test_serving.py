@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from nestling.experiments.assignment import Assigner
 from nestling.experiments.parsing import parse
 from nestling.experiments.runtime import known_of
+from nestling.experiments.store.database import open_database, transaction
+from nestling.experiments.store.schema import exposures
 from nestling.models import Checkpoint
 
 from ...experiments.store.cluster import Cluster
@@ -101,6 +104,17 @@ def test_pairs_are_answered_by_both(calibrated_dir: Path, tmp_path: Path) -> Non
             ask(server, f"user-{number}")
         until(lambda: server.metrics()["nestling_exposures_written_total"] == 20)
         report = server.client.get("/v1/experiments/smaller").json()
+        models = server.client.get("/v1/models").json()["data"]
+    # By what each arm was answered is recorded: a cascade may change while an experiment runs.
+    versions = {each["id"]: each["version"] for each in models}
+    engine = open_database(store(tmp_path))
+    with transaction(engine) as connection:
+        rows = connection.execute(select(exposures.c.variant, exposures.c.version)).all()
+    engine.dispose()
+    assert {tuple(row) for row in rows} == {
+        ("control", versions["auto"]),
+        ("small", versions["tiny"]),
+    }
     small = next(each for each in report["variants"] if each["name"] == "small")
     assert small["pairs"]["units"] == 10
     assert small["pairs"]["estimate"] <= 0  # `tiny` alone costs no more than a cascade with it

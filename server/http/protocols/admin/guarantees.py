@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .....models.nearest import in_words, listing
-from ....core.guarantee_monitor import GuaranteeMonitor
+from ....core.guarantee_monitor import Alarm, GuaranteeMonitor
+from ....core.tightening import Tightening, TighteningStep
 from ....errors import Reason, RequestError
 from ...body import Body, read
 from ...errors import NATIVE, READING
@@ -18,6 +19,14 @@ from ...openapi import json_shown, request_body
 from ...route import ControlRoute, json_response, service_of
 
 router = APIRouter(route_class=ControlRoute)
+ALARM = {
+    "raised": "2026-01-01T00:00:00.000+00:00",
+    "texts": 2816,
+    "disagreements": 71,
+    "recent_texts": 420,
+    "recent_disagreements": 22,
+    "student": "tiny",
+}
 SHOWN = {
     "cascade": "drop-0.01",
     "version": "60b7…-1f2e…",
@@ -29,14 +38,17 @@ SHOWN = {
     "upper": 0.0342,
     "evidence": 1043127.2,
     "repeated": 0.04,
-    "alarm": {
-        "raised": "2026-01-01T00:00:00.000+00:00",
-        "texts": 2816,
-        "disagreements": 71,
-        "recent_texts": 420,
-        "recent_disagreements": 22,
-        "student": "tiny",
-    },
+    "alarm": ALARM,
+    "further_steps": 2,
+    "steps": [
+        {
+            "alarm": ALARM,
+            "version": "60b7…-93ac…",
+            "thresholds": {"tiny": 0.984, "small": 0.941, "ta": 0.0},
+            "observed_risk": 0.0005,
+            "relative_cost": 0.087,
+        }
+    ],
 }
 KEYS = (Reason.UNAUTHORISED, Reason.FORBIDDEN, Reason.INTERNAL)
 
@@ -54,16 +66,19 @@ class ResetRequest(Body):
     summary="What the watch over the promises has seen",
     response_model=None,
     responses={
-        200: json_shown({"shadow": 0.01, "guarantees": [SHOWN]}),
+        200: json_shown({"shadow": 0.01, "on_violation": "tighten", "guarantees": [SHOWN]}),
         **NATIVE.documented(*KEYS),
     },
 )
 async def guarantees(request: Request) -> Response:
-    """Every cascade that is served, with its alarm if one has been raised. For administrators."""
+    """Every cascade that is served, with its alarm if one has been raised, and the steps by which
+    its thresholds have gone back since. For administrators.
+    """
     service = service_of(request)
-    monitors = service.watch.monitors.values()
+    settings, watch = service.settings, service.watch
+    shown = [_shown(each, watch.tightenings[name]) for name, each in watch.monitors.items()]
     return json_response(
-        {"shadow": service.settings.shadow, "guarantees": [_shown(each) for each in monitors]}
+        {"shadow": settings.shadow, "on_violation": settings.on_violation, "guarantees": shown}
     )
 
 
@@ -78,7 +93,9 @@ async def guarantees(request: Request) -> Response:
     openapi_extra=request_body(ResetRequest, {}, required=False),
 )
 async def reset(request: Request) -> Response:
-    """Forget an alarm, and all that was counted. Returns how the watch stood until then."""
+    """Forget an alarm, and all that was counted; the calibrated thresholds are back. Returns how
+    the watch stood until then.
+    """
     service = service_of(request)
     body = await read(request, ResetRequest, service.settings.max_body_bytes, empty={})
     known = list(service.watch.monitors)
@@ -91,11 +108,11 @@ async def reset(request: Request) -> Response:
             known=listing(body.cascade, known),
         )
     chosen = known if body.cascade is None else [body.cascade]
-    return json_response({"before": [_shown(service.watch.reset(name)) for name in chosen]})
+    return json_response({"before": [_shown(*service.watch.reset(name)) for name in chosen]})
 
 
-def _shown(monitor: GuaranteeMonitor) -> dict[str, Any]:
-    guarantee, alarm = monitor.cascade.guarantee, monitor.alarm
+def _shown(monitor: GuaranteeMonitor, tightening: Tightening) -> dict[str, Any]:
+    guarantee = monitor.cascade.guarantee
     return {
         "cascade": monitor.cascade.name,
         "version": monitor.version,
@@ -107,7 +124,22 @@ def _shown(monitor: GuaranteeMonitor) -> dict[str, Any]:
         "upper": monitor.upper,
         "evidence": monitor.evidence,
         "repeated": monitor.repeated,
-        "alarm": asdict(alarm) | {"raised": alarm.raised.isoformat(timespec="milliseconds")}
-        if alarm
-        else None,
+        "alarm": _alarm(monitor.alarm) if monitor.alarm else None,
+        "further_steps": len(tightening.rungs) - len(tightening.steps),
+        "steps": [_step(each) for each in tightening.steps],
     }
+
+
+def _step(step: TighteningStep) -> dict[str, Any]:
+    rung = step.rung
+    return {
+        "alarm": _alarm(step.alarm),
+        "version": rung.version,
+        "thresholds": {stage.student.name: stage.threshold for stage in rung.cascade.stages},
+        "observed_risk": rung.risk,
+        "relative_cost": rung.relative_cost,
+    }
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return asdict(alarm) | {"raised": alarm.raised.isoformat(timespec="milliseconds")}

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from .....models.cascade.policy import Student
 from .....models.checkpoint.manifest import Manifest
 from ....core.policies import AUTO
+from ....core.service import Service
 from ....errors import Reason
 from ...openapi import json_shown, path_parameters
 from ...route import ProtocolRoute, json_response, service_of
@@ -68,7 +69,7 @@ async def models(request: Request) -> Response:
     return json_response(
         {
             "object": "list",
-            "data": [_entry(manifest, name) for name in service.policies],
+            "data": [_entry(service, name) for name in service.policies],
             "labels": manifest.architecture.labels,
             "max_tokens": manifest.architecture.max_tokens,
             "weights_sha256": manifest.weights_sha256,
@@ -87,26 +88,42 @@ async def model(request: Request) -> Response:
     """The same entry as in the list."""
     service, name = service_of(request), request.path_params["model"]
     service.policies[name]  # or it is unknown
-    return json_response(_entry(service.manifest, name))
+    return json_response(_entry(service, name))
 
 
-def _entry(manifest: Manifest, name: str) -> dict[str, Any]:
+def _entry(service: Service, name: str) -> dict[str, Any]:
+    manifest = service.manifest
     entry = {"id": name, "object": "model", "created": manifest.created, "owned_by": "nestling"}
     if name == AUTO:
-        stands_for = manifest.policy(AUTO)
+        stands_for = service.watch.served(manifest.policy(AUTO))
         return {
             **entry,
             "kind": "alias",
             "stands_for": manifest.default,
             "version": stands_for.version(manifest.weights_sha256),
         }
-    cascade = manifest.policy(name)
+    cascade = service.watch.served(manifest.policy(name))
     own = (
-        {"kind": "cascade", **cascade.to_json()}
+        {"kind": "cascade", **cascade.to_json(), "tightened": _tightened(service, name)}
         if name in manifest.cascades
         else {"kind": "student", **_student(manifest, manifest.students[name])}
     )
     return {**entry, **own, "version": cascade.version(manifest.weights_sha256)}
+
+
+def _tightened(service: Service, name: str) -> dict[str, Any] | None:
+    """How far a cascade has gone back along its path; None if it has not."""
+    tightening = service.watch.tightenings.get(name)
+    if tightening is None or tightening.since is None:
+        return None
+    rung = tightening.steps[-1].rung
+    return {
+        "steps": len(tightening.steps),
+        "of": len(tightening.rungs),
+        "since": tightening.since.isoformat(timespec="milliseconds"),
+        "observed_risk": rung.risk,
+        "relative_cost": rung.relative_cost,
+    }
 
 
 def relative_cost(manifest: Manifest, student: Student) -> float:
