@@ -298,7 +298,7 @@ def test_the_same_file_gives_the_same_thresholds(checkpoint: Checkpoint, tmp_pat
     [
         (["--max-drop", "1.5"], "nestling: --max-drop: 1.5 is above 0.99999"),
         (["--confidence", "95"], "nestling: --confidence: 95 is above 0.99999"),
-        (["--loss", "none"], "nestling: loss: 'none' is none of drop, disagreement"),
+        (["--loss", "none"], "nestling: loss: 'none' is none of drop, net, disagreement"),
         (["--name", "ta"], "nestling: name: 'ta' already names a policy of this checkpoint"),
         (["--max-drop", "0.001"], "60 examples are too few to show a risk of at most 0.10% with "
          "95% confidence, even without a single loss: it takes 3,"),

@@ -152,7 +152,7 @@ def test_it_is_read_as_it_was_written() -> None:
 def test_the_page_shows_the_worst_groups_first() -> None:
     found, choice = cascade()
     said = page([Found(found, choice, ["tiny", "small", "ta"])], {"checkpoint": "c"})
-    assert "of each of the 2 groups by <b>kind</b> apart" in said
+    assert "in each of the 2 groups by <b>kind</b> apart" in said
     assert said.index("<tr><td>worse</td>") < said.index("<tr><td>better</td>")
     assert "What a smaller promise takes" not in said
     assert found.guarantee is not None
