@@ -12,11 +12,13 @@ from .calibrated import CONFIDENCE, MAX_DROP, show
 from .calibration_report import check_report, write_report
 from .costs import FLOPS, CostOption, ProfileOption, time_model
 from .logits import PrecisionOption, RunnerOption
+from .scope import AbstainOption, ScopeOption, StrangersOption, refuse_scope, scope_target
 
 if TYPE_CHECKING:
     from ..models.calibration.calibrate import Calibrated
     from ..models.calibration.choice import RiskTarget
     from ..models.calibration.cost import TimeModel
+    from ..models.calibration.scope import ScopeTarget
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
     from ..models.precision import Precision
@@ -81,6 +83,9 @@ def calibrate(
     ] = False,
     cost: CostOption = FLOPS,
     profile: ProfileOption = None,
+    scope: ScopeOption = None,
+    out_of_scope: StrangersOption = None,
+    abstain: AbstainOption = False,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -117,10 +122,11 @@ def calibrate(
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
         target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
+        scopes = scope_target(scope, out_of_scope, abstain)
         with ProgressDisplay() as progress:
             loaded, result, chosen = _from_texts(
-                manifest, wanted, data, target, seconds, name, default, text_column, label_column,
-                progress,
+                manifest, wanted, data, target, seconds, scopes, out_of_scope, name, default,
+                text_column, label_column, progress,
             )  # fmt: skip
         show(loaded, result.cascade, result.choice.losses, result.choice.allowed)
         typer.echo(f"`auto` is answered by {chosen}.")
@@ -133,6 +139,7 @@ def calibrate(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
                 "the default as it is"
             )
+        refuse_scope(scope, out_of_scope, abstain)
         recalibrate(manifest, wanted, from_shadow, seconds, max_drop, confidence, name, report)
     else:
         raise NestlingError("calibrate: takes one of --data and --from-shadow")
@@ -144,6 +151,8 @@ def _from_texts(
     data: Path,
     target: RiskTarget,
     seconds: TimeModel | None,
+    scope: ScopeTarget | None,
+    out_of_scope: Path | None,
     name: str | None,
     default: bool,
     text_column: str,
@@ -154,6 +163,7 @@ def _from_texts(
     among it. Returns the checkpoint, what was found, and the name that answers `auto`.
     """
     from ..models.calibration.choice import divide
+    from ..models.calibration.scope import check_enough, halves
     from ..models.cascade.policy import check_name
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
@@ -182,7 +192,11 @@ def _from_texts(
     for doubt in refuse_training_texts(manifest, texts, sha256, data):
         progress.note(f"warning: {doubt}")
     encode_all(manifest, texts, data)
-    divide(len(texts), target, sha256)
+    parts = divide(len(texts), target, sha256)
+    if scope is not None:
+        check_enough(len(halves(parts)[1]), scope, target.confidence)
+    unknown = read_texts(out_of_scope, text_column) if out_of_scope is not None else ()
+    encode_all(manifest, unknown, out_of_scope or data)
 
     progress.step("loading the checkpoint")
     import torch
@@ -194,9 +208,17 @@ def _from_texts(
     truth = None if indices is None else torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, by, progress)
     exact = kept_answers(loaded, precision, texts, data, progress)
+    strangers = None
+    if out_of_scope is not None:
+        strangers = (
+            predict_all(loaded, unknown, out_of_scope, by, progress),
+            sha256_of(out_of_scope),
+        )
     progress.step("looking for the thresholds")
-    margin = margin_of(precision)
-    result = find(loaded, predictions, truth, target, name, sha256, margin, seconds, exact)
+    result = find(
+        loaded, predictions, truth, target, name, sha256, margin_of(precision), seconds, exact,
+        scope, strangers,
+    )  # fmt: skip
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.loss == "drop":  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures

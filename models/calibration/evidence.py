@@ -19,7 +19,8 @@ MOST_CELLS = 4_000_000
 class Evidence:
     """One row per student, cheapest first; the last row is the TA, which always answers.
 
-    score: (students, texts) float32, by `rounded`. loss: (students, texts) bool, whether the risk
+    score: (students, texts) float32, by `rounded`; 0, which no threshold accepts, where a text is
+    out of that student's scope. loss: (students, texts) bool, whether the risk
     counts this text if this student answers it; the TA's row is all False, but where its precision
     is another than that of the TA whose answers are to be kept. cost: (students, texts) of this
     student on this text, in any unit. margin: what the gate asks above a threshold.

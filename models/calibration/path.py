@@ -41,12 +41,14 @@ LEAST = 1e-4
 def estimated_risk(evidence: Evidence) -> Floats:
     """r_k of each text, were student k to answer it: (students, texts).
 
-    The TA loses only by rounding, too rarely for a regression: it has the same on all texts.
+    The TA loses only by rounding, too rarely for a regression: it has the same on all texts. A
+    student never answers what is out of its scope, where its score is 0: nothing is learned there.
     """
     risk = np.zeros(evidence.score.shape)
     risk[-1] = evidence.loss[-1].mean()
     for k in range(len(risk) - 1):
-        risk[k] = _logistic(doubt(evidence.score[k]), evidence.loss[k])
+        inside = evidence.score[k] > 0
+        risk[k, inside] = _logistic(doubt(evidence.score[k, inside]), evidence.loss[k, inside])
     return risk
 
 

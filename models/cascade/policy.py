@@ -14,6 +14,7 @@ from ..limits import number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
 from ..precision import PRECISIONS, Precision
+from .scope import ScopePromise
 from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -79,11 +80,13 @@ class Stage:
 
     The student carries the temperature with which the threshold was found, so that calibrating
     again never changes what another cascade's thresholds mean. score: what the threshold is of.
+    scope: the energy below which a text is out of scope here, and never accepted; 0 is none.
     """
 
     student: Student
     threshold: float
     score: Score = Score.PROBABILITY
+    scope: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,12 +133,21 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Cascade:
-    """Stages from cheap to expensive; the last one always answers. A student alone is one stage."""
+    """Stages from cheap to expensive; the last one always answers. A student alone is one stage.
+
+    scope: what is promised of the stages' scopes; None where they have none.
+    """
 
     name: str
     stages: tuple[Stage, ...]
     guarantee: Guarantee | None = None
     forecast: Forecast | None = None
+    scope: ScopePromise | None = None
+
+    @property
+    def abstains(self) -> bool:
+        """Whether a text that the last student finds out of scope is answered without a label."""
+        return self.stages[-1].scope > 0
 
     @classmethod
     def alone(cls, student: Student) -> Cascade:
@@ -144,11 +156,12 @@ class Cascade:
 
     def at(self, thresholds: Sequence[float]) -> Cascade:
         """With other thresholds, of confidence, one per stage but the last; it has no promise then.
+        Scopes stay as they are.
 
         Raises ValueError for another number of them.
         """
         stages = [
-            Stage(stage.student, threshold)
+            replace(stage, threshold=threshold, score=Score.PROBABILITY)
             for stage, threshold in zip(self.stages[:-1], thresholds, strict=True)
         ]
         shown = ", ".join(format(threshold, "g") for threshold in thresholds)
@@ -166,6 +179,7 @@ class Cascade:
             "stages": [_stage_json(stage) for stage in self.stages],
             "guarantee": asdict(self.guarantee) if self.guarantee else None,
             "forecast": asdict(self.forecast) if self.forecast else None,
+            **({"scope": self.scope.to_json()} if self.scope else {}),
         }
 
     @classmethod
@@ -184,7 +198,9 @@ class Cascade:
             temperature = number_between(*TEMPERATURES, stage["temperature"], where + "temperature")
             threshold = number_between(0, 1, stage["threshold"], where + "threshold")
             score = _score(stage.get("score", Score.PROBABILITY), where)
-            stages.append(Stage(replace(known, temperature=temperature), threshold, score))
+            scope = number_between(0, 1, stage.get("scope", 0.0), where + "scope")
+            student = replace(known, temperature=temperature)
+            stages.append(Stage(student, threshold, score, scope))
         if not stages or stages[-1].threshold > 0:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
         guarantee = Guarantee(**data["guarantee"]) if data["guarantee"] else None
@@ -196,17 +212,23 @@ class Cascade:
                 + ", ".join(PRECISIONS)
             )
         forecast = Forecast(**data["forecast"]) if data["forecast"] else None
-        return cls(name, tuple(stages), guarantee, forecast)
+        promise = ScopePromise.from_json(data["scope"]) if data.get("scope") else None
+        return cls(name, tuple(stages), guarantee, forecast, promise)
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:
-    """A probability is not named: so cascades from before there was a choice keep their version."""
-    said = {
+    """A probability is not named, nor a scope that is none: so cascades from before there was a
+    choice keep their version."""
+    said: dict[str, Any] = {
         "student": stage.student.name,
         "temperature": stage.student.temperature,
         "threshold": stage.threshold,
     }
-    return said if stage.score is Score.PROBABILITY else {**said, "score": str(stage.score)}
+    if stage.score is not Score.PROBABILITY:
+        said["score"] = str(stage.score)
+    if stage.scope > 0:
+        said["scope"] = stage.scope
+    return said
 
 
 def _score(name: Any, where: str) -> Score:

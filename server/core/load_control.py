@@ -261,7 +261,10 @@ class Brownout:
 
 
 def browned_out(cascade: Cascade, level: int) -> Cascade:
-    """The cascade at a level, without a promise. One student alone stays what was asked for."""
+    """The cascade at a level, without a promise. One student alone stays what was asked for.
+
+    Where the policy abstains, its last student does so in the TA's place, by its own scope.
+    """
     if not level or len(cascade.stages) == 1:
         return cascade
     if level == 1:
@@ -273,5 +276,6 @@ def browned_out(cascade: Cascade, level: int) -> Cascade:
         )
     else:
         stages = cascade.stages[:-1] if level == 2 else cascade.stages[:1]
-        stages = (*stages[:-1], replace(stages[-1], threshold=0.0))
+        scope = stages[-1].scope if cascade.abstains else 0.0
+        stages = (*stages[:-1], replace(stages[-1], threshold=0.0, scope=scope))
     return replace(cascade, stages=stages, guarantee=None)
