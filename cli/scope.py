@@ -73,9 +73,9 @@ def scope_sentences(cascade: Cascade) -> str:
     scoped = [place for place, stage in enumerate(cascade.stages) if stage.scope > 0]
     kept = ", ".join(f"{names[place]} {promise.observed[place]:.1%}" for place in scoped)
     said = (
-        f"\nWith {promise.confidence:.0%} confidence each scope keeps at least {promise.kept:.1%} of "
-        f"the texts of the same distribution ({promise.examples:,} texts fixed it); of those that "
-        f"test: {kept}."
+        f"\nWith {promise.confidence:.0%} confidence each scope keeps at least {promise.kept:.1%} "
+        f"of the texts of the same distribution ({promise.examples:,} texts fixed it); of those "
+        f"that test: {kept}."
     )
     if cascade.abstains:
         said += f"\nWhat {names[-1]} finds out of scope is answered without a label."
@@ -88,7 +88,7 @@ def scope_sentences(cascade: Cascade) -> str:
         )
         said += (
             f"\nOf {found.texts:,} texts out of scope: in the scope of {inside}; answered with a "
-            f"label, each asked by itself, by {accepted}; {found.reach_last:.1%} reach {names[-1]}, "
-            f"and the cascade answers {found.answered:.1%} with a label."
+            f"label, each asked by itself, by {accepted}; {found.reach_last:.1%} reach "
+            f"{names[-1]}, and the cascade answers {found.answered:.1%} with a label."
         )
     return said

@@ -7,7 +7,8 @@ them with replacement, calibrates as `nestling calibrate` does, and looks up the
 was accepted. Beside it, on the same redraws: the probability as score, ordered by 12 % of the
 texts, as it once was; and two rules without a test, thresholds at which the observed risk is α, and
 TinySaver's (2403.17726) with one student before the TA. FLOPs are minimised and counted; the
-temperatures are the checkpoint's. Prints one JSON line.
+temperatures are the checkpoint's. `--scores` are those among which each calibration chooses, the
+preferred first. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--examples", type=int, default=3000)
     parser.add_argument("--redraws", type=int, default=1000)
+    parser.add_argument("--scores", choices=list(Score), nargs="+", default=list(SCORES))
     given = parser.parse_args()
+    scores = [Score(name) for name in given.scores]
     whole = population(given.checkpoint, given.data, given.precision)
     target = RiskTarget(given.alpha, given.confidence)
     chosen: Counter[str] = Counter()
@@ -87,7 +90,7 @@ def main() -> None:
     for redraw in range(given.redraws):
         rows = np.random.default_rng([redraw, 0]).integers(0, whole.texts, given.examples)
         drawn = {score: each.select(rows) for score, each in whole.evidence.items()}
-        now, how = calibrated(whole, drawn, target, redraw)
+        now, how = calibrated(whole, {score: drawn[score] for score in scores}, target, redraw)
         chosen[how] += 1
         found.append(now | before(whole, drawn, target, redraw) | tiny_saver(whole, rows))
     print(json.dumps(report(given, whole, found, chosen)))
@@ -97,7 +100,7 @@ def calibrated(
     whole: Population, drawn: Mapping[Score, Evidence], target: RiskTarget, seed: int
 ) -> tuple[Outcomes, str]:
     """What `nestling calibrate` finds, and by which score and stages."""
-    first = drawn[SCORES[0]]
+    first = next(iter(drawn.values()))
     parts = split(first.texts, target.alpha, target.confidence, seed)
     try:
         choice = choose(drawn, first.cost, None, parts, target)
@@ -166,6 +169,7 @@ def report(
         "alpha": given.alpha,
         "delta": round(1 - given.confidence, 6),
         "redraws": given.redraws,
+        "scores": given.scores,
         "chosen_above_alpha": above,
         "interval": interval,
         "times_fewer_flops": fewer,
@@ -189,7 +193,7 @@ def population(path: Path, files: list[Path], precision: Precision) -> Populatio
     cost = flops_of(students, list(map(len, predictions.sequences)))
     evidence = {
         score: gather(predictions, truth, temperatures, score, cost, margin_of(precision))
-        for score in SCORES
+        for score in Score
     }
     right = np.stack([(predictions.labels(s.name) == truth).numpy() for s in students]).astype(int)
     return Population(tuple(s.name for s in students), evidence, right - right[-1])
