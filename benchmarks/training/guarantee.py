@@ -82,7 +82,8 @@ def main() -> None:
     parser.add_argument("--redraws", type=int, default=1000)
     parser.add_argument("--scores", choices=list(Score), nargs="+", default=list(SCORES))
     given = parser.parse_args()
-    scores = [Score(name) for name in given.scores]
+    by_name = {score.value: score for score in Score}
+    scores = [by_name[name] for name in given.scores]
     whole = population(given.checkpoint, given.data, given.precision)
     target = RiskTarget(given.alpha, given.confidence)
     chosen: Counter[str] = Counter()

@@ -60,5 +60,5 @@ def gate(
 ) -> GateDecision:
     """As the reference has it, for tensors on the CPU that need no gradient."""
     rows, margin = logits.float().numpy(), MARGINS[logits.dtype]
-    of_rows = (each.numpy() for each in (temperature, threshold, by, scope))
+    of_rows = temperature.numpy(), threshold.numpy(), by.numpy(), scope.numpy()
     return GateDecision(*map(torch.from_numpy, decide(rows, *of_rows, margin)))

@@ -95,7 +95,7 @@ def calibrate(
     if scope is not None and scopes is not None and fixing is not None:
         stages, rows = scopes.on(cascade.stages, choice.rows), list(choice.rows)
         counted = count_strangers(strangers[0], stages, margin, strangers[1]) if strangers else None
-        inside = scopes.inside[np.ix_(rows, parts.testing)]
+        inside = scopes.inside[rows][:, parts.testing]
         kept_share = promise(scope, target.confidence, len(fixing), inside, counted)
         cascade = replace(cascade, stages=stages, scope=kept_share)
     return Calibrated(cascade, temperatures, choice)

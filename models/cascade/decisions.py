@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from .policy import Cascade, Stage
 from .score import Score
 
+OUT_OF_SCOPE = "out_of_scope"
+"""Why an answer has no label; and what it is called where a label is a must."""
+
 
 class Limit(StrEnum):
     """Why an answer stands though no student was as sure as the request's policy wants."""

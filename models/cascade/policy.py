@@ -145,6 +145,11 @@ class Cascade:
     scope: ScopePromise | None = None
 
     @property
+    def policy(self) -> str:
+        """Its name, without the thresholds that `at` adds to it."""
+        return self.name.partition("[")[0]
+
+    @property
     def abstains(self) -> bool:
         """Whether a text that the last student finds out of scope is answered without a label."""
         return self.stages[-1].scope > 0

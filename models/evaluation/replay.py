@@ -171,7 +171,8 @@ def _others(score: float, labels: int) -> tuple[float, float]:
 def _accepts(stage: Stage, asked: AskedStudent | None, margin: float, labels: int) -> bool | None:
     """The gate's verdict; None if it cannot be known."""
     reached = _reaches(stage.threshold, score_at(stage, asked, labels), margin)
-    inside = _reaches(stage.scope, _recorded(stage, asked, asked and asked.energy), margin)
+    energy = asked.energy if asked else None
+    inside = _reaches(stage.scope, _recorded(stage, asked, energy), margin)
     if reached is False or inside is False:
         return False
     return None if reached is None or inside is None else True

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
+Column = NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class ForwardBatch:
     """A batch of token id sequences, in runs of the same student.
@@ -53,10 +56,14 @@ class ForwardBatch:
         )
 
     @property
-    def of_rows(self) -> list[NDArray[np.float32]]:
+    def of_rows(self) -> tuple[Column, Column, Column, Column]:
         """Temperatures, thresholds, what these are of, and scopes, as the gate takes them."""
-        columns = (self.temperatures, self.thresholds, self.by, self.scopes)
-        return [np.array(column, np.float32) for column in columns]  # torch.tensor is slower
+        return (  # torch.tensor is slower
+            np.array(self.temperatures, np.float32),
+            np.array(self.thresholds, np.float32),
+            np.array(self.by, np.float32),
+            np.array(self.scopes, np.float32),
+        )
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,10 @@ def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOu
     """The answers, on the host."""
     if logits.device.type == "cpu":
         answers: NDArray[np.float32] = logits.float().numpy()
-        columns = [each.tolist() for each in decision]
-        return ForwardOutput(*columns, logits=answers, seconds=watch.wait())
+        label, confidence, score, accept, energy, inside = (each.tolist() for each in decision)
+        return ForwardOutput(
+            label, confidence, score, accept, energy, inside, answers, watch.wait()
+        )
     packed = download(pack(*decision, logits))
     seconds = watch.wait()
     rows = packed.numpy()

@@ -77,8 +77,10 @@ class OnnxRunner(ModelRunner):
         students = self.manifest.students
         runs = [(students[name].spec, count) for name, count in batch.runs]
         logits = self._logits(tokens, lengths, runs)
-        columns = [column.tolist() for column in decide(logits, *batch.of_rows)]
-        return ForwardOutput(*columns, logits=logits, seconds=perf_counter() - started)
+        columns = (column.tolist() for column in decide(logits, *batch.of_rows))
+        label, confidence, score, accept, energy, inside = columns
+        seconds = perf_counter() - started
+        return ForwardOutput(label, confidence, score, accept, energy, inside, logits, seconds)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int
