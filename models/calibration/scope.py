@@ -88,7 +88,7 @@ def find_scopes(
     """
     place = check_enough(len(rows), target, confidence)
     energies = [energy_of(predictions, student) for student in students]
-    limits = [_limit(np.sort(each[rows]), place, margin) for each in energies]
+    limits = [limit_of(each[rows], place, margin) for each in energies]
     if not target.abstain:
         limits[-1] = 0.0
     pairs = zip(energies, limits, strict=True)
@@ -137,8 +137,12 @@ def _shares(flags: Sequence[NDArray[np.bool_]]) -> tuple[float, ...]:
     return tuple(round(float(each.mean()), 6) for each in flags)
 
 
-def _limit(ascending: NDArray[np.float32], place: int, margin: float) -> float:
-    """Halfway between the energy at this place and the one below; none where that is nothing."""
+def limit_of(energies: NDArray[np.float32], place: int, margin: float) -> float:
+    """The scope halfway between the energy at this place and the one below; 0 where that is none.
+
+    energies: of the texts that fix it.
+    """
+    ascending = np.sort(energies)
     below = float(ascending[place - 2]) if place > 1 else 0.0
     limit = (below + float(ascending[place - 1])) / 2 - margin
     return float(np.float32(limit)) if limit > LEAST else 0.0
