@@ -5,15 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import quantiles
 
 import pytest
 
+from nestling.experiments.assignment import Assignment
+from nestling.experiments.definition import Variant
+from nestling.experiments.exposures import ExposureContext, RequestResult, exposures
+from nestling.experiments.runtime import known_of
 from nestling.models import Cascade, Checkpoint, Predictor, load_checkpoint
 from nestling.models.cascade.decisions import Decision
 from nestling.models.cascade.scope import ScopePromise
 from nestling.models.checkpoint.save import write_calibration
+from nestling.server.core.load_control import browned_out
+from nestling.server.core.requests import Answers
+from nestling.server.core.shadow import agrees
 
 from ...serving import Server, serve
 
@@ -87,6 +95,52 @@ def test_a_text_out_of_scope_is_never_accepted(
         assert lenient.answer.label == strict.answer.label
         assert predictor.label(lenient) is not None
         assert (Predictor(abstaining).label(strict) is None) == strict.abstained
+
+
+def test_an_experiment_knows_an_answer_without_a_label(
+    abstaining: Checkpoint, calibrated: Checkpoint, decisions: list[Decision]
+) -> None:
+    """By a name that an outcome may have, too."""
+    context = ExposureContext("r", datetime.now(UTC), [Assignment("e", "p", "u", Variant("a", 1))])
+    labels = abstaining.architecture.labels
+    for decision in decisions:
+        answers = Answers([decision], 0.0, 0.1)
+        (exposure,) = exposures(context, RequestResult(200, 0.1, 1, answers), labels, 0.0)
+        if decision.abstained:
+            assert exposure.label == "out_of_scope"
+        else:
+            assert exposure.label == labels[decision.answer.label]
+    assert "out_of_scope" in known_of(abstaining, "float32").labels
+    assert "out_of_scope" not in known_of(calibrated, "float32").labels
+
+
+def test_the_ta_that_abstains_agrees_with_no_label(
+    abstaining: Checkpoint, decisions: list[Decision], texts: list[str]
+) -> None:
+    """As the shadow holds what was served against the TA under the same policy."""
+    stage = abstaining.policy().stages[-1]
+    alone = replace(abstaining, cascades={"t": Cascade("t", (stage,))})
+    for decision, asked in zip(decisions, Predictor(alone, "t").predict(texts[:40]), strict=True):
+        if len(decision.steps) == 3:
+            assert agrees(decision, asked.answer)
+        elif asked.abstained:
+            assert not agrees(decision, asked.answer)
+
+
+def test_a_kept_answer_has_no_label_either(decisions: list[Decision]) -> None:
+    for decision in decisions:
+        kept = replace(decision, steps=list(decision.steps), cached=True)
+        assert (kept.abstained, kept.answered) == (decision.abstained, True)
+
+
+def test_a_brownout_leaves_scopes_as_they_are(abstaining: Checkpoint) -> None:
+    strict, lenient = (abstaining.cascades[name] for name in ("all", "lenient"))
+    for level in (1, 2, 3):
+        assert browned_out(strict, level).abstains
+        assert not browned_out(lenient, level).abstains
+    assert browned_out(strict, 3).stages[0].scope == strict.stages[0].scope
+    assert strict.at((0.5, 0.5)).abstains
+    assert strict.at((0.5, 0.5)).policy == "all"
 
 
 def test_native(running: Server, decisions: list[Decision], texts: list[str]) -> None:
