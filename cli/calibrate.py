@@ -14,10 +14,12 @@ from .calibrated_groups import show_groups
 from .calibration_report import check_report, write_report
 from .costs import FLOPS, CostOption, ProfileOption, time_model
 from .logits import PrecisionOption, RunnerOption
+from .scope import AbstainOption, ScopeOption, StrangersOption, refuse_scope, scope_target
 
 if TYPE_CHECKING:
     from ..models.calibration.calibrate import Calibrated
     from ..models.calibration.cost import TimeModel
+    from ..models.calibration.scope import ScopeTarget
     from ..models.calibration.target import RiskTarget
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
@@ -91,6 +93,9 @@ def calibrate(
     ] = False,
     cost: CostOption = FLOPS,
     profile: ProfileOption = None,
+    scope: ScopeOption = None,
+    out_of_scope: StrangersOption = None,
+    abstain: AbstainOption = False,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -127,10 +132,11 @@ def calibrate(
         loss = loss or "drop"
         drop = MAX_DROP if max_drop is None else max_drop
         target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
+        scopes = scope_target(scope, out_of_scope, abstain)
         with ProgressDisplay() as progress:
             loaded, result, chosen = _from_texts(
-                manifest, wanted, data, target, seconds, by, name, default, text_column,
-                label_column, progress,
+                manifest, wanted, data, target, seconds, by, scopes, out_of_scope, name, default,
+                text_column, label_column, progress,
             )  # fmt: skip
         show(loaded, result.cascade, result.choice)
         if by is not None:
@@ -150,6 +156,7 @@ def calibrate(
                 "by: --from-shadow has no columns: what is recorded of a text does not say which "
                 "group it is of; calibrate on --data with such a column"
             )
+        refuse_scope(scope, out_of_scope, abstain)
         recalibrate(manifest, wanted, from_shadow, seconds, max_drop, confidence, name, report)
     else:
         raise NestlingError("calibrate: takes one of --data and --from-shadow")
@@ -162,6 +169,8 @@ def _from_texts(
     target: RiskTarget,
     seconds: TimeModel | None,
     by: str | None,
+    scope: ScopeTarget | None,
+    out_of_scope: Path | None,
     name: str | None,
     default: bool,
     text_column: str,
@@ -173,6 +182,7 @@ def _from_texts(
     """
     from ..models.calibration.choice import divide
     from ..models.calibration.groups import TextGroups
+    from ..models.calibration.scope import check_enough, halves
     from ..models.cascade.policy import check_name
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
@@ -202,7 +212,11 @@ def _from_texts(
     for doubt in refuse_training_texts(manifest, texts, sha256, data):
         progress.note(f"warning: {doubt}")
     encode_all(manifest, texts, data)
-    divide(len(texts), target, sha256, groups)
+    parts = divide(len(texts), target, sha256, groups)
+    if scope is not None:
+        check_enough(len(halves(parts)[1]), scope, target.confidence)
+    unknown = read_texts(out_of_scope, text_column) if out_of_scope is not None else ()
+    encode_all(manifest, unknown, out_of_scope or data)
 
     progress.step("loading the checkpoint")
     import torch
@@ -214,9 +228,17 @@ def _from_texts(
     truth = None if indices is None else torch.tensor(indices)
     predictions = predict_all(loaded, texts, data, runner, progress)
     exact = kept_answers(loaded, precision, texts, data, progress)
+    strangers = None
+    if out_of_scope is not None:
+        strangers = (
+            predict_all(loaded, unknown, out_of_scope, runner, progress),
+            sha256_of(out_of_scope),
+        )
     progress.step("looking for the thresholds")
-    margin = margin_of(precision)
-    result = find(loaded, predictions, truth, target, name, sha256, margin, seconds, exact, groups)
+    result = find(
+        loaded, predictions, truth, target, name, sha256, margin_of(precision), seconds, exact,
+        groups, scope, strangers,
+    )  # fmt: skip
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.needs_labels:  # temperatures of agreement belong to that cascade alone
         temperatures = result.temperatures

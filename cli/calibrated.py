@@ -17,17 +17,21 @@ def show(checkpoint: Manifest, cascade: Cascade, choice: Choice) -> None:
     from rich.table import Table
 
     from .console import wide_console
+    from .scope import scope_sentences
 
     guarantee, forecast = cascade.guarantee, cascade.forecast
     if guarantee is None or forecast is None:
         raise RuntimeError("a calibrated cascade has a guarantee and a forecast")
     table = Table(title=f"{checkpoint.path}: cascade {cascade.name}")
-    for column in ("stage", "accepts from", "temperature", "answers"):
+    scoped = cascade.scope is not None
+    in_scope = ("in scope from",) if scoped else ()
+    for column in ("stage", "accepts from", *in_scope, "temperature", "answers"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage, share in zip(cascade.stages, forecast.shares, strict=True):
         threshold = f"{stage.threshold:.4f}" if stage.threshold > 0 else "always"
         temperature = f"{stage.student.temperature:.3f}"
-        table.add_row(stage.student.name, threshold, temperature, f"{share:.1%}")
+        scope = (f"{stage.scope:.4f}" if stage.scope > 0 else "always",) if scoped else ()
+        table.add_row(stage.student.name, threshold, *scope, temperature, f"{share:.1%}")
     costs = [f"{1 / forecast.relative_flops:.1f}× fewer FLOPs"]
     if forecast.relative_seconds is not None:
         costs.append(f"{1 / forecast.relative_seconds:.1f}× less time by the profile")
@@ -47,6 +51,6 @@ def show(checkpoint: Manifest, cascade: Cascade, choice: Choice) -> None:
         f"in {guarantee.examples:,} texts{limit}; "
         f"{guarantee.ordering_examples:,} texts ordered the tests.\n"
         f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
-        f"of the same distribution{promised}.",
+        f"of the same distribution{promised}.{scope_sentences(cascade)}",
         highlight=False,
     )

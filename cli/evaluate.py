@@ -282,6 +282,10 @@ def _sentence(r: Result) -> str:
     ]
     if r.loss is not None and r.alpha is not None and r.confidence is not None:
         parts.append(f"observed risk {r.loss:.2%}, promised ≤ {r.alpha:.2%} at {r.confidence:.0%}")
+    if r.abstained is not None:
+        parts.append(f"no label for {r.abstained:.1%} of the texts that have one")
     if r.out_of_scope is not None:
         parts.append(f"out of scope: {r.out_of_scope:.1%} reach the TA")
+    if r.out_of_scope_abstained is not None:
+        parts.append(f"{r.out_of_scope_abstained:.1%} get no label")
     return "; ".join(parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ..models.cascade.decisions import Decision
+from ..models.cascade.decisions import OUT_OF_SCOPE, Decision
 from .assignment import Assignment
 from .definition import Variant
 from .records import MOST_PATHS, Exposure, StudentAsked
@@ -78,6 +78,9 @@ def _exposure(
 ) -> Exposure:
     decisions = result.answers.decisions if result.answers else []
     first = decisions[0].answer if decisions else None
+    label = labels[first.label] if first else None
+    if decisions and decisions[0].abstained:
+        label = OUT_OF_SCOPE
     return Exposure(
         request_id=context.request_id,
         experiment=assignment.experiment,
@@ -93,7 +96,7 @@ def _exposure(
         escalations=sum(len(decision.steps) - 1 for decision in decisions),
         status=result.status,
         student=first.stage.student.name if first else None,
-        label=labels[first.label] if first else None,
+        label=label,
         confidence=first.confidence if first else None,
         brownout=max((decision.brownout for decision in decisions), default=0),
         path=[

@@ -79,10 +79,11 @@ class Exposure:
     the whole request. relative_cost, flops, escalations: summed over its texts; a text's cost is
     relative to the TA alone, and it escalates each time that it is passed on. cost: money. status:
     of HTTP; from 400 on it is an error. student, label, confidence: of the first text's answer;
-    None where there is none. path: of at most 32 texts, whom each asked, in that order. paired:
-    whether both arms ran; then each has an exposure. served: whether this arm's answer was the
-    client's. covariate: what was known of the unit before the experiment.
-    version: of the weights and thresholds by which the first text was answered.
+    None where there is none; the label is `out_of_scope` where a policy has abstained. path: of at
+    most 32 texts, whom each asked, in that order. paired: whether both arms ran; then each has an
+    exposure. served: whether this arm's answer was the client's. covariate: what was known of the
+    unit before the experiment. version: of the weights and thresholds by which the first text was
+    answered.
     """
 
     request_id: str

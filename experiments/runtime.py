@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from ..models.cascade.decisions import OUT_OF_SCOPE
 from ..models.checkpoint.manifest import Manifest
 from ..models.errors import NestlingError
 from ..models.precision import Precision
@@ -48,7 +49,10 @@ def known_of(manifest: Manifest, precision: Precision) -> Known:
     """What variants may name of a checkpoint that is served in a precision."""
     names = ["auto", *manifest.cascades, *manifest.students]
     thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
-    return Known(thresholds, labels=manifest.architecture.labels, precision=precision)
+    labels = manifest.architecture.labels
+    if any(cascade.abstains for cascade in manifest.cascades.values()):
+        labels = (*labels, OUT_OF_SCOPE)
+    return Known(thresholds, labels=labels, precision=precision)
 
 
 class Experiments:

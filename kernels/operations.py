@@ -24,7 +24,7 @@ class Operations:
     norm: Callable[..., Tensor]
     attention: Callable[..., Tensor]
     pooled_attention: Callable[..., Tensor]
-    gate: Callable[[Tensor, Tensor, Tensor, Tensor], GateDecision]
+    gate: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], GateDecision]
 
 
 REFERENCE = Operations(linear, norm, attention, pooled_attention, gate)

@@ -53,7 +53,7 @@ def count(dtype: torch.dtype) -> Iterator[dict[str, Any]]:
     names = list(checkpoint.students)
     sequences = [[5] * n for _ in names for n in LENGTHS]
     ones = [1.0] * len(sequences)
-    batch = ForwardBatch(sequences, [(name, len(LENGTHS)) for name in names], *[ones] * 3)
+    batch = ForwardBatch(sequences, [(name, len(LENGTHS)) for name in names], *[ones] * 4)
     with pretended() as device:
         runner = TorchRunner(placed(checkpoint, dtype))
         for name, run in (

@@ -115,7 +115,7 @@ def _met(
     with recorded(architecture) as launches, _without_flash():
         logits = model(batch.to(META))
         of_row = torch.empty(len(logits), device=META)
-        gate(logits, of_row, of_row, of_row)
+        gate(logits, of_row, of_row, of_row, of_row)
     return (launch.variant for launch in launches)
 
 

@@ -10,7 +10,8 @@ test, thresholds at which the observed risk is α, and TinySaver's (2403.17726) 
 before the TA. `--from-shadow` calibrates anew on records of the texts, as `nestling calibrate
 --from-shadow` does, for the checkpoint's default cascade. FLOPs are minimised, or by `--cost time`
 the seconds of `--profile`; with a profile time is counted in any case. The temperatures are the
-checkpoint's. Prints one JSON line.
+checkpoint's. `--scores` are those among which each calibration chooses, the preferred first. Prints
+one JSON line.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from nestling.models.calibration.choice import choose
+from nestling.models.calibration.choice import SCORES, choose
 from nestling.models.calibration.cost import TimeModel
 from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.learn_then_test import split
@@ -48,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
     parser.add_argument("--from-shadow", action="store_true", help="records instead of texts")
+    parser.add_argument("--scores", choices=list(Score), nargs="+", default=list(SCORES))
     given = parser.parse_args()
     if given.cost == "time" and given.profile is None:
         parser.error("--cost time takes a --profile")
@@ -68,7 +70,8 @@ def redraws(given: argparse.Namespace, whole: Population) -> Iterator[dict[str, 
     target = RiskTarget(given.alpha, given.confidence)
     for redraw, rows in whole.drawn(given.examples, given.redraws):
         drawn = {score: each.select(rows) for score, each in whole.evidence.items()}
-        now = {NOW: calibrated(whole, drawn, rows, target, by, redraw)}
+        tried = {Score(name): drawn[Score(name)] for name in given.scores}
+        now = {NOW: calibrated(whole, tried, rows, target, by, redraw)}
         yield now | before(whole, drawn, target, redraw) | tiny_saver(whole, rows)
 
 
@@ -111,6 +114,7 @@ def report(
         "alpha": given.alpha,
         "delta": round(1 - given.confidence, 6),
         "redraws": given.redraws,
+        "scores": given.scores,
     }
     above = {name: above_alpha(costs[name], given.alpha) for name in names}
     said |= {

@@ -144,7 +144,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
     flops, margin = flops_of(students, tokens), margin_of(precision)
     evidence = {
         score: gather(predictions, reference, temperatures, score, flops, margin, kept, net)
-        for score in SCORES
+        for score in Score
     }
     right = (answers == truth).numpy().astype(np.int64)
     return Population(

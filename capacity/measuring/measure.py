@@ -10,6 +10,7 @@ import numpy as np
 from ...loadtest.results.environment import environment
 from ...loadtest.texts import Texts, read_texts
 from ...models.cascade.policy import Stage
+from ...models.cascade.score import Score
 from ...models.checkpoint.manifest import Manifest
 from ...models.precision import INT8, TORCH, Precision, chosen, margin_of, name_of
 from ...models.progress import SILENT, Progress
@@ -123,6 +124,8 @@ def workload_of(
     stages = [stage for cascade in manifest.cascades.values() for stage in cascade.stages]
     alone = [Stage(student, 0.0) for student in manifest.students.values()]
     asked = {(s.student.name, s.student.temperature, s.score) for s in (*stages, *alone)}
+    scoped = [s for s in stages if s.scope > 0]
+    asked |= {(s.student.name, s.student.temperature, Score.ENERGY) for s in scoped}
     stated = [
         StudentConfidences(
             name,

@@ -45,9 +45,10 @@ class Workload:
         return self._tokens[row]
 
     def knows(self, stage: Stage) -> bool:
-        """Whether it has the student's score at its temperature."""
-        key = (stage.student.name, stage.student.temperature, stage.score.code)
-        return key in self._scores
+        """Whether it has the student's score at its temperature, and its energy for a scope."""
+        student = (stage.student.name, stage.student.temperature)
+        wanted = [stage.score, Score.ENERGY] if stage.scope > 0 else [stage.score]
+        return all((*student, score.code) in self._scores for score in wanted)
 
     def forward(self, batch: ForwardBatch, seconds: float) -> ForwardOutput:
         """What a runner would return for texts that `tokens` stands for. seconds: of the batch."""
@@ -58,14 +59,25 @@ class Workload:
                 names, batch.temperatures, batch.by, batch.sequences, strict=True
             )
         ]
-        accepts = [
-            threshold <= 0 or score >= threshold + self.margin
-            for score, threshold in zip(scores, batch.thresholds, strict=True)
+        energies = [
+            self._scores[name, temperature, Score.ENERGY.code][tokens[0]] if scope > 0 else 1.0
+            for name, temperature, scope, tokens in zip(
+                names, batch.temperatures, batch.scopes, batch.sequences, strict=True
+            )
         ]
+        inside = self._reach(energies, batch.scopes)
+        sure = self._reach(scores, batch.thresholds)
+        accepts = [both == (True, True) for both in zip(sure, inside, strict=True)]
         count = len(names)
+        logits = np.empty((count, 0), np.float32)
         return ForwardOutput(
-            [0] * count, scores, scores, accepts, np.empty((count, 0), np.float32), seconds
+            [0] * count, scores, scores, accepts, energies, inside, logits, seconds
         )
+
+    def _reach(self, values: Sequence[float], bounds: Sequence[float]) -> list[bool]:
+        """As the gate has it."""
+        pairs = zip(values, bounds, strict=True)
+        return [bound <= 0 or value >= bound + self.margin for value, bound in pairs]
 
     @cached_property
     def _tokens(self) -> list[list[int]]:

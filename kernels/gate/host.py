@@ -1,7 +1,8 @@
 """The gate on a CPU, in numpy: for a few rows torch's operations cost more than the arithmetic.
 
 With the largest logit of a row at 0 its odds are 1, so that the confidence is one over the sum of
-all odds, and the other score one over 1 and the odds of the runner-up.
+all odds, and the margin one over 1 and the odds of the runner-up. What no row asks for is not
+computed, but for the energy.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .reference import MARGIN, MARGINS, GateDecision
+from .reference import ENERGY, ENTROPY, MARGIN, MARGINS, GateDecision, per_surprise
 
 Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
 
 
 def decide(
@@ -21,25 +23,42 @@ def decide(
     temperature: Floats,
     threshold: Floats,
     by: Floats,
+    scope: Floats,
     margin: float = MARGINS[torch.float32],
-) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.bool_]]:
-    """Labels, confidences, scores and whether these reach the thresholds, each (rows,).
+) -> tuple[NDArray[np.int64], Floats, Floats, Flags, Floats, Flags]:
+    """The columns of a `GateDecision`, each (rows,).
 
-    logits: (rows, labels). temperature, threshold, by: (rows,). margin: the gate's for their dtype.
+    logits: (rows, labels). temperature, threshold, by, scope: (rows,). margin: the gate's for their
+    dtype.
     """
     z = logits / temperature[:, None]
     label = z.argmax(axis=1)
-    odds = np.exp(z - z.max(axis=1, keepdims=True))
-    score = confidence = 1 / odds.sum(axis=1)
+    highest = z.max(axis=1)
+    below = z - highest[:, None]
+    odds = np.exp(below)
+    total = odds.sum(axis=1)
+    log_total = np.log(total)
+    e = highest + log_total
+    energy = 0.5 + 0.5 * e / (1 + np.abs(e))
+    score = confidence = 1 / total
     if by.any():
-        odds[np.arange(len(odds)), label] = 0
-        score = np.where(by == MARGIN, 1 / (1 + odds.max(axis=1)), confidence)
-    accept = (score >= threshold + np.float32(margin)) | (threshold <= 0)
-    return label, confidence, score, accept
+        if (by == ENTROPY).any():
+            surprise = log_total - (odds * below).sum(axis=1) / total
+            entropy = np.maximum(1 - surprise * np.float32(per_surprise(logits.shape[1])), 0)
+            score = np.where(by == ENTROPY, entropy, score)
+        if (by == MARGIN).any():
+            odds[np.arange(len(odds)), label] = 0
+            score = np.where(by == MARGIN, 1 / (1 + odds.max(axis=1)), score)
+        score = np.where(by == ENERGY, energy, score)
+    inside = (energy >= scope + np.float32(margin)) | (scope <= 0)
+    accept = ((score >= threshold + np.float32(margin)) | (threshold <= 0)) & inside
+    return label, confidence, score, accept, energy, inside
 
 
-def gate(logits: Tensor, temperature: Tensor, threshold: Tensor, by: Tensor) -> GateDecision:
+def gate(
+    logits: Tensor, temperature: Tensor, threshold: Tensor, by: Tensor, scope: Tensor
+) -> GateDecision:
     """As the reference has it, for tensors on the CPU that need no gradient."""
     rows, margin = logits.float().numpy(), MARGINS[logits.dtype]
-    decided = decide(rows, temperature.numpy(), threshold.numpy(), by.numpy(), margin)
-    return GateDecision(*map(torch.from_numpy, decided))
+    of_rows = temperature.numpy(), threshold.numpy(), by.numpy(), scope.numpy()
+    return GateDecision(*map(torch.from_numpy, decide(rows, *of_rows, margin)))

@@ -1,23 +1,36 @@
-"""Accept where score ≥ threshold + margin, for the score that a row's threshold speaks of.
+"""Accept where score ≥ threshold + margin, for the score that a row's threshold speaks of, unless
+the row lies outside its scope.
 
-With p = softmax(z / T), and p₁ ≥ p₂ the two highest, the score is
+With x = z / T, p = softmax(x), p₁ ≥ p₂ the two highest, and K labels, the score is
 
     PROBABILITY:  p₁, the confidence;
-    MARGIN:       p₁ / (p₁ + p₂) = sigmoid((z₁ − z₂) / T), as if these two labels were all.
+    MARGIN:       p₁ / (p₁ + p₂) = sigmoid(x₁ − x₂), as if these two labels were all;
+    ENTROPY:      1 − H(p) / log K, with H(p) = −Σ p log p;
+    ENERGY:       (1 + e / (1 + |e|)) / 2, with e = log Σ exp(x): the negative energy of Liu et al.
+                  (2020, arXiv 2010.03759) over T.
 
-The margin above the threshold keeps the guarantee when arithmetic is not bit-equal between batch
-shapes: a row that calibration would not have accepted is not accepted here because of rounding. It
-is the same for both scores: logits that are each off by ε move either by at most ε / 2T.
+The last says how much evidence there is for any label at all: a row whose energy is below its
+scope is outside, and is never accepted, whatever its score. Its mapping to between 0 and 1 needs no
+scale of the logits, and wastes none of float32: at e = 30, where a sigmoid would be 1, a step of
+0.02 still moves it by 10⁻⁵.
+
+The margin above threshold and scope keeps the guarantee when arithmetic is not bit-equal between
+batch shapes: a row that calibration would not have accepted is not accepted here because of
+rounding. It is the same for all scores, since rounding moves them alike. Logits that are each off
+by ε move the first two by at most ε / 2T; e by at most ε / T, and so the last by at most ε / 2T,
+for the mapping is nowhere steeper than ½; and the entropy by Σ p |log p + H(p)| · ε / (T log K),
+which is at most 0.65 ε / T.
 """
 
 from __future__ import annotations
 
+from math import log
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-PROBABILITY, MARGIN = 0.0, 1.0
+PROBABILITY, MARGIN, ENTROPY, ENERGY = 0.0, 1.0, 2.0, 3.0
 """What a threshold speaks of, in numbers."""
 MARGINS = {torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 """Rounding noise of a score, by the dtype in which the student ran."""
@@ -27,36 +40,63 @@ class GateDecision(NamedTuple):
     """What the gate says of each row, on the logits' device.
 
     label: (rows,) int64. confidence: (rows,) float32, the highest probability. score: (rows,)
-    float32, what the threshold is held against. accept: (rows,) bool.
+    float32, what the threshold is held against. accept: (rows,) bool. energy: (rows,) float32, the
+    score of that name, what the scope is held against. inside: (rows,) bool, whether it reaches it.
     """
 
     label: Tensor
     confidence: Tensor
     score: Tensor
     accept: Tensor
+    energy: Tensor
+    inside: Tensor
 
 
-def gate(logits: Tensor, temperature: Tensor, threshold: Tensor, by: Tensor) -> GateDecision:
+class Scores(NamedTuple):
+    """All scores of each row by name, (rows,) each, in the logits' dtype; label is int64."""
+
+    label: Tensor
+    probability: Tensor
+    margin: Tensor
+    entropy: Tensor
+    energy: Tensor
+
+
+def gate(
+    logits: Tensor, temperature: Tensor, threshold: Tensor, by: Tensor, scope: Tensor
+) -> GateDecision:
     """Decide each row on its own.
 
     logits: (rows, labels), the dtype in which the student ran.
     temperature: (rows,) float32, above 0 (Guo et al. 2017, arXiv 1706.04599).
-    threshold: (rows,) float32. A threshold of 0 or below always accepts: the last stage.
-    by: (rows,) float32, PROBABILITY or MARGIN.
+    threshold: (rows,) float32. 0 or below accepts whatever is inside: the last stage.
+    by: (rows,) float32, which score.
+    scope: (rows,) float32, the energy from which a row is inside; at 0 or below all are.
     """
-    label, confidence, margin = scores(logits.float(), temperature)
-    score = torch.where(by == MARGIN, margin, confidence)
-    accept = (score >= threshold + MARGINS[logits.dtype]) | (threshold <= 0)
-    return GateDecision(label, confidence, score, accept)
+    found, margin = scores(logits.float(), temperature), MARGINS[logits.dtype]
+    score = found.probability
+    for code, each in ((MARGIN, found.margin), (ENTROPY, found.entropy), (ENERGY, found.energy)):
+        score = torch.where(by == code, each, score)
+    inside = (found.energy >= scope + margin) | (scope <= 0)
+    accept = ((score >= threshold + margin) | (threshold <= 0)) & inside
+    return GateDecision(found.label, found.probability, score, accept, found.energy, inside)
 
 
-def scores(logits: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Label, and the score PROBABILITY and MARGIN, each (rows,) and in the logits' dtype.
-
-    logits: (rows, labels). temperature: (rows,) of the same dtype.
-    """
+def scores(logits: Tensor, temperature: Tensor) -> Scores:
+    """logits: (rows, labels). temperature: (rows,) of the same dtype."""
     z = logits / temperature[:, None]
     highest, label = z.max(dim=-1, keepdim=True)
-    odds = torch.exp(z - highest)
+    below = z - highest
+    odds = torch.exp(below)
+    total = odds.sum(dim=-1)
     runner_up = odds.scatter(1, label, 0.0).max(dim=-1).values
-    return label[:, 0], 1 / odds.sum(dim=-1), 1 / (1 + runner_up)
+    surprise = torch.log(total) - (odds * below).sum(dim=-1) / total
+    entropy = (1 - surprise * per_surprise(logits.shape[1])).clamp(min=0)
+    e = highest[:, 0] + torch.log(total)
+    energy = 0.5 + 0.5 * e / (1 + e.abs())
+    return Scores(label[:, 0], 1 / total, 1 / (1 + runner_up), entropy, energy)
+
+
+def per_surprise(labels: int) -> float:
+    """1 / log K; one label alone is always certain."""
+    return 1 / log(max(labels, 2))

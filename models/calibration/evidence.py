@@ -22,7 +22,8 @@ MOST_CELLS = 100_000
 class Evidence:
     """One row per student, cheapest first; the last row is the TA, which always answers.
 
-    score: (students, texts) float32, by `rounded`. loss: (students, texts), 1 where the risk counts
+    score: (students, texts) float32, by `rounded`; 0, which no threshold above 0 accepts, where a
+    text is out of that student's scope. loss: (students, texts), 1 where the risk counts
     this text if this student answers it, −1 where the net risk counts it as a recovery; the TA's
     row is all 0, but where its precision is another than that of the TA whose answers are to be
     kept. cost: (students, texts) of this student on this text, in any unit. margin: what the gate

@@ -44,7 +44,8 @@ def estimated_risk(evidence: Evidence) -> Floats:
     """r_k of each text, were student k to answer it: (students, texts).
 
     The TA loses only by rounding, too rarely for a regression: it has the same on all texts. Where
-    there are groups, each has odds of its own, shrunk towards those of all.
+    there are groups, each has odds of its own, shrunk towards those of all. A student never answers
+    what is out of its scope, where its score is 0: nothing is learned there.
     """
     risk = np.zeros(evidence.score.shape)
     risk[-1] = evidence.broken[-1].mean()
@@ -52,7 +53,9 @@ def estimated_risk(evidence: Evidence) -> Floats:
     if evidence.groups is not None:
         own = evidence.groups.of[:, None] == np.arange(len(evidence.groups.names))
     for k in range(len(risk) - 1):
-        risk[k] = _logistic(doubt(evidence.score[k]), own, evidence.broken[k])
+        inside = evidence.score[k] > 0
+        seen, lost = doubt(evidence.score[k, inside]), evidence.broken[k, inside]
+        risk[k, inside] = _logistic(seen, own[inside], lost)
     return risk
 
 
@@ -111,18 +114,22 @@ def _sweep(
         for j in range(k):
             reaching &= ~accepts(evidence.score[j], float(thresholds[j]), evidence.margin)
         order = orders[k][reaching[orders[k]]]
-        gain = np.concatenate([[0.0], np.cumsum((onwards - loss[k])[order])])
-        best = _threshold(evidence.score[k][order], int(gain.argmax()), evidence.margin)
+        inside = order[evidence.score[k][order] > 0]  # what is out of its scope it never answers
+        gain = np.concatenate([[0.0], np.cumsum((onwards - loss[k])[inside])])
+        accepted = int(gain.argmax())
+        if accepted and accepted == len(order):
+            best = 0.0
+        else:
+            best = _threshold(evidence.score[k][inside], accepted, evidence.margin)
         thresholds[k] = min(thresholds[k], best)
 
 
 def _threshold(descending: NDArray[np.float32], accepted: int, margin: float) -> float:
-    """Halfway between the last accepted score and the first refused one; 0 if none is refused."""
+    """Halfway between the last accepted score and the first refused one."""
     if accepted == 0:
         return NEVER
-    if accepted == len(descending):
-        return 0.0
-    inside, outside = float(descending[accepted - 1]), float(descending[accepted])
+    inside = float(descending[accepted - 1])
+    outside = float(descending[accepted]) if accepted < len(descending) else 0.0
     return max(LEAST, (inside + outside) / 2 - margin)
 
 

@@ -1,8 +1,9 @@
 """Thresholds chosen anew from the shadow of served traffic: no labels, no texts.
 
 The same split, path and walk as in every calibration, with the loss `disagreement`. The stages that
-may answer are chosen among those of the cascade, at the temperatures that it has: a temperature
-needs labels, or all logits. The score is one of those that were recorded.
+may answer are chosen among those of the cascade, at the temperatures and with the scopes that it
+has: a temperature needs labels, or all logits, and a scope texts that are known to have one. The
+score is one of those that were recorded.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..cascade.policy import Cascade
 from ..cascade.score import Score
@@ -19,7 +21,7 @@ from ..precision import margin_of
 from .choice import SCORES, Choice, choose, divide
 from .choice import check_enough as enough_texts
 from .cost import TimeModel, flops_of, seconds_of
-from .evidence import Evidence, Floats, rounded
+from .evidence import Evidence, Floats, accepts, rounded
 from .records import AskedStudent, ShadowRecord, digest
 from .target import RiskTarget
 
@@ -52,8 +54,9 @@ def recalibrate(
     flops = flops_of(students, tokens)
     cost = flops if by is None else seconds_of(by, students, tokens)
     ta = [record.ta for record in records]
+    inside = _inside(asked, cascade, margin)
     evidence = {
-        score: _evidence(asked, ta, score, cost, margin)
+        score: _evidence(asked, ta, score, cost, margin, inside)
         for score in SCORES
         if _all_have(asked, score)
     }
@@ -70,8 +73,11 @@ def recalibrate(
         until=max(record.time for record in records),
         reference=records[0].precision,
     )
-    stages = choice.stages(students)
-    anew = Cascade(cascade.name, stages, guarantee, choice.forecast, choice.path)
+    pairs = zip(choice.stages(students), choice.rows, strict=True)
+    scopes = [stage.scope for stage in cascade.stages]
+    stages = tuple(replace(stage, scope=scopes[row]) for stage, row in pairs)
+    scope = cascade.scope.of(choice.rows) if cascade.scope else None
+    anew = Cascade(cascade.name, stages, guarantee, choice.forecast, choice.path, scope)
     return Recalibrated(anew, choice)
 
 
@@ -110,7 +116,20 @@ def _evidence(
     score: Score,
     cost: Floats,
     margin: float,
+    inside: NDArray[np.bool_],
 ) -> Evidence:
+    """What the TA finds out of scope it answers without a label: every label differs from that."""
     scores = np.array([[stage.score(score) for stage in text] for text in asked], np.float64).T
     label = np.array([[stage.label for stage in text] for text in asked]).T
-    return Evidence(rounded(scores), label != np.array(ta), cost, margin)
+    loss = (label != np.array(ta)) | ~inside[-1]
+    loss[-1] &= inside[-1]
+    return Evidence(rounded(np.where(inside, scores, 0.0)), loss, cost, margin)
+
+
+def _inside(
+    asked: Sequence[tuple[AskedStudent, ...]], cascade: Cascade, margin: float
+) -> NDArray[np.bool_]:
+    """(stages, texts), whether each is in the scope of each stage."""
+    energies = np.array([[stage.energy or 0.0 for stage in text] for text in asked], np.float64).T
+    pairs = zip(rounded(energies), cascade.stages, strict=True)
+    return np.stack([accepts(energy, stage.scope, margin) for energy, stage in pairs])

@@ -34,8 +34,8 @@ Index = Annotated[int, Field(ge=0, le=LARGEST)]
 
 @dataclass(frozen=True)
 class AskedStudent:
-    """One stage. label: index of its answer. confidence: at this temperature. margin: the score of
-    that name, where thresholds are of it.
+    """One stage. label: index of its answer. confidence: at this temperature. margin, entropy,
+    energy: the scores of these names, where thresholds are of them; the energy for a scope, too.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -44,22 +44,24 @@ class AskedStudent:
     label: Index
     confidence: Annotated[float, Field(ge=0, le=1)]
     margin: Annotated[float, Field(ge=0, le=1)] | None = None
+    entropy: Annotated[float, Field(ge=0, le=1)] | None = None
+    energy: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @classmethod
     def of(cls, step: Step) -> AskedStudent:
         """What a student said."""
-        by_margin = step.stage.score is Score.MARGIN
-        return cls(
-            step.stage.student.name,
-            step.stage.student.temperature,
-            step.label,
-            step.confidence,
-            step.score if by_margin else None,
-        )
+        stage = step.stage
+        student, by = stage.student, stage.score
+        scores = {"energy": step.energy} if stage.scope > 0 else {}
+        scores |= {by.value: step.score} if by is not Score.PROBABILITY else {}
+        return cls(student.name, student.temperature, step.label, step.confidence, **scores)
 
     def score(self, score: Score) -> float | None:
         """The score of that name; None if it was not recorded."""
-        return self.margin if score is Score.MARGIN else self.confidence
+        if score is Score.PROBABILITY:
+            return self.confidence
+        found: float | None = getattr(self, score.value)
+        return found
 
     def at(self, temperature: float) -> bool:
         """Whether it was asked at this temperature: rounding apart, in which machines differ."""
@@ -202,7 +204,7 @@ def read_lines(path: Path) -> Iterator[ShadowRecord | Damaged]:
 
 def _has_scores(asked: Sequence[AskedStudent], cascade: Cascade) -> bool:
     return all(
-        each.score(stage.score) is not None
+        each.score(stage.score) is not None and (stage.scope <= 0 or each.energy is not None)
         for each, stage in zip(asked, cascade.stages, strict=True)
     )
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from .policy import Cascade, Stage
 from .score import Score
 
+OUT_OF_SCOPE = "out_of_scope"
+"""Why an answer has no label; and what it is called where a label is a must."""
+
 
 class Limit(StrEnum):
     """Why an answer stands though no student was as sure as the request's policy wants."""
@@ -25,7 +28,8 @@ class Limit(StrEnum):
 @dataclass(frozen=True)
 class Step:
     """One student's answer. confidence: calibrated, 0 to 1. score: what was held against the
-    threshold, which it had to reach. seconds: its share of device time.
+    threshold, which it had to reach. seconds: its share of device time. energy: what was held
+    against the stage's scope. inside: whether it reached that.
     """
 
     stage: Stage
@@ -36,6 +40,8 @@ class Step:
     accepted: bool
     flops: float
     seconds: float
+    energy: float
+    inside: bool
 
 
 @dataclass
@@ -56,8 +62,9 @@ class Decision:
     What follows from these is kept beside them, since many ask for it. stage: the one that is to be
     asked next, while the request is not answered. threshold: the score from which its answer
     stands; 0 is always. stage_flops: what it costs. answer: of the last student asked, whose answer
-    stands. answered: whether it stands: it was accepted, or nothing larger may be asked. flops,
-    seconds, relative_cost: over all stages; device seconds; FLOPs relative to the TA alone.
+    stands. answered: whether it stands: it was accepted, or nothing larger may be asked. abstained:
+    whether it stands without its label, since the text is out of scope. flops, seconds,
+    relative_cost: over all stages; device seconds; FLOPs relative to the TA alone.
     """
 
     cascade: Cascade
@@ -81,17 +88,18 @@ class Decision:
     stage_flops: float = field(init=False, compare=False, repr=False)
     answer: Step = field(init=False, compare=False, repr=False)
     answered: bool = field(init=False, compare=False, repr=False)
+    abstained: bool = field(init=False, compare=False, repr=False)
     flops: float = field(init=False, compare=False, repr=False)
     seconds: float = field(init=False, compare=False, repr=False)
     relative_cost: float = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.answered = False
+        self.answered = self.abstained = False
         self.flops = self.seconds = self.relative_cost = 0.0
         for step in self.steps:
             self._add(step)
         if self.limited_by is not None:
-            self.answered = True
+            self._end()
         if not self.answered:
             self._ask(self.cascade.stages[len(self.steps)])
 
@@ -119,7 +127,8 @@ class Decision:
     @property
     def walked_its_cascade(self) -> bool:
         """Whether stages were asked by their own thresholds, until one was sure enough."""
-        return self.answer.accepted and all(s.threshold == s.stage.threshold for s in self.steps)
+        ended = self.answer.accepted or len(self.steps) == len(self.cascade.stages)
+        return ended and all(s.threshold == s.stage.threshold for s in self.steps)
 
     def record(
         self,
@@ -129,29 +138,41 @@ class Decision:
         accepted: bool,
         logits: NDArray[np.float32],
         seconds: float,
+        energy: float,
+        inside: bool,
     ) -> bool:
         """Note the next stage's answer. Returns whether the request is now answered.
 
-        accepted: what the gate says, which knows the threshold alone.
+        accepted: what the gate says, which knows threshold and scope alone.
         """
         stage, threshold, flops = self.stage, self.threshold, self.stage_flops
         accepted = accepted and (threshold <= 0 or confidence >= self.min_confidence)
-        step = Step(stage, label, confidence, score, threshold, accepted, flops, seconds)
+        step = Step(
+            stage, label, confidence, score, threshold, accepted, flops, seconds, energy, inside
+        )
         self.steps.append(step)
         self._add(step)
         self.logits = logits
         if accepted and confidence < self.min_confidence:
             self.limited_by = Limit.MIN_CONFIDENCE
-        if not accepted and len(self.steps) < len(self.cascade.stages):
+        if not self.answered:
             self._ask(self.cascade.stages[len(self.steps)])
-        return accepted
+        return self.answered
 
     def stop(self, limit: Limit) -> None:
         """Let the last answer stand, though it was not accepted."""
-        self.limited_by, self.answered = limit, True
+        self.limited_by = limit
+        self._end()
+
+    def _end(self) -> None:
+        """What was said last stands; where the policy abstains, out of scope it is no label."""
+        self.answered = True
+        self.abstained = self.cascade.abstains and not self.answer.inside
 
     def _add(self, step: Step) -> None:
-        self.answer, self.answered = step, step.accepted
+        self.answer = step
+        if step.accepted or len(self.steps) == len(self.cascade.stages):
+            self._end()
         self.flops += step.flops
         self.seconds += step.seconds
         self.relative_cost = self.flops / self.ta_flops
@@ -166,8 +187,9 @@ class Decision:
 def _may_ask_more(stage: Stage, min_confidence: float) -> bool:
     """Whether there are answers that a stage accepts, and a least confidence does not.
 
-    A margin says nothing of the confidence: any number of labels may be close behind the first two.
+    Other scores say nothing of the confidence: with the same margin any number of labels may be
+    close behind the first two.
     """
-    if stage.score is Score.MARGIN:
-        return stage.threshold > 0 and min_confidence > 0
-    return 0 < stage.threshold < min_confidence
+    if stage.score is Score.PROBABILITY:
+        return 0 < stage.threshold < min_confidence
+    return stage.threshold > 0 and min_confidence > 0

@@ -16,6 +16,7 @@ from ..nested.spec import Flops, StudentSpec
 from ..precision import PRECISIONS, Precision
 from .group import GroupEvidence
 from .path import NEVER, CascadePath, PathVector
+from .scope import ScopePromise
 from .score import Score
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -81,11 +82,13 @@ class Stage:
 
     The student carries the temperature with which the threshold was found, so that calibrating
     again never changes what another cascade's thresholds mean. score: what the threshold is of.
+    scope: the energy below which a text is out of scope here, and never accepted; 0 is none.
     """
 
     student: Student
     threshold: float
     score: Score = Score.PROBABILITY
+    scope: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Cascade:
     """Stages from cheap to expensive; the last one always answers. A student alone is one stage.
 
     path: safer and cheaper thresholds, as it was calibrated; None if it was not, or before paths
-    were kept.
+    were kept. scope: what is promised of the stages' scopes; None where they have none.
     """
 
     name: str
@@ -153,6 +156,17 @@ class Cascade:
     guarantee: Guarantee | None = None
     forecast: Forecast | None = None
     path: CascadePath | None = None
+    scope: ScopePromise | None = None
+
+    @property
+    def policy(self) -> str:
+        """Its name, without the thresholds that `at` adds to it."""
+        return self.name.partition("[")[0]
+
+    @property
+    def abstains(self) -> bool:
+        """Whether a text that the last student finds out of scope is answered without a label."""
+        return self.stages[-1].scope > 0
 
     @classmethod
     def alone(cls, student: Student) -> Cascade:
@@ -161,11 +175,12 @@ class Cascade:
 
     def at(self, thresholds: Sequence[float]) -> Cascade:
         """With other thresholds, of confidence, one per stage but the last; it has no promise then.
+        Scopes stay as they are.
 
         Raises ValueError for another number of them.
         """
         stages = [
-            Stage(stage.student, threshold)
+            replace(stage, threshold=threshold, score=Score.PROBABILITY)
             for stage, threshold in zip(self.stages[:-1], thresholds, strict=True)
         ]
         shown = ", ".join(format(threshold, "g") for threshold in thresholds)
@@ -195,6 +210,7 @@ class Cascade:
             "guarantee": asdict(self.guarantee) if self.guarantee else None,
             "forecast": asdict(self.forecast) if self.forecast else None,
             **({"path": self.path.to_json()} if self.path else {}),
+            **({"scope": self.scope.to_json()} if self.scope else {}),
         }
 
     @classmethod
@@ -213,7 +229,9 @@ class Cascade:
             temperature = number_between(*TEMPERATURES, stage["temperature"], where + "temperature")
             threshold = number_between(0, 1, stage["threshold"], where + "threshold")
             score = _score(stage.get("score", Score.PROBABILITY), where)
-            stages.append(Stage(replace(known, temperature=temperature), threshold, score))
+            scope = number_between(0, 1, stage.get("scope", 0.0), where + "scope")
+            student = replace(known, temperature=temperature)
+            stages.append(Stage(student, threshold, score, scope))
         if not stages or stages[-1].threshold > 0:
             raise ValueError(f"cascade {name!r}: the last stage must accept always (threshold 0)")
         guarantee = _guarantee(data["guarantee"], name) if data["guarantee"] else None
@@ -222,17 +240,23 @@ class Cascade:
         if path is not None:
             thresholds = [stage.threshold for stage in stages]
             path = CascadePath.from_json(path, thresholds, f"cascade {name!r}: ")
-        return cls(name, tuple(stages), guarantee, forecast, path)
+        promise = ScopePromise.from_json(data["scope"]) if data.get("scope") else None
+        return cls(name, tuple(stages), guarantee, forecast, path, promise)
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:
-    """A probability is not named: so cascades from before there was a choice keep their version."""
-    said = {
+    """A probability is not named, nor a scope that is none: so cascades from before there was a
+    choice keep their version."""
+    said: dict[str, Any] = {
         "student": stage.student.name,
         "temperature": stage.student.temperature,
         "threshold": stage.threshold,
     }
-    return said if stage.score is Score.PROBABILITY else {**said, "score": str(stage.score)}
+    if stage.score is not Score.PROBABILITY:
+        said["score"] = str(stage.score)
+    if stage.scope > 0:
+        said["scope"] = stage.scope
+    return said
 
 
 def _guarantee(data: dict[str, Any], cascade: str) -> Guarantee:

@@ -7,10 +7,12 @@ from typing import Self
 
 
 class Score(StrEnum):
-    """By name, as it stands in a calibration. Both lie between 0 and 1.
+    """By name, as it stands in a calibration. All lie between 0 and 1.
 
     PROBABILITY is the calibrated confidence; MARGIN is that against the runner-up alone, as if the
-    first two labels were all there are. `kernels.gate` computes them. code: what the gate calls it.
+    first two labels were all there are; ENTROPY is 1 where one label has all the probability, 0
+    where all have the same; ENERGY says how much speaks for any label at all. `kernels.gate`
+    computes them. code: what the gate calls it.
     """
 
     code: float
@@ -22,3 +24,5 @@ class Score(StrEnum):
 
     PROBABILITY = "probability", 0.0
     MARGIN = "margin", 1.0
+    ENTROPY = "entropy", 2.0
+    ENERGY = "energy", 3.0

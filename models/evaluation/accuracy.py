@@ -19,10 +19,14 @@ from ..runners.base import ModelRunner
 from .predictions import Predictions
 from .timing import Seconds, measure
 
+NO_ANSWER = -1
+"""In place of a label, where a policy abstains: right of no text that has one."""
+
 
 @dataclass(frozen=True)
 class StudentAnswers:
-    """What a policy answers. label: (texts,) int64. confidence: (texts,) float32.
+    """What a policy answers. label: (texts,) int64, `NO_ANSWER` where it abstains. confidence:
+    (texts,) float32.
 
     stage: (texts,) int64, the stage whose answer stands. flops: (texts,) float64, all stages.
     """
@@ -42,7 +46,9 @@ class Result:
     which the policy is wrong and the TA right; recovery: the other way round; drop: the
     difference, which is the accuracy lost. loss: observed share of the loss for which a
     cascade's risk was calibrated, against the TA that the guarantee names. shares: of the texts, by
-    the student that answered. out_of_scope: share of the out-of-scope texts that reached the TA.
+    the student that answered. abstained: share that got no label; None where the policy never
+    abstains. out_of_scope: share of the out-of-scope texts that reached the TA;
+    out_of_scope_abstained: that got no label.
     """
 
     name: str
@@ -62,6 +68,8 @@ class Result:
     alpha: float | None = None
     confidence: float | None = None
     out_of_scope: float | None = None
+    abstained: float | None = None
+    out_of_scope_abstained: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Without what does not apply to this policy."""
@@ -73,24 +81,27 @@ def answer(predictions: Predictions, policy: Cascade) -> StudentAnswers:
     count = len(predictions.sequences)
     label, stage = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64)
     confidence, flops = torch.zeros(count), torch.zeros(count, dtype=torch.float64)
-    waiting = torch.ones(count, dtype=torch.bool)
+    waiting, last = torch.ones(count, dtype=torch.bool), len(policy.stages) - 1
     for index, step in enumerate(policy.stages):
         logits = predictions.logits[step.student.name]
-        of_rows = (step.student.temperature, step.threshold, step.score.code)
+        of_rows = (step.student.temperature, step.threshold, step.score.code, step.scope)
         verdict = gate(logits, *(torch.full((count,), value) for value in of_rows))
         flops += torch.where(waiting, predictions.flops(step.student), 0.0)
-        answered = waiting & verdict.accept
-        label[answered], stage[answered] = verdict.label[answered], index
+        answered = waiting & (verdict.accept if index < last else True)
+        given = verdict.label if index < last else verdict.label.where(verdict.accept, NO_ANSWER)
+        label[answered], stage[answered] = given[answered], index
         confidence[answered] = verdict.confidence[answered]
-        waiting &= ~verdict.accept
+        waiting &= ~answered
     return StudentAnswers(label, confidence, stage, flops)
 
 
 def macro_f1(label: Tensor, truth: Tensor) -> float:
-    """Mean over the classes that occur of 2·TP / (2·TP + FP + FN)."""
+    """Mean over the classes that occur of 2·TP / (2·TP + FP + FN). No label is no class."""
     size = int(torch.maximum(label.max(), truth.max())) + 1
     hits = torch.bincount(truth[label == truth], minlength=size).double()
-    total = torch.bincount(label, minlength=size) + torch.bincount(truth, minlength=size)
+    total = torch.bincount(label[label >= 0], minlength=size) + torch.bincount(
+        truth, minlength=size
+    )
     present = total > 0
     return (2 * hits[present] / total[present]).mean().item()
 
@@ -118,24 +129,28 @@ def evaluate(
     ta = answer(predictions, Cascade.alone(checkpoint.ta))
     results = []
     for policy in policies:
-        result = _result(policy, answer(predictions, policy), ta, truth, seconds, exact)
+        result = _result(policy, predictions, ta, truth, seconds, exact)
         if out_of_scope is not None and policy.name in checkpoint.cascades:
-            stage = answer(out_of_scope, policy).stage
+            unknown = answer(out_of_scope, policy)
             asked = [step.student.name == TA for step in policy.stages]
-            reached = _share(torch.tensor(asked)[stage])
+            reached = _share(torch.tensor(asked)[unknown.stage])
             result = replace(result, out_of_scope=reached)
+            if policy.abstains:
+                abstained = _share(unknown.label == NO_ANSWER)
+                result = replace(result, out_of_scope_abstained=abstained)
         results.append(result)
     return results
 
 
 def _result(
     policy: Cascade,
-    answers: StudentAnswers,
+    predictions: Predictions,
     ta: StudentAnswers,
     truth: Tensor,
     seconds: Mapping[str, Seconds],
     exact: Tensor | None,
 ) -> Result:
+    answers = answer(predictions, policy)
     right, ta_right = answers.label == truth, ta.label == truth
     breakage, recovery = _share(~right & ta_right), _share(right & ~ta_right)
     flops = answers.flops.mean().item()
@@ -143,6 +158,9 @@ def _result(
     loss = None
     if guarantee is not None:
         kept = ta.label if exact is None or guarantee.reference != "float32" else exact
+        if policy.abstains:  # the TA that is to be equalled abstains, too
+            alone = answer(predictions, replace(policy, stages=policy.stages[-1:]))
+            kept = kept.where(alone.label != NO_ANSWER, NO_ANSWER)
         loss = _share(~right & (kept == truth))
         if guarantee.loss == "net":
             loss -= _share(right & (kept != truth))
@@ -168,6 +186,7 @@ def _result(
         loss=loss,
         alpha=guarantee.alpha if guarantee else None,
         confidence=guarantee.confidence if guarantee else None,
+        abstained=_share(answers.label == NO_ANSWER) if policy.abstains else None,
     )
 
 

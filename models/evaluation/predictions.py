@@ -47,8 +47,9 @@ class Predictions:
     def scores(self, student: str, temperature: float, score: Score) -> Tensor:
         """What the gate holds against a threshold: (texts,) float64, as exact as the logits."""
         logits = self.logits[student].double()
-        _, probability, margin = scores(logits, logits.new_full((len(logits),), temperature))
-        return margin if score is Score.MARGIN else probability
+        found = scores(logits, logits.new_full((len(logits),), temperature))
+        held: Tensor = getattr(found, score.value)
+        return held
 
     def flops(self, student: Student) -> Tensor:
         """Of that student on each text: (texts,) float64."""

@@ -42,8 +42,10 @@ class Predictor:
             ]
         return decisions
 
-    def label(self, decision: Decision) -> str:
-        """The name of the class that a decision answers."""
+    def label(self, decision: Decision) -> str | None:
+        """The name of the class that a decision answers; None where its policy abstains."""
+        if decision.abstained:
+            return None
         return self.checkpoint.architecture.labels[decision.answer.label]
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:

@@ -104,7 +104,9 @@ def as_served(records: Sequence[ShadowRecord], students: Mapping[str, Student]) 
 
 def ways(record: ShadowRecord, policy: Cascade, labels: int) -> list[Way]:
     """Every way that the text may have gone, cheapest first; one alone if the record leaves no
-    doubt."""
+    doubt. Where the last stage abstains, the way has the label that it does not tell: no label is
+    that stage's answer in the record, too.
+    """
     asked = {stage.student: stage for stage in record.stages}
     found: list[Way] = []
     flops = 0.0
@@ -112,6 +114,8 @@ def ways(record: ShadowRecord, policy: Cascade, labels: int) -> list[Way]:
         name = stage.student.name
         flops += stage.student.flops.of(record.tokens)
         accepted = _accepts(stage, asked.get(name), margin_of(record.precision), labels)
+        if stage is policy.stages[-1]:
+            accepted = True
         if accepted is not False:
             found.append(Way(name, asked[name].label if name in asked else None, flops))
         if accepted:
@@ -166,14 +170,37 @@ def _others(score: float, labels: int) -> tuple[float, float]:
 
 def _accepts(stage: Stage, asked: AskedStudent | None, margin: float, labels: int) -> bool | None:
     """The gate's verdict; None if it cannot be known."""
-    if stage.threshold <= 0:
+    reached = _reaches(stage.threshold, score_at(stage, asked, labels), margin)
+    energy = asked.energy if asked else None
+    inside = _reaches(stage.scope, _recorded(stage, asked, energy), margin)
+    if reached is False or inside is False:
+        return False
+    return None if reached is None or inside is None else True
+
+
+def _reaches(bound: float, held: Range, margin: float) -> bool | None:
+    if bound <= 0:
         return True
-    low, high = Range(1 / labels - ROUNDING, 1.0)
-    if asked is not None:
-        at = margin_at if stage.score is Score.MARGIN else confidence_at
-        low, high = at(stage.student.temperature, asked, labels)
-    bound = _required(stage.threshold, margin)
-    return low >= bound if (low >= bound) == (high >= bound) else None
+    least = _required(bound, margin)
+    return held.low >= least if (held.low >= least) == (held.high >= least) else None
+
+
+def score_at(stage: Stage, asked: AskedStudent | None, labels: int) -> Range:
+    """What a stage's score may be; anything, where nobody asked it."""
+    if asked is None:
+        return Range(1 / labels - ROUNDING, 1.0)
+    if stage.score is Score.PROBABILITY:
+        return confidence_at(stage.student.temperature, asked, labels)
+    if stage.score is Score.MARGIN:
+        return margin_at(stage.student.temperature, asked, labels)
+    return _recorded(stage, asked, asked.score(stage.score))
+
+
+def _recorded(stage: Stage, asked: AskedStudent | None, value: float | None) -> Range:
+    """A score of which nothing is known at another temperature than the recorded one."""
+    if asked is None or value is None or not asked.at(stage.student.temperature):
+        return Range(0.0, 1.0)
+    return Range(value, value)
 
 
 @cache

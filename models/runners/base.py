@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
+Column = NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class ForwardBatch:
     """A batch of token id sequences, in runs of the same student.
 
     runs: a student's name and how many sequences it is asked. temperatures, thresholds: one per
-    sequence. by: what each threshold is of, by the gate's codes.
+    sequence. by: what each threshold is of, by the gate's codes. scopes: the energy from which each
+    sequence is inside; 0 for none.
     """
 
     sequences: list[list[int]]
@@ -36,6 +40,7 @@ class ForwardBatch:
     temperatures: list[float]
     thresholds: list[float]
     by: list[float]
+    scopes: list[float]
 
     @classmethod
     def of(cls, sequences: Sequence[list[int]], stage: Stage) -> ForwardBatch:
@@ -47,15 +52,17 @@ class ForwardBatch:
             [stage.student.temperature] * count,
             [stage.threshold] * count,
             [stage.score.code] * count,
+            [stage.scope] * count,
         )
 
     @property
-    def of_rows(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Temperatures, thresholds and what these are of, as the gate takes them."""
+    def of_rows(self) -> tuple[Column, Column, Column, Column]:
+        """Temperatures, thresholds, what these are of, and scopes, as the gate takes them."""
         return (  # torch.tensor is slower
             np.array(self.temperatures, np.float32),
             np.array(self.thresholds, np.float32),
             np.array(self.by, np.float32),
+            np.array(self.scopes, np.float32),
         )
 
 
@@ -63,14 +70,17 @@ class ForwardBatch:
 class ForwardOutput:
     """What the students and the gate say, one entry per sequence.
 
-    scores: what was held against the thresholds. logits: (sequences, labels) float32. seconds: that
-    the device took for the batch.
+    scores: what was held against the thresholds. energies: what was held against the scopes.
+    inside: whether they reached them. logits: (sequences, labels) float32. seconds: that the device
+    took for the batch.
     """
 
     labels: list[int]
     confidences: list[float]
     scores: list[float]
     accepts: list[bool]
+    energies: list[float]
+    inside: list[bool]
     logits: NDArray[np.float32]
     seconds: float
 

@@ -44,6 +44,7 @@ class ScheduledBatch:
                 [d.stage.student.temperature for d in ordered],
                 [d.threshold for d in ordered],
                 [d.stage.score.code for d in ordered],
+                [d.stage.scope for d in ordered],
             ),
         )
 
@@ -65,17 +66,19 @@ class ScheduledBatch:
         share = output.seconds / sum(flops)
         return [
             d
-            for d, label, confidence, score, accept, row, cost in zip(
+            for d, label, confidence, score, accept, energy, inside, row, cost in zip(
                 self.decisions,
                 output.labels,
                 output.confidences,
                 output.scores,
                 output.accepts,
+                output.energies,
+                output.inside,
                 output.logits,
                 flops,
                 strict=True,
             )
-            if not d.record(label, confidence, score, accept, row, cost * share)
+            if not d.record(label, confidence, score, accept, row, cost * share, energy, inside)
         ]
 
 

@@ -119,9 +119,11 @@ class TorchRunner(ModelRunner):
 def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOutput:
     """The answers, on the host."""
     if logits.device.type == "cpu":
-        labels, confidences, scores, accepts = (each.tolist() for each in decision)
         answers: NDArray[np.float32] = logits.float().numpy()
-        return ForwardOutput(labels, confidences, scores, accepts, answers, watch.wait())
+        label, confidence, score, accept, energy, inside = (each.tolist() for each in decision)
+        return ForwardOutput(
+            label, confidence, score, accept, energy, inside, answers, watch.wait()
+        )
     packed = download(pack(*decision, logits))
     seconds = watch.wait()
     rows = packed.numpy()
@@ -130,6 +132,8 @@ def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOu
         rows[:, 1].tolist(),
         rows[:, 2].tolist(),
         rows[:, 3].astype(np.bool_).tolist(),
+        rows[:, 4].tolist(),
+        rows[:, 5].astype(np.bool_).tolist(),
         rows[:, len(decision) :].copy(),  # lets the pinned memory go
         seconds,
     )

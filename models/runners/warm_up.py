@@ -74,4 +74,4 @@ def _batch(sequences: list[list[int]], names: Sequence[str]) -> ForwardBatch:
     each, rest = divmod(len(sequences), len(names))
     runs = [(name, each + (rest if name == names[0] else 0)) for name in names]
     ones = [1.0] * len(sequences)
-    return ForwardBatch(sequences, runs, ones, ones, ones)
+    return ForwardBatch(sequences, runs, ones, ones, ones, ones)

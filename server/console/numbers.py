@@ -24,6 +24,8 @@ NAMES = (
     "nestling_stage_answers_total",
     "nestling_answer_duration_seconds_bucket",
     "nestling_escalations_total",
+    "nestling_scope_escalations_total",
+    "nestling_abstained_total",
     "nestling_device_seconds_total",
     "nestling_flops_total",
     "nestling_ta_flops_total",
@@ -38,14 +40,16 @@ TOO_MANY_REQUESTS = "429"
 
 @dataclass(frozen=True)
 class StudentNumbers:
-    """asked, answered, escalated: texts. p50, p99: seconds from tokens to answer, of the texts it
-    answered, over all stages; None of none.
+    """asked, answered, escalated: texts. outside: those passed on, or answered without a label,
+    since they were out of this student's scope. p50, p99: seconds from tokens to answer, of the
+    texts it answered, over all stages; None of none.
     """
 
     name: str
     asked: float
     answered: float
     escalated: float
+    outside: float
     p50: float | None
     p99: float | None
     device_seconds: float
@@ -65,7 +69,8 @@ class Numbers:
     """Of a stretch of time.
 
     failed: requests with a status from 400 on; turned_away: those among them with 429. texts:
-    answered. relative_flops: against asking the TA alone; None of no text. cost, ta_cost: in money.
+    answered; abstained: those among them without a label. relative_flops: against asking the TA
+    alone; None of no text. cost, ta_cost: in money.
     """
 
     seconds: float
@@ -75,6 +80,7 @@ class Numbers:
     p50: float | None
     p99: float | None
     texts: float
+    abstained: float
     browned_out: float
     relative_flops: float | None
     cost: float
@@ -118,6 +124,7 @@ def numbers(rise: Reading, students: Iterable[str], endpoints: Collection[str]) 
         p50=requests.quantile(0.5, "nestling_request_duration_seconds"),
         p99=requests.quantile(0.99, "nestling_request_duration_seconds"),
         texts=sum(student.answered for student in listed),
+        abstained=rise.total("nestling_abstained_total"),
         browned_out=rise.total("nestling_brownout_answers_total"),
         relative_flops=flops / ta_flops if ta_flops else None,
         cost=rise.total("nestling_cost_total"),
@@ -154,14 +161,16 @@ def guarded(now: Reading) -> tuple[Guarded, ...]:
 def _student(rise: Reading, name: str) -> StudentNumbers:
     outcomes = {
         outcome: rise.total("nestling_stage_answers_total", student=name, outcome=outcome)
-        for outcome in ("accepted", "limited", "escalated")
+        for outcome in ("accepted", "limited", "abstained", "escalated")
     }
-    answered = outcomes["accepted"] + outcomes["limited"]
+    answered = outcomes["accepted"] + outcomes["limited"] + outcomes["abstained"]
+    passed_on = rise.total("nestling_scope_escalations_total", student=name)
     return StudentNumbers(
         name,
         asked=answered + outcomes["escalated"],
         answered=answered,
         escalated=outcomes["escalated"],
+        outside=passed_on + outcomes["abstained"],
         p50=rise.quantile(0.5, "nestling_answer_duration_seconds", student=name),
         p99=rise.quantile(0.99, "nestling_answer_duration_seconds", student=name),
         device_seconds=rise.total("nestling_device_seconds_total", student=name),

@@ -263,7 +263,8 @@ class Brownout:
 def browned_out(cascade: Cascade, level: int) -> Cascade:
     """The cascade at a level, without a promise. One student alone stays what was asked for.
 
-    Each level goes on from the one below, so that none costs more than that.
+    Each level goes on from the one below, so that none costs more than that. Where the policy
+    abstains, its last student does so in the TA's place, by its own scope.
     """
     if not level or len(cascade.stages) == 1:
         return cascade
@@ -271,8 +272,9 @@ def browned_out(cascade: Cascade, level: int) -> Cascade:
     if level == 1:
         return relaxed
     stages = relaxed.stages[:-1] if level == 2 else relaxed.stages[:1]
-    stages = (*stages[:-1], replace(stages[-1], threshold=0.0))
-    return Cascade(cascade.name, stages)
+    scope = stages[-1].scope if cascade.abstains else 0.0
+    stages = (*stages[:-1], replace(stages[-1], threshold=0.0, scope=scope))
+    return Cascade(cascade.name, stages, scope=cascade.scope)
 
 
 def _relaxed(cascade: Cascade) -> Cascade:

@@ -84,7 +84,8 @@ class Service:
 
     async def start(self) -> None:
         """Start the engine, and run every student once before the first request does."""
-        self.metrics.know(self.manifest.students)
+        abstaining = [name for name, each in self.manifest.cascades.items() if each.abstains]
+        self.metrics.know(self.manifest.students, abstaining)
         await self._executor.start()
         await self.engine.start(self._warm_up())
         self._watching = asyncio.create_task(self._watchdog.watch())
@@ -108,7 +109,8 @@ class Service:
     def show(self) -> None:
         """Be the service that the gauges of the metrics speak of."""
         cache = self.cache
-        self.metrics.know(self.manifest.students)
+        abstaining = [name for name, each in self.manifest.cascades.items() if each.abstains]
+        self.metrics.know(self.manifest.students, abstaining)
         self.watch.serves(self.manifest)
         self.metrics.serves(version("nestling"), self.manifest.weights_sha256[:12])
         self.metrics.gauges(

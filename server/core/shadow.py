@@ -112,7 +112,7 @@ class ShadowEvaluator:
             # known at once, and would come before its turn.
             await asyncio.wait([before])
         if monitor:
-            self._watch.observe(monitor, decision, steps[TA].label == decision.answer.label)
+            self._watch.observe(monitor, decision, agrees(decision, steps[TA]))
         if self._log:
             record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
             loop = asyncio.get_running_loop()
@@ -142,3 +142,10 @@ class ShadowEvaluator:
             served=decision.answer.stage.student.name,
             ta=ta,
         )
+
+
+def agrees(decision: Decision, ta: Step) -> bool:
+    """Whether the TA, under the same policy, answers alike: with the same label, or with none."""
+    if decision.cascade.abstains and not ta.inside:
+        return decision.abstained
+    return not decision.abstained and ta.label == decision.answer.label

@@ -87,6 +87,8 @@ def answer_headers(answers: Answers, device: str) -> dict[str, str]:
         headers["x-nestling-brownout"] = str(level)
     if cached := sum(decision.cached for decision in decisions):
         headers["x-nestling-cached"] = str(cached)
+    if abstained := sum(decision.abstained for decision in decisions):
+        headers["x-nestling-abstained"] = str(abstained)
     if variants := decisions[0].variants:
         headers["x-nestling-variant"] = ",".join(f"{name}={v}" for name, v in variants.items())
     if len(decisions) > MOST_TEXTS:

@@ -110,6 +110,7 @@ class Traces:
                 "nestling.texts": len(decisions),
                 "nestling.brownout": max(decision.brownout for decision in decisions),
                 "nestling.cached": sum(decision.cached for decision in decisions),
+                "nestling.abstained": sum(decision.abstained for decision in decisions),
             }
         )
         began = ended - _nanoseconds(answers.total_seconds)
@@ -142,6 +143,8 @@ class Traces:
                     "nestling.stage.score": step.stage.score.value,
                     "nestling.stage.score_value": step.score,
                     "nestling.stage.threshold": step.threshold,
+                    "nestling.stage.energy": step.energy,
+                    "nestling.stage.scope": step.stage.scope,
                     "nestling.stage.accepted": step.accepted,
                     "nestling.stage.flops": step.flops,
                     "nestling.stage.device_seconds": step.seconds,

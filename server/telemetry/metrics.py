@@ -18,13 +18,14 @@ from prometheus_client import (
 from ...models.cascade.decisions import Decision
 from ..errors import Reason, Refusal
 from .guarantee import GuaranteeMetrics
+from .scope import ScopeMetrics
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Buckets for encoders: a small student answers in less than a millisecond."""
 TOKENS = tuple(2**n for n in range(3, 17))
 TEXTS = tuple(2**n for n in range(11))
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1)
-OUTCOMES = ("accepted", "escalated", "limited")
+OUTCOMES = ("accepted", "escalated", "limited", "abstained")
 CODES = sorted({200, *(reason.status for reason in Reason)})
 
 
@@ -115,6 +116,7 @@ class Metrics:
             registry=registry,
         )
         self.guarantee = GuaranteeMetrics(registry)
+        self._scope = ScopeMetrics(registry)
         self._price = price_per_hour / 3600
         self._cost = Counter(
             "nestling_cost_total",
@@ -134,7 +136,8 @@ class Metrics:
         )
         self._stage_answers = Counter(
             "nestling_stage_answers_total",
-            "Answers of each student: accepted, escalated, or standing for want of time or budget.",
+            "Answers of each student: accepted, escalated, standing for want of time or budget, or "
+            "abstained: found out of scope, and so without a label.",
             ("student", "outcome"),
             registry=registry,
         )
@@ -203,9 +206,13 @@ class Metrics:
             registry=registry,
         )
 
-    def know(self, students: Iterable[str]) -> None:
-        """Series for the students of a checkpoint, at zero if they are new."""
+    def know(self, students: Iterable[str], abstaining: Iterable[str] = ()) -> None:
+        """Series for the students of a checkpoint, at zero if they are new.
+
+        abstaining: policies that may answer without a label.
+        """
         students = list(students)
+        self._scope.know(students, abstaining)
         self._largest = students[-1] if students else ""
         for pair in combinations(students, 2):
             self._passed_on[pair] = self._escalations.labels(*pair)
@@ -269,8 +276,9 @@ class Metrics:
             if not decision.answered:
                 self._answers[student, "escalated"].inc()
                 self._passed_on[student, decision.stage.student.name].inc()
+                self._scope.passed_on(step)
                 continue
-            self._answers[student, "accepted" if step.accepted else "limited"].inc()
+            self._answers[student, self._scope.outcome(decision)].inc()
             self._answer_durations[student].observe(decision.waited + decision.ran)
             ta_flops += decision.ta_flops
             tokens += len(decision.tokens)

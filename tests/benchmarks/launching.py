@@ -60,7 +60,7 @@ def launch() -> None:
     operations.linear(x, [whole], Groups((0, 40)), "gelu")
     operations.linear(x, [whole, part], Groups((0, 10, 40)))
     operations.norm(x, x, [Prefix(b, b)], Groups((0, 40)), 1e-6)
-    operations.gate(x, torch.ones(40), torch.ones(40), torch.ones(40))
+    operations.gate(x, *[torch.ones(40)] * 4)
 
 
 def compiled() -> int:

@@ -37,7 +37,7 @@ if __name__ == "__main__":
 
     with recorded("sm_90") as launches:
         of_row = torch.ones(4)
-        triton_operations().gate(torch.zeros(4, 150, dtype=torch.bfloat16), of_row, of_row, of_row)
+        triton_operations().gate(torch.zeros(4, 150, dtype=torch.bfloat16), *[of_row] * 4)
     launches[0].variant.compile("sm_90")
     stand_in()
     driver.CudaUtils()

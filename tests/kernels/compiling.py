@@ -93,7 +93,7 @@ def _gate(call: Call) -> None:
 
     labels = call.widths[0][0] if call.widths else LABELS
     of_row = torch.empty(TEXTS, device="meta")
-    triton_operations().gate(_empty(call, TEXTS, labels), of_row, of_row, of_row)
+    triton_operations().gate(_empty(call, TEXTS, labels), *[of_row] * 4)
 
 
 def _attention(call: Call) -> None:

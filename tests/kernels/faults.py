@@ -96,7 +96,16 @@ GATE = {
     "the highest score is not taken off": (r"z - highest\[:, None\]", "z"),
     "labels are written beyond the last row": (r"(best.to\(tl.int64\)), mask=there", r"\1"),
     "confidences are written beyond the last row": (r"(confidence \+ row, top), mask=there", r"\1"),
-    "decisions are written beyond the last row": (r"(\(bound <= 0\)), mask=there", r"\1"),
+    "decisions are written beyond the last row": (r"(\(bound <= 0\)\) & within), mask=there", r"\1"),
+    "energies are written beyond the last row": (r"(energy \+ row, known), mask=there", r"\1"),
+    "a row's scope does not matter": (r" & within, mask", ", mask"),
+    "only the threshold has a margin": (r"least \+ margin", "least"),
+    "a scope of 0 is one like others": (r" \| \(least <= 0\)", ""),
+    "the scope is that of the next row": (r"scope \+ row", "scope + (row + 1) % rows"),
+    "the energy is that of the highest label": (r"e = highest \+ tl.log\(total\)", "e = highest"),
+    "low energies are mapped as high ones": (r"tl.abs\(e\)", "e"),
+    "the entropy is not a share": (r"surprise \* per_surprise", "surprise"),
+    "labels that are not there have entropy": (r"tl.where\(column\[None, :\] < labels, below, 0.0\)", "below"),
 }  # fmt: skip
 ATTENTION = {
     "queries beyond the last are read": (r"tl.minimum\(rows, row_end - 1\)", "rows"),

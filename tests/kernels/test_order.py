@@ -54,7 +54,11 @@ def norm(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
 def gate(kernel: ModuleType, dtype: torch.dtype) -> tuple[Tensor, ...]:
     logits = poisoned(100, 100, 0, dtype)
     decision: tuple[Tensor, ...] = kernel.gate(
-        logits, torch.linspace(0.3, 3, 100), torch.linspace(0, 0.9, 100), torch.arange(100) % 2.0
+        logits,
+        torch.linspace(0.3, 3, 100),
+        torch.linspace(0, 0.9, 100),
+        torch.arange(100) % 4.0,
+        torch.linspace(0, 0.9, 100),
     )
     return decision
 

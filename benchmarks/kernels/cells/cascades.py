@@ -144,13 +144,13 @@ def answering(
     count = len(batch.layout.lengths)
     temperature = torch.ones(count, device=device)
     threshold = torch.full_like(temperature, 0.5)
-    by = torch.full_like(temperature, MARGIN)
+    by, scope = torch.full_like(temperature, MARGIN), torch.zeros_like(temperature)
     gate = operations_on(device).gate
     students = [model.student(spec) for spec in batch.students]
 
     @torch.inference_mode()
     def run() -> object:
-        return gate(model(placed, students=students), temperature, threshold, by)
+        return gate(model(placed, students=students), temperature, threshold, by, scope)
 
     return run
 

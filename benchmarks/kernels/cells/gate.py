@@ -15,8 +15,8 @@ from ..record import Named, Row
 from ..shapes import Shapes, half
 from .row import OURS, Work, judged
 
-PER_ROW = 4 + 4 + 4 + 8 + 4 + 4 + 1
-"""Bytes: temperature, threshold and its score in, label, confidence, score and acceptance out."""
+PER_ROW = 4 + 4 + 4 + 4 + 8 + 4 + 4 + 1 + 4 + 1
+"""Bytes: temperature, threshold, its score and scope in, the columns of a `GateDecision` out."""
 
 
 def cells(clock: Clock, ceilings: Ceilings, shapes: Shapes) -> list[Named]:
@@ -36,11 +36,12 @@ def decided(clock: Clock, ceilings: Ceilings, rows: int, labels: int, dtype: tor
     temperature = torch.ones(rows, device=clock.device)
     threshold = torch.full_like(temperature, 0.5)
     by = torch.full_like(temperature, MARGIN)
+    scope = torch.zeros_like(temperature)
     copies = [random.normal(rows, labels, dtype=dtype) for _ in range(clock.copies(work.moved))]
     timed = clock.compare(
         {
-            OURS: lambda i: kernel(copies[i], temperature, threshold, by),
-            "torch": lambda i: gate(copies[i], temperature, threshold, by),
+            OURS: lambda i: kernel(copies[i], temperature, threshold, by, scope),
+            "torch": lambda i: gate(copies[i], temperature, threshold, by, scope),
         },
         len(copies),
     )

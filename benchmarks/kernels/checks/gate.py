@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from nestling.kernels.gate.reference import MARGIN, MARGINS
+from nestling.kernels.gate.reference import MARGINS, scores
 
 from ..devices import Random, operations_on
 from ..record import Named, Row
@@ -34,25 +34,29 @@ def decided(device: torch.device, dtype: torch.dtype, rows: int, labels: int) ->
     logits = logits[:, :labels]
     temperature, threshold = random.uniform(rows) + 0.5, random.uniform(rows) * 0.1
     threshold[::7] = 0.0
-    by = (random.uniform(rows) > 0.5).float() * MARGIN
-    decision = operations_on(device).gate(logits, temperature, threshold, by)
-    label, confidence, score, accept = (column.cpu() for column in decision)
-    scores = logits.cpu().double() / temperature.cpu().double()[:, None]
-    probability = torch.softmax(scores, dim=-1)
-    exact = probability.max(dim=-1).values
-    two = torch.softmax(scores.topk(min(2, labels)).values, dim=-1)[:, 0]
-    held = torch.where(by.cpu() == MARGIN, two, exact)
+    by = (4 * random.uniform(rows)).floor().clamp(max=3)
+    scope = random.uniform(rows)
+    scope[::2] = 0.0
+    decision = operations_on(device).gate(logits, temperature, threshold, by, scope)
+    label, confidence, score, accept, energy, inside = (column.cpu() for column in decision)
+    right = scores(logits.cpu().double(), temperature.cpu().double())
+    exact = right.probability
+    held = torch.stack(right[1:])[by.cpu().long(), torch.arange(rows)]
     off = max(
-        (of.double() - right).abs().max().item()
-        for of, right in ((confidence, exact), (score, held))
+        (of.double() - wanted).abs().max().item()
+        for of, wanted in ((confidence, exact), (score, held), (energy, right.energy))
     )
+    scaled = logits.cpu().double() / temperature.cpu().double()[:, None]
+    probability = torch.softmax(scaled, dim=-1)
     there = label.clamp(0, labels - 1)
     chosen = probability.gather(1, there[:, None])[:, 0].where(there == label, -1.0)
     worse = (exact - chosen).max().item()  # a label of the same score is as right
     bound = threshold.cpu().double() + MARGINS[dtype]
-    expected = (held >= bound) | (threshold.cpu() <= 0)
-    clear = (held - bound).abs() > BOUND
-    wrong = int(((accept != expected) & clear).sum())
+    least = scope.cpu().double() + MARGINS[dtype]
+    within = (right.energy >= least) | (scope.cpu() <= 0)
+    expected = ((held >= bound) | (threshold.cpu() <= 0)) & within
+    clear = ((held - bound).abs() > BOUND) & ((right.energy - least).abs() > BOUND)
+    wrong = int((((accept != expected) | (inside != within)) & clear).sum())
     found = check("gate", dtype, (rows, labels), max(off, worse), BOUND)
     found |= {"accepted_wrongly": wrong, "rows_within_the_margin": int((~clear).sum())}
     found["passed"] = found["passed"] and wrong == 0

@@ -49,7 +49,7 @@ def touched(device: torch.device, dtype: torch.dtype) -> Row:
     operations.norm(x, x, [Prefix(b[:k], b[:k]) for k in (63, 16, 7)], groups, 1e-6)
     operations.norm(x[:, :63], None, [Prefix(b, None)], Groups((0, len(x))), 1e-6)
     rows = torch.ones(len(x)).to(device)
-    operations.gate(x, rows, rows, rows)
+    operations.gate(x, rows, rows, rows, rows)
     layout, queries = Layout(LENGTHS, GROUPS), Layout((1,) * len(LENGTHS), GROUPS)
     width = max(HEADS) * HEAD_DIM
     q, k, v = (made(sum(LENGTHS), width) for _ in range(3))

@@ -77,9 +77,10 @@ class OnnxRunner(ModelRunner):
         students = self.manifest.students
         runs = [(students[name].spec, count) for name, count in batch.runs]
         logits = self._logits(tokens, lengths, runs)
-        decided = decide(logits, *batch.of_rows)
-        labels, confidences, scores, accepts = (column.tolist() for column in decided)
-        return ForwardOutput(labels, confidences, scores, accepts, logits, perf_counter() - started)
+        columns = (column.tolist() for column in decide(logits, *batch.of_rows))
+        label, confidence, score, accept, energy, inside = columns
+        seconds = perf_counter() - started
+        return ForwardOutput(label, confidence, score, accept, energy, inside, logits, seconds)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int

@@ -16,18 +16,20 @@ export function showLadder(about, { now, total }) {
     : total.texts ? `no text just now; since the start, ${count(total.texts)} texts` : "no text so far";
   const rows = shown.students.map((student, index) => {
     const known = about.students.find(({ name }) => name === student.name);
-    return rung(student, known, shown, live, tone(index, shown.students.length), about.price_per_hour);
+    const scoped = about.cascades.some(({ scope }) => scope);
+    return rung(student, known, shown, live, tone(index, shown.students.length), about.price_per_hour, scoped);
   });
   at("rungs").replaceChildren(...rows);
   drawFlow(shown, live);
 }
 
-function rung(student, known, shown, live, colour, price) {
+function rung(student, known, shown, live, colour, price, scoped) {
   const answered = shown.texts ? student.answered / shown.texts : null;
   const each = student.asked ? student.device_seconds / student.asked : null;
   const facts = [
     ["Asked", live ? `${rate(student.asked / shown.seconds)} /s` : count(student.asked)],
     ["Passed on", student.asked ? share(student.escalated / student.asked) : share(null)],
+    ...(scoped ? [["Out of scope", student.asked ? share(student.outside / student.asked) : share(null)]] : []),
     ["p50", time(student.p50)],
     ["p99", time(student.p99)],
     ["Device, each", time(each)],

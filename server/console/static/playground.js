@@ -10,6 +10,8 @@ const LIMITS = {
   min_confidence: "nobody was as sure as was wanted",
 };
 
+const REASONS = { out_of_scope: "no label: out of scope" };
+
 /** Have the form work. about: gives the checkpoint as it is known then. */
 export function startPlayground(about) {
   at("playground").addEventListener("submit", async (event) => {
@@ -18,9 +20,9 @@ export function startPlayground(about) {
     if (button) button.disabled = true;
     try {
       const started = performance.now();
-      const { label, decision } = await ask("v1/classify", wanted());
+      const { label, reason, decision } = await ask("v1/classify", wanted());
       const took = (performance.now() - started) / 1000;
-      showAnswer(label, decision, took, about()?.students.map(({ name }) => name) ?? []);
+      showAnswer(label ?? REASONS[reason] ?? reason, decision, took, about()?.students.map(({ name }) => name) ?? []);
     } catch (error) {
       at("answer").replaceChildren(el("p", { class: "wrong" }, error.message));
     } finally {
@@ -56,15 +58,17 @@ function showAnswer(label, decision, took, students) {
       `${time(decision.device_seconds)} on the device, ${time(took)} there and back; ${decision.tokens} tokens`));
 }
 
-function shown({ student, label, confidence: sure, score, score_value: held, threshold, accepted }, colour) {
+function shown({ student, label, confidence: sure, score, score_value: held, threshold, energy, scope, accepted }, colour) {
   const wanted = `${confidence(held)} of ${confidence(threshold)} wanted`;
-  const asked = score === "margin" ? `margin ${wanted}, confidence ${confidence(sure)}` : wanted;
-  const enough = threshold > 0 ? asked : `${confidence(sure)}, the last one asked`;
+  const asked = score !== "probability" ? `${score} ${wanted}, confidence ${confidence(sure)}` : wanted;
+  const sureness = threshold > 0 ? asked : `${confidence(sure)}, the last one asked`;
+  const enough = scope > 0 ? `${sureness}; energy ${confidence(energy)} of ${confidence(scope)} for its scope` : sureness;
+  const doubt = energy < scope ? "out of scope" : "not sure";
   const reached = threshold > 0 ? held : sure;
   return el("li", { style: { "--tone": colour } },
     el("header", {},
       el("b", {}, student), el("span", {}, label),
-      el("span", { class: "end", "data-state": accepted ? "good" : "warn" }, accepted ? "✓ stands" : "↓ not sure")),
+      el("span", { class: "end", "data-state": accepted ? "good" : "warn" }, accepted ? "✓ stands" : `↓ ${doubt}`)),
     el("div", { class: "gauge", "aria-hidden": "true" },
       el("div", { class: "reached", style: { "--share": `${100 * reached}%` } }),
       threshold > 0 ? el("div", { class: "threshold", style: { "--at": `${100 * threshold}%` } }) : null),

@@ -15,7 +15,7 @@ export function showTiles(about, message) {
   const brownout = LEVELS[message.brownout] ?? `level ${message.brownout}`;
   const guarantee = promised(about, message.guarantees);
   at("tiles").replaceChildren(
-    tile("Requests per second", rate(per(now.requests)), `${rate(per(now.texts))} texts per second`),
+    tile("Requests per second", rate(per(now.requests)), `${rate(per(now.texts))} texts per second${abstained(now)}`),
     tile("Latency, p50", time(now.p50), `p99 ${time(now.p99)}`),
     tile("Cost against TA alone", share(now.relative_flops), cost(about, now)),
     tile("Failed", share(failed), `${rate(per(now.turned_away))} per second turned away`, failed > 0.01 ? "bad" : undefined),
@@ -24,6 +24,9 @@ export function showTiles(about, message) {
   );
   alert(message.brownout ? `Brownout: ${brownout}` : "No brownout", `Guarantee: ${guarantee.word}`);
 }
+
+/** The part of the texts that got no label; nothing where no policy abstains. */
+const abstained = ({ abstained: without, texts }) => (without ? `, ${share(without / texts)} out of scope` : "");
 
 function tile(name, value, note, state) {
   return el("div", {}, el("dt", {}, name), el("dd", { "data-state": state }, value), el("dd", { class: "note" }, note));

@@ -71,7 +71,10 @@ _BODY = request_body(
     openapi_extra=_BODY | path_parameters(model=AUTO),
 )
 async def text_classification(request: Request) -> Response:
-    """A list of scores for each text, also for a single one, as the Hub's clients expect."""
+    """A list of scores for each text, also for a single one, as the Hub's clients expect.
+
+    It is empty where the policy abstains, since the text is out of scope.
+    """
     service = service_of(request)
     body = await read(request, TextClassificationRequest, service.settings.max_body_bytes)
     parameters = body.parameters or Parameters()
@@ -82,5 +85,5 @@ async def text_classification(request: Request) -> Response:
     answers = await answer(request, inputs, constraints)
     shown = logits if parameters.function_to_apply == "none" else probabilities
     labels = service.manifest.architecture.labels
-    best = ranked(shown(answers.decisions), labels, parameters.top_k)
+    best = ranked(shown(answers.decisions), labels, answers.decisions, parameters.top_k)
     return json_response(best, headers=answer_headers(answers, service.device))

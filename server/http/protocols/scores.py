@@ -33,15 +33,23 @@ def logits(decisions: Sequence[Decision]) -> NDArray[np.float32]:
 
 
 def ranked(
-    scores: NDArray[np.float32], labels: Sequence[str], most: int | None = None
+    scores: NDArray[np.float32],
+    labels: Sequence[str],
+    decisions: Sequence[Decision],
+    most: int | None = None,
 ) -> list[list[LabelScore]]:
-    """Each text's labels, highest score first. most: how many of them; None for all."""
+    """Each text's labels, highest score first; none of a text that was answered without a label.
+
+    scores: (texts, labels), of these decisions. most: how many labels; None for all.
+    """
     order = np.argsort(-scores, axis=-1, kind="stable")[:, :most]
     values = np.take_along_axis(scores, order, axis=-1)
     return [
-        [
+        []
+        if decision.abstained
+        else [
             {"score": round(value, 6), "label": labels[label]}
             for value, label in zip(row, indices, strict=True)
         ]
-        for row, indices in zip(values.tolist(), order.tolist(), strict=True)
+        for decision, row, indices in zip(decisions, values.tolist(), order.tolist(), strict=True)
     ]

@@ -156,14 +156,15 @@ _INFO = {
 async def predict(request: Request) -> Response:
     """One text answers a list of scores, a batch answers a list of such lists.
 
-    The default cascade answers; scores are calibrated probabilities of the student that did.
+    The default cascade answers; scores are calibrated probabilities of the student that did. The
+    list is empty where the cascade abstains, since the text is out of scope.
     """
     service = service_of(request)
     body = await read(request, PredictRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
     answers = await answer(request, inputs, RequestConstraints(truncate=bool(body.truncate)))
     scores = (logits if body.raw_scores else probabilities)(answers.decisions)
-    shown = ranked(scores, service.manifest.architecture.labels)
+    shown = ranked(scores, service.manifest.architecture.labels, answers.decisions)
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
 

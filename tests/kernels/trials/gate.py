@@ -1,12 +1,14 @@
-"""The gate, where labels tie and scores lie at the threshold or in the margin below it."""
+"""The gate, where labels tie, and scores and energies lie at a bound or in the margin below it."""
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 
 import torch
+from torch import Tensor
 
-from nestling.kernels.gate.reference import MARGIN, MARGINS
+from nestling.kernels.gate.reference import ENERGY, ENTROPY, MARGIN, MARGINS, PROBABILITY
 
 from ..buffers import guarded
 from ..far import far_apart
@@ -31,7 +33,8 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
     temperature = torch.linspace(0.3, 3, rows)
     threshold = torch.linspace(0.05, 0.9, rows)
     by = torch.zeros(rows)
-    by[3::2] = MARGIN
+    by[3::4], by[4::4], by[5::4] = MARGIN, ENTROPY, ENERGY
+    scope = torch.zeros(rows)
     if rows:
         logits.view[0] = 0  # all are equally sure: the first label
         threshold[0] = exactly(1 / labels, margin) if 1 / labels > margin else 0
@@ -39,26 +42,57 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
         logits.view[1], logits.view[2] = 0, 0
         threshold[1] = threshold[0] + 0.5 * margin  # in the margin
         threshold[2] = 0  # always accepts
+    if rows > 9:
+        energies = exact_scores(logits.view, temperature)[ENERGY]
+        for row, off in (
+            (6, -0.01),
+            (7, 0.5 * margin),
+            (8, 2 * margin),
+        ):  # inside, between, outside
+            scope[row] = energies[row] - margin + off
+        logits.view[9] = 0
+        temperature[9] = 1
+        exact_energy = float(exact_scores(logits.view[9:10], temperature[9:10])[ENERGY])
+        scope[9] = exactly(exact_energy, margin)
+        threshold[6:10] = 0
+        threshold[10::2] = 0
+        scope[10:] = energies[10:] - margin + torch.linspace(-0.1, 0.1, rows - 10)
     with watched() as watch:
-        decision = kernel.gate(logits.view, temperature, threshold, by)
-        assert [len(column) for column in decision] == [rows] * 4
+        decision = kernel.gate(logits.view, temperature, threshold, by, scope)
+        assert [len(column) for column in decision] == [rows] * 6
         if not rows:
             return
         check_loads(watch, logits=logits)
         for column in decision:
             check_stores(watch, column, torch.ones(rows, dtype=torch.bool))
-    exact = torch.softmax(logits.view.double() / temperature.double()[:, None], dim=-1)
-    best = exact.max(dim=-1).values
-    torch.testing.assert_close(decision.confidence.double(), best, rtol=2e-6, atol=1e-6)
+    exact = exact_scores(logits.view, temperature)
+    torch.testing.assert_close(decision.confidence.double(), exact[0], rtol=2e-6, atol=1e-6)
+    torch.testing.assert_close(decision.energy.double(), exact[ENERGY], rtol=2e-6, atol=1e-6)
     first = [row.index(max(row)) for row in logits.view.tolist()]
     assert decision.label.tolist() == first
-    two = (logits.view.double() / temperature.double()[:, None]).topk(min(2, labels)).values
-    held = torch.where(by == MARGIN, torch.softmax(two, dim=-1)[:, 0], best)
+    held = torch.stack([exact[code][row] for row, code in enumerate(by.tolist())])
     torch.testing.assert_close(decision.score.double(), held, rtol=2e-6, atol=1e-6)
-    reached = decision.score >= threshold + margin
-    assert torch.equal(decision.accept, reached | (threshold <= 0))
+    assert torch.equal(decision.inside, (decision.energy >= scope + margin) | (scope <= 0))
+    reached = (decision.score >= threshold + margin) | (threshold <= 0)
+    assert torch.equal(decision.accept, reached & decision.inside)
+    if rows > 9:
+        assert decision.inside[6:10].tolist() == [True, False, False, True]
     below = threshold[1:2] <= 0  # where the margin is as wide as the confidence
     assert decision.accept[:3].tolist() == [True, *below, True][:rows]
+
+
+def exact_scores(logits: Tensor, temperature: Tensor) -> dict[float, Tensor]:
+    """By the gate's code, in float64."""
+    z = logits.double() / temperature.double()[:, None]
+    p = torch.softmax(z, dim=-1)
+    labels, e = z.shape[1], torch.logsumexp(z, dim=-1)
+    entropy = -(p * torch.log_softmax(z, dim=-1)).sum(dim=-1)
+    return {
+        PROBABILITY: p.max(dim=-1).values,
+        MARGIN: torch.softmax(z.topk(min(2, labels)).values, dim=-1)[:, 0],
+        ENTROPY: 1 - entropy / math.log(max(2, labels)),
+        ENERGY: 0.5 + 0.5 * e / (1 + e.abs()),
+    }
 
 
 def exactly(confidence: float, margin: float) -> float:
@@ -79,5 +113,5 @@ def far(kernel: ModuleType) -> None:
     logits = far_apart(3, 5, torch.float16)
     logits.copy_(torch.randn(3, 5, generator=torch.Generator().manual_seed(0)))
     with watched():
-        decision = kernel.gate(logits, torch.ones(3), torch.ones(3), torch.ones(3))
+        decision = kernel.gate(logits, *[torch.ones(3)] * 4)
         assert torch.equal(decision.label, logits.argmax(dim=1))

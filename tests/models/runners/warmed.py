@@ -58,7 +58,7 @@ def drawn(
             count += 1
         runs.append((name, count))
     ones = [1.0] * len(sequences)
-    return ForwardBatch(sequences, runs, ones, ones, ones)
+    return ForwardBatch(sequences, runs, ones, ones, ones, ones)
 
 
 if __name__ == "__main__":

@@ -116,8 +116,10 @@ def test_its_version_tells_of_the_score(by_margin: Checkpoint) -> None:
     assert all("score" not in stage for stage in other.to_json()["stages"])
     assert Cascade.from_json("all", cascade.to_json(), by_margin.students) == cascade
     assert {stage.score for stage in cascade.at((0.5, 0.5)).stages[:-1]} == {Score.PROBABILITY}
-    stage = {**cascade.to_json()["stages"][0], "score": "entropy"}
-    with pytest.raises(ValueError, match="tiny: score: 'entropy' is none of probability, margin"):
+    stage = {**cascade.to_json()["stages"][0], "score": "gini"}
+    with pytest.raises(
+        ValueError, match="tiny: score: 'gini' is none of probability, margin, entr"
+    ):
         Cascade.from_json("all", {**cascade.to_json(), "stages": [stage]}, by_margin.students)
 
 

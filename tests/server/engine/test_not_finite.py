@@ -132,6 +132,8 @@ def test_which_sequences_are_broken() -> None:
             confidences,
             confidences,
             [True] * count,
+            confidences,
+            [True] * count,
             np.array(logits, np.float32),
             0.1,
         )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from .....experiments.records import LONGEST_NAME
-from .....models.cascade.decisions import Decision
+from .....models.cascade.decisions import OUT_OF_SCOPE, Decision
 from .....models.checkpoint.manifest import Manifest
 from .....models.json_checks import refusal
 from ....core.policies import AUTO
@@ -66,9 +66,10 @@ class ClassifyRequest(Body):
 
 
 class PathStep(TypedDict):
-    """One student's answer. It stands if its score reaches the threshold, and its confidence what
-    the request wants. confidence: calibrated. score: what the threshold is of, by name.
-    score_value: that score; the confidence where it is the probability.
+    """One student's answer. It stands if its score reaches the threshold, its energy the scope, and
+    its confidence what the request wants. confidence: calibrated. score: what the threshold is of,
+    by name. score_value: that score; the confidence where it is the probability. scope: from which
+    energy on a text is in scope here; 0 is none.
     """
 
     student: str
@@ -77,6 +78,8 @@ class PathStep(TypedDict):
     score: str
     score_value: float
     threshold: float
+    energy: float
+    scope: float
     accepted: bool
 
 
@@ -107,16 +110,21 @@ class DecisionRecord(TypedDict):
 
 
 class Classification(TypedDict):
-    """score: calibrated probability of the label, 0 to 1."""
+    """label: null where the policy abstains, since the text seems to belong to none of them; then
+    reason is `out_of_scope`, else null. score: calibrated probability of the likeliest label, 0 to
+    1, also where that is not answered.
+    """
 
-    label: str
+    label: str | None
     score: float
+    reason: str | None
     decision: DecisionRecord
 
 
 _EXAMPLE = {
     "label": "translate",
     "score": 0.998069,
+    "reason": None,
     "decision": {
         "model": "drop-0.005",
         "student": "tiny",
@@ -128,6 +136,8 @@ _EXAMPLE = {
                 "score": "margin",
                 "score_value": 0.999665,
                 "threshold": 0.980342,
+                "energy": 0.961203,
+                "scope": 0.0,
                 "accepted": True,
             }
         ],
@@ -176,8 +186,9 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
     labels = manifest.architecture.labels
     answer = decision.answer
     return {
-        "label": labels[answer.label],
+        "label": None if decision.abstained else labels[answer.label],
         "score": round(answer.confidence, 6),
+        "reason": OUT_OF_SCOPE if decision.abstained else None,
         "decision": {
             "model": decision.cascade.name,
             "student": answer.stage.student.name,
@@ -189,6 +200,8 @@ def classification(manifest: Manifest, decision: Decision) -> Classification:
                     "score": step.stage.score.value,
                     "score_value": round(step.score, 6),
                     "threshold": round(step.threshold, 6),
+                    "energy": round(step.energy, 6),
+                    "scope": round(step.stage.scope, 6),
                     "accepted": step.accepted,
                 }
                 for step in decision.steps

@@ -109,7 +109,10 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     openapi_extra=_BODY | path_parameters(model="auto", version=VERSION),
 )
 async def infer(request: Request) -> Response:
-    """Tensors in, tensors out; `outputs` selects, else all are given."""
+    """Tensors in, tensors out; `outputs` selects, else all are given.
+
+    The label is empty where the policy abstains, since the text is out of scope.
+    """
     service, started = service_of(request), perf_counter()
     model = served_model(request)
     sections = Sections(
@@ -192,7 +195,7 @@ def _values(
     """(texts,), or (texts, labels) for probabilities."""
     match name:
         case "label":
-            return [labels[decision.answer.label] for decision in decisions]
+            return ["" if d.abstained else labels[d.answer.label] for d in decisions]
         case "student":
             return [decision.answer.stage.student.name for decision in decisions]
         case "score":

@@ -51,6 +51,8 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
                 "score": "probability",
                 "score_value": pytest.approx(step.confidence, abs=2e-6),
                 "threshold": round(step.stage.threshold, 6),
+                "energy": pytest.approx(step.energy, abs=2e-6),
+                "scope": 0.0,
                 "accepted": step.accepted,
             }
             for step in expected.steps
