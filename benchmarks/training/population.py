@@ -143,7 +143,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
     tokens = list(map(len, predictions.sequences))
     flops, margin = flops_of(students, tokens), margin_of(precision)
     evidence = {
-        score: gather(predictions, reference, temperatures, score, flops, margin, kept, net)
+        score: gather(predictions, reference, temperatures, score, flops, margin, kept, net=net)
         for score in Score
     }
     right = (answers == truth).numpy().astype(np.int64)

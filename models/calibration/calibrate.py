@@ -89,7 +89,7 @@ def calibrate(
     cost = flops if by is None else seconds_of(by, students, tokens)
     net = target.net
     gathered = {
-        score: gather(predictions, reference, temperatures, score, cost, margin, kept, net, scopes)
+        score: gather(predictions, reference, temperatures, score, cost, margin, kept, scopes, net)
         for score in SCORES
     }
     evidence = {score: replace(each, groups=groups) for score, each in gathered.items()}
@@ -116,16 +116,16 @@ def gather(
     cost: Floats,
     margin: float,
     kept: Tensor | None = None,
-    net: bool = False,
     scopes: Scopes | None = None,
+    net: bool = False,
 ) -> Evidence:
     """Score, loss and cost of every student on every text.
 
     reference: (texts,) int64, the true classes; or the TA's answers, where it counts as always
     right. cost: (students, texts). kept: (texts,) int64, the answers of the TA that the loss is
-    against, by default those predicted. net: whether what recovers counts, as −1. scopes: what is
-    out of a student's is not answered there, and what is out of the TA's is answered with
-    `ABSTAINS`.
+    against, by default those predicted. scopes: what is out of a student's is not answered there,
+    and what is out of the TA's is answered with `ABSTAINS`. net: whether what recovers counts, as
+    −1.
     """
     names = [student.name for student in predictions.students]
     labels = torch.stack([predictions.labels(name) for name in names])

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.training import groups, guarantee
 from benchmarks.training.population import add_options, population
 from nestling.models import load_checkpoint
+from nestling.models.calibration.choice import SCORES
 from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.checkpoint.save import write_calibration
 
@@ -38,7 +39,7 @@ def given(checkpoint_dir: Path, tmp_path: Path) -> argparse.Namespace:
 
 @pytest.mark.parametrize("from_shadow", [False, True])
 def test_every_redraw_is_counted(given: argparse.Namespace, from_shadow: bool) -> None:
-    given.from_shadow = from_shadow
+    given.from_shadow, given.scores = from_shadow, list(SCORES)
     whole = population(given, agreement=from_shadow)
     found = list(guarantee.redraws(given, whole))
     said = guarantee.report(given, whole, found)
