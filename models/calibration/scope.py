@@ -47,6 +47,15 @@ class Scopes:
     limits: Floats
     inside: NDArray[np.bool_]
 
+    @property
+    def unlabelled(self) -> NDArray[np.bool_]:
+        """(students, texts), where the answer has no label if that student is the last: out of its
+        scope, if the TA has one."""
+        outside = ~self.inside
+        if not self.limits[-1]:
+            outside[:-1] = False
+        return outside
+
     def on(self, stages: Sequence[Stage], rows: Sequence[int]) -> tuple[Stage, ...]:
         """Stages with their scopes. rows: the student of each."""
         pairs = zip(stages, rows, strict=True)

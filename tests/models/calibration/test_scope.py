@@ -109,6 +109,18 @@ def test_no_accuracy_is_lost_where_the_ta_gives_no_label_but_it_disagrees() -> N
     ]
 
 
+def test_a_last_student_that_abstains_in_place_of_the_ta_is_tested_so() -> None:
+    """Out of its scope it is right of no text, whatever it would say; and agrees with no label."""
+    predictions, inside = some([[1, 1], [1, 1], [1, 1]]), np.ones((3, 2), np.bool_)
+    inside[1, 0] = False
+    names, cost = {"tiny": 1.0, "small": 1.0, "ta": 1.0}, np.ones((3, 2))
+    for limit, lost in ((0.5, True), (0.0, False)):  # a TA without a scope: nothing abstains
+        scopes = Scopes(np.array([0.5, 0.5, limit]), inside)
+        args = predictions, torch.tensor([1, 1]), names, Score.MARGIN, cost, MARGIN
+        loss = gather(*args, None, scopes).loss
+        assert loss.astype(bool).tolist() == [[False, False], [lost, False], [False, False]]
+
+
 def test_nothing_outside_is_accepted_on_the_path_or_learned_from() -> None:
     predictions = some([[2] * 60, [1] * 60, [1] * 60])
     inside = np.ones((3, 60), np.bool_)
@@ -164,3 +176,21 @@ def test_a_recalibration_keeps_the_scopes() -> None:
     assert len(found.cascade.scope.observed) == len(found.cascade.stages)
     without = recalibrate(cascade(), records, RiskTarget(0.15, 0.9, "disagreement"))
     assert found.cascade.forecast.relative_flops > without.cascade.forecast.relative_flops
+
+
+@pytest.mark.parametrize("abstains", [True, False])
+def test_a_recalibration_that_ends_before_the_ta_abstains_only_if_the_cascade_did(
+    abstains: bool,
+) -> None:
+    served = cascade()
+    limits = (0.5, 0.5, 0.5 if abstains else 0.0)
+    pairs = zip(served.stages, limits, strict=True)
+    promise = ScopePromise(0.9, 0.95, 100, (0.9, 0.9, 0.9))
+    served = replace(served, stages=tuple(replace(s, scope=x) for s, x in pairs), scope=promise)
+    records = [
+        replace(record, stages=tuple(replace(asked, energy=0.8) for asked in record.stages))
+        for record in population()[:3000]
+    ]
+    found = recalibrate(served, records, RiskTarget(0.7, 0.9, "disagreement")).cascade
+    assert found.stages[-1].student.name != "ta"
+    assert found.abstains == abstains
