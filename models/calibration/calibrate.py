@@ -73,7 +73,7 @@ def calibrate(
     kept = own if exact is None else exact
     reference = truth if truth is not None and target.needs_labels else kept
     parts = divide(len(own), target, data_sha256, groups)
-    fitting, fixing = (parts.ordering, None) if scope is None else halves(parts)
+    fitting, fixing = (parts.ordering, None) if scope is None else halves(parts, groups)
     temperatures = _temperatures(predictions, reference, fitting, target.loss)
     if target.loss == "disagreement":
         # Served answers are watched beside the TA's own: with it, too, they disagree no more often.

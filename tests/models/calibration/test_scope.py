@@ -12,7 +12,8 @@ from scipy.stats import binom
 from nestling.models import DataError, NestlingError
 from nestling.models.calibration.calibrate import ABSTAINS, gather
 from nestling.models.calibration.evidence import accepts
-from nestling.models.calibration.learn_then_test import Split
+from nestling.models.calibration.groups import TextGroups
+from nestling.models.calibration.learn_then_test import Split, split_groups
 from nestling.models.calibration.path import estimated_risk, threshold_path
 from nestling.models.calibration.recalibrate import recalibrate
 from nestling.models.calibration.scope import (
@@ -50,7 +51,7 @@ def test_a_scope_keeps_what_it_promises() -> None:
 
 def test_too_few_texts_are_refused_with_the_number_that_would_do() -> None:
     assert check_enough(59, ScopeTarget(0.95), 0.95) == 1
-    with pytest.raises(DataError, match=r"scope: 58 texts, .* it takes 59"):
+    with pytest.raises(DataError, match=r"scope: 58 texts .* it takes 59"):
         check_enough(58, ScopeTarget(0.95), 0.95)
     for kept in (0.0, 1.0, float("nan")):
         with pytest.raises(NestlingError, match=r"scope: .* is not between 0 and 1"):
@@ -62,6 +63,19 @@ def test_temperatures_and_scopes_are_fitted_on_different_texts() -> None:
     fitting, fixing = halves(parts)
     assert not set(fitting) & set(fixing)
     assert sorted([*fitting, *fixing]) == parts.ordering.tolist()
+
+
+def test_the_same_share_of_each_group_fixes_scopes() -> None:
+    """As a scope is promised of all texts together; the order takes unlike shares of them."""
+    groups = TextGroups.by("lang", ["de"] * 400 + ["en"] * 1200)
+    parts = split_groups(groups, 0.02, 0.95, 3)
+    shares = groups.select(parts.ordering).sizes
+    assert shares[0] / 400 > 1.2 * shares[1] / 1200
+    fitting, fixing = halves(parts, groups)
+    assert sorted([*fitting, *fixing]) == sorted(parts.ordering)
+    counts = groups.select(fixing).sizes
+    assert counts[0] / 400 == pytest.approx(counts[1] / 1200, abs=1 / 400)
+    assert counts[1] == shares[1] // 2
 
 
 def test_an_energy_of_nothing_is_no_scope() -> None:
