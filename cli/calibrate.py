@@ -214,7 +214,7 @@ def _from_texts(
     encode_all(manifest, texts, data)
     parts = divide(len(texts), target, sha256, groups)
     if scope is not None:
-        check_enough(len(halves(parts)[1]), scope, target.confidence)
+        check_enough(len(halves(parts, groups)[1]), scope, target.confidence)
     unknown = read_texts(out_of_scope, text_column) if out_of_scope is not None else ()
     encode_all(manifest, unknown, out_of_scope or data)
 

@@ -24,7 +24,8 @@ def show_groups(cascade: Cascade) -> None:
     more = len(found) - SHOWN
     caption = f"{more} more are farther from breaking the promise." if more > 0 else None
     table = Table(title=f"Groups by {guarantee.by}, the worst first", caption=caption)
-    for column in ("group", "tested", "losses", "allowed", "observed", "at most"):
+    won = ("recoveries",) if guarantee.loss == "net" else ()
+    for column in ("group", "tested", "losses", *won, "allowed", "observed", "at most"):
         table.add_column(column, justify="left" if column == "group" else "right")
     for each in found[:SHOWN]:
         own = each.evidence
@@ -32,6 +33,7 @@ def show_groups(cascade: Cascade) -> None:
             each.name,
             f"{own.examples:,}",
             str(own.losses),
+            *([str(own.recovered)] if won else []),
             str(each.allowed),
             f"{own.observed_risk:.2%}",
             f"{each.bound:.2%}",

@@ -80,6 +80,17 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
         known = ", ".join(loaded.cascades) or "none"
         raise NestlingError(f"name: {name!r} is no cascade of this checkpoint; there are {known}")
     wanted = [loaded.cascades[name]] if name is not None else list(loaded.cascades.values())
+    apart = [each.name for each in wanted if each.guarantee and each.guarantee.by]
+    if name is not None and apart:
+        raise NestlingError(
+            f"name: {name!r} promises the risk to groups apart, and no record says which one a "
+            "text is of; calibrate it on --data"
+        )
+    if apart:
+        typer.echo(
+            f"Promised to groups apart, which no record names, and as before: {', '.join(apart)}."
+        )
+        wanted = [each for each in wanted if each.name not in apart]
     return [_to_the_ta(cascade, loaded.ta) for cascade in wanted]
 
 

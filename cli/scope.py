@@ -72,11 +72,13 @@ def scope_sentences(cascade: Cascade) -> str:
     names = [stage.student.name for stage in cascade.stages]
     scoped = [place for place, stage in enumerate(cascade.stages) if stage.scope > 0]
     kept = ", ".join(f"{names[place]} {promise.observed[place]:.1%}" for place in scoped)
-    said = (
-        f"\nWith {promise.confidence:.0%} confidence each scope keeps at least {promise.kept:.1%} "
-        f"of the texts of the same distribution ({promise.examples:,} texts fixed it); of those "
-        f"that test: {kept}."
-    )
+    said = "\nNo stage has a scope: the last one answers whatever reaches it."
+    if scoped:
+        said = (
+            f"\nWith {promise.confidence:.0%} confidence each scope keeps at least "
+            f"{promise.kept:.1%} of the texts of the same distribution ({promise.examples:,} texts "
+            f"fixed it); of those that test: {kept}."
+        )
     if cascade.abstains:
         said += f"\nWhat {names[-1]} finds out of scope is answered without a label."
     if (found := promise.out_of_scope) is not None:

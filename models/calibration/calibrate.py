@@ -27,7 +27,8 @@ from .temperature import rounded as rounded_temperature
 NO_LABEL = -1
 """Which no student answers."""
 ABSTAINS = -2
-"""In place of a label, where the TA finds a text out of scope: the right answer of no text."""
+"""In place of a label, where the last student finds a text out of scope, the TA as a rule: the
+right answer of no text."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def calibrate(
     kept = own if exact is None else exact
     reference = truth if truth is not None and target.needs_labels else kept
     parts = divide(len(own), target, data_sha256, groups)
-    fitting, fixing = (parts.ordering, None) if scope is None else halves(parts)
+    fitting, fixing = (parts.ordering, None) if scope is None else halves(parts, groups)
     temperatures = _temperatures(predictions, reference, fitting, target.loss)
     if target.loss == "disagreement":
         # Served answers are watched beside the TA's own: with it, too, they disagree no more often.
@@ -99,10 +100,11 @@ def calibrate(
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast, choice.path)
     if scope is not None and scopes is not None and fixing is not None:
         stages, rows = scopes.on(cascade.stages, choice.rows), list(choice.rows)
-        if not scope.abstain:  # also where the cascade ends before the TA
-            stages = (*stages[:-1], replace(stages[-1], scope=0.0))
-        counted = count_strangers(strangers[0], stages, margin, strangers[1]) if strangers else None
         inside = scopes.inside[rows][:, parts.testing]
+        if not scopes.limits[-1]:  # it always answers, also where the cascade ends before the TA
+            stages = (*stages[:-1], replace(stages[-1], scope=0.0))
+            inside[-1] = True
+        counted = count_strangers(strangers[0], stages, margin, strangers[1]) if strangers else None
         kept_share = promise(scope, target.confidence, len(fixing), inside, counted)
         cascade = replace(cascade, stages=stages, scope=kept_share)
     return Calibrated(cascade, temperatures, choice)
@@ -124,8 +126,8 @@ def gather(
     reference: (texts,) int64, the true classes; or the TA's answers, where it counts as always
     right. cost: (students, texts). kept: (texts,) int64, the answers of the TA that the loss is
     against, by default those predicted. scopes: what is out of a student's is not answered there,
-    and what is out of the TA's is answered with `ABSTAINS`. net: whether what recovers counts, as
-    −1.
+    unless it is the last; what is answered without a label then has `ABSTAINS`. net: whether what
+    recovers counts, as −1.
     """
     names = [student.name for student in predictions.students]
     labels = torch.stack([predictions.labels(name) for name in names])
@@ -133,7 +135,7 @@ def gather(
     scores = np.stack([predictions.scores(n, temperatures[n], score).numpy() for n in names])
     if scopes is not None:
         scores = np.where(scopes.inside, scores, 0.0)
-        labels[-1].masked_fill_(torch.from_numpy(~scopes.inside[-1]), ABSTAINS)
+        labels.masked_fill_(torch.from_numpy(scopes.unlabelled), ABSTAINS)
     right = labels == reference
     loss = (~right & kept_right).to(torch.int8)
     if net:

@@ -145,9 +145,8 @@ def choose(
     forecast = _forecast(evidence[score], flops, by, rows, vector[used])
     trail = Trail.of(stages, chosen, walked, best, target.confidence)
     own, ta_cost = evidence[score].stages(rows), float(stages.cost[-1].mean())
-    vectors = chosen.vectors[:, used]
-    vectors[:, -1] = 0  # where the cascade ends before the TA, as its last stage always answers
-    path = kept_path(own, parts.testing, vectors, best, ta_cost)
+    vectors, place = _ending(chosen.vectors[:, used], best)
+    path = kept_path(own, parts.testing, vectors, place, ta_cost)
     losses, recovered = int(walked.losses[best]), int(walked.recovered[best])
     if walked.nets:
         back = zip(walked.nets, walked.recovered_by_group[:, best], strict=True)
@@ -169,6 +168,18 @@ def choose(
         groups=groups,
         by=column,
     )
+
+
+def _ending(vectors: Floats, chosen: int) -> tuple[Floats, int]:
+    """Those that end in their last stage, and where the chosen one is among them.
+
+    Where a cascade ends before the TA, safer vectors were tested with what comes after it, and
+    without that they would be others. In place of the first, the last stage alone.
+    """
+    first = int(np.argmax(vectors[:, -1] <= 0))
+    ending = np.concatenate([vectors[:1], vectors[max(1, first) :]])
+    ending[0, -1] = 0
+    return ending, chosen - max(1, first) + 1
 
 
 def _of_groups(groups: TextGroups, walked: Walk, vector: int) -> tuple[GroupEvidence, ...]:

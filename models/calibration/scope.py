@@ -20,6 +20,7 @@ from ..cascade.score import Score
 from ..errors import DataError, NestlingError
 from ..evaluation.predictions import Predictions
 from .evidence import Floats, accepts, rounded
+from .groups import TextGroups
 from .learn_then_test import Split
 from .path import LEAST
 from .risk import fewest_examples, losses_allowed
@@ -47,15 +48,38 @@ class Scopes:
     limits: Floats
     inside: NDArray[np.bool_]
 
+    @property
+    def unlabelled(self) -> NDArray[np.bool_]:
+        """(students, texts), where the answer has no label if that student is the last: out of its
+        scope, if the TA has one."""
+        outside = ~self.inside
+        if not self.limits[-1]:
+            outside[:-1] = False
+        return outside
+
     def on(self, stages: Sequence[Stage], rows: Sequence[int]) -> tuple[Stage, ...]:
         """Stages with their scopes. rows: the student of each."""
         pairs = zip(stages, rows, strict=True)
         return tuple(replace(stage, scope=float(self.limits[row])) for stage, row in pairs)
 
 
-def halves(parts: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of the texts that order: those that fit temperatures, and those that fix scopes."""
-    return parts.ordering[::2], parts.ordering[1::2]  # of each group, where they lie by group
+def halves(
+    parts: Split, groups: TextGroups | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the texts that order: those that fit temperatures, and those that fix scopes.
+
+    Groups give unlike shares of themselves to the order. A scope is promised of all texts together,
+    so that it is fixed by the same share of each, of none more than half of those that order.
+    """
+    if groups is None:
+        return parts.ordering[::2], parts.ordering[1::2]
+    own = [rows.tolist() for rows in groups.select(parts.ordering).rows]
+    sizes = groups.sizes
+    least = min(range(len(own)), key=lambda group: len(own[group]) / sizes[group])
+    counts = [len(own[least]) * size // (2 * sizes[least]) for size in sizes]
+    pairs = list(zip(own, counts, strict=True))
+    fitting = np.concatenate([parts.ordering[rows[count:]] for rows, count in pairs])
+    return fitting, np.concatenate([parts.ordering[rows[:count]] for rows, count in pairs])
 
 
 def check_enough(texts: int, target: ScopeTarget, confidence: float) -> int:
@@ -67,7 +91,7 @@ def check_enough(texts: int, target: ScopeTarget, confidence: float) -> int:
     if not place:
         least = fewest_examples(0, 1 - target.kept, confidence)
         raise DataError(
-            f"scope: {texts:,} texts, half of those that order the tests, are too few to keep "
+            f"scope: {texts:,} texts of those that order the tests are too few to keep "
             f"{target.kept:.1%} with {confidence:.0%} confidence: it takes {least:,}"
         )
     return place

@@ -87,6 +87,8 @@ def _rungs(cascade: Cascade, manifest: Manifest, on_violation: OnViolation) -> t
     if on_violation == "alarm" or cascade.stages == (alone,):
         return ()
     steps = cascade.path.tighter() if cascade.path else ()
+    if last is not alone and cascade.path:  # its last student alone was not tested
+        steps = tuple(step for step in steps if step is not cascade.path.steps[0])
     if on_violation == "ta":
         steps = steps[-1:] if last is alone else ()
 

@@ -42,6 +42,13 @@ def test_every_group_is_promised_and_shown(
     groups = {each.name: each for each in cascade.guarantee.groups}
     assert set(groups) == {"de", "en"}
     assert groups["en"].examples + groups["en"].ordering_examples == 200
+    # Records know no groups: calibrating on them would drop the promise in silence.
+    name, before = "disagreement-0.3-by-lang", everything_in(checkpoint_dir)
+    given = ("calibrate", checkpoint_dir, "--from-shadow", by_lang)
+    said = complaint(nestling(*given, "--name", name))
+    assert f"name: '{name}' promises the risk to groups apart" in said
+    assert f"which no record names, and as before: {name}." in nestling(*given).stdout
+    assert everything_in(checkpoint_dir) == before
     shown = nestling("info", checkpoint_dir)
     assert "disagreement ≤ 30.00% at 95%, each lang" in shown.stdout
 

@@ -66,6 +66,11 @@ class Found:
         return [self.students[row] for row in self.choice.trail.rows]
 
     @property
+    def scoped(self) -> bool:
+        """Whether any stage has a scope."""
+        return any(stage.scope > 0 for stage in self.cascade.stages)
+
+    @property
     def charts(self) -> dict[str, Chart]:
         trail, alpha = self.choice.trail, self.guarantee.alpha
         return {name: draw(trail, alpha, *size) for name, size in SIZES.items()}

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nestling.models.calibration.choice import Choice, choose, divide
+from nestling.models.calibration.choice import Choice, _ending, choose, divide
 from nestling.models.calibration.evidence import Evidence, Floats, outcome
 from nestling.models.calibration.learn_then_test import Split, split, walk
 from nestling.models.calibration.net import NetTest, net_test
@@ -161,6 +161,16 @@ def test_a_promise_of_the_drop_may_end_before_the_ta_too() -> None:
     assert choice.thresholds[-1] == 0
     assert sum(choice.forecast.shares) == pytest.approx(1)
     assert choice.forecast.relative_flops < 0.2  # against the TA, which is no stage
+
+
+def test_what_is_kept_before_a_cascade_without_the_ta_was_tested_without_it() -> None:
+    vectors = np.array([[1, 1], [0.9, 0.7], [0.8, 0], [0.7, 0], [0.6, 0]])
+    ending, chosen = _ending(vectors, 3)
+    assert ending.tolist() == [[1, 0], [0.8, 0], [0.7, 0], [0.6, 0]]
+    assert ending[chosen].tolist() == [0.7, 0]
+    with_ta = np.array([[1, 0], [0.9, 0], [0.8, 0]])
+    ending, chosen = _ending(with_ta, 1)
+    assert (ending.tolist(), chosen) == (with_ta.tolist(), 1)
 
 
 def test_what_cannot_be_shown_is_counted_both_ways() -> None:

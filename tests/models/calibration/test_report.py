@@ -11,6 +11,8 @@ import pytest
 
 from nestling.models.calibration.report.chart import HEADROOM, draw
 from nestling.models.calibration.report.page import SIZES, Found, page
+from nestling.models.cascade.group import GroupEvidence
+from nestling.models.cascade.scope import ScopePromise
 
 from .test_recalibrate import TARGET, cascade
 from .test_trail import TEXTS, calibrated
@@ -105,6 +107,25 @@ def test_the_page_asks_for_nothing_else(read: Reader) -> None:
     names = {name for _, attributes in read.opened for name in attributes}
     assert not names & {"src", "href", "onload", "onclick", "style"}
     assert "url(" not in page([found()], FACTS)
+
+
+def test_scopes_and_groups_of_a_net_promise_are_shown() -> None:
+    """How many texts half a net risk takes is not worked out, so the page does not say a number."""
+    given = found().cascade
+    groups = (GroupEvidence.of("de", 700, 200, 9, 4), GroupEvidence.of("en", 600, 200, 2, 0))
+    guarantee = replace(found().guarantee, loss="net", by="lang", groups=groups)
+    kept = ScopePromise(0.9, 0.95, 100, tuple(0.91 for _ in given.stages))
+    shown = replace(given, guarantee=guarantee, scope=kept)
+    shown = replace(shown, stages=tuple(replace(stage, scope=0.875) for stage in shown.stages))
+    read = Reader(page([replace(found(), cascade=shown)], FACTS))
+    stages, (head, *rows), *_ = read.tables
+    assert {row[stages[0].index("in scope from")] for row in stages[1:]} == {"0.8750"}
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(head)}
+    assert columns["lang"] == ["de", "en"]
+    assert (columns["losses"], columns["recoveries"]) == (["9", "2"], ["4", "0"])
+    assert "still missing" not in head
+    assert "no number" not in read.text
+    assert "each scope keeps at least 90 % of the texts" in read.text
 
 
 def test_several_cascades_share_a_page() -> None:

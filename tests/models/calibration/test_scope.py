@@ -12,7 +12,8 @@ from scipy.stats import binom
 from nestling.models import DataError, NestlingError
 from nestling.models.calibration.calibrate import ABSTAINS, gather
 from nestling.models.calibration.evidence import accepts
-from nestling.models.calibration.learn_then_test import Split
+from nestling.models.calibration.groups import TextGroups
+from nestling.models.calibration.learn_then_test import Split, split_groups
 from nestling.models.calibration.path import estimated_risk, threshold_path
 from nestling.models.calibration.recalibrate import recalibrate
 from nestling.models.calibration.scope import (
@@ -50,7 +51,7 @@ def test_a_scope_keeps_what_it_promises() -> None:
 
 def test_too_few_texts_are_refused_with_the_number_that_would_do() -> None:
     assert check_enough(59, ScopeTarget(0.95), 0.95) == 1
-    with pytest.raises(DataError, match=r"scope: 58 texts, .* it takes 59"):
+    with pytest.raises(DataError, match=r"scope: 58 texts .* it takes 59"):
         check_enough(58, ScopeTarget(0.95), 0.95)
     for kept in (0.0, 1.0, float("nan")):
         with pytest.raises(NestlingError, match=r"scope: .* is not between 0 and 1"):
@@ -62,6 +63,19 @@ def test_temperatures_and_scopes_are_fitted_on_different_texts() -> None:
     fitting, fixing = halves(parts)
     assert not set(fitting) & set(fixing)
     assert sorted([*fitting, *fixing]) == parts.ordering.tolist()
+
+
+def test_the_same_share_of_each_group_fixes_scopes() -> None:
+    """As a scope is promised of all texts together; the order takes unlike shares of them."""
+    groups = TextGroups.by("lang", ["de"] * 400 + ["en"] * 1200)
+    parts = split_groups(groups, 0.02, 0.95, 3)
+    shares = groups.select(parts.ordering).sizes
+    assert shares[0] / 400 > 1.2 * shares[1] / 1200
+    fitting, fixing = halves(parts, groups)
+    assert sorted([*fitting, *fixing]) == sorted(parts.ordering)
+    counts = groups.select(fixing).sizes
+    assert counts[0] / 400 == pytest.approx(counts[1] / 1200, abs=1 / 400)
+    assert counts[1] == shares[1] // 2
 
 
 def test_an_energy_of_nothing_is_no_scope() -> None:
@@ -107,6 +121,18 @@ def test_no_accuracy_is_lost_where_the_ta_gives_no_label_but_it_disagrees() -> N
         [False, True, True, True],
         [False] * 4,
     ]
+
+
+def test_a_last_student_that_abstains_in_place_of_the_ta_is_tested_so() -> None:
+    """Out of its scope it is right of no text, whatever it would say; and agrees with no label."""
+    predictions, inside = some([[1, 1], [1, 1], [1, 1]]), np.ones((3, 2), np.bool_)
+    inside[1, 0] = False
+    names, cost = {"tiny": 1.0, "small": 1.0, "ta": 1.0}, np.ones((3, 2))
+    for limit, lost in ((0.5, True), (0.0, False)):  # a TA without a scope: nothing abstains
+        scopes = Scopes(np.array([0.5, 0.5, limit]), inside)
+        args = predictions, torch.tensor([1, 1]), names, Score.MARGIN, cost, MARGIN
+        loss = gather(*args, None, scopes).loss
+        assert loss.astype(bool).tolist() == [[False, False], [lost, False], [False, False]]
 
 
 def test_nothing_outside_is_accepted_on_the_path_or_learned_from() -> None:
@@ -164,3 +190,21 @@ def test_a_recalibration_keeps_the_scopes() -> None:
     assert len(found.cascade.scope.observed) == len(found.cascade.stages)
     without = recalibrate(cascade(), records, RiskTarget(0.15, 0.9, "disagreement"))
     assert found.cascade.forecast.relative_flops > without.cascade.forecast.relative_flops
+
+
+@pytest.mark.parametrize("abstains", [True, False])
+def test_a_recalibration_that_ends_before_the_ta_abstains_only_if_the_cascade_did(
+    abstains: bool,
+) -> None:
+    served = cascade()
+    limits = (0.5, 0.5, 0.5 if abstains else 0.0)
+    pairs = zip(served.stages, limits, strict=True)
+    promise = ScopePromise(0.9, 0.95, 100, (0.9, 0.9, 0.9))
+    served = replace(served, stages=tuple(replace(s, scope=x) for s, x in pairs), scope=promise)
+    records = [
+        replace(record, stages=tuple(replace(asked, energy=0.8) for asked in record.stages))
+        for record in population()[:3000]
+    ]
+    found = recalibrate(served, records, RiskTarget(0.7, 0.9, "disagreement")).cascade
+    assert found.stages[-1].student.name != "ta"
+    assert found.abstains == abstains

@@ -232,7 +232,7 @@ def differ(watch: GuaranteeWatch, decision: Decision, texts: int = 50) -> None:
 
 def answered(checkpoint: Checkpoint, cascade: Cascade) -> Decision:
     decision = decide(checkpoint, cascade, [1, 2, 3])
-    decision.record(0, 1.0, 1.0, True, None, 0.0)  # type: ignore[arg-type]
+    decision.record(0, 1.0, 1.0, True, None, 0.0, 1.0, True)  # type: ignore[arg-type]
     return decision
 
 
