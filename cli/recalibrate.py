@@ -90,7 +90,8 @@ def _to_the_ta(cascade: Cascade, ta: Student) -> Cascade:
     *before, last = cascade.stages
     if last.student.name == ta.name:
         return cascade
-    return replace(cascade, stages=(*before, last, Stage(ta, 0.0, last.score)))
+    scope = cascade.scope and replace(cascade.scope, observed=(*cascade.scope.observed, 1.0))
+    return replace(cascade, stages=(*before, last, Stage(ta, 0.0, last.score)), scope=scope)
 
 
 def _students(cascade: Cascade) -> list[str]:

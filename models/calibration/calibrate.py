@@ -99,10 +99,11 @@ def calibrate(
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast, choice.path)
     if scope is not None and scopes is not None and fixing is not None:
         stages, rows = scopes.on(cascade.stages, choice.rows), list(choice.rows)
-        if not scope.abstain:  # also where the cascade ends before the TA
-            stages = (*stages[:-1], replace(stages[-1], scope=0.0))
-        counted = count_strangers(strangers[0], stages, margin, strangers[1]) if strangers else None
         inside = scopes.inside[rows][:, parts.testing]
+        if scopes.limits[-1] <= 0:  # also where the cascade ends before the TA
+            stages = (*stages[:-1], replace(stages[-1], scope=0.0))
+            inside[-1] = True
+        counted = count_strangers(strangers[0], stages, margin, strangers[1]) if strangers else None
         kept_share = promise(scope, target.confidence, len(fixing), inside, counted)
         cascade = replace(cascade, stages=stages, scope=kept_share)
     return Calibrated(cascade, temperatures, choice)
@@ -124,8 +125,8 @@ def gather(
     reference: (texts,) int64, the true classes; or the TA's answers, where it counts as always
     right. cost: (students, texts). kept: (texts,) int64, the answers of the TA that the loss is
     against, by default those predicted. scopes: what is out of a student's is not answered there,
-    and what is out of the TA's is answered with `ABSTAINS`. net: whether what recovers counts, as
-    −1.
+    and what is out of the TA's is answered with `ABSTAINS`; so is what is out of another's, where
+    the TA has a scope, for the cascade may end there. net: whether what recovers counts, as −1.
     """
     names = [student.name for student in predictions.students]
     labels = torch.stack([predictions.labels(name) for name in names])
@@ -133,7 +134,10 @@ def gather(
     scores = np.stack([predictions.scores(n, temperatures[n], score).numpy() for n in names])
     if scopes is not None:
         scores = np.where(scopes.inside, scores, 0.0)
-        labels[-1].masked_fill_(torch.from_numpy(~scopes.inside[-1]), ABSTAINS)
+        outside = ~scopes.inside
+        if scopes.limits[-1] <= 0:  # then whoever answers last has no scope, and gives its label
+            outside[:-1] = False
+        labels.masked_fill_(torch.from_numpy(outside), ABSTAINS)
     right = labels == reference
     loss = (~right & kept_right).to(torch.int8)
     if net:

@@ -56,7 +56,7 @@ def recalibrate(
     ta = [record.ta for record in records]
     inside = _inside(asked, cascade, margin)
     evidence = {
-        score: _evidence(asked, ta, score, cost, margin, inside)
+        score: _evidence(asked, ta, score, cost, margin, inside, cascade.abstains)
         for score in SCORES
         if _all_have(asked, score)
     }
@@ -76,6 +76,8 @@ def recalibrate(
     pairs = zip(choice.stages(students), choice.rows, strict=True)
     scopes = [stage.scope for stage in cascade.stages]
     stages = tuple(replace(stage, scope=scopes[row]) for stage, row in pairs)
+    if not cascade.abstains:  # also where it ends before the TA now
+        stages = (*stages[:-1], replace(stages[-1], scope=0.0))
     scope = cascade.scope.of(choice.rows) if cascade.scope else None
     anew = Cascade(cascade.name, stages, guarantee, choice.forecast, choice.path, scope)
     return Recalibrated(anew, choice)
@@ -117,12 +119,17 @@ def _evidence(
     cost: Floats,
     margin: float,
     inside: NDArray[np.bool_],
+    abstains: bool,
 ) -> Evidence:
-    """What the TA finds out of scope it answers without a label: every label differs from that."""
+    """Where the TA finds a text out of scope it gives no label, from which every label differs.
+
+    Then whoever answers last gives none of what is out of its own scope: it differs from the TA's.
+    """
     scores = np.array([[stage.score(score) for stage in text] for text in asked], np.float64).T
     label = np.array([[stage.label for stage in text] for text in asked]).T
-    loss = (label != np.array(ta)) | ~inside[-1]
-    loss[-1] &= inside[-1]
+    unlabelled = ~inside if abstains else np.zeros_like(inside)
+    neither, other = unlabelled & unlabelled[-1], label != np.array(ta)
+    loss = (unlabelled | unlabelled[-1] | other) & ~neither
     return Evidence(rounded(np.where(inside, scores, 0.0)), loss, cost, margin)
 
 
