@@ -80,10 +80,10 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
         known = ", ".join(loaded.cascades) or "none"
         raise NestlingError(f"name: {name!r} is no cascade of this checkpoint; there are {known}")
     wanted = [loaded.cascades[name]] if name is not None else list(loaded.cascades.values())
-    return [_to_the_ta(cascade, loaded.ta) for cascade in wanted]
+    return [to_the_ta(cascade, loaded.ta) for cascade in wanted]
 
 
-def _to_the_ta(cascade: Cascade, ta: Student) -> Cascade:
+def to_the_ta(cascade: Cascade, ta: Student) -> Cascade:
     """With the TA as last stage, which every record has: traffic may have come to need it."""
     from ..models.cascade.policy import Stage
 

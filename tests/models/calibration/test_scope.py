@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.stats import binom
 
+from nestling.cli.recalibrate import to_the_ta
 from nestling.models import DataError, NestlingError
 from nestling.models.calibration.calibrate import ABSTAINS, gather
 from nestling.models.calibration.evidence import accepts
@@ -24,7 +25,7 @@ from nestling.models.calibration.scope import (
     limit_of,
 )
 from nestling.models.calibration.target import RiskTarget
-from nestling.models.cascade.policy import Stage
+from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.cascade.scope import ScopePromise
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions
@@ -202,3 +203,14 @@ def test_a_recalibration_may_end_before_the_ta_and_abstains_only_as_it_did() -> 
         ).cascade
         assert [stage.student.name for stage in found.stages] == ["tiny"]
         assert found.abstains == abstains
+
+
+def test_the_ta_comes_back_without_a_scope() -> None:
+    """To a cascade that ended before it."""
+    tiny, _, ta = cascade().stages
+    promise = ScopePromise(0.9, 0.95, 100, (1.0,))
+    alone = Cascade("all", (replace(tiny, threshold=0.0),), scope=promise)
+    target = RiskTarget(0.15, 0.9, "disagreement")
+    found = recalibrate(to_the_ta(alone, ta.student), population()[:4000], target).cascade
+    assert [stage.student.name for stage in found.stages] == ["tiny", "ta"]
+    assert found.scope == replace(promise, observed=(1.0, 1.0))
