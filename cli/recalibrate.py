@@ -91,17 +91,18 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
             f"Promised to groups apart, which no record names, and as before: {', '.join(apart)}."
         )
         wanted = [each for each in wanted if each.name not in apart]
-    return [_to_the_ta(cascade, loaded.ta) for cascade in wanted]
+    return [to_the_ta(cascade, loaded.ta) for cascade in wanted]
 
 
-def _to_the_ta(cascade: Cascade, ta: Student) -> Cascade:
+def to_the_ta(cascade: Cascade, ta: Student) -> Cascade:
     """With the TA as last stage, which every record has: traffic may have come to need it."""
     from ..models.cascade.policy import Stage
 
     *before, last = cascade.stages
     if last.student.name == ta.name:
         return cascade
-    return replace(cascade, stages=(*before, last, Stage(ta, 0.0, last.score)))
+    scope = cascade.scope and replace(cascade.scope, observed=(*cascade.scope.observed, 1.0))
+    return replace(cascade, stages=(*before, last, Stage(ta, 0.0, last.score)), scope=scope)
 
 
 def _students(cascade: Cascade) -> list[str]:

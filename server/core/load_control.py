@@ -274,7 +274,7 @@ def browned_out(cascade: Cascade, level: int) -> Cascade:
     stages = relaxed.stages[:-1] if level == 2 else relaxed.stages[:1]
     scope = stages[-1].scope if cascade.abstains else 0.0
     stages = (*stages[:-1], replace(stages[-1], threshold=0.0, scope=scope))
-    return Cascade(cascade.name, stages, scope=cascade.scope)
+    return Cascade(cascade.name, stages)
 
 
 def _relaxed(cascade: Cascade) -> Cascade:

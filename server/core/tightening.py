@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ...models.cascade.path import PathVector
 from ...models.cascade.policy import Cascade, Stage
+from ...models.cascade.scope import ScopePromise
 from ...models.checkpoint.manifest import TA, Manifest
 from ..settings import OnViolation
 from .guarantee_monitor import Alarm
@@ -83,7 +84,8 @@ class Tightening:
 def _rungs(cascade: Cascade, manifest: Manifest, on_violation: OnViolation) -> tuple[Rung, ...]:
     """Along the calibrated path; the last is the TA alone, with or without a path."""
     last = cascade.stages[-1]
-    alone = last if last.student.name == TA else Stage(manifest.ta, 0.0)
+    # Of the same score, which the records of its answers need to be of use to a calibration.
+    alone = last if last.student.name == TA else Stage(manifest.ta, 0.0, last.score)
     if on_violation == "alarm" or cascade.stages == (alone,):
         return ()
     steps = cascade.path.tighter() if cascade.path else ()
@@ -92,9 +94,16 @@ def _rungs(cascade: Cascade, manifest: Manifest, on_violation: OnViolation) -> t
     if on_violation == "ta":
         steps = steps[-1:] if last is alone else ()
 
+    def scope_of(stages: tuple[Stage, ...]) -> ScopePromise | None:
+        """Of the stages that are left; None where the TA comes in place of all."""
+        names = [stage.student.name for stage in cascade.stages]
+        if cascade.scope is None or any(stage.student.name not in names for stage in stages):
+            return None
+        return cascade.scope.of([names.index(stage.student.name) for stage in stages])
+
     def rung(stages: tuple[Stage, ...], step: PathVector | None = None) -> Rung:
         # It promises what it did: whatever is safer than the chosen thresholds has passed the test.
-        found = replace(cascade, stages=stages, forecast=None, path=None)
+        found = replace(cascade, stages=stages, forecast=None, path=None, scope=scope_of(stages))
         version = found.version(manifest.weights_sha256)
         return Rung(found, version, *((step.risk, step.relative_cost) if step else ()))
 

@@ -73,6 +73,7 @@ def test_an_older_record_knows_what_it_holds(url: str) -> None:
     receive(engine, [Outcome(metric="label", value="snow", request_id="request-1")])
     with transaction(engine) as connection:
         connection.execute(text("DROP TABLE labels"))
+        connection.execute(text("ALTER TABLE exposures DROP COLUMN version"))
         connection.execute(text("UPDATE nestling_schema SET version_num = '0002'"))
     engine.dispose()
     engine = open_database(url)

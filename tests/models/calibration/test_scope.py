@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.stats import binom
 
+from nestling.cli.recalibrate import to_the_ta
 from nestling.models import DataError, NestlingError
 from nestling.models.calibration.calibrate import ABSTAINS, gather
 from nestling.models.calibration.evidence import accepts
@@ -25,7 +26,7 @@ from nestling.models.calibration.scope import (
     limit_of,
 )
 from nestling.models.calibration.target import RiskTarget
-from nestling.models.cascade.policy import Stage
+from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.cascade.scope import ScopePromise
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions
@@ -208,3 +209,52 @@ def test_a_recalibration_that_ends_before_the_ta_abstains_only_if_the_cascade_di
     found = recalibrate(served, records, RiskTarget(0.7, 0.9, "disagreement")).cascade
     assert found.stages[-1].student.name != "ta"
     assert found.abstains == abstains
+
+
+def test_a_stage_that_ends_the_cascade_loses_what_it_gives_no_label() -> None:
+    """Where the TA abstains, so does whoever answers last; else that has no scope."""
+    predictions, truth = some([[1] * 4] * 3), torch.ones(4, dtype=torch.int64)
+    inside = np.ones((3, 4), np.bool_)
+    inside[0, :2] = inside[2, 0] = False
+    kept = truth.masked_fill(torch.from_numpy(~inside[2]), ABSTAINS)
+    names, cost = {"tiny": 1.0, "small": 1.0, "ta": 1.0}, np.ones((3, 4))
+
+    def losses(limit: float) -> list[bool]:
+        scopes = Scopes(np.array([0.5, 0.5, limit]), inside)
+        found = gather(predictions, truth, names, Score.MARGIN, cost, MARGIN, kept, scopes)
+        return found.loss[0].astype(bool).tolist()
+
+    assert losses(0.5) == [False, True, False, False]
+    assert losses(0.0) == [False] * 4
+
+
+def test_a_recalibration_may_end_before_the_ta_and_abstains_only_as_it_did() -> None:
+    served = cascade()
+    records = [
+        replace(
+            record,
+            stages=tuple(replace(asked, label=0, energy=0.9) for asked in record.stages),
+        )
+        for record in population()[:400]
+    ]
+    for abstains in (False, True):
+        scoped = tuple(
+            replace(stage, scope=0.5 if abstains or stage.threshold else 0.0)
+            for stage in served.stages
+        )
+        found = recalibrate(
+            replace(served, stages=scoped), records, RiskTarget(0.1, 0.9, "disagreement")
+        ).cascade
+        assert [stage.student.name for stage in found.stages] == ["tiny"]
+        assert found.abstains == abstains
+
+
+def test_the_ta_comes_back_without_a_scope() -> None:
+    """To a cascade that ended before it."""
+    tiny, _, ta = cascade().stages
+    promise = ScopePromise(0.9, 0.95, 100, (1.0,))
+    alone = Cascade("all", (replace(tiny, threshold=0.0),), scope=promise)
+    target = RiskTarget(0.15, 0.9, "disagreement")
+    found = recalibrate(to_the_ta(alone, ta.student), population()[:4000], target).cascade
+    assert [stage.student.name for stage in found.stages] == ["tiny", "ta"]
+    assert found.scope == replace(promise, observed=(1.0, 1.0))

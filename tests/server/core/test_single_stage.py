@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nestling.models import load_checkpoint
 from nestling.models.cascade.policy import Cascade, Guarantee, Stage
+from nestling.models.cascade.scope import ScopePromise
 from nestling.models.cascade.score import Score
 from nestling.models.checkpoint.save import write_calibration
 
@@ -24,7 +26,8 @@ def test_a_cascade_of_one_student_is_watched_and_may_get_the_ta_back(
     loaded = load_checkpoint(directory)
     smallest = next(iter(loaded.students.values()))
     guarantee = Guarantee("m", "net", 0.5, 0.9, 90, 60, -0.01, "d", loaded.weights_sha256)
-    cascade = Cascade("alone", (Stage(smallest, 0.0, Score.MARGIN),), guarantee)
+    scope = ScopePromise(0.9, 0.95, 100, (1.0,))
+    cascade = Cascade("alone", (Stage(smallest, 0.0, Score.MARGIN),), guarantee, scope=scope)
     temperatures = {student.name: student.temperature for student in loaded.students.values()}
     write_calibration(loaded, temperatures, {"alone": cascade}, "alone")
 
@@ -50,6 +53,7 @@ def test_a_cascade_of_one_student_is_watched_and_may_get_the_ta_back(
     new = load_checkpoint(directory).cascades["alone"]
     assert new.stages[0].student.name == smallest.name
     assert new.stages[-1].threshold == 0
+    assert new.scope == replace(scope, observed=(1.0,) * len(new.stages))
     assert new.guarantee is not None
     assert new.guarantee.loss == "disagreement"
     assert json.loads((directory / "calibration.json").read_text())["default"] == "alone"

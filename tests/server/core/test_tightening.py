@@ -16,6 +16,8 @@ from nestling.models import Checkpoint
 from nestling.models.cascade.decisions import Decision
 from nestling.models.cascade.path import CascadePath, PathVector
 from nestling.models.cascade.policy import Cascade, Guarantee
+from nestling.models.cascade.scope import OutOfScope, ScopePromise
+from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError
 from nestling.models.runners.scheduled import decide
 from nestling.server.core.guarantee_watch import GuaranteeWatch
@@ -217,6 +219,27 @@ def test_each_step_has_at_most_half_of_the_risk(calibrated: Checkpoint) -> None:
     assert named(tightening(calibrated, "tighten", path=False, stages=slice(2, 3))) == []
     small = tightening(calibrated, "tighten", path=False, stages=slice(0, 2))
     assert named(small) == [alone]  # whatever it ended in
+
+
+def test_a_step_keeps_scopes_and_says_them_of_the_stages_that_are_left(
+    calibrated: Checkpoint,
+) -> None:
+    cascade = calibrated.policy("all")
+    scoped = tuple(replace(stage, scope=0.5, score=Score.MARGIN) for stage in cascade.stages)
+    strangers = OutOfScope(9, (0.1, 0.2, 0.3), (0.1, 0.1, 0.3), 0.9, 0.3, "")
+    promised = ScopePromise(0.9, 0.95, 100, (0.91, 0.92, 0.93), strangers)
+    cascade = replace(
+        cascade, stages=scoped, guarantee=PROMISE, path=chain(cascade), scope=promised
+    )
+    rungs = [rung.cascade for rung in Tightening(cascade, calibrated, "tighten").rungs]
+    assert all(rung.abstains for rung in rungs)
+    scopes = [rung.scope for rung in rungs if rung.scope]
+    assert [scope.observed for scope in scopes] == [(0.91, 0.92, 0.93), (0.92, 0.93), (0.93,)]
+    assert all(scope.out_of_scope is None for scope in scopes)  # counted by other thresholds
+    small = replace(cascade, stages=scoped[:2], path=None, scope=replace(promised, observed=(1, 1)))
+    [alone] = [rung.cascade for rung in Tightening(small, calibrated, "tighten").rungs]
+    assert (alone.abstains, alone.scope) == (False, None)  # nobody has found the TA's
+    assert alone.stages[0].score is Score.MARGIN
 
 
 def watch_of(checkpoint: Checkpoint, cascade: Cascade, mode: OnViolation) -> GuaranteeWatch:
