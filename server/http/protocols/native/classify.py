@@ -136,7 +136,7 @@ _EXAMPLE = {
                 "score": "margin",
                 "score_value": 0.999665,
                 "threshold": 0.980342,
-                "energy": 0.961203,
+                "energy": 0.960174,
                 "scope": 0.0,
                 "accepted": True,
             }
