@@ -117,8 +117,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def population(given: argparse.Namespace, agreement: bool = False, net: bool = False) -> Population:
     """All texts of all files, asked of all students.
 
-    agreement: a loss is what differs from the TA that serves; by default what is wrong where the TA
-    in float32 is right. net: whether what is right where the TA is wrong is a loss of −1.
+    agreement: a loss is what differs from the TA that serves, and the checkpoint's default cascade
+    has the temperatures; by default a loss is what is wrong where the TA in float32 is right. net: whether what is right where the TA is wrong is a loss of −1.
     """
     precision: Precision = given.precision
     checkpoint, runner = load_for(given.checkpoint, precision, dtype=evidence_in(precision))
@@ -140,6 +140,10 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
     reference = answers[-1] if agreement else truth
     kept = None if agreement else kept_answers(checkpoint, precision, tuple(texts), given.data[0])
     temperatures = {student.name: student.temperature for student in students}
+    default = checkpoint.cascades.get(checkpoint.default)
+    if agreement and default:  # calibrated anew at the temperatures that it has
+        own = {stage.student.name: stage.student.temperature for stage in default.stages}
+        temperatures |= own
     tokens = list(map(len, predictions.sequences))
     flops, margin = flops_of(students, tokens), margin_of(precision)
     evidence = {
@@ -156,7 +160,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
         ahead=right - right[-1],
         labels=answers.numpy(),
         classes=tuple(classes),
-        default=checkpoint.cascades.get(checkpoint.default),
+        default=default,
         precision=precision,
         weights_sha256=checkpoint.weights_sha256,
     )
