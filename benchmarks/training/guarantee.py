@@ -68,9 +68,10 @@ def redraws(given: argparse.Namespace, whole: Population) -> Iterator[dict[str, 
             yield {NOW: shadow.calibrated(rows, target, by)}
         return
     target = RiskTarget(given.alpha, given.confidence)
+    scores = [next(score for score in Score if score == name) for name in given.scores]
     for redraw, rows in whole.drawn(given.examples, given.redraws):
         drawn = {score: each.select(rows) for score, each in whole.evidence.items()}
-        tried = {Score(name): drawn[Score(name)] for name in given.scores}
+        tried = {score: drawn[score] for score in scores}
         now = {NOW: calibrated(whole, tried, rows, target, by, redraw)}
         yield now | before(whole, drawn, target, redraw) | tiny_saver(whole, rows)
 

@@ -118,7 +118,8 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
     """All texts of all files, asked of all students.
 
     agreement: a loss is what differs from the TA that serves, and the checkpoint's default cascade
-    has the temperatures; by default a loss is what is wrong where the TA in float32 is right. net: whether what is right where the TA is wrong is a loss of −1.
+    has the temperatures; by default a loss is what is wrong where the TA in float32 is right. net:
+    whether what is right where the TA is wrong is a loss of −1.
     """
     precision: Precision = given.precision
     checkpoint, runner = load_for(given.checkpoint, precision, dtype=evidence_in(precision))
@@ -142,8 +143,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
     temperatures = {student.name: student.temperature for student in students}
     default = checkpoint.cascades.get(checkpoint.default)
     if agreement and default:  # calibrated anew at the temperatures that it has
-        own = {stage.student.name: stage.student.temperature for stage in default.stages}
-        temperatures |= own
+        temperatures |= {s.student.name: s.student.temperature for s in default.stages}
     tokens = list(map(len, predictions.sequences))
     flops, margin = flops_of(students, tokens), margin_of(precision)
     evidence = {
