@@ -81,8 +81,8 @@ def calibrate(
         str | None,
         typer.Option(
             help="The cascade's name. With --from-shadow: this cascade alone.",
-            show_default="from loss, risk and column: drop-0.005, drop-0.005-by-lang; with "
-            "--from-shadow all that were recorded",
+            show_default="from loss, risk, column and scope: drop-0.005, drop-0.005-by-lang, "
+            "drop-0.005-scoped, drop-0.005-abstaining; with --from-shadow all that were recorded",
         ),
     ] = None,
     default: Annotated[
@@ -192,7 +192,7 @@ def _from_texts(
     from ..models.precision import evidence_in, margin_of
     from ..server.build import kept_answers, load_for
 
-    name = name or _name(target, by)
+    name = name or _name(target, by, scope)
     try:
         check_name(name, "cascade")
     except ValueError as error:
@@ -248,7 +248,11 @@ def _from_texts(
     return loaded, result, chosen
 
 
-def _name(target: RiskTarget, by: str | None) -> str:
+def _name(target: RiskTarget, by: str | None, scope: ScopeTarget | None) -> str:
     """What characters of the column a name cannot have are left out of it."""
     name = f"{target.loss}-{target.alpha:g}"
-    return name if by is None else f"{name}-by-{re.sub(r'[^A-Za-z0-9_.-]+', '', by)[:32]}"
+    if by is not None:
+        name += f"-by-{re.sub(r'[^A-Za-z0-9_.-]+', '', by)[:32]}"
+    if scope is not None:
+        name += "-abstaining" if scope.abstain else "-scoped"
+    return name

@@ -22,24 +22,24 @@ def test_each_student_gets_a_scope_and_the_ta_may_abstain(
     strangers = tmp_path / "strangers.jsonl"
     strangers.write_text("".join(json.dumps({"text": text}) + "\n" for text in sentences(50, 9)))
     words = ("calibrate", checkpoint.path, "--data", data, "--max-drop", "0.3")
-    run = nestling(*words, "--name", "a", "--out-of-scope", strangers, "--abstain")
+    run = nestling(*words, "--out-of-scope", strangers, "--abstain")
     assert run.exit_code == 0, run.stderr
     assert "each scope keeps at least 95.0%" in run.stdout
     assert "ta finds out of scope is answered without a label" in run.stdout
     assert "Of 50 texts out of scope" in run.stdout
-    assert nestling(*words, "--name", "b", "--scope", "0.8").exit_code == 0
-    assert nestling(*words, "--name", "c").exit_code == 0
+    assert nestling(*words, "--scope", "0.8").exit_code == 0
+    assert nestling(*words).exit_code == 0
 
     found = load_checkpoint(checkpoint.path)
-    assert all(stage.scope > 0 for stage in found.cascades["a"].stages)
-    assert [stage.scope > 0 for stage in found.cascades["b"].stages][-1] is False
-    assert found.cascades["b"].stages[0].scope > 0
-    assert found.cascades["c"].scope is None
-    promise = found.cascades["a"].scope
+    assert all(stage.scope > 0 for stage in found.cascades["drop-0.3-abstaining"].stages)
+    assert [stage.scope > 0 for stage in found.cascades["drop-0.3-scoped"].stages][-1] is False
+    assert found.cascades["drop-0.3-scoped"].stages[0].scope > 0
+    assert found.cascades["drop-0.3"].scope is None
+    promise = found.cascades["drop-0.3-abstaining"].scope
     assert promise
     assert promise.out_of_scope
     assert promise.out_of_scope.texts == 50
-    decisions = Predictor(found, "a").predict(sentences(50, 9))
+    decisions = Predictor(found, "drop-0.3-abstaining").predict(sentences(50, 9))
     answered = sum(not decision.abstained for decision in decisions) / 50
     assert promise.out_of_scope.answered == pytest.approx(answered)
 
