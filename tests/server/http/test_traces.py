@@ -127,6 +127,7 @@ def test_a_request_is_a_span_and_its_stages_are_its_children(
         "nestling.texts": 12,
         "nestling.brownout": 0,
         "nestling.cached": 0,
+        "nestling.abstained": 0,
     }
     children = [span for span in collector.spans if span.span_id != request.span_id]
     assert {span.parent_span_id for span in children} == {request.span_id}
@@ -146,6 +147,8 @@ def test_a_request_is_a_span_and_its_stages_are_its_children(
                 "score": stage["nestling.stage.score"],
                 "score_value": round(stage["nestling.stage.score_value"], 6),
                 "threshold": round(stage["nestling.stage.threshold"], 6),
+                "energy": round(stage["nestling.stage.energy"], 6),
+                "scope": round(stage["nestling.stage.scope"], 6),
                 "accepted": stage["nestling.stage.accepted"],
             }
             for stage in ours

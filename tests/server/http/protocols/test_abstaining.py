@@ -105,7 +105,9 @@ def test_an_experiment_knows_an_answer_without_a_label(
     labels = abstaining.architecture.labels
     for decision in decisions:
         answers = Answers([decision], 0.0, 0.1)
-        (exposure,) = exposures(context, RequestResult(200, 0.1, 1, answers), labels, 0.0)
+        (exposure,) = exposures(
+            context, RequestResult(200, 0.1, 1, abstaining.weights_sha256, answers), labels, 0.0
+        )
         if decision.abstained:
             assert exposure.label == "out_of_scope"
         else:
