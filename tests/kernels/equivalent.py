@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+ROUNDED = "only rounding brings it below 0, by less than any threshold above 0 tells"
 STORED = "a store rounds to the type of where it stores"
 WIDENED = "float32 and a shorter type make float32"
 UNSTORED = "what is computed there is not stored"
@@ -74,6 +75,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "z = z / tl.load(temperature + row, mask=there)[:, None]": UNSTORED,
         "z = z / tl.load(temperature + row, mask=there, other=1.01)[:, None]": UNSTORED,
         "z = tl.where(there[:, None], z, 1.0)": UNSTORED,
+        "held = tl.where(which == BY_ENTROPY, 1 - surprise * per_surprise, held)": ROUNDED,
     },
     "attention_kernel": {
         "pass  # k_stride = multiple(k_stride, STRIDE_MULTIPLE)": HINT,
