@@ -21,6 +21,8 @@ from typing import Any
 from nestling.models.checkpoint.integrity import read_hashed_json
 from nestling.models.precision import PRECISIONS, file_of
 
+from .markup import marks, percent, replaced, table
+
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "benchmarks"
 REPORT = ROOT / "models" / "zoo" / "clinc150" / "report.json"
@@ -234,33 +236,6 @@ def measured(name: str) -> dict[str, Any]:
     """What a benchmark has printed."""
     found: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
     return found
-
-
-def percent(share: float, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f} %"
-
-
-def table(head: str, rows: list[list[str]]) -> list[str]:
-    """Lines of a table. head: the columns' names, as a row writes them."""
-    columns = head.split(" | ")
-    lines = [line_of(columns), "|" + "---|" * len(columns)]
-    return lines + [line_of(row) for row in rows]
-
-
-def line_of(cells: list[str]) -> str:
-    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
-
-
-def marks(name: str) -> tuple[str, str]:
-    return f"<!-- {name} -->", f"<!-- end of {name} -->"
-
-
-def replaced(text: str, name: str, lines: list[str]) -> str:
-    """A page's text with a table in place of what stands between its marks."""
-    begin, end = marks(name)
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    return before + begin + "\n" + "\n".join(lines) + "\n" + end + after
 
 
 def made(text: str) -> str:

@@ -23,7 +23,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from ..tables import replaced
+from ..markup import replaced
 
 DOCS = Path(__file__).parents[2] / "docs"
 RATES = (1e3, 1e4, 1e5, 1e6)

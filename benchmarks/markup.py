@@ -1,0 +1,30 @@
+"""Tables as Markdown has them, and where they stand in a page."""
+
+from __future__ import annotations
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def table(head: str, rows: list[list[str]]) -> list[str]:
+    """Lines of a table. head: the columns' names, as a row writes them."""
+    columns = head.split(" | ")
+    lines = [line_of(columns), "|" + "---|" * len(columns)]
+    return lines + [line_of(row) for row in rows]
+
+
+def line_of(cells: list[str]) -> str:
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+
+
+def marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- end of {name} -->"
+
+
+def replaced(text: str, name: str, lines: list[str]) -> str:
+    """A page's text with a table in place of what stands between its marks."""
+    begin, end = marks(name)
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + "\n" + "\n".join(lines) + "\n" + end + after
