@@ -53,9 +53,11 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
         # An energy without rounding, whatever computes exp and log: e = 1, and 1/2 + 1/4.
         logits.view[9], logits.view[9, 0], temperature[9] = -200, 1, 1
         scope[9] = exactly(0.75, margin)
-        threshold[6:10] = 0
-        threshold[10::2] = 0
-        scope[10:] = energies[10:] - margin + torch.linspace(-0.1, 0.1, rows - 10)
+        # An energy far below 0, which is less than any margin: a scope of 0 takes it in.
+        logits.view[10], temperature[10] = -60000, 1
+        threshold[6:11] = 0
+        threshold[12::2] = 0
+        scope[11:] = energies[11:] - margin + torch.linspace(-0.1, 0.1, rows - 11)
     with watched() as watch:
         decision = kernel.gate(logits.view, temperature, threshold, by, scope)
         assert [len(column) for column in decision] == [rows] * 6
@@ -75,7 +77,7 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
     reached = (decision.score >= threshold + margin) | (threshold <= 0)
     assert torch.equal(decision.accept, reached & decision.inside)
     if rows > 9:
-        assert decision.inside[6:10].tolist() == [True, False, False, True]
+        assert decision.inside[6:11].tolist() == [True, False, False, True, True]
     below = threshold[1:2] <= 0  # where the margin is as wide as the confidence
     assert decision.accept[:3].tolist() == [True, *below, True][:rows]
 
