@@ -129,7 +129,7 @@ def dumps(value: object) -> bytes:
     try:
         return orjson.dumps(value, default=_text)
     except TypeError:  # a whole number of more than 64 bits, half a character
-        return json.dumps(value, default=_text).encode()
+        return json.dumps(value, separators=(",", ":"), default=_text).encode()
 
 
 def _text(value: object) -> str:
