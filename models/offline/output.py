@@ -58,25 +58,22 @@ class PartialFile:
 
     def __enter__(self) -> PartialFile:
         with _named(self.path):
-            left = self._read()
             if self.path.exists():
-                # Only what clears up is missing of the run that made it.
-                if left is None or left.tally.rows < self._rows:
-                    raise NestlingError(
-                        f"--output: {self.path} exists already, and is never written over"
-                    )
-                self.done, self.finished_before = left, True
+                self.done, self.finished_before = self._finished(), True
                 self._clear()
                 return self
-            self._file = self._open(left is not None)
-            if left is None:
-                self._write_state()
-                self._file.write(self._head)
-                self.done = Progressed(0, len(self._head), Tally())
-            else:
-                self.done = left
-                self._file.truncate(left.size)
-                self._file.seek(left.size)
+            self._file = self._locked()
+            try:
+                self.done = self._left()
+                self._file.truncate(self.done.size)
+                self._file.seek(self.done.size)
+                if not self.done.size:
+                    self._file.write(self._head)
+                    self.done = Progressed(0, len(self._head), Tally())
+                self.flush()
+            except BaseException:
+                self._file.close()
+                raise
         return self
 
     def __exit__(
@@ -138,13 +135,9 @@ class PartialFile:
         self.partial.unlink(missing_ok=True)
         self._state.unlink()
 
-    def _open(self, known: bool) -> BinaryIO:
-        if self.partial.exists() and not known:
-            raise NestlingError(
-                f"--output: {self.partial} is there without {self._state.name}, which says how "
-                "much of it is whole; remove it to begin anew"
-            )
-        file = self.partial.open("r+b" if known else "xb")
+    def _locked(self) -> BinaryIO:
+        """The partial file, made if need be."""
+        file = os.fdopen(os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -152,28 +145,40 @@ class PartialFile:
             raise NestlingError(
                 f"--output: {self.path} is being written by another process"
             ) from None
-        except OSError as error:
+        except OSError as error:  # a file system without locks
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
                 file.close()
                 raise
         return file
 
-    def _read(self) -> Progressed | None:
-        """What an earlier run has left; None if none has."""
+    def _finished(self) -> Progressed:
+        """Of a run like this one that only had to clear up."""
+        found = self._read() if self._state.exists() else None
+        if found is None or found.tally.rows < self._rows:
+            raise NestlingError(f"--output: {self.path} exists already, and is never written over")
+        return found
+
+    def _left(self) -> Progressed:
+        """What an earlier run has left."""
+        size = self.partial.stat().st_size
         if not self._state.exists():
-            return None
-        data = self._compared()
-        left = Progressed(data["blocks"], data["size"], Tally.from_json(data["tally"]))
-        if self.path.exists():
-            return left
-        if not self.partial.exists() and not left.size:
-            return None  # the run ended between the two
-        if not self.partial.exists() or self.partial.stat().st_size < left.size:
+            if size:
+                raise NestlingError(
+                    f"--output: {self.partial} is there without {self._state.name}, which says "
+                    "how much of it is whole; remove it to begin anew"
+                )
+            return Progressed(0, 0, Tally())
+        left = self._read()
+        if size < left.size:
             raise NestlingError(
                 f"--output: {self.partial} has lost some of the {left.size:,} bytes that were "
                 f"written; remove it and {self._state.name} to begin anew"
             )
         return left
+
+    def _read(self) -> Progressed:
+        data = self._compared()
+        return Progressed(data["blocks"], data["size"], Tally.from_json(data["tally"]))
 
     def _compared(self) -> dict[str, Any]:
         data = read_hashed_json(self._state)

@@ -74,10 +74,10 @@ def classify_file(
     before = standing(path) if path.exists() else (0, 0, 0)
     checked = check(path, request.column, form == ".parquet", progress, said)
     job = _job(request, runner, said, form, checked)
-    progress.note(f"answered by the runner {runner}: {why}")
     processes = min(request.most_processes, checked.blocks)
 
     def answer(first: int, rows: int, add: Callable[[AnsweredBlock], None]) -> None:
+        progress.note(f"answered by the runner {runner}: {why}")
         meter = _Meter(progress, checked.rows - rows, "answering" if not rows else "going on")
         blocks = islice(blocks_of(path, request.column, said), first, None)
         for block in answered(job, blocks, processes, progress):
