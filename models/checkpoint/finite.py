@@ -17,17 +17,19 @@ LENGTHS = (6, 22)
 """Tokens of the sequences that every student is asked."""
 
 
-def in_dtype(weight: Tensor, dtype: torch.dtype, device: str, file: Path, name: str) -> Tensor:
-    """A weight as it is computed with.
+def in_dtype(
+    weight: Tensor, dtype: torch.dtype, device: str, file: Path, name: str, known: bool = False
+) -> Tensor:
+    """A weight as it is computed with. known: whether it was finite when it was read before.
 
     Raises CheckpointError that names file and weight: for a dtype that is none of `STORED`, for
     numbers that are not finite, and for those that are too large for `dtype`.
     """
     if weight.dtype not in STORED:
-        known = ", ".join(map(_name, STORED))
-        raise CheckpointError(file, f"{name}: dtype {_name(weight.dtype)} is none of {known}")
+        stored = ", ".join(map(_name, STORED))
+        raise CheckpointError(file, f"{name}: dtype {_name(weight.dtype)} is none of {stored}")
     ready = weight.to(device, dtype)
-    if _is_finite(ready):
+    if known or _is_finite(ready):
         return ready
     if not _is_finite(weight):
         wrong = weight[~weight.isfinite()]

@@ -27,6 +27,7 @@ from ..nested.architecture import Architecture
 from ..nested.trunk import NestedTransformer
 from .finite import check_logits, in_dtype
 from .manifest import CONFIG, WEIGHTS, Manifest, read_manifest
+from .remembered import fact_of
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ def _load_model(
             )
     if unknown := sorted(weights.keys() - expected.keys()):
         raise CheckpointError(path, f"{unknown[0]}: no such weight in this architecture")
-    state = {name: in_dtype(weights[name], dtype, device, path, name) for name in expected}
+    with fact_of(path, f"finite in {dtype}") as fact:
+        known = fact.value is not None
+        state = {n: in_dtype(weights[n], dtype, device, path, n, known) for n in expected}
+        fact.value = "yes"
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
