@@ -3,8 +3,8 @@
     python -m benchmarks.server.large [--gib 1] [--repeats 3]
 
 A checkpoint with random weights of so many GiB in float32, most of them in the table of token
-embeddings, as in multilingual models. Two parts are timed, each in a process of its own: reading the
-manifest, which hashes every file; and `load_checkpoint`, which does that too, looks whether all
+embeddings, as in multilingual models. Two parts are timed, each in a process of its own: reading
+the manifest, which hashes every file; and `load_checkpoint`, which does that too, looks whether all
 weights are finite, and asks every student once. First with an empty cache, so that nothing is
 remembered; then, `--repeats` times, with what the first left there. Seconds by the clock and of the
 CPU; the file is in the page cache throughout. Prints one JSON line.
