@@ -3,9 +3,9 @@
     python -m benchmarks.server.newcomer [REVISION …]
 
 Each revision of this repository (by default HEAD) is cloned to a folder of its own and served by
-`make serve`, with an empty cache of graphs; one text is asked, and the server is stopped. Seconds by
-the clock from `make` to the answer, in all and as pip took them; MiB of the virtual environment and
-of the cache. What pip downloads comes from the index, or the mirror, that it is set up for, and
+`make serve`, with an empty cache of graphs; one text is asked, and the server is stopped. Seconds
+by the clock from `make` to the answer, in all and as pip took them; MiB of the virtual environment
+and of the cache. What pip downloads comes from the index, or the mirror, that it is set up for, and
 packages that its own cache holds are not downloaded again. Prints one JSON line.
 """
 
