@@ -7,6 +7,6 @@ file of its own, and in ONNX Runtime memory of its own. Needs the extra `onnx`.
 from .cache import graph_of
 from .directory import export_onnx
 from .extra import require
-from .graph import write_graph
+from .write import write_graph
 
 __all__ = ["export_onnx", "graph_of", "require", "write_graph"]

@@ -31,8 +31,9 @@ from ...checkpoint.load import Checkpoint
 from ...errors import CheckpointError, NestlingError
 from ...nested.spec import StudentSpec
 from ...precision import Precision
-from .extra import EXPORTER, require
-from .graph import write_graph
+from .extra import GRAPHS, require
+from .weights import weights_of
+from .write import write_graph
 
 log = logging.getLogger(__name__)
 GRAPH, ABOUT = "model.onnx", "about.json"
@@ -45,7 +46,7 @@ def graph_of(checkpoint: Checkpoint, spec: StudentSpec, precision: Precision) ->
     Where the cache cannot be written, a warning says so, and the file is gone afterwards.
     Raises NestlingError as `write_graph` does.
     """
-    require(*EXPORTER)
+    require(*GRAPHS)
     identity = _identity(checkpoint, spec, precision)
     try:
         folder = _home() / hashlib.sha256(_canonical(identity)).hexdigest()[:32]
@@ -56,7 +57,7 @@ def graph_of(checkpoint: Checkpoint, spec: StudentSpec, precision: Precision) ->
         yield file
         return
     with TemporaryDirectory(prefix="nestling-onnx-") as temporary:
-        write_graph(checkpoint.model, spec, Path(temporary) / GRAPH, precision)
+        _write(checkpoint, spec, Path(temporary) / GRAPH, precision)
         yield Path(temporary) / GRAPH
 
 
@@ -75,7 +76,7 @@ def _identity(checkpoint: Checkpoint, spec: StudentSpec, precision: Precision) -
         "student": spec.to_json(),
         "precision": precision,
         "exporter": {file.name: sha256_of(file) for file in sources},
-        "versions": {name: version(name) for name in ("nestling", "torch", *EXPORTER)},
+        "versions": {name: version(name) for name in ("nestling", *GRAPHS)},
     }
 
 
@@ -97,6 +98,10 @@ def _read(folder: Path) -> Path | None:
     return folder / GRAPH
 
 
+def _write(checkpoint: Checkpoint, spec: StudentSpec, file: Path, precision: Precision) -> None:
+    write_graph(checkpoint.architecture, weights_of(checkpoint.model), spec, file, precision)
+
+
 def _make(
     folder: Path,
     identity: dict[str, Any],
@@ -106,7 +111,7 @@ def _make(
 ) -> Path:
     try:
         with new_directory(folder) as temporary:
-            write_graph(checkpoint.model, spec, temporary / GRAPH, precision)
+            _write(checkpoint, spec, temporary / GRAPH, precision)
             files = {file.name: sha256_of(file) for file in temporary.iterdir()}
             about = {"schema": SCHEMA, **identity, "files": files}
             write_hashed_json(temporary / ABOUT, about)

@@ -11,7 +11,9 @@ from ...checkpoint.load import Checkpoint
 from ...checkpoint.manifest import CONFIG, calibrated_for
 from ...families import named
 from ...precision import Precision
-from .graph import INPUTS, TYPED_INPUTS, check_precision, write_graph
+from .interface import INPUTS, TYPED_INPUTS, check_precision
+from .weights import weights_of
+from .write import write_graph
 
 MODEL = "model.onnx"
 RUN = """\
@@ -58,7 +60,8 @@ def export_onnx(
     inputs = TYPED_INPUTS if typed else INPUTS
     with new_directory(path) as temporary:
         file = temporary / MODEL
-        write_graph(served.model, chosen.spec, file, precision, chosen.temperature, typed)
+        weights = weights_of(served.model)
+        write_graph(architecture, weights, chosen.spec, file, precision, chosen.temperature, typed)
         config = config_of(served, chosen)
         config["nestling"]["precision"] = precision
         write_json(temporary / CONFIG, config)

@@ -30,8 +30,8 @@ from ...progress import SILENT, Progress
 from ..base import ForwardBatch, ForwardOutput, ModelRunner
 from ..torch import TorchRunner
 from . import graph_of, require
-from .extra import EXPORTER, RUNTIME
-from .graph import INPUTS, OUTPUT, TOKENS
+from .extra import GRAPHS, RUNTIME
+from .interface import INPUTS, OUTPUT, TOKENS
 
 CPU = "CPUExecutionProvider"
 
@@ -53,7 +53,7 @@ class OnnxRunner(ModelRunner):
         threads: int = 1,
         progress: Progress = SILENT,
     ) -> None:
-        require(*EXPORTER, *RUNTIME)
+        require(*GRAPHS, *RUNTIME)
         _check(providers)
         self.manifest, self.device = checkpoint, str(checkpoint.model.device)
         self.precision = precision

@@ -27,7 +27,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Contents of the graphs that were written, in place of graphs."""
     contents: list[str] = []
 
-    def write(model: object, spec: object, path: Path, precision: str) -> None:
+    def write(_: object, weights: object, spec: object, path: Path, precision: str) -> None:
         contents.append(f"graph {len(contents)}, {precision}")
         path.write_text(contents[-1])
 
@@ -94,7 +94,7 @@ def test_two_servers_at_once_share_what_was_there_first(
 ) -> None:
     write = cache.write_graph
 
-    def slow(model: object, spec: object, path: Path, precision: str) -> None:
+    def slow(_: object, weights: object, spec: object, path: Path, precision: str) -> None:
         monkeypatch.setattr(cache, "write_graph", write)
         read(checkpoint)  # the other server begins later and ends first
         path.write_text("too late")

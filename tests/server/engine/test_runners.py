@@ -86,7 +86,7 @@ def test_without_onnx_runtime_auto_is_torch_and_onnx_an_error(
     choice = choose.choose("auto", calibrated)
     assert isinstance(choice.runner, TorchRunner)
     assert choice.name == "torch"
-    assert "runner: torch (onnx, onnxscript, onnxruntime: not installed" in caplog.text
+    assert "runner: torch (onnx, onnxruntime: not installed" in caplog.text
     for name in ("onnx", "onnx-int8"):
         with pytest.raises(NestlingError, match=re.escape("pip install '.[onnx]' in")):
             choose.choose(name, calibrated)
@@ -171,7 +171,7 @@ def test_settings_name_the_runners() -> None:
 def test_a_server_on_torch_loads_no_onnx() -> None:
     code = (
         "import sys, nestling.models.runners.choose;"
-        "print([name for name in ('onnx', 'onnxscript', 'onnxruntime') if name in sys.modules])"
+        "print([name for name in ('onnx', 'onnxruntime') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
