@@ -11,9 +11,9 @@ from ...checkpoint.load import Checkpoint
 from ...checkpoint.manifest import CONFIG, calibrated_for
 from ...families import named
 from ...precision import Precision
-from .interface import INPUTS, TYPED_INPUTS, check_precision
+from .names import INPUTS, TYPED_INPUTS
 from .weights import weights_of
-from .write import write_graph
+from .write import check_precision, write_graph
 
 MODEL = "model.onnx"
 RUN = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...nested.architecture import Architecture
 from ...nested.spec import StudentSpec
 from .assembly import Assembly
-from .interface import TOKENS
+from .names import TOKENS
 from .norm import add_and_norm
 from .packing import Packing
 from .weights import Weights, table, vector

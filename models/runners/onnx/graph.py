@@ -19,7 +19,7 @@ from .assembly import Assembly
 from .block import Block
 from .embedding import embed
 from .heads import classify
-from .interface import INPUTS, OUTPUT, TYPED_INPUTS, check_precision
+from .names import INPUTS, OUTPUT, TYPED_INPUTS
 from .packing import Packing
 from .products import products
 from .weights import Weights
@@ -41,10 +41,8 @@ def build_graph(
     weights: of the TA, by their names in `model.safetensors`. precision: `float32`, or `int8`:
     products with weights in 8-bit integers (`quantize`). temperature: by which the logits are
     divided. typed: with a third input `token_type_ids`, as the others, all 0.
-    Raises NestlingError if the precision is unknown; ValueError for a student that does not fit in
-    the TA.
+    Raises ValueError for a student that does not fit in the TA.
     """
-    check_precision(precision)
     a = architecture
     spec.validate(a)
     to = Assembly()

@@ -7,6 +7,7 @@ import numpy as np
 from ...nested.architecture import Architecture
 from ...nested.spec import StudentSpec
 from .assembly import Assembly
+from .names import POOLED
 from .products import Products
 from .weights import Weights, matrix, vector
 
@@ -29,7 +30,7 @@ def classify(
     weight = matrix(weights, "pooler.weight", dim, dim)
     pooled = products.multiply(x, weight, "pooler.weight")
     bias = to.constant("pooler.bias", vector(weights, "pooler.bias", dim))
-    pooled = to.add("Tanh", [to.add("Add", [pooled, bias], "pooler")], "pooled")
+    pooled = to.add("Tanh", [to.add("Add", [pooled, bias], "pooler")], POOLED)
     weight = matrix(weights, "classifier.weight", labels, dim) * scale
     product = products.multiply(pooled, weight, "classifier.weight")
     bias = to.constant("classifier.bias", vector(weights, "classifier.bias", labels) * scale)

@@ -31,7 +31,7 @@ from ..base import ForwardBatch, ForwardOutput, ModelRunner
 from ..torch import TorchRunner
 from . import graph_of, require
 from .extra import GRAPHS, RUNTIME
-from .interface import INPUTS, OUTPUT, TOKENS
+from .names import INPUTS, OUTPUT, TOKENS
 
 CPU = "CPUExecutionProvider"
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...errors import NestlingError
 from ...nested.architecture import Architecture
 from ...nested.spec import StudentSpec
 from ...precision import Precision
 from .extra import GRAPHS, require
-from .interface import check_precision
 from .weights import Weights
+
+GRAPH_PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+"""In which a graph may compute."""
+
+
+def check_precision(precision: str) -> None:
+    """Raises NestlingError for one that no graph computes in."""
+    if precision not in GRAPH_PRECISIONS:
+        raise NestlingError(f"precision: {precision!r} is none of {', '.join(GRAPH_PRECISIONS)}")
 
 
 def write_graph(
