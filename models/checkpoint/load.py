@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from ...kernels import Operations, operations_for
+from ...kernels.operations import Operations, operations_for
 from ..device import CPU, use
 from ..errors import CheckpointError
 from ..nested.architecture import Architecture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ....kernels import ACTIVATIONS
+from ....kernels.linear import ACTIVATIONS
 from ...nested.block import BlockPrefix
 from .embedding import Packing
 from .weights import GraphLinear, GraphNorm, bias_of, own

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ....kernels import Layout
 from ....kernels.gate.host import decide
+from ....kernels.layout import Layout
 from ...cascade.policy import Student
 from ...checkpoint.finite import check_logits
 from ...checkpoint.load import Checkpoint

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ....kernels import Prefix
+from ....kernels.prefix import Prefix
 
 
 class GraphLinear(nn.Module):
