@@ -47,7 +47,7 @@ def export(
         loaded = load_checkpoint(checkpoint)
         progress.step(f"writing {student}")
         if onnx:
-            from ..models.runners.onnx import export_onnx
+            from ..models.runners.onnx.directory import export_onnx
 
             export_onnx(loaded, student, out, "int8" if int8 else "float32")
         else:
