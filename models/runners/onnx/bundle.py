@@ -38,9 +38,10 @@ def write_graphs(manifest: Manifest, precision: Precision, folder: Path) -> None
         if precision == "float32":
             pooled = helper.make_tensor_value_info(POOLED, TensorProto.FLOAT, ["batch", dim])
             model.graph.output.append(pooled)
-        large = [each for each in model.graph.initializer if len(each.raw_data) >= LARGE]
-        _put([each for each in large if each.name == TOKENS], folder / f"{dim}.tokens")
-        _put([each for each in large if each.name != TOKENS], folder / f"{student.name}.bin")
+        constants = model.graph.initializer
+        large = [c for c in constants if len(c.raw_data) >= LARGE and c.name != TOKENS]
+        _put(large, folder / f"{student.name}.bin")
+        _put([c for c in constants if c.name == TOKENS], folder / f"{dim}.tokens")
         (folder / graph_file(student.name)).write_bytes(model.SerializeToString())
     # What is kept under the weights' hash is of these weights, even if they are replaced meanwhile.
     verify(manifest.path / WEIGHTS, manifest.weights_sha256)
