@@ -87,10 +87,11 @@ def _weight(
         if is_finite(stored) and not is_finite(converted):
             raise too_large(file, name, float(np.abs(stored).max()), "float32")
         stored = converted
-    if not is_finite(stored):
-        wrong = stored[~np.isfinite(stored)]
-        raise not_finite(file, name, float(wrong[0]), len(wrong), stored.size)
-    return stored
+    weight: NDArray[np.float32] = stored
+    if not is_finite(weight):
+        wrong = weight[~np.isfinite(weight)]
+        raise not_finite(file, name, float(wrong[0]), len(wrong), weight.size)
+    return weight
 
 
 _KINDS = {
