@@ -30,7 +30,7 @@ from ...checkpoint.integrity import (
 from ...checkpoint.manifest import Manifest
 from ...errors import CheckpointError, NestlingError
 from ...precision import Precision
-from .extra import BUILDER, require
+from .extra import GRAPHS, require
 
 log = logging.getLogger(__name__)
 ABOUT = "about.json"
@@ -109,7 +109,7 @@ def _make(folder: Path, identity: dict[str, Any], manifest: Manifest, precision:
 
 
 def _write(manifest: Manifest, precision: Precision, folder: Path) -> None:
-    require(*BUILDER)
+    require(*GRAPHS)
     from .bundle import write_graphs  # with `onnx`, which whoever finds them made never loads
 
     write_graphs(manifest, precision, folder)

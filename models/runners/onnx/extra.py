@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from ...errors import NestlingError, missing_extra
 
-BUILDER = ("onnx",)
+GRAPHS = ("onnx",)
 RUNTIME = ("onnxruntime",)
 
 
