@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from ...nested.trunk import NestedTransformer
-
 Weights = Mapping[str, NDArray[Any]]
 """The TA's weights at full size by their names in `model.safetensors`, of any floating dtype."""
-
-
-def weights_of(model: NestedTransformer) -> Weights:
-    """Those of a loaded TA, in float32 on the CPU: views where it holds them so."""
-    return {name: weight.float().cpu().numpy() for name, weight in model.state_dict().items()}
 
 
 def vector(weights: Weights, name: str, width: int) -> NDArray[np.float32]:

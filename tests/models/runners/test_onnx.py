@@ -22,10 +22,10 @@ from nestling.models.families.encoder import ACTIVATIONS
 from nestling.models.inputs.tokenizer import TextTokenizer
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer
-from nestling.models.runners.onnx import export_onnx, extra
+from nestling.models.runners.onnx import extra
+from nestling.models.runners.onnx.directory import export_onnx
 from nestling.models.runners.onnx.graph import build_graph
 from nestling.models.runners.onnx.runner import OnnxRunner
-from nestling.models.runners.onnx.weights import weights_of
 
 from ...conftest import LABELS, tiny_architecture, tiny_model
 from ..test_zoo import TEXTS, shipped
@@ -93,7 +93,8 @@ def error(actual: Tensor, expected: Tensor) -> float:
 
 
 def session_of(model: NestedTransformer, spec: StudentSpec) -> onnxruntime.InferenceSession:
-    graph = build_graph(model.architecture, weights_of(model), spec)
+    weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
+    graph = build_graph(model.architecture, weights, spec)
     return onnxruntime.InferenceSession(graph.SerializeToString())
 
 
