@@ -36,7 +36,11 @@ class Settings:
         "To compute in; auto is float32, and on a GPU bfloat16 if the checkpoint is calibrated for "
         "it.",
     )
-    runner: RunnerName = option("torch", "What computes.")
+    runner: RunnerName = option(
+        "auto",
+        "What computes; auto is torch on a GPU, else onnx-int8 if the checkpoint is calibrated for "
+        "it, else onnx.",
+    )
     onnx_providers: str = option(
         "CPUExecutionProvider",
         "ONNX Runtime's execution providers, the preferred first, with commas.",

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels import Indices, Layout, upload
+from ...kernels.layout import Indices, Layout
+from ...kernels.upload import upload
 from .architecture import Architecture
 from .spec import StudentSpec
 

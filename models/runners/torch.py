@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels import GateDecision, operations_for, widths
+from ...kernels.gate.reference import GateDecision
+from ...kernels.operations import operations_for
+from ...kernels.prefix import widths
 from ..checkpoint.load import Checkpoint
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations
 
-from ...kernels import widths
 from ...kernels.multiples import multiple_of
+from ...kernels.prefix import widths
 from ...kernels.tiles import COLUMN_CLASSES, ROW_CLASSES
 from ..checkpoint.manifest import Manifest
 from ..nested.block import Prefixes

@@ -16,8 +16,8 @@ from .listeners import bind, url_of
 
 @dataclass(frozen=True)
 class Started:
-    """What answers now. by: the device, the precision, and the runner if it is not torch.
-    metrics_url: of the port of its own, if there is one."""
+    """What answers now. by: the device, the precision and the runner. metrics_url: of the port of
+    its own, if there is one."""
 
     manifest: Manifest
     by: str
@@ -50,9 +50,7 @@ def start(
         from .run import run
 
         inference, worker = build(path, settings, progress, launched)
-        by = f"{worker.device}, {worker.precision}"
-        if worker.runner != "torch":
-            by = f"{by} by {worker.runner}"
+        by = f"{worker.device}, {worker.precision} by {worker.runner}"
         metrics_url = url_of(listeners.metrics) if listeners.metrics else None
         started = Started(worker.manifest, by, url_of(listeners.main), metrics_url)
         app = create_app(inference, settings)

@@ -61,8 +61,9 @@ class Server(ServerProcess):
 
 
 def serve(checkpoint: Path, log: Path, *flags: str) -> Server:
-    """`nestling serve` on a free port."""
-    return Server(serve_command(str(checkpoint), *flags), log)
+    """`nestling serve` on a free port, by torch unless a flag names another runner: the reference,
+    which makes no graphs."""
+    return Server(serve_command(str(checkpoint), "--runner", "torch", *flags), log)
 
 
 def _series(name: str, labels: dict[str, str]) -> str:

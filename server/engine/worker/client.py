@@ -18,6 +18,7 @@ from ....models.checkpoint.manifest import Manifest, read_manifest
 from ....models.errors import NestlingError
 from ....models.precision import Precision
 from ....models.progress import SILENT, Progress
+from ....models.runners import RunnerName
 from ....models.runners.base import ForwardBatch, ForwardOutput
 from ...settings import Settings
 from ...telemetry.progress import Logged
@@ -116,7 +117,8 @@ class WorkerClient:
         """What was opened, whatever is on the disk or in the machine by now: the thresholds that
         the server goes by are of this precision.
         """
-        settings = replace(self._open.settings, device=self.device)
+        runner = cast("RunnerName", self.runner)
+        settings = replace(self._open.settings, device=self.device, runner=runner)
         if self.precision != "int8":
             settings = replace(settings, dtype=self.precision)
         return replace(self._open, settings=settings)
