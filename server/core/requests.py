@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.cascade.columns import Decisions
 from ...models.cascade.decisions import Decision
 from .constraints import RequestConstraints
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,31 @@ class Caller:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a request gets. tokenize_seconds, total_seconds: of the request as a whole."""
+    """What a request gets. tokenize_seconds, total_seconds: of the request as a whole.
 
-    decisions: list[Decision]
+    parts: texts that were answered together, and earlier answers to others of them. order: where
+    each text of the request is among those of all parts; None if they are in its order.
+    """
+
+    parts: Sequence[Decisions]
     tokenize_seconds: float
     total_seconds: float
+    order: Sequence[int] | None = None
+
+    def each(self, of: Callable[[Decisions], Sequence[T]]) -> list[T]:
+        """A column of all texts, in the request's order."""
+        found = [value for part in self.parts for value in of(part)]
+        return found if self.order is None else [found[place] for place in self.order]
+
+    @property
+    def abstained(self) -> list[bool]:
+        """Which texts are answered without a label."""
+        return self.each(lambda decisions: decisions.abstained)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """One for each text, to look at."""
+        return self.each(list)
 
 
 @dataclass(frozen=True)

@@ -70,34 +70,35 @@ def answer_headers(answers: Answers, device: str) -> dict[str, str]:
     Times are whole milliseconds, over all stages; those in the queue and in batches are of the text
     that needed most.
     """
-    decisions = answers.decisions
-    milliseconds = {
-        "x-total-time": answers.total_seconds,
-        "x-tokenization-time": answers.tokenize_seconds,
-        "x-queue-time": max(decision.waited for decision in decisions),
-        "x-inference-time": max(decision.ran for decision in decisions),
-    }
+    parts = answers.parts
     headers = {
         "x-compute-type": device,
-        "x-compute-time": str(round(1e3 * sum(d.seconds for d in decisions))),
-        "x-compute-tokens": str(sum(len(d.tokens) for d in decisions)),
-        **{name: str(round(1e3 * seconds)) for name, seconds in milliseconds.items()},
+        "x-compute-time": _milliseconds(sum([part.device_seconds for part in parts])),
+        "x-compute-tokens": str(sum([sum(part.lengths) for part in parts])),
+        "x-total-time": _milliseconds(answers.total_seconds),
+        "x-tokenization-time": _milliseconds(answers.tokenize_seconds),
+        "x-queue-time": _milliseconds(max([part.waited for part in parts])),
+        "x-inference-time": _milliseconds(max([part.ran for part in parts])),
     }
-    if level := max(decision.brownout for decision in decisions):
+    if level := max([part.brownout for part in parts]):
         headers["x-nestling-brownout"] = str(level)
-    if cached := sum(decision.cached for decision in decisions):
+    if cached := sum([len(part) for part in parts if part.cached]):
         headers["x-nestling-cached"] = str(cached)
-    if abstained := sum(decision.abstained for decision in decisions):
+    if abstained := sum(answers.abstained):
         headers["x-nestling-abstained"] = str(abstained)
-    if variants := decisions[0].variants:
+    if variants := parts[0].variants:
         headers["x-nestling-variant"] = ",".join(f"{name}={v}" for name, v in variants.items())
-    if len(decisions) > MOST_TEXTS:
+    if sum(map(len, parts)) > MOST_TEXTS:
         return headers
-    return headers | {
-        "x-nestling-student": ",".join(d.answer.stage.student.name for d in decisions),
-        "x-nestling-path": ",".join(
-            ">".join(step.stage.student.name for step in d.steps) for d in decisions
-        ),
-        "x-nestling-confidence": ",".join(f"{d.answer.confidence:.6f}" for d in decisions),
-        "x-nestling-cost": ",".join(f"{d.relative_cost:.4g}" for d in decisions),
-    }
+    paths = answers.each(lambda each: each.paths)
+    headers["x-nestling-student"] = ",".join([path[-1] for path in paths])
+    headers["x-nestling-path"] = ",".join([">".join(path) for path in paths])
+    sure = answers.each(lambda each: each.confidences)
+    headers["x-nestling-confidence"] = ",".join([f"{value:.6f}" for value in sure])
+    costs = answers.each(lambda each: each.relative_costs)
+    headers["x-nestling-cost"] = ",".join([f"{cost:.4g}" for cost in costs])
+    return headers
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(1e3 * seconds))

@@ -85,5 +85,5 @@ async def text_classification(request: Request) -> Response:
     answers = await answer(request, inputs, constraints)
     shown = logits if parameters.function_to_apply == "none" else probabilities
     labels = service.manifest.architecture.labels
-    best = ranked(shown(answers.decisions), labels, answers.decisions, parameters.top_k)
+    best = ranked(shown(answers), labels, answers.abstained, parameters.top_k)
     return json_response(best, headers=answer_headers(answers, service.device))

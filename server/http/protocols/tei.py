@@ -163,8 +163,8 @@ async def predict(request: Request) -> Response:
     body = await read(request, PredictRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
     answers = await answer(request, inputs, RequestConstraints(truncate=bool(body.truncate)))
-    scores = (logits if body.raw_scores else probabilities)(answers.decisions)
-    shown = ranked(scores, service.manifest.architecture.labels, answers.decisions)
+    scores = (logits if body.raw_scores else probabilities)(answers)
+    shown = ranked(scores, service.manifest.architecture.labels, answers.abstained)
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
@@ -101,7 +102,7 @@ class Altered(TorchRunner):
 
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
         time.sleep(self._seconds)
-        temperatures = [value / self._factor for value in batch.temperatures]
+        temperatures = batch.temperatures / np.float32(self._factor)
         return super().forward(replace(batch, temperatures=temperatures))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import Annotated
 
@@ -12,7 +14,9 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from .....experiments.records import LONGEST_NAME
-from .....models.cascade.decisions import OUT_OF_SCOPE, Decision
+from .....models.cascade.columns import Decisions
+from .....models.cascade.decisions import OUT_OF_SCOPE
+from .....models.cascade.steps import StepColumns
 from .....models.checkpoint.manifest import Manifest
 from .....models.json_checks import refusal
 from ....core.policies import AUTO
@@ -176,47 +180,73 @@ async def classify(request: Request) -> Response:
         model, started, body.deadline_ms, body.max_cost, body.min_confidence
     )
     answers = await answer(request, inputs, constraints, body.user)
-    shown = [classification(service.manifest, decision) for decision in answers.decisions]
+    shown = answers.each(partial(classifications, service.manifest))
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
 
 
-def classification(manifest: Manifest, decision: Decision) -> Classification:
-    """An answered decision as the protocol shows it."""
-    labels = manifest.architecture.labels
-    answer = decision.answer
-    return {
-        "label": None if decision.abstained else labels[answer.label],
-        "score": round(answer.confidence, 6),
-        "reason": OUT_OF_SCOPE if decision.abstained else None,
-        "decision": {
-            "model": decision.cascade.name,
-            "student": answer.stage.student.name,
-            "path": [
-                {
-                    "student": step.stage.student.name,
-                    "label": labels[step.label],
-                    "confidence": round(step.confidence, 6),
-                    "score": step.stage.score.value,
-                    "score_value": round(step.score, 6),
-                    "threshold": round(step.threshold, 6),
-                    "energy": round(step.energy, 6),
-                    "scope": round(step.stage.scope, 6),
-                    "accepted": step.accepted,
-                }
-                for step in decision.steps
-            ],
-            "limited_by": decision.limited_by,
-            "cached": decision.cached,
-            "brownout": decision.brownout,
-            "variants": dict(decision.variants),
-            "tokens": len(decision.tokens),
-            "flops": round(decision.flops),
-            "relative_cost": _significant(decision.relative_cost),
-            "device_seconds": _significant(decision.seconds),
-            "weights": manifest.weights_sha256[:12],
-        },
-    }
+def classifications(manifest: Manifest, decisions: Decisions) -> list[Classification]:
+    """Answered texts as the protocol shows them."""
+    labels, weights = manifest.architecture.labels, manifest.weights_sha256[:12]
+    paths: list[list[PathStep]] = [[] for _ in decisions.tokens]
+    for step in decisions.steps:
+        for row, shown in zip(step.rows, _path_steps(labels, step), strict=True):
+            paths[row].append(shown)
+    model, cached, brownout = decisions.cascade.name, decisions.cached, decisions.brownout
+    variants, limits = dict(decisions.variants), decisions.limits
+    columns = zip(
+        paths,
+        decisions.abstained,
+        decisions.lengths,
+        decisions.flops,
+        decisions.relative_costs,
+        decisions.seconds,
+        strict=True,
+    )
+    return [
+        {
+            "label": None if abstained else path[-1]["label"],
+            "score": path[-1]["confidence"],
+            "reason": OUT_OF_SCOPE if abstained else None,
+            "decision": {
+                "model": model,
+                "student": path[-1]["student"],
+                "path": path,
+                "limited_by": limits.get(row) if limits else None,
+                "cached": cached,
+                "brownout": brownout,
+                "variants": variants,
+                "tokens": tokens,
+                "flops": round(flops),
+                "relative_cost": _significant(relative_cost),
+                "device_seconds": _significant(seconds),
+                "weights": weights,
+            },
+        }
+        for row, (path, abstained, tokens, flops, relative_cost, seconds) in enumerate(columns)
+    ]
+
+
+def _path_steps(labels: Sequence[str], step: StepColumns) -> list[PathStep]:
+    student, score = step.stage.student.name, step.stage.score.value
+    threshold, scope = round(step.threshold, 6), round(step.stage.scope, 6)
+    columns = zip(
+        step.labels, step.confidences, step.scores, step.energies, step.accepts, strict=True
+    )
+    return [
+        {
+            "student": student,
+            "label": labels[label],
+            "confidence": round(confidence * 1e6) / 1e6,
+            "score": score,
+            "score_value": round(value * 1e6) / 1e6,
+            "threshold": threshold,
+            "energy": round(energy * 1e6) / 1e6,
+            "scope": scope,
+            "accepted": accepted,
+        }
+        for label, confidence, value, energy, accepted in columns
+    ]
 
 
 def _significant(number: float) -> float:
