@@ -186,7 +186,7 @@ class Replica:
 
         def then() -> None:
             self._loop.rest()
-            for stage in request.decisions.stages:
+            for stage in request.decisions.told.stages:
                 self._result.students[stage.student.name] += 1
             self.answered(request.reference)
 

@@ -9,69 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from math import inf
-from typing import Any, Self, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .decisions import Decision, Limit
+from .parts import Part
 from .policy import Cascade, FlopsByLength, Stage
-from .score import Score
 from .steps import StepColumns
 
 
-@dataclass(slots=True, eq=False)
-class Part:
-    """Some texts of one request that ask the same student next, and were together until now.
+class Told(NamedTuple):
+    """What is known of the answered texts of a request: columns, but for the last three.
 
-    rows: which of them, ascending. stage: of their cascade, from 0. since: when they began to wait
-    for it, on `time.perf_counter`'s clock. waited, ran: seconds that they have been in the queue,
-    and in batches, for the stages before it.
+    stages: whose students' answers stand. paths: the names of all that were asked, in their order.
+    labels: also where the policy abstains. confidences: calibrated, 0 to 1. abstained: whether an
+    answer stands without its label, since the text is out of scope. flops, costs, seconds: over all
+    stages; costs are FLOPs relative to the TA alone, seconds those of the device. device_seconds:
+    of all texts. waited, ran: seconds in the queue and in batches, over all stages, of the text
+    that had most.
     """
 
-    decisions: Decisions
-    rows: Sequence[int]
-    stage: int
-    since: float
+    stages: list[Stage]
+    paths: list[list[str]]
+    labels: list[int]
+    confidences: list[float]
+    abstained: list[bool]
+    flops: list[float]
+    costs: list[float]
+    seconds: list[float]
+    device_seconds: float
     waited: float
     ran: float
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def asks(self) -> Stage:
-        """Whose student is asked."""
-        return self.decisions.cascade.stages[self.stage]
-
-    def only(self, rows: Sequence[int]) -> Self:
-        """Some of its texts."""
-        part = copy(self)
-        part.rows = rows
-        return part
-
-    def passed_on(self, rows: Sequence[int], step: StepColumns, now: float) -> Self:
-        """Those of its texts that wait for the next stage from now on, after this step."""
-        part = self.only(rows)
-        part.stage, part.since = self.stage + 1, now
-        part.waited, part.ran = self.waited + step.waited, self.ran + step.ran
-        return part
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        """Tokens of each text."""
-        lengths = self.decisions.lengths
-        if len(self.rows) == len(lengths):
-            return lengths
-        return [lengths[row] for row in self.rows]
-
-    @property
-    def flops(self) -> list[float]:
-        """Of that student, for each text."""
-        by_length = self.asks.student.flops_by_length
-        return [by_length[length] for length in self.lengths]
 
 
 class Decisions(Sequence[Decision]):
@@ -82,7 +53,7 @@ class Decisions(Sequence[Decision]):
 
     lengths: tokens of each. steps: what students said, in the order of time; where several spoke of
     a text, the last one's answer stands. limits: by row, why an answer stands that was not
-    accepted. The columns have an entry per text, in their order.
+    accepted.
     """
 
     def __init__(
@@ -103,19 +74,13 @@ class Decisions(Sequence[Decision]):
         self.lengths = list(map(len, tokens))
         self.steps: list[StepColumns] = []
         self.limits: dict[int, Limit] = {}
+        self._told: Told | None = None
 
     def part(self) -> Part:
         """All texts, before anybody is asked."""
         return Part(self, range(len(self.tokens)), 0, 0.0, 0.0, 0.0)
 
     # On the way
-
-    def threshold(self, stage: int) -> float:
-        """The score from which an answer of a stage stands; 0 is always."""
-        asked = self.cascade.stages[stage]
-        if asked.threshold > 0 and asked.score is Score.PROBABILITY:
-            return max(asked.threshold, self.min_confidence)
-        return max(0.0, asked.threshold)
 
     def record(self, part: Part, step: StepColumns) -> Sequence[int]:
         """Note what was said of a part. Returns its rows that the next stage is to answer.
@@ -146,9 +111,9 @@ class Decisions(Sequence[Decision]):
 
     def costs_with(self, part: Part) -> list[float]:
         """Of each text of a part, all stages so far and the one it asks, relative to the TA."""
-        spent, ta = self.flops, self.ta
-        columns = zip(part.rows, part.flops, part.lengths, strict=True)
-        return [(spent[row] + flops) / ta[length] for row, flops, length in columns]
+        spent, ta = self.total(lambda step: step.flops), self.ta
+        ask, pairs = part.asks.student.flops_by_length, zip(part.rows, part.lengths, strict=True)
+        return [(spent[row] + ask[length]) / ta[length] for row, length in pairs]
 
     def by_now(self) -> tuple[list[int], list[int]]:
         """Rows of which nobody has said anything; and those of which somebody has, but which are
@@ -169,6 +134,7 @@ class Decisions(Sequence[Decision]):
         """These, whatever is added to them later."""
         taken = copy(self)
         taken.steps, taken.limits = list(self.steps), dict(self.limits)
+        taken._told = None
         return taken
 
     # Columns
@@ -192,66 +158,43 @@ class Decisions(Sequence[Decision]):
         return found
 
     @property
-    def labels(self) -> list[int]:
-        """Of the students whose answers stand, also where the policy abstains."""
-        return self.last(lambda step: step.labels)
+    def told(self) -> Told:
+        """All that is known of the answered texts; worked out once."""
+        if self._told is None:
+            self._told = self._tell()
+        return self._told
 
-    @property
-    def confidences(self) -> list[float]:
-        """Calibrated, 0 to 1."""
-        return self.last(lambda step: step.confidences)
-
-    @property
-    def stages(self) -> list[Stage]:
-        """Those whose students' answers stand."""
-        return self.last(lambda step: [step.stage] * len(step.rows))
-
-    @property
-    def paths(self) -> list[list[str]]:
-        """The names of the students that were asked, in their order."""
-        found: list[list[str]] = [[] for _ in self.tokens]
-        for step in self.steps:
-            for row in step.rows:
-                found[row].append(step.stage.student.name)
-        return found
-
-    @property
-    def abstained(self) -> list[bool]:
-        """Whether an answer stands without its label, since the text is out of scope."""
-        if not self.cascade.abstains:
-            return [False] * len(self.tokens)
-        return [not inside for inside in self.last(lambda step: step.inside)]
-
-    @property
-    def flops(self) -> list[float]:
-        """Over all stages."""
-        return self.total(lambda step: step.flops)
-
-    @property
-    def seconds(self) -> list[float]:
-        """Of the device, over all stages."""
-        return self.total(lambda step: step.seconds)
-
-    @property
-    def device_seconds(self) -> float:
-        """Of all texts together."""
-        return sum([sum(step.flops) * step.seconds_per_flop for step in self.steps])
-
-    @property
-    def waited(self) -> float:
-        """Seconds in the queue, over all stages, of the text that had most."""
-        return max(self.total(lambda step: [step.waited] * len(step.rows)))
-
-    @property
-    def ran(self) -> float:
-        """Seconds in batches, likewise."""
-        return max(self.total(lambda step: [step.ran] * len(step.rows)))
-
-    @property
-    def relative_costs(self) -> list[float]:
-        """FLOPs over all stages, relative to the TA alone."""
+    def _tell(self) -> Told:
+        texts, abstains = len(self.tokens), self.cascade.stages[-1].scope > 0
+        if len(self.steps) == 1 and len(self.steps[0].rows) == texts:
+            [step] = self.steps
+            paths = [[step.stage.student.name]] * texts
+            stages, labels, sure, inside = (
+                [step.stage] * texts,
+                step.labels,
+                step.confidences,
+                step.inside,
+            )
+            flops, seconds, waited, ran = step.flops, step.seconds, step.waited, step.ran
+        else:
+            stages = self.last(lambda step: [step.stage] * len(step.rows))
+            paths = [[] for _ in self.tokens]
+            for step in self.steps:
+                for row in step.rows:
+                    paths[row].append(step.stage.student.name)
+            labels = self.last(lambda step: step.labels)
+            sure = self.last(lambda step: step.confidences)
+            inside = self.last(lambda step: step.inside)
+            flops = self.total(lambda step: step.flops)
+            seconds = self.total(lambda step: step.seconds)
+            waited = max(self.total(lambda step: [step.waited] * len(step.rows)))
+            ran = max(self.total(lambda step: [step.ran] * len(step.rows)))
+        abstained = [not within for within in inside] if abstains else [False] * texts
         ta = self.ta
-        return [spent / ta[n] for spent, n in zip(self.flops, self.lengths, strict=True)]
+        costs = [spent / ta[length] for spent, length in zip(flops, self.lengths, strict=True)]
+        return Told(
+            stages, paths, labels, sure, abstained, flops, costs, seconds, sum(seconds), waited, ran
+        )
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -272,6 +215,7 @@ class Decisions(Sequence[Decision]):
         alone.steps = [step.only(step.rows.index(row)) for step in self.steps if row in step.rows]
         alone.limits = {0: self.limits[row]} if row in self.limits else {}
         alone.cached, alone.shadow, alone.variants = True, False, {}
+        alone._told = None
         return alone
 
     def __len__(self) -> int:

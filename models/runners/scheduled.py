@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..cascade.columns import Decisions, Part
+from ..cascade.columns import Decisions
+from ..cascade.parts import Part
 from ..cascade.policy import Cascade
 from ..cascade.steps import StepColumns
 from ..checkpoint.manifest import Manifest
-from .base import ForwardBatch, ForwardOutput, Rule
+from .base import ForwardBatch, ForwardOutput
 
 P = TypeVar("P", bound=Part)
 
@@ -28,10 +28,11 @@ def decide(manifest: Manifest, cascade: Cascade, sequences: list[list[int]]) -> 
 
 @dataclass(frozen=True)
 class ScheduledBatch(Generic[P]):
-    """Parts of requests, in the order in which their students are asked."""
+    """Parts of requests, in the order in which their students are asked; and those, by name."""
 
     parts: list[P]
     forward: ForwardBatch
+    students: list[str]
 
     @classmethod
     def of(cls, parts: Sequence[P]) -> ScheduledBatch[P]:
@@ -40,15 +41,14 @@ class ScheduledBatch(Generic[P]):
         for part in parts:
             groups.setdefault(part.asks.student.name, []).append(part)
         ordered = [part for _, group in sorted(groups.items()) for part in group]
-        runs = [(name, sum(map(len, groups[name]))) for name in sorted(groups)]
-        sequences = [part.decisions.tokens[row] for part in ordered for row in part.rows]
-        rules = chain.from_iterable(repeat(_rule(part), len(part.rows)) for part in ordered)
-        return cls(ordered, ForwardBatch.ruled(sequences, runs, list(rules)))
-
-    @property
-    def students(self) -> list[str]:
-        """The names of the students that are asked."""
-        return [name for name, _ in self.forward.runs]
+        runs = [(name, sum([len(p.rows) for p in groups[name]])) for name in sorted(groups)]
+        sequences, rules = [], []
+        for part in ordered:
+            tokens, stage = part.decisions.tokens, part.asks
+            rule = stage.student.temperature, part.threshold, stage.score.code, stage.scope
+            sequences += [tokens[row] for row in part.rows]
+            rules += [rule] * len(part.rows)
+        return cls(ordered, ForwardBatch.ruled(sequences, runs, rules), sorted(groups))
 
     def halves(self) -> tuple[list[P], list[P]]:
         """All its texts in two lists of parts, about as many in each; one may be cut for it."""
@@ -65,8 +65,10 @@ class ScheduledBatch(Generic[P]):
 
     def failures(self, output: ForwardOutput) -> list[P]:
         """For each text of which a student said what is no number, the part that it is in."""
+        if not (failed := not_finite(output)):
+            return []
         ends = np.cumsum([len(part.rows) for part in self.parts])
-        return [self.parts[np.searchsorted(ends, at, "right")] for at in not_finite(output)]
+        return [self.parts[np.searchsorted(ends, at, "right")] for at in failed]
 
     def record(self, output: ForwardOutput) -> list[Said[P]]:
         """Note what was said of each part, in their order.
@@ -78,14 +80,17 @@ class ScheduledBatch(Generic[P]):
         )  # fmt: skip
         confidences, scores = output.confidences.tolist(), output.scores.tolist()
         energies = output.energies.tolist()
-        flops = [part.flops for part in self.parts]
+        flops = [
+            [part.asks.student.flops_by_length[length] for length in part.lengths]
+            for part in self.parts
+        ]
         seconds_per_flop = output.seconds / sum(map(sum, flops))
         found, first = [], 0
         for part, cost in zip(self.parts, flops, strict=True):
-            decisions, here = part.decisions, slice(first, first + len(cost))
+            here = slice(first, first + len(cost))
             step = StepColumns(
                 part.asks,
-                decisions.threshold(part.stage),
+                part.threshold,
                 part.rows,
                 labels[here],
                 confidences[here],
@@ -97,7 +102,7 @@ class ScheduledBatch(Generic[P]):
                 cost,
                 seconds_per_flop,
             )
-            found.append(Said(part, step, decisions.record(part, step)))
+            found.append(Said(part, step, part.decisions.record(part, step)))
             first = here.stop
         return found
 
@@ -108,12 +113,6 @@ class Said(NamedTuple, Generic[P]):
     part: P
     step: StepColumns
     left: Sequence[int]
-
-
-def _rule(part: Part) -> Rule:
-    stage = part.asks
-    threshold = part.decisions.threshold(part.stage)
-    return stage.student.temperature, threshold, stage.score.code, stage.scope
 
 
 def not_finite(output: ForwardOutput) -> list[int]:

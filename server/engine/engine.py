@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from math import inf
 from time import perf_counter
 
-from ...models.cascade.columns import Decisions, Part
+from ...models.cascade.columns import Decisions
+from ...models.cascade.parts import Part
 from ...models.runners.scheduled import P, Said, ScheduledBatch
 from ..errors import internal_error
 from ..telemetry.metrics import Metrics
@@ -123,7 +124,6 @@ class Engine:
         loop = asyncio.get_running_loop()
         while batch := await self._take():
             self._batch, self.busy_since = batch, perf_counter()
-            self._metrics.batches.began(batch)
             error: Exception | None = None
             try:
                 said, failed = await self._ask(batch)
@@ -133,12 +133,11 @@ class Engine:
                 said, failed, error = [], batch, internal_error(f"a batch of {self.running} texts")
             if failed and error is None:
                 error = _not_finite(failed, self.running)
-            seconds = perf_counter() - self.busy_since
-            self._batch, self.busy_since = [], None
+            began, self.busy_since, self._batch = self.busy_since, None, []
+            seconds = perf_counter() - began
             self._finish(said, failed, error)
             # Counted once those who wait have their answers, whose turn is before.
-            if said:
-                loop.call_soon(self._metrics.batches.finished, said, seconds)
+            loop.call_soon(self._metrics.batches.finished, batch, began, said, seconds)
 
     async def _take(self) -> list[PendingPart]:
         """The next batch; waits while there is none. Empty once the queue is closed and empty."""

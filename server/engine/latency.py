@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import inf
 
-from ...models.cascade.columns import Part
 from ...models.cascade.decisions import Limit
+from ...models.cascade.parts import Part
 
 WEIGHT = 0.125
 """Of a new observation. Mean and mean deviation as TCP estimates round trips (RFC 6298)."""

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from ...models.cascade.columns import Decisions, Part
+from ...models.cascade.columns import Decisions
 from ...models.cascade.decisions import Limit
+from ...models.cascade.parts import Part
 from ..errors import Reason, RequestError
 
 
@@ -31,12 +32,11 @@ class PendingRequest:
     error: Exception | None = None
 
     def __post_init__(self) -> None:
-        self.open = len(self.decisions)
+        self.open = len(self.decisions.tokens)
 
     def part(self) -> PendingPart:
         """All its texts, for the queue."""
-        texts = range(len(self.decisions))
-        return PendingPart(self.decisions, texts, 0, self.arrived, 0.0, 0.0, self)
+        return PendingPart(self.decisions, range(self.open), 0, self.arrived, 0.0, 0.0, self)
 
     def deliver(self) -> None:
         """Wake whoever waits."""

@@ -70,7 +70,7 @@ class WorkQueue:
         """The texts of a request. Raises RuntimeError once the queue is closed."""
         if self.closed:
             raise RuntimeError("the queue is closed")
-        texts = len(request.decisions)
+        texts = request.open
         lane = self._bulk if texts > self.largest_small else self._fresh
         if request.decisions.shadow:
             lane = self._shadow

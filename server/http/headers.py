@@ -70,35 +70,28 @@ def answer_headers(answers: Answers, device: str) -> dict[str, str]:
     Times are whole milliseconds, over all stages; those in the queue and in batches are of the text
     that needed most.
     """
-    parts = answers.parts
+    parts, told = answers.parts, answers.told
     headers = {
         "x-compute-type": device,
-        "x-compute-time": _milliseconds(sum([part.device_seconds for part in parts])),
+        "x-compute-time": str(round(1e3 * told.device_seconds)),
         "x-compute-tokens": str(sum([sum(part.lengths) for part in parts])),
-        "x-total-time": _milliseconds(answers.total_seconds),
-        "x-tokenization-time": _milliseconds(answers.tokenize_seconds),
-        "x-queue-time": _milliseconds(max([part.waited for part in parts])),
-        "x-inference-time": _milliseconds(max([part.ran for part in parts])),
+        "x-total-time": str(round(1e3 * answers.total_seconds)),
+        "x-tokenization-time": str(round(1e3 * answers.tokenize_seconds)),
+        "x-queue-time": str(round(1e3 * told.waited)),
+        "x-inference-time": str(round(1e3 * told.ran)),
     }
     if level := max([part.brownout for part in parts]):
         headers["x-nestling-brownout"] = str(level)
     if cached := sum([len(part) for part in parts if part.cached]):
         headers["x-nestling-cached"] = str(cached)
-    if abstained := sum(answers.abstained):
+    if abstained := sum(told.abstained):
         headers["x-nestling-abstained"] = str(abstained)
     if variants := parts[0].variants:
         headers["x-nestling-variant"] = ",".join(f"{name}={v}" for name, v in variants.items())
-    if sum(map(len, parts)) > MOST_TEXTS:
+    if len(told.labels) > MOST_TEXTS:
         return headers
-    paths = answers.each(lambda each: each.paths)
-    headers["x-nestling-student"] = ",".join([path[-1] for path in paths])
-    headers["x-nestling-path"] = ",".join([">".join(path) for path in paths])
-    sure = answers.each(lambda each: each.confidences)
-    headers["x-nestling-confidence"] = ",".join([f"{value:.6f}" for value in sure])
-    costs = answers.each(lambda each: each.relative_costs)
-    headers["x-nestling-cost"] = ",".join([f"{cost:.4g}" for cost in costs])
+    headers["x-nestling-student"] = ",".join([path[-1] for path in told.paths])
+    headers["x-nestling-path"] = ",".join([">".join(path) for path in told.paths])
+    headers["x-nestling-confidence"] = ",".join([f"{sure:.6f}" for sure in told.confidences])
+    headers["x-nestling-cost"] = ",".join([f"{cost:.4g}" for cost in told.costs])
     return headers
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(1e3 * seconds))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter
 
-from ...models.cascade.columns import Part
+from ...models.cascade.parts import Part
 from ...models.cascade.steps import StepColumns
 from ...models.runners.scheduled import P, Said
 from .histogram import Histogram, LabelledHistogram
@@ -134,17 +133,21 @@ class BatchMetrics:
         for policy in abstaining:
             self._abstained.labels(policy)
 
-    def began(self, parts: Sequence[Part]) -> None:
-        """A batch leaves the queue."""
-        now = perf_counter()
+    def finished(
+        self, parts: Sequence[Part], began: float, said: Sequence[Said[P]], seconds: float
+    ) -> None:
+        """Account for a batch. began: when it did, on `time.perf_counter`'s clock. said: of those
+        of its parts that have not failed. seconds: that it ran.
+        """
         self._batch_tokens.observe(sum([sum(part.lengths) for part in parts]))
         self._batch_texts.observe(sum([len(part.rows) for part in parts]))
         for part in parts:
-            self._queue_duration.observe(now - part.since, len(part.rows))
+            self._queue_duration.observe(began - part.since, len(part.rows))
+        if said:
+            self._inference_duration.observe(seconds)
+            self._account(said)
 
-    def finished(self, said: Sequence[Said[P]], seconds: float) -> None:
-        """Account for what was said of each part. seconds: that the batch ran."""
-        self._inference_duration.observe(seconds)
+    def _account(self, said: Sequence[Said[P]]) -> None:
         device: dict[str, float] = defaultdict(float)
         outcomes: dict[tuple[str, str], int] = defaultdict(int)
         flops = ta_flops = tokens = 0.0
@@ -198,7 +201,7 @@ class BatchMetrics:
     def _without_label(self, part: Part, step: StepColumns, left: Sequence[int]) -> int:
         """How many answers of a step stand without their label."""
         cascade = part.decisions.cascade
-        if not cascade.abstains or all(step.inside):
+        if all(step.inside) or not cascade.abstains:
             return 0
         outside = {row for row, within in zip(step.rows, step.inside, strict=True) if not within}
         count = len(outside.difference(left))

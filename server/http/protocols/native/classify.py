@@ -194,13 +194,14 @@ def classifications(manifest: Manifest, decisions: Decisions) -> list[Classifica
             paths[row].append(shown)
     model, cached, brownout = decisions.cascade.name, decisions.cached, decisions.brownout
     variants, limits = dict(decisions.variants), decisions.limits
+    told = decisions.told
     columns = zip(
         paths,
-        decisions.abstained,
+        told.abstained,
         decisions.lengths,
-        decisions.flops,
-        decisions.relative_costs,
-        decisions.seconds,
+        told.flops,
+        told.costs,
+        told.seconds,
         strict=True,
     )
     return [
@@ -218,8 +219,8 @@ def classifications(manifest: Manifest, decisions: Decisions) -> list[Classifica
                 "variants": variants,
                 "tokens": tokens,
                 "flops": round(flops),
-                "relative_cost": _significant(relative_cost),
-                "device_seconds": _significant(seconds),
+                "relative_cost": float(f"{relative_cost:.4g}"),
+                "device_seconds": float(f"{seconds:.4g}"),
                 "weights": weights,
             },
         }
@@ -247,7 +248,3 @@ def _path_steps(labels: Sequence[str], step: StepColumns) -> list[PathStep]:
         }
         for label, confidence, value, energy, accepted in columns
     ]
-
-
-def _significant(number: float) -> float:
-    return float(f"{number:.4g}")

@@ -191,16 +191,16 @@ def _wanted(
 
 def _values(name: str, answers: Answers, labels: Sequence[str]) -> list[str] | NDArray[np.float32]:
     """(texts,), or (texts, labels) for probabilities."""
+    told = answers.told
     match name:
         case "label":
-            found = answers.each(lambda decisions: decisions.labels)
-            columns = zip(answers.abstained, found, strict=True)
+            columns = zip(told.abstained, told.labels, strict=True)
             return ["" if without else labels[label] for without, label in columns]
         case "student":
-            return [stage.student.name for stage in answers.each(lambda each: each.stages)]
+            return [stage.student.name for stage in told.stages]
         case "score":
-            return np.array(answers.each(lambda each: each.confidences), np.float32)
+            return np.array(told.confidences, np.float32)
         case "cost":
-            return np.array(answers.each(lambda each: each.relative_costs), np.float32)
+            return np.array(told.costs, np.float32)
         case _:
             return probabilities(answers)
