@@ -168,14 +168,11 @@ class Decisions(Sequence[Decision]):
         texts, abstains = len(self.tokens), self.cascade.stages[-1].scope > 0
         if len(self.steps) == 1 and len(self.steps[0].rows) == texts:
             [step] = self.steps
-            paths = [[step.stage.student.name]] * texts
-            stages, labels, sure, inside = (
-                [step.stage] * texts,
-                step.labels,
-                step.confidences,
-                step.inside,
-            )
-            flops, seconds, waited, ran = step.flops, step.seconds, step.waited, step.ran
+            stages, paths = [step.stage] * texts, [[step.stage.student.name]] * texts
+            labels, sure, inside = step.labels, step.confidences, step.inside
+            flops, per_flop = step.flops, step.seconds_per_flop
+            seconds = [spent * per_flop for spent in flops]
+            waited, ran = step.waited, step.ran
         else:
             stages = self.last(lambda step: [step.stage] * len(step.rows))
             paths = [[] for _ in self.tokens]

@@ -169,7 +169,9 @@ async def _compute(
     started, texts = perf_counter(), len(inputs.tokens or inputs.texts)
     service.tokenizing.check(inputs, constraints.truncate)
     with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
-        cascade = asked if constraints.shadow else admission.cascade(asked)
+        cascade = asked
+        if admission.level and not constraints.shadow:
+            cascade = admission.cascade(asked)
         tokens = await service.tokenizing.tokens(
             inputs, admission, constraints.truncate, constraints.deadline
         )

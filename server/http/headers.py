@@ -21,6 +21,8 @@ BLANKS = " \t\r\n"
 that: by its bytes, a letter of UTF-8 may end like another blank of Latin-1."""
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, section 3.2.2."""
+NAMING = frozenset({b"traceparent", b"x-request-id"})
+"""Headers that may give a request its id."""
 GIVEN = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 MOST_TEXTS = 64
 """Requests with more texts get the timings alone: a header has a few kilobytes."""
@@ -54,12 +56,13 @@ def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
     The trace id of a `traceparent`, else the client's `x-request-id`, else new. One that came with
     several values is as none.
     """
-    match values_of(headers, b"traceparent"):
-        case [trace] if traced := TRACEPARENT.fullmatch(trace):
-            return traced[1]
-    match values_of(headers, b"x-request-id"):
-        case [given] if GIVEN.fullmatch(given):
-            return given
+    if not NAMING.isdisjoint(dict(headers)):
+        match values_of(headers, b"traceparent"):
+            case [trace] if traced := TRACEPARENT.fullmatch(trace):
+                return traced[1]
+        match values_of(headers, b"x-request-id"):
+            case [given] if GIVEN.fullmatch(given):
+                return given
     return f"{getrandbits(128):032x}"
 
 

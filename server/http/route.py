@@ -40,7 +40,22 @@ def json_response(
 
 def rendered(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A body that is JSON already, to which a line end is added."""
-    return Response(body + b"\n", status, headers, media_type="application/json")
+    return RenderedResponse(body + b"\n", status, headers or {})
+
+
+class RenderedResponse(Response):
+    """JSON, with these headers and none that would have to be looked for.
+
+    headers: in lower case, of ASCII.
+    """
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code, self.background, self.body = status, None, body
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", b"application/json"),
+            *[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+        ]
 
 
 def error_response(

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 from ...models.cascade.parts import Part
 from ...models.cascade.steps import StepColumns
 from ...models.runners.scheduled import P, Said
-from .histogram import Histogram, LabelledHistogram
+from .histogram import Histogram, HistogramSeries, LabelledHistogram
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Buckets for encoders: a small student answers in less than a millisecond."""
@@ -116,6 +116,8 @@ class BatchMetrics:
             ("student",),
             registry=registry,
         )
+        self._confidences: dict[str, HistogramSeries] = {}
+        self._answer_durations: dict[str, HistogramSeries] = {}
         self._seconds_per_flop = 0.0
 
     def know(self, students: Sequence[str], abstaining: Iterable[str]) -> None:
@@ -124,8 +126,8 @@ class BatchMetrics:
         for pair in combinations(students, 2):
             self._escalations.labels(*pair)
         for student in students:
-            self._confidence.labels(student)
-            self._answer_duration.labels(student)
+            self._confidences[student] = self._confidence.labels(student)
+            self._answer_durations[student] = self._answer_duration.labels(student)
             self._device_seconds.labels(student)
             self._scope_escalations.labels(student)
             for outcome in OUTCOMES:
@@ -139,25 +141,24 @@ class BatchMetrics:
         """Account for a batch. began: when it did, on `time.perf_counter`'s clock. said: of those
         of its parts that have not failed. seconds: that it ran.
         """
-        self._batch_tokens.observe(sum([sum(part.lengths) for part in parts]))
-        self._batch_texts.observe(sum([len(part.rows) for part in parts]))
+        tokens = texts = 0
         for part in parts:
+            tokens, texts = tokens + sum(part.lengths), texts + len(part.rows)
             self._queue_duration.observe(began - part.since, len(part.rows))
-        if said:
-            self._inference_duration.observe(seconds)
-            self._account(said)
-
-    def _account(self, said: Sequence[Said[P]]) -> None:
+        self._batch_tokens.observe(tokens)
+        self._batch_texts.observe(texts)
+        if not said:
+            return
+        self._inference_duration.observe(seconds)
         device: dict[str, float] = defaultdict(float)
         outcomes: dict[tuple[str, str], int] = defaultdict(int)
-        flops = ta_flops = tokens = 0.0
+        flops = ta_flops = answered_tokens = 0.0
         for part, step, left in said:
-            student, cost = step.stage.student.name, sum(step.flops)
+            student, cost, decisions = step.stage.student.name, sum(step.flops), part.decisions
             device[student] += cost * step.seconds_per_flop
-            decisions = part.decisions
             if decisions.shadow:
                 continue
-            self._confidence.labels(student).observe_all(step.confidences)
+            self._confidences[student].observe_all(step.confidences)
             flops += cost
             if student == self._largest or not self._seconds_per_flop:
                 self._seconds_per_flop = step.seconds_per_flop
@@ -169,24 +170,25 @@ class BatchMetrics:
             answered = len(lengths)
             if not answered:
                 continue
-            accepted, abstained = sum(step.accepts), self._without_label(part, step, left)
+            took = part.waited + step.waited + part.ran + step.ran
+            self._answer_durations[student].observe(took, answered)
+            accepted = sum(step.accepts)
+            abstained = 0 if all(step.inside) else self._without_label(part, step, left)
             outcomes[student, "accepted"] += accepted
             outcomes[student, "abstained"] += abstained
             outcomes[student, "limited"] += answered - accepted - abstained
-            took = part.waited + step.waited + part.ran + step.ran
-            self._answer_duration.labels(student).observe(took, answered)
-            ta, level = decisions.ta, decisions.brownout
-            ta_flops += sum([ta[length] for length in lengths])
-            tokens += sum(lengths)
-            if level:
-                self._browned_out[level].inc(answered)
+            ta_flops += sum(map(decisions.ta.__getitem__, lengths))
+            answered_tokens += sum(lengths)
+            if decisions.brownout:
+                self._browned_out[decisions.brownout].inc(answered)
         for student, spent in device.items():
             self._device_seconds.labels(student).inc(spent)
         for (student, outcome), count in outcomes.items():
-            self._stage_answers.labels(student, outcome).inc(count)
+            if count:
+                self._stage_answers.labels(student, outcome).inc(count)
         self._flops.inc(flops)
         self._ta_flops.inc(ta_flops)
-        self._tokens.inc(tokens)
+        self._tokens.inc(answered_tokens)
         self._cost.inc(self._price * sum(device.values()))
         self._ta_cost.inc(self._price * ta_flops * self._seconds_per_flop)
 
@@ -201,7 +203,7 @@ class BatchMetrics:
     def _without_label(self, part: Part, step: StepColumns, left: Sequence[int]) -> int:
         """How many answers of a step stand without their label."""
         cascade = part.decisions.cascade
-        if all(step.inside) or not cascade.abstains:
+        if not cascade.abstains:
             return 0
         outside = {row for row, within in zip(step.rows, step.inside, strict=True) if not within}
         count = len(outside.difference(left))

@@ -144,6 +144,14 @@ class RequestCycle:
         if self.leave:
             self.leave()
 
+    def whole_body(self) -> bytearray | None:
+        """The body, if all of it has come and nobody has taken any of it; it is taken now."""
+        if self.more_body or self.complete or self.gone or self.failure or not self._news.is_set():
+            return None
+        self._news.clear()
+        body, self.body = self.body, bytearray()
+        return body
+
     async def receive(self) -> Message:
         """ASGI's."""
         if not (self.complete or self.gone):

@@ -20,6 +20,7 @@ from .....models.cascade.steps import StepColumns
 from .....models.checkpoint.manifest import Manifest
 from .....models.json_checks import refusal
 from ....core.policies import AUTO
+from ....core.service import Service
 from ....errors import Reason
 from ...answering import answer
 from ...body import (
@@ -35,7 +36,7 @@ from ...body import (
 from ...errors import NATIVE
 from ...headers import BLANKS, answer_headers
 from ...openapi import json_shown, request_body
-from ...route import MeasuredRoute, json_response, service_of
+from ...route import MeasuredRoute, json_response
 
 router = APIRouter(route_class=MeasuredRoute)
 
@@ -172,7 +173,8 @@ _EXAMPLE = {
 )
 async def classify(request: Request) -> Response:
     """A string answers one object, a list answers a list of them in the same order."""
-    service, started = service_of(request), perf_counter()
+    service: Service = request.scope["service"]
+    started = perf_counter()
     body = await read(request, ClassifyRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
     model = AUTO if body.model is None else body.model
