@@ -22,5 +22,10 @@ class RequestConnection(Protocol):
     gone: bool
     leave: Callable[[], None] | None
 
+    def give(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """An answer as a whole; whether it is given, which it is not while its client reads too
+        slowly.
+        """
+
     def whole_body(self) -> bytearray | None:
         """The body, if all of it has come and nobody has taken any of it; it is taken now."""

@@ -21,9 +21,9 @@ from ..core.service import Service
 from ..errors import Refusal, RequestError
 from ..telemetry.requests import REQUEST_ID
 from .auth import KeyNeeded, Keyring
-from .departure import CONNECTION
+from .departure import CONNECTION, RequestConnection
 from .headers import id_of
-from .route import MeasuredRoute, error_response
+from .route import MeasuredRoute, WholeResponse, error_response
 
 if TYPE_CHECKING:
     from .traces import Traces  # needs an extra
@@ -80,9 +80,16 @@ class RequestDispatcher:
 
                 await self.app(scope, receive, send_with_id)
             else:
-                status = response.status_code
-                response.raw_headers.append(named)
-                await response(scope, receive, send)
+                status, headers = response.status_code, response.raw_headers
+                headers.append(named)
+                connection: RequestConnection | None = scope.get(CONNECTION)
+                given = (
+                    connection is not None
+                    and isinstance(response, WholeResponse)
+                    and connection.give(status, headers, bytes(response.body))
+                )
+                if not given:
+                    await response(scope, receive, send)
         finally:
             scope["method"] = method
             # It knows the scope: the two would hold each other in memory.

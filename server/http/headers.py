@@ -16,6 +16,8 @@ from starlette.requests import Request
 from ..core.requests import Answers
 from ..errors import Reason, RequestError
 
+RawHeaders = list[tuple[bytes, bytes]]
+"""As ASGI has them: names in lower case."""
 BLANKS = " \t\r\n"
 """What may surround a value, or an identifier in a body, without being part of it. No more than
 that: by its bytes, a letter of UTF-8 may end like another blank of Latin-1."""
@@ -66,7 +68,7 @@ def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
     return f"{getrandbits(128):032x}"
 
 
-def answer_headers(answers: Answers, device: str) -> dict[str, str]:
+def answer_headers(answers: Answers, device: str) -> RawHeaders:
     """How the answers came to be, and the timings as text-embeddings-inference names them.
 
     Of several texts the values stand one after the other, separated by commas, in their order.
@@ -74,27 +76,32 @@ def answer_headers(answers: Answers, device: str) -> dict[str, str]:
     that needed most.
     """
     parts, told = answers.parts, answers.told
-    headers = {
-        "x-compute-type": device,
-        "x-compute-time": str(round(1e3 * told.device_seconds)),
-        "x-compute-tokens": str(sum([sum(part.lengths) for part in parts])),
-        "x-total-time": str(round(1e3 * answers.total_seconds)),
-        "x-tokenization-time": str(round(1e3 * answers.tokenize_seconds)),
-        "x-queue-time": str(round(1e3 * told.waited)),
-        "x-inference-time": str(round(1e3 * told.ran)),
-    }
+    headers = [
+        (b"x-compute-type", device.encode()),
+        (b"x-compute-time", b"%d" % round(1e3 * told.device_seconds)),
+        (b"x-compute-tokens", b"%d" % sum([sum(part.lengths) for part in parts])),
+        (b"x-total-time", b"%d" % round(1e3 * answers.total_seconds)),
+        (b"x-tokenization-time", b"%d" % round(1e3 * answers.tokenize_seconds)),
+        (b"x-queue-time", b"%d" % round(1e3 * told.waited)),
+        (b"x-inference-time", b"%d" % round(1e3 * told.ran)),
+    ]
     if level := max([part.brownout for part in parts]):
-        headers["x-nestling-brownout"] = str(level)
+        headers.append((b"x-nestling-brownout", b"%d" % level))
     if cached := sum([len(part) for part in parts if part.cached]):
-        headers["x-nestling-cached"] = str(cached)
+        headers.append((b"x-nestling-cached", b"%d" % cached))
     if abstained := sum(told.abstained):
-        headers["x-nestling-abstained"] = str(abstained)
+        headers.append((b"x-nestling-abstained", b"%d" % abstained))
     if variants := parts[0].variants:
-        headers["x-nestling-variant"] = ",".join(f"{name}={v}" for name, v in variants.items())
+        shown = ",".join([f"{name}={variant}" for name, variant in variants.items()])
+        headers.append((b"x-nestling-variant", shown.encode("latin-1")))
     if len(told.labels) > MOST_TEXTS:
         return headers
-    headers["x-nestling-student"] = ",".join([path[-1] for path in told.paths])
-    headers["x-nestling-path"] = ",".join([">".join(path) for path in told.paths])
-    headers["x-nestling-confidence"] = ",".join([f"{sure:.6f}" for sure in told.confidences])
-    headers["x-nestling-cost"] = ",".join([f"{cost:.4g}" for cost in told.costs])
-    return headers
+    students = ",".join([path[-1] for path in told.paths])
+    paths = ",".join([">".join(path) for path in told.paths])
+    return [
+        *headers,
+        (b"x-nestling-student", students.encode()),
+        (b"x-nestling-path", paths.encode()),
+        (b"x-nestling-confidence", b",".join([b"%.6f" % sure for sure in told.confidences])),
+        (b"x-nestling-cost", b",".join([b"%.4g" % cost for cost in told.costs])),
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Any, Self, cast
 
@@ -31,31 +31,29 @@ def inference_of(request: Request) -> Inference:
 
 
 def json_response(
-    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
+    content: Any, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> WholeResponse:
     """A body rendered at once: FastAPI's own encoding can cost more than a student."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return rendered(body, status, headers)
 
 
-def rendered(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def rendered(
+    body: bytes, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> WholeResponse:
     """A body that is JSON already, to which a line end is added."""
-    return RenderedResponse(body + b"\n", status, headers or {})
+    return WholeResponse(body + b"\n", status, headers, b"application/json")
 
 
-class RenderedResponse(Response):
-    """JSON, with these headers and none that would have to be looked for.
+class WholeResponse(Response):
+    """An answer that is there as it goes out. headers: names in lower case."""
 
-    headers: in lower case, of ASCII.
-    """
-
-    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, body: bytes, status: int, headers: Sequence[tuple[bytes, bytes]], media_type: bytes
+    ) -> None:
         self.status_code, self.background, self.body = status, None, body
-        self.raw_headers = [
-            (b"content-length", b"%d" % len(body)),
-            (b"content-type", b"application/json"),
-            *[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
-        ]
+        length = (b"content-length", b"%d" % len(body))
+        self.raw_headers = [*headers, length, (b"content-type", media_type)]
 
 
 def error_response(

@@ -169,6 +169,18 @@ class RequestCycle:
         body, self.body = bytes(self.body), bytearray()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
+    def give(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """An answer as a whole; whether it is given, which it is not while its client reads too
+        slowly.
+        """
+        if self._out.full:
+            return False
+        if not self.gone:
+            self._start(status, headers)
+            if not self.complete:
+                self._continue(body, more=False)
+        return True
+
     async def send(self, message: Message) -> None:
         """ASGI's."""
         if self._out.full:
