@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..cascade.columns import Decisions
 from ..cascade.decisions import Decision
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
@@ -29,17 +30,16 @@ class Predictor:
         self.cascade = checkpoint.policy(policy)
         self._runner = runner or TorchRunner(checkpoint)
 
-    def predict(self, texts: Sequence[str]) -> list[Decision]:
+    def predict(self, texts: Sequence[str]) -> Decisions:
         """One decision per text, in order. Raises NestlingError for a text that is too long."""
-        decisions = [self._admit(i, ids) for i, ids in enumerate(self._encode(texts))]
-        waiting = decisions
-        for _ in self.cascade.stages:
-            lengths = [len(decision.tokens) for decision in waiting]
-            waiting = [
-                decision
-                for rows in by_length(lengths, MAX_BATCH_TOKENS)
-                for decision in step(self._runner.forward, [waiting[row] for row in rows])
-            ]
+        decisions = decide(self.checkpoint, self.cascade, self._encode(texts))
+        waiting = [decisions.part()]
+        while waiting:
+            whole, left = waiting[0].only(sorted(row for part in waiting for row in part.rows)), []
+            for batch in by_length(whole.lengths, MAX_BATCH_TOKENS):
+                part = whole.only(sorted(whole.rows[at] for at in batch))
+                left += step(self._runner.forward, [part])
+            waiting = left
         return decisions
 
     def label(self, decision: Decision) -> str | None:
@@ -49,10 +49,9 @@ class Predictor:
         return self.checkpoint.architecture.labels[decision.answer.label]
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return self.checkpoint.tokenizer.encode(texts)
-
-    def _admit(self, index: int, tokens: list[int]) -> Decision:
         limit = self.checkpoint.architecture.max_tokens
-        if len(tokens) > limit:
-            raise NestlingError(f"text {index}: {len(tokens)} tokens; the limit is {limit}")
-        return decide(self.checkpoint, self.cascade, tokens)
+        sequences = self.checkpoint.tokenizer.encode(texts)
+        for index, tokens in enumerate(sequences):
+            if len(tokens) > limit:
+                raise NestlingError(f"text {index}: {len(tokens)} tokens; the limit is {limit}")
+        return sequences

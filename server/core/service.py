@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from ...models.cascade.decisions import Decision
+from ...models.cascade.columns import Decisions
 from ...models.cascade.policy import Cascade
 from ...models.runners.scheduled import decide
 from ..engine.embedder import Embedder
@@ -120,9 +120,9 @@ class Service:
             lambda: 0 if cache is None else len(cache),
         )
 
-    def _warm_up(self) -> Sequence[Decision]:
+    def _warm_up(self) -> Sequence[Decisions]:
         return [
-            decide(self.manifest, Cascade.alone(student), [0] * min(length, self._max_tokens))
+            decide(self.manifest, Cascade.alone(student), [[0] * min(length, self._max_tokens)])
             for student in self.manifest.students.values()
             for length in WARM_UP_LENGTHS
         ]

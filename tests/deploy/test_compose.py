@@ -99,7 +99,11 @@ def test_defaults_are_the_images_own() -> None:
 
 @pytest.mark.needs("docker-compose")
 def test_choices_reach_the_build_and_the_server() -> None:
-    chosen = {"PYTHON": "3.13", "EXTRAS": "cpu,console,otel", "TORCH_INDEX": "https://example.org/cpu"}
+    chosen = {
+        "PYTHON": "3.13",
+        "EXTRAS": "cpu,console,otel",
+        "TORCH_INDEX": "https://example.org/cpu",
+    }
     nestling = merged(**chosen, RUNNER="onnx-int8", NESTLING_SHADOW="0.5")["nestling"]
     assert nestling["build"]["args"] == chosen
     assert nestling["environment"]["NESTLING_RUNNER"] == "onnx-int8"

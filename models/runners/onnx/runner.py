@@ -77,14 +77,11 @@ class OnnxRunner(ModelRunner):
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
         """All in numpy: for one text torch's operations cost more than a student."""
         started = perf_counter()
-        tokens, lengths = _columns(batch.sequences)
         students = self.manifest.students
         runs = [(students[name].spec, count) for name, count in batch.runs]
-        logits = self._logits(tokens, lengths, runs)
-        columns = (column.tolist() for column in decide(logits, *batch.of_rows))
-        label, confidence, score, accept, energy, inside = columns
-        seconds = perf_counter() - started
-        return ForwardOutput(label, confidence, score, accept, energy, inside, logits, seconds)
+        logits = self._logits(batch.tokens, batch.lengths, runs)
+        said = decide(logits, *batch.of_rows)
+        return ForwardOutput(*said, logits, perf_counter() - started)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int
