@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Sequence
 from time import perf_counter
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...models.runners.base import ForwardBatch, ForwardOutput, ModelRunner
 from .in_process import InProcessExecutor
@@ -17,6 +14,10 @@ log = logging.getLogger(__name__)
 INLINE_SECONDS = 0.01
 """A batch that is predicted to be over by then runs on the event loop: to hand it to a thread and
 back takes longer than a small student. A longer one runs beside it, and nobody waits for the loop.
+"""
+TURNS = 2
+"""Of the event loop between two batches: in the first, what has come is read; in the second, it is
+made tokens and queued.
 """
 WEIGHT = 0.125
 """Of a new observation of a student's speed."""
@@ -47,11 +48,12 @@ class FrontExecutor(InProcessExecutor):
         self._learn(tokens, predicted, perf_counter() - started)
         return output
 
-    async def embed(
-        self, sequences: Sequence[list[int]], student: str, dimensions: int
-    ) -> NDArray[np.float32]:
-        """The leading `dimensions` of each pooled hidden state, of length 1."""
-        return await super().embed(sequences, student, dimensions)
+    async def turn(self) -> None:
+        """Nobody reads what comes while a batch runs on the event loop. So whatever has come until
+        now is read first, and its tasks run to the queue: the next batch has all of it.
+        """
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     async def restart(self) -> None:
         """What runs in this process cannot be ended without it."""

@@ -67,6 +67,9 @@ class AbsentExecutor:
     def alive(self) -> bool:
         return True
 
+    async def turn(self) -> None:
+        """It has a processor to itself."""
+
     async def restart(self) -> None:
         """Nothing runs here."""
 

@@ -61,8 +61,9 @@ class Server(ServerProcess):
 
 
 def serve(checkpoint: Path, log: Path, *flags: str) -> Server:
-    """`nestling serve` on a free port."""
-    return Server(serve_command(str(checkpoint), *flags), log)
+    """`nestling serve` on a free port, by one process unless flags say otherwise."""
+    processes = () if "--processes" in flags else ("--processes", "1")
+    return Server(serve_command(str(checkpoint), *processes, *flags), log)
 
 
 def _series(name: str, labels: dict[str, str]) -> str:
