@@ -28,7 +28,8 @@ from ..telemetry.experiments import ExperimentMetrics
 from ..telemetry.metrics import Metrics
 from ..telemetry.processes import ProcessMetrics
 from ..telemetry.summed import SummedRegistry
-from .fronts import FrontProcess, Fronts
+from .front_process import FrontProcess
+from .fronts import Fronts
 from .messages import Came, Commit, Drop, Observed, Pin, Prepare, Refresh, Snapshot, Stands
 from .promises import SupervisorWatch
 

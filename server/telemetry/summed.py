@@ -53,6 +53,7 @@ class SummedRegistry(CollectorRegistry):
         super().__init__()
         self._fronts: dict[object, list[Metric]] = {}
         self._past: dict[str, Values] = {}
+        self._kinds: dict[str, Metric] = {}
 
     def read(self, front: object, families: list[Metric]) -> None:
         """So a front stands."""
@@ -62,6 +63,7 @@ class SummedRegistry(CollectorRegistry):
         """A front is no more."""
         for family in self._fronts.pop(front, []):
             if family.type in RISING:
+                self._kinds[family.name] = family
                 past = self._past.setdefault(family.name, {})
                 for sample in family.samples:
                     key = _key(sample)
@@ -75,9 +77,10 @@ class SummedRegistry(CollectorRegistry):
         for families in self._fronts.values():
             for family in families:
                 others.setdefault(family.name, []).append(family)
-        for name in dict.fromkeys([*own, *others]):
-            mine = own.get(name)
-            yield _merged(mine, others.get(name, []), self._past.get(name, {}))
+        for name in dict.fromkeys([*own, *others, *self._past]):
+            mine, theirs = own.get(name), others.get(name, [])
+            family = mine or (theirs[0] if theirs else self._kinds[name])
+            yield _merged(family, mine, theirs, self._past.get(name, {}))
 
     def restricted_registry(self, names: Iterable[str]) -> _Only:  # type: ignore[override]
         """The families that have these samples, with no others in them."""
@@ -99,8 +102,7 @@ def _key(sample: Sample) -> Key:
     return sample.name, tuple(sorted(sample.labels.items()))
 
 
-def _merged(own: Metric | None, others: list[Metric], past: Values) -> Metric:
-    family = own or others[0]
+def _merged(family: Metric, own: Metric | None, others: list[Metric], past: Values) -> Metric:
     rule = sum if family.type in RISING else GAUGES[family.name]
     if rule == OWN:
         others, rule = [], sum

@@ -53,9 +53,8 @@ class HttpConnection(asyncio.Protocol):
         _loop: AbstractEventLoop | None = None,
         begun: bytes = b"",
     ) -> None:
-        """config, and what follows it: what uvicorn says to every protocol. elsewhere: who answers
-        what this process does not. begun: what another process has read of the connection.
-        """
+        """config, and what follows it: what uvicorn says to every protocol. begun: what another
+        process has read of the connection."""
         del config
         self.dispatcher, self._settings, self._elsewhere = dispatcher, settings, elsewhere
         self.server, self.app_state = server_state, app_state

@@ -1,4 +1,4 @@
-"""Whole processes behind one address: what is one for all of them, and what the end of one costs."""
+"""Whole processes behind one address: what is one for all, and what the end of one costs."""
 
 from __future__ import annotations
 
@@ -216,9 +216,7 @@ def weights_of_all(server: Server) -> list[str]:
     return found
 
 
-def test_a_reload_reaches_all_or_none(
-    server: Server, stubborn: Path, calibrated_dir: Path
-) -> None:
+def test_a_reload_reaches_all_or_none(server: Server, stubborn: Path, calibrated_dir: Path) -> None:
     answers_of_both(server)
     before = weights_of_all(server)
     body = {"checkpoint": str(calibrated_dir)}
