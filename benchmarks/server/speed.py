@@ -76,16 +76,7 @@ def measured(
 ) -> dict[str, dict[str, float]]:
     """One server, by rate."""
     truth, found = Truth(np.array(texts.labels, object)), {}
-    with nestling(
-        str(SHIPPED),
-        "--processes",
-        "1",
-        "--runner",
-        runner,
-        "--target-delay-ms",
-        "0",
-        python=python,
-    ) as on:
+    with nestling(str(SHIPPED), "--runner", runner, "--target-delay-ms", "0", python=python) as on:
         setup = asked(on, texts, processes=1, connections=CONNECTIONS)
         for name, rate in RATES.items():
             rng = np.random.default_rng(seed)
