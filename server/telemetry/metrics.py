@@ -22,16 +22,21 @@ CODES = sorted({200, *(reason.status for reason in Reason)})
 
 
 class Metrics:
-    """The metrics of one server, in a registry of its own.
+    """The metrics of one server, in a registry of its own, or a given one.
 
     students: every value that this label can take, cheapest first, the TA last. price_per_hour: of
     the device, in whatever currency the operator pays.
     """
 
-    def __init__(self, students: Iterable[str], price_per_hour: float = 0.0) -> None:
+    def __init__(
+        self,
+        students: Iterable[str],
+        price_per_hour: float = 0.0,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
         # Without this, each counter has a second series with its birth, which nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = self.registry = CollectorRegistry()
+        registry = self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=registry)
         self._all_requests = Counter(
             "nestling_requests_total",

@@ -65,16 +65,17 @@ def serve(server: BlockingChannel) -> None:
     """
     wanted = server.receive()
     try:
-        runner, opened = _open(wanted, _Told(server))
+        runner, opened = open_runner(wanted, Told(server))
     except Exception as error:
-        server.send(_failed(error))
+        server.send(failed(error))
         return
     server.send(opened)
     while True:
         server.send(_answer(runner, server.receive()))
 
 
-def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
+def open_runner(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
+    """The runner that was asked for, warm, and what it serves."""
     settings = wanted.settings
     configure_logging(settings.log_format)
     manifest = read_manifest(wanted.path)
@@ -104,7 +105,7 @@ def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
     )
 
 
-class _Told(Progress):
+class Told(Progress):
     """Tells the server how far it is. A note is shown as a phase: nothing here has one yet."""
 
     def __init__(self, server: BlockingChannel) -> None:
@@ -130,10 +131,10 @@ def _answer(runner: ModelRunner, request: Request) -> Answer:
             return runner.embed(request.sequences, request.student, request.dimensions)
         return runner.forward(request)
     except Exception as error:
-        failed = _failed(error)
+        answer = failed(error)
         if (why := _what_fails(runner.device)) is not None:
             raise DeviceFailedError(f"{runner.device} answers no more ({why})") from error
-        return failed
+        return answer
 
 
 def _what_fails(name: str) -> str | None:
@@ -153,7 +154,8 @@ def _what_fails(name: str) -> str | None:
     return said[0]
 
 
-def _failed(error: Exception) -> Failed:
+def failed(error: Exception) -> Failed:
+    """What the server is told of it."""
     if isinstance(error, NestlingError):
         return Failed("user", str(error))
     kind = "memory" if _is_of_memory(error) else "error"

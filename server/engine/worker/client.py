@@ -81,6 +81,9 @@ class WorkerClient:
     ) -> Awaitable[NDArray[np.float32]]:
         return self._send(Embed(list(sequences), student, dimensions))
 
+    async def turn(self) -> None:
+        """It has a processor to itself."""
+
     async def restart(self) -> None:
         """Kill the process, and have another one load the same weights."""
         if self.alive:  # else it ends by itself, with the status that says why
