@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .calibrate import calibrate
+from .classify import classify
 from .ending import Root
 from .evaluate import evaluate
 from .experiment import experiment
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 10_000},
 )
-for command in (serve, train, samples, calibrate, evaluate, replay, export, info, key):
+for command in (serve, classify, train, samples, calibrate, evaluate, replay, export, info, key):
     app.command(cls=Command)(command)
 app.add_typer(experiment, name="experiment")
 app.add_typer(loadtest, name="loadtest")

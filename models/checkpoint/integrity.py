@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import Any
 
 from ..errors import CheckpointError, NestlingError
+from .remembered import fact_of
 
 SCHEMA = 1
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -123,10 +124,15 @@ def refuse_pickles(path: Path) -> None:
 
 
 def verify(path: Path, expected: str) -> None:
-    """Raise CheckpointError unless a file is there and has this sha256."""
+    """Raise CheckpointError unless a file is there and has this sha256.
+
+    A large file is read once, and again when it was changed since: see `remembered`.
+    """
     if not path.is_file():
         raise CheckpointError(path, "missing")
-    if (actual := sha256_of(path)) != expected:
+    with fact_of(path, "sha256") as fact:
+        actual = fact.value = fact.value or sha256_of(path)
+    if actual != expected:
         raise CheckpointError(
             path, f"its sha256 is {actual[:12]}…, expected {expected[:12]}…; truncated or altered"
         )

@@ -33,6 +33,7 @@ from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from .finite import check_dtype, check_logits, not_finite, too_large
 from .manifest import WEIGHTS, Manifest, read_manifest
+from .remembered import fact_of
 from .weights import check_shapes
 
 
@@ -94,16 +95,21 @@ def _load_model(
     with torch.device("meta"):
         model = NestedTransformer(manifest.architecture, operations)
     names = model.state_dict()
-    state = {name: _in_dtype(weights[name], dtype, device, file, name) for name in names}
+    with fact_of(file, f"finite in {_name(dtype)}") as fact:
+        known = fact.value is not None
+        state = {n: _in_dtype(weights[n], dtype, device, file, n, known) for n in names}
+        fact.value = "yes"
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
 
 
-def _in_dtype(weight: Tensor, dtype: torch.dtype, device: str, file: Path, name: str) -> Tensor:
-    """A weight as it is computed with."""
+def _in_dtype(
+    weight: Tensor, dtype: torch.dtype, device: str, file: Path, name: str, known: bool
+) -> Tensor:
+    """A weight as it is computed with. known: whether it was finite when it was read before."""
     check_dtype(_name(weight.dtype), file, name)
     ready = weight.to(device, dtype)
-    if _is_finite(ready):
+    if known or _is_finite(ready):
         return ready
     if not _is_finite(weight):
         wrong = weight[~weight.isfinite()]

@@ -21,6 +21,7 @@ from ..nested.architecture import Architecture
 from ..nested.shapes import weight_shapes
 from .finite import check_dtype, not_finite, too_large
 from .manifest import CONFIG, WEIGHTS, Manifest
+from .remembered import fact_of
 
 Weights = Mapping[str, NDArray[np.float32]]
 """By the names in a checkpoint; each of the shape that `weight_shapes` says. Not to be written."""
@@ -38,7 +39,11 @@ def read_weights(manifest: Manifest) -> Weights:
     stored, start = _header(file)
     check_shapes({n: tuple(t["shape"]) for n, t in stored.items()}, manifest.architecture, file)
     mapped = np.memmap(file, np.uint8, "r", offset=start) if stored else np.empty(0, np.uint8)
-    return {name: _weight(file, name, tensor, mapped) for name, tensor in stored.items()}
+    with fact_of(file, "finite in float32") as fact:
+        known = fact.value is not None
+        weights = {name: _weight(file, name, t, mapped, known) for name, t in stored.items()}
+        fact.value = "yes"
+    return weights
 
 
 def check_shapes(
@@ -74,8 +79,9 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
 
 
 def _weight(
-    file: Path, name: str, tensor: Mapping[str, Any], mapped: NDArray[np.uint8]
+    file: Path, name: str, tensor: Mapping[str, Any], mapped: NDArray[np.uint8], known: bool
 ) -> NDArray[np.float32]:
+    """known: whether all was finite when it was read before."""
     dtype = _KINDS.get(tensor["dtype"], tensor["dtype"].lower())
     check_dtype(dtype, file, name)
     stored = mapped[slice(*tensor["data_offsets"])].view(_STORED[dtype]).reshape(tensor["shape"])
@@ -84,11 +90,11 @@ def _weight(
     elif dtype != "float32":
         with np.errstate(over="ignore"):  # which is looked for below
             converted = stored.astype(np.float32)
-        if is_finite(stored) and not is_finite(converted):
+        if not known and is_finite(stored) and not is_finite(converted):
             raise too_large(file, name, float(np.abs(stored).max()), "float32")
         stored = converted
     weight: NDArray[np.float32] = stored
-    if not is_finite(weight):
+    if not known and not is_finite(weight):
         wrong = weight[~np.isfinite(weight)]
         raise not_finite(file, name, float(wrong[0]), len(wrong), weight.size)
     return weight

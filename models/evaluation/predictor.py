@@ -1,25 +1,35 @@
-"""Texts in, decisions out, in this process: what the server does, without a server."""
+"""Texts in, decisions out, in this process: what the server does, without a server.
+
+`models.offline` does the same to files, over all cores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from ..cascade.columns import Decisions
 from ..cascade.decisions import Decision
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
+from ..inputs.data.cells import ABSENT, fault_of
 from ..runners.base import ModelRunner
 from ..runners.scheduled import decide, step
 from ..runners.torch import TorchRunner
 from .predictions import by_length
 
 MAX_BATCH_TOKENS = 16384
+CPU_BATCH_TOKENS = 512
+"""What a processor is asked at once stays in its cache: some 32 short texts."""
+WINDOW = 2048
+"""Texts of a stream that are held at once: among so many there are enough of each length."""
 
 
 class Predictor:
     """Answers texts by one policy of a checkpoint.
 
-    policy: `auto`, a student's or a cascade's name. runner: by default torch.
+    policy: `auto`, a student's or a cascade's name, as the runner's own precision is calibrated.
+    runner: by default torch.
     Raises NestlingError if the policy is unknown.
     """
 
@@ -27,16 +37,36 @@ class Predictor:
         self, checkpoint: Checkpoint, policy: str = "auto", runner: ModelRunner | None = None
     ) -> None:
         self.checkpoint = checkpoint
-        self.cascade = checkpoint.policy(policy)
         self._runner = runner or TorchRunner(checkpoint)
+        self.cascade = self._runner.manifest.policy(policy)
+        on_cpu = self._runner.device == "cpu"
+        self._batch_tokens = CPU_BATCH_TOKENS if on_cpu else MAX_BATCH_TOKENS
 
-    def predict(self, texts: Sequence[str]) -> Decisions:
-        """One decision per text, in order. Raises NestlingError for a text that is too long."""
-        decisions = decide(self.checkpoint, self.cascade, self._encode(texts))
+    def stream(
+        self, texts: Iterable[str | Mapping[str, object]], column: str = "text"
+    ) -> Iterator[Decision]:
+        """One decision per text, in order, of a list, a generator or a data set; few are held at
+        once, so that it may be longer than memory.
+
+        texts: also rows, such as those of `datasets.Dataset`. column: that holds their text. Raises
+        NestlingError that names the first text which is none, or too long, once it comes to it.
+        """
+        waiting, first = iter(texts), 0
+        while window := list(islice(waiting, WINDOW)):
+            found = [self._cell(each, column, first + i) for i, each in enumerate(window)]
+            yield from self.predict(found, first)
+            first += len(window)
+
+    def predict(self, texts: Sequence[str], first: int = 0) -> Decisions:
+        """One decision per text, in order. Raises NestlingError for a text that is too long.
+
+        first: the number of the first text, for what the error says.
+        """
+        decisions = decide(self.checkpoint, self.cascade, self._encode(texts, first))
         waiting = [decisions.part()]
         while waiting:
             whole, left = waiting[0].only(sorted(row for part in waiting for row in part.rows)), []
-            for batch in by_length(whole.lengths, MAX_BATCH_TOKENS):
+            for batch in by_length(whole.lengths, self._batch_tokens):
                 part = whole.only(sorted(whole.rows[at] for at in batch))
                 left += step(self._runner.forward, [part])
             waiting = left
@@ -48,10 +78,18 @@ class Predictor:
             return None
         return self.checkpoint.architecture.labels[decision.answer.label]
 
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def _cell(self, given: str | Mapping[str, object], column: str, index: int) -> str:
+        cell = given.get(column, ABSENT) if isinstance(given, Mapping) else given
+        fault = fault_of(cell)
+        if fault is not None or not isinstance(cell, str):
+            where = f"{column} " if isinstance(given, Mapping) else ""
+            raise NestlingError(f"text {index}: {where}{fault}")
+        return cell
+
+    def _encode(self, texts: Sequence[str], first: int) -> list[list[int]]:
         limit = self.checkpoint.architecture.max_tokens
         sequences = self.checkpoint.tokenizer.encode(texts)
-        for index, tokens in enumerate(sequences):
+        for index, tokens in enumerate(sequences, start=first):
             if len(tokens) > limit:
                 raise NestlingError(f"text {index}: {len(tokens)} tokens; the limit is {limit}")
         return sequences

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+CHARACTERS_PER_TOKEN = 128
+"""By default a text may have so many characters for each token of the limit. English has about
+five, and the longest word that BERT's tokenizer makes one token of has 100."""
+
 
 class TextTokenizer:
     """Encodes texts with the model's special tokens, without padding or truncation.

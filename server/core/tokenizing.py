@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from time import perf_counter
 
-from ...models.inputs.tokenizer import TextTokenizer
+from ...models.inputs.tokenizer import CHARACTERS_PER_TOKEN, TextTokenizer
 from ..errors import Reason, RequestError
 from .load_control import Admission
 from .requests import Inputs
@@ -19,9 +19,6 @@ SHORT = 512
 SLICE = 16_384
 """Characters of one request that are tokenised before another has its turn: some 10 ms of work. A
 text is never cut for it."""
-CHARACTERS_PER_TOKEN = 128
-"""By default a text may have so many characters for each token of the limit. English has about
-five, and the longest word that BERT's tokenizer makes one token of has 100."""
 
 
 class Tokenizing:

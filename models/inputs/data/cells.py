@@ -62,18 +62,28 @@ def as_labels(
     return tuple(labels)
 
 
-def _text(value: object, where: str, expected: str) -> str:
+def fault_of(value: object, expected: str = "a text") -> str | None:
+    """What is wrong with a cell that is to hold a text; None if nothing is."""
+    if isinstance(value, str) and value.isascii() and value.isprintable() and value.strip():
+        return None  # nearly all of them
     if value is ABSENT:
-        raise DataError(f"{where} is missing")
+        return "is missing"
     if value is None:
-        raise DataError(f"{where} is empty")
+        return "is empty"
     if not isinstance(value, str):
-        raise DataError(f"{where} is {_shown(value)}; expected {expected}")
+        return f"is {_shown(value)}; expected {expected}"
     if not any(character.isprintable() and not character.isspace() for character in value):
         said = f" but for invisible characters, {shortened(ascii(value))}" if value.strip() else ""
-        raise DataError(f"{where} is empty{said}")
+        return f"is empty{said}"
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(f"{where} has half a character, {shortened(ascii(value))}: a surrogate")
+        return f"has half a character, {shortened(ascii(value))}: a surrogate"
+    return None
+
+
+def _text(value: object, where: str, expected: str) -> str:
+    fault = fault_of(value, expected)
+    if fault is not None or not isinstance(value, str):
+        raise DataError(f"{where} {fault}")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ...errors import DataError
@@ -15,36 +15,52 @@ LONGEST_CELL = 2**31 - 1
 
 
 def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[object]]:
-    """Values by column. The first row names the columns; empty lines are no rows.
+    """Values by column, as `cells_of` finds the rows.
 
     Raises DataError for quotes that do not match and for rows of other length than the first.
     """
-    csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(decode(content, path), newline=""), strict=True)
+    rows = cells_of(io.StringIO(decode(content, path), newline=""), path)
+    header = next(rows, None)
+    if header is None:
+        return {column: [] for column in columns}
+    check_header(header, columns, path)
+    places = {column: header.index(column) for column in columns}
     found: dict[str, list[object]] = {column: [] for column in columns}
-    header: list[str] | None = None
-    row = 0
+    for cells in rows:
+        for column, place in places.items():
+            found[column].append(cells[place])
+    return found
+
+
+def check_header(header: Sequence[str], columns: Sequence[str], path: Path) -> None:
+    """Raises DataError unless each of the columns is named, and once."""
+    hint = "" if len(header) > 1 else "; cells are separated by commas"
+    find_columns(header, columns, path, hint)
+
+
+def cells_of(lines: Iterable[str], path: Path) -> Iterator[list[str]]:
+    """The first row, which names the columns, then the others; empty lines are no rows.
+
+    lines: with their ends. Raises DataError that names the line, when it comes to it.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.reader(lines, strict=True)
+    width = row = 0
     try:
         for cells in reader:
             if not cells:
                 continue
-            if header is None:
-                header = cells
-                hint = "" if len(cells) > 1 else "; cells are separated by commas"
-                find_columns(header, columns, path, hint)
-                places = [header.index(column) for column in columns]
-                continue
-            row += 1
-            if len(cells) != len(header):
+            if not width:
+                width = len(cells)
+            elif len(cells) != width:
                 raise DataError(
                     f"{path}: row {row}, which ends at line {reader.line_num}: has {len(cells)} "
-                    f"cells, but the first line names {len(header)} columns"
+                    f"cells, but the first line names {width} columns"
                 )
-            for column, place in zip(columns, places, strict=True):
-                found[column].append(cells[place])
+            row += 1
+            yield cells
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num}: {_reason(error)}") from None
-    return found
 
 
 def _reason(error: csv.Error) -> str:

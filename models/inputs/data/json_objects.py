@@ -31,7 +31,7 @@ def read_lines(content: bytes, columns: Sequence[str], path: Path) -> dict[str, 
     Raises DataError that names the line which is not JSON, and the row which is no object.
     """
     lines = enumerate(LINES.split(decode(content, path)), start=1)
-    rows = [_parse(line, f"{path}: line {number}") for number, line in lines if line.strip()]
+    rows = [parse(line, f"{path}: line {number}") for number, line in lines if line.strip()]
     return _columns(rows, columns, path)
 
 
@@ -43,13 +43,14 @@ def read_document(content: bytes, columns: Sequence[str], path: Path) -> dict[st
     text = decode(content, path)
     if not text.lstrip().startswith("["):
         return read_lines(content, columns, path)
-    rows = _parse(text, str(path))
+    rows = parse(text, str(path))
     if not isinstance(rows, list):
         raise RuntimeError("what begins with a bracket is a list")
     return _columns(rows, columns, path)
 
 
-def _parse(text: str, where: str) -> object:
+def parse(text: str, where: str) -> object:
+    """One JSON value. Raises DataError that says where it is none, and which column."""
     try:
         return json.loads(text, object_pairs_hook=_Object)
     except json.JSONDecodeError as error:
@@ -61,15 +62,21 @@ def _parse(text: str, where: str) -> object:
         raise DataError(f"{where}: {error}") from None
 
 
+def check_object(value: object, columns: Sequence[str], where: str) -> dict[str, object]:
+    """The same value. Raises DataError unless it is an object that has no column twice."""
+    if not isinstance(value, _Object):
+        expected = ", ".join(f'"{column}": …' for column in columns)
+        raise DataError(f"{where}: is no object; expected {{{expected}}}")
+    if twice := [column for column in columns if column in value.twice]:
+        raise DataError(f"{where}: {twice[0]!r} is there twice")
+    return value
+
+
 def _columns(rows: Iterable[object], columns: Sequence[str], path: Path) -> dict[str, list[object]]:
-    objects: list[_Object] = []
-    for row, value in enumerate(rows, start=1):
-        if not isinstance(value, _Object):
-            expected = ", ".join(f'"{column}": …' for column in columns)
-            raise DataError(f"{path}: row {row}: is no object; expected {{{expected}}}")
-        if twice := [column for column in columns if column in value.twice]:
-            raise DataError(f"{path}: row {row}: {twice[0]!r} is there twice")
-        objects.append(value)
+    objects = [
+        check_object(value, columns, f"{path}: row {row}")
+        for row, value in enumerate(rows, start=1)
+    ]
     if objects:
         find_columns(dict.fromkeys(key for each in objects for key in each), columns, path)
     return {column: [each.get(column, ABSENT) for each in objects] for column in columns}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ...cache_home import cache_home
 from ...checkpoint.integrity import (
     SCHEMA,
     new_directory,
@@ -61,9 +61,7 @@ def graphs_of(manifest: Manifest, precision: Precision) -> Iterator[Path]:
 
 
 def _home() -> Path:
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    base = given if given.is_absolute() else Path.home() / ".cache"  # as the specification has it
-    return base / "nestling" / "onnx"
+    return cache_home("onnx")
 
 
 def _identity(manifest: Manifest, precision: Precision) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Files of texts in, files of decisions out: over all cores, without a server."""

@@ -1,0 +1,18 @@
+"""What a block of rows is, whatever file it came from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+Row = dict[str, object]
+
+
+class RowBlock(ABC):
+    """Some neighbouring rows of a file, as they stand there; may be sent to another process."""
+
+    @abstractmethod
+    def rows(self, column: str, source: str) -> list[Row]:
+        """Values by column. Raises DataError that names the source and the line at fault.
+
+        column: the one that holds the text.
+        """

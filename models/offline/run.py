@@ -1,0 +1,209 @@
+"""A file of texts answered, or a stream of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any, BinaryIO, cast, get_args
+
+from ..checkpoint.manifest import Manifest
+from ..cores import cores
+from ..errors import NestlingError
+from ..progress import SILENT, Progress
+from ..runners import RunnerName
+from .answers import TextLimits
+from .formats import comma_separated, json_lines, parquet
+from .loading import chosen
+from .output import PartialFile
+from .pool import answered
+from .source import CheckedSource, blocks_of, check, refuse_changed, standing
+from .table import COLUMNS, KEPT_AS, Tally
+from .work import AnsweredBlock, OfflineJob, OutputFormat
+
+
+@dataclass(frozen=True)
+class OfflineRequest:
+    """What is asked of every text of a file, and by how many processes; None is one per core.
+
+    policy: `auto`, a cascade's or a student's name. column: that holds the texts. truncate: answer
+    a too long text by its beginning.
+    """
+
+    checkpoint: Path
+    policy: str = "auto"
+    column: str = "text"
+    limits: TextLimits = TextLimits()  # noqa: RUF009  # frozen
+    truncate: bool = False
+    runner: RunnerName = "auto"
+    processes: int | None = None
+
+    @property
+    def most_processes(self) -> int:
+        return self.processes or cores()
+
+
+@dataclass(frozen=True)
+class OfflineResult:
+    """resumed: how many of the rows an earlier run had answered."""
+
+    tally: Tally
+    resumed: int
+    runner: RunnerName
+
+
+def classify_file(
+    request: OfflineRequest,
+    path: Path,
+    out: Path | BinaryIO,
+    progress: Progress = SILENT,
+    source: str | None = None,
+) -> OfflineResult:
+    """Answer each row of a file, in order. A run that ended early is gone on with.
+
+    out: a file by its suffix, which must not exist; or a stream, which gets JSON Lines. source:
+    what messages call the input. Raises DataError, NestlingError, CheckpointError that say what
+    cannot be used, before any row is answered.
+    """
+    said = source or str(path)
+    form = form_of(out) if isinstance(out, Path) else ".jsonl"
+    runner, why, manifest = chosen(request.runner, request.checkpoint, request.policy)
+    before = standing(path) if path.exists() else (0, 0, 0)
+    checked = check(path, request.column, form == ".parquet", progress, said)
+    job = _job(request, runner, said, form, checked)
+    processes = min(request.most_processes, checked.blocks)
+
+    def answer(first: int, rows: int, add: Callable[[AnsweredBlock], None]) -> None:
+        progress.note(f"answered by the runner {runner}: {why}")
+        meter = _Meter(progress, checked.rows - rows, "answering" if not rows else "going on")
+        blocks = islice(blocks_of(path, request.column, said), first, None)
+        for block in answered(job, blocks, processes, progress):
+            add(block)
+            meter.add(block)
+        refuse_changed(path, before, said)
+
+    if not isinstance(out, Path):
+        written = _Stream(out)
+        answer(0, 0, written.add)
+        return OfflineResult(written.tally, 0, runner)
+    head = b""
+    if form == ".csv":
+        head = comma_separated.head([*checked.kept.values(), *COLUMNS])
+    with PartialFile(out, _identity(request, manifest, job, checked), head, checked.rows) as file:
+        if file.finished_before:
+            return OfflineResult(file.done.tally, checked.rows, runner)
+        resumed = file.done.tally.rows
+        if resumed:
+            progress.note(f"{file.partial}: {resumed:,} of {checked.rows:,} rows are there already")
+        answer(file.done.blocks, resumed, file.add)
+        file.finish(_finish(progress, checked.rows) if form == ".parquet" else None)
+    return OfflineResult(file.done.tally, resumed, runner)
+
+
+def classify_stream(
+    request: OfflineRequest, source: int, out: BinaryIO, progress: Progress = SILENT
+) -> OfflineResult:
+    """Answer JSON Lines as they come, in order. source: a descriptor.
+
+    Raises DataError that names the line which is no row; those before it are answered.
+    """
+    runner, why, _ = chosen(request.runner, request.checkpoint, request.policy)
+    said = "standard input"
+    job = OfflineJob(
+        request.checkpoint, runner, request.policy, request.column, said, ".jsonl",
+        request.limits, request.truncate, KEPT_AS,
+    )  # fmt: skip
+    progress.note(f"answered by the runner {runner}: {why}")
+    blocks = json_lines.blocks(lambda size: os.read(source, size), said)
+    written, meter = _Stream(out), _Meter(progress, 0, "answering")
+    for block in answered(job, blocks, request.most_processes, progress, source):
+        written.add(block)
+        meter.add(block)
+    return OfflineResult(written.tally, 0, runner)
+
+
+def form_of(out: Path) -> OutputFormat:
+    """By the suffix. Raises NestlingError that lists those that can be written."""
+    suffix = out.suffix.lower()
+    if suffix not in get_args(OutputFormat):
+        known = ", ".join(get_args(OutputFormat))
+        raise NestlingError(f"--output: {out}: {suffix or 'no suffix'} is none of {known}")
+    if suffix == ".parquet":
+        parquet.require(out)
+    return cast(OutputFormat, suffix)
+
+
+def _job(
+    request: OfflineRequest,
+    runner: RunnerName,
+    source: str,
+    form: OutputFormat,
+    checked: CheckedSource,
+) -> OfflineJob:
+    job = OfflineJob(
+        request.checkpoint, runner, request.policy, request.column, source, form,
+        request.limits, request.truncate, checked.kept,
+    )  # fmt: skip
+    if checked.schema is None:
+        return job
+    schema = parquet.extended(checked.schema, checked.kept, COLUMNS)
+    return replace(job, own=checked.schema, schema=schema)
+
+
+def _identity(
+    request: OfflineRequest, manifest: Manifest, job: OfflineJob, checked: CheckedSource
+) -> dict[str, Any]:
+    """By what messages call it."""
+    cascade = manifest.policy(request.policy)
+    return {
+        "input": checked.sha256,
+        "text column": request.column,
+        "checkpoint": manifest.weights_sha256,
+        "model": cascade.name,
+        "version of its thresholds": cascade.version(manifest.weights_sha256),
+        "runner": job.runner,
+        "min_confidence": request.limits.min_confidence,
+        "max_cost": str(request.limits.max_cost),
+        "truncate": request.truncate,
+    }
+
+
+def _finish(progress: Progress, rows: int) -> Callable[[Path, Path], None]:
+    def make(streams: Path, path: Path) -> None:
+        parquet.finish(streams, path, lambda done: progress.step(f"writing {path}", done, rows))
+
+    return make
+
+
+class _Stream:
+    """Writes what is answered, and counts it."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out, self.tally = out, Tally()
+
+    def add(self, block: AnsweredBlock) -> None:
+        self._out.write(block.data)
+        self._out.flush()
+        self.tally = self.tally.plus(block.tally)
+
+
+class _Meter:
+    """Shows how many rows of so many are answered, and how many a second. total: 0 if unknown."""
+
+    def __init__(self, progress: Progress, total: int, phase: str) -> None:
+        self._progress, self._total, self._phase = progress, total, phase
+        self._rows = self._before = 0
+        self._began = monotonic()
+
+    def add(self, block: AnsweredBlock) -> None:
+        if not self._rows:  # what was loaded until now is not the rate
+            self._progress.step(self._phase, 0, self._total)
+            self._before, self._began = block.tally.rows, monotonic()
+        self._rows += block.tally.rows
+        self._progress.step(self._phase, self._rows, self._total, self._rate)
+
+    def _rate(self) -> str:
+        return f"{(self._rows - self._before) / max(monotonic() - self._began, 1e-9):,.0f} texts/s"
