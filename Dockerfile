@@ -1,22 +1,25 @@
 # docker build -t nestling .
-# docker build -t nestling --build-arg EXTRAS=console,gpu .
+# docker build -t nestling --build-arg EXTRAS=gpu,console .
 # docker run --rm --read-only --publish 8000:8000 nestling
 #
-# docs/serving.md says which torch these install, how to have a smaller one, and where the image writes.
+# docs/serving.md says what these install, how to choose another build of torch, and where the image writes.
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
-# TORCH_INDEX: a package index beside pip's own, for another build of torch (CPU only, another CUDA).
-ARG TORCH_INDEX=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/nestling
 ENV PATH=/opt/nestling/bin:$PATH
 WORKDIR /source
 COPY constraints.txt ./
-# torch first and alone: its layer is large and changes rarely.
-RUN pip install --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
-# EXTRAS: optional dependencies of pyproject.toml, with commas: console,gpu.
-ARG EXTRAS="console"
+# EXTRAS: optional dependencies of pyproject.toml, with commas: cpu,console or gpu,console.
+ARG EXTRAS="cpu,console"
+# TORCH_INDEX: a package index beside pip's own, for another build of torch (another CUDA, CPU only).
+ARG TORCH_INDEX=""
+# torch, where it is wanted, first and alone: its layer is large and changes rarely.
+RUN case ",$EXTRAS," in *,gpu,*|*,torch,*|*,train,*) \
+        pip install --constraint constraints.txt \
+            ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch ;; \
+    esac
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY capacity capacity
 COPY cli cli
@@ -28,7 +31,7 @@ COPY server server
 RUN pip install --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:${PYTHON}-slim
-ARG EXTRAS="console"
+ARG EXTRAS="cpu,console"
 # At its first use Triton compiles, with the headers that Python's image has, what starts its kernels.
 RUN case ",$EXTRAS," in *,gpu,*) \
         apt-get update \

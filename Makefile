@@ -30,7 +30,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: $(VENV)/bin/pip $(SOURCES)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[console]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[cpu,console]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/pip $(SOURCES)

@@ -41,15 +41,18 @@ def export(
     check_new(out)
     with ProgressDisplay() as progress:
         progress.step("loading the checkpoint")
-        from ..models.checkpoint.export import export as run
-        from ..models.checkpoint.load import load_checkpoint
-
-        loaded = load_checkpoint(checkpoint)
-        progress.step(f"writing {student}")
         if onnx:
-            from ..models.runners.onnx import export_onnx
+            from ..models.checkpoint.manifest import read_manifest
+            from ..models.runners.onnx.directory import export_onnx
 
-            export_onnx(loaded, student, out, "int8" if int8 else "float32")
+            manifest = read_manifest(checkpoint)
+            progress.step(f"writing {student}")
+            export_onnx(manifest, student, out, "int8" if int8 else "float32")
         else:
+            from ..models.checkpoint.export import export as run
+            from ..models.checkpoint.load import load_checkpoint
+
+            loaded = load_checkpoint(checkpoint)
+            progress.step(f"writing {student}")
             run(loaded, student, out)
     typer.echo(f"{out}: written")

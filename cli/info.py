@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..models.cascade.policy import Cascade, Stage
-    from ..models.checkpoint.load import Checkpoint
+    from ..models.checkpoint.manifest import Manifest
 
 TOKENS = 16
 """Length of the text whose cost is compared."""
@@ -23,16 +23,17 @@ def info(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint directory or Hub id.")],
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
-    from ..models.checkpoint.load import load_checkpoint
-    from ..models.checkpoint.manifest import calibrated_for
+    from ..models.checkpoint.manifest import calibrated_for, read_manifest
     from ..models.checkpoint.pretrained import find
+    from ..models.checkpoint.weights import read_weights
     from ..models.precision import PRECISIONS
     from .console import wide_console
 
-    loaded = load_checkpoint(find(checkpoint))
-    served = {precision: calibrated_for(loaded, precision) for precision in PRECISIONS}
+    manifest = read_manifest(find(checkpoint))
+    read_weights(manifest)  # which looks at every number
+    served = {precision: calibrated_for(manifest, precision) for precision in PRECISIONS}
     console = wide_console()
-    console.print(_students(loaded))
+    console.print(_students(manifest))
     for precision, own in served.items():
         if own.cascades:
             console.print(_cascades(own, f"Cascades in {precision}"))
@@ -41,10 +42,10 @@ def info(
             f"No cascade yet in {', '.join(missing)}: `nestling calibrate --precision` makes one.",
             highlight=False,
         )
-    console.print(_origin(loaded), highlight=False)
+    console.print(_origin(manifest), highlight=False)
 
 
-def _students(checkpoint: Checkpoint) -> Table:
+def _students(checkpoint: Manifest) -> Table:
     from rich.table import Table
 
     a = checkpoint.architecture
@@ -81,7 +82,7 @@ def _runs(numbers: tuple[int, ...]) -> str:
     return " ".join(f"{value}×{count}" if count > 1 else str(value) for value, count in counted)
 
 
-def _cascades(checkpoint: Checkpoint, title: str) -> Table:
+def _cascades(checkpoint: Manifest, title: str) -> Table:
     from rich.table import Table
 
     table = Table(title=title)
@@ -119,7 +120,7 @@ def _promise(cascade: Cascade) -> tuple[str, str, str, str]:
     )
 
 
-def _origin(checkpoint: Checkpoint) -> str:
+def _origin(checkpoint: Manifest) -> str:
     lines = [f"weights    sha256 {checkpoint.weights_sha256}"]
     for name, cascade in checkpoint.cascades.items():
         if cascade.guarantee:

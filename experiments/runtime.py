@@ -60,7 +60,8 @@ class Experiments:
 
     engine: an open database; it is this object's from now on. known: what may be declared now.
     pin: has the runners served that variants pin; raises NestlingError. keep: age at which what is
-    recorded is deleted; None for never.
+    recorded is deleted; None for never. judges: looks at guardrails and deletes; of the processes
+    of one server, one does.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Experiments:
         pin: Callable[[Collection[str]], Awaitable[None]],
         metrics: ExperimentTelemetry,
         keep: timedelta | None = None,
+        judges: bool = True,
     ) -> None:
         self.engine = engine
         self.clock = SteadyClock()
         self.plan = EMPTY
         self._known, self._pin, self._metrics, self._keep = known, pin, metrics, keep
+        self._judges = judges
         self._stored = NOTHING
         self._stops: Stops = {}
         self._stopped: Collection[tuple[str, str]] = ()
@@ -90,11 +93,12 @@ class Experiments:
 
         Raises StoreError, and NestlingError for a runner that cannot be started.
         """
-        await self._refresh()
-        self._tasks = [
-            asyncio.create_task(self._repeat(REFRESH_SECONDS, self._refresh)),
-            asyncio.create_task(self._repeat(ANALYSIS_SECONDS, self._check_guardrails)),
-        ]
+        await self.refresh()
+        self._tasks = [asyncio.create_task(self._repeat(REFRESH_SECONDS, self.refresh))]
+        if not self._judges:
+            return
+        guard = self._repeat(ANALYSIS_SECONDS, self._check_guardrails)
+        self._tasks.append(asyncio.create_task(guard))
         if self._keep is not None:
             forget = partial(self._prune, self._keep)
             self._tasks.append(asyncio.create_task(self._repeat(PRUNE_SECONDS, forget, True)))
@@ -163,7 +167,7 @@ class Experiments:
         except NestlingError as error:
             raise DeclarationError([Problem("", str(error))]) from error
         _, steps = await asyncio.to_thread(declare, self.engine, declared, known, now)
-        await self._refresh()
+        await self.refresh()
         return steps
 
     async def report(self, name: str) -> Analysis:
@@ -178,7 +182,7 @@ class Experiments:
         with transaction(self.engine) as connection:
             return analyse(connection, experiment, self.why_stopped(experiment))
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
         """Take over what the database says."""
         stored, stops = await asyncio.to_thread(self._read)
         if stored.version == self._stored.version and stops == self._stops:
@@ -210,7 +214,7 @@ class Experiments:
         for experiment in self.plan.experiments:
             if experiment.running(now):
                 self._metrics.analysed(await asyncio.to_thread(self._check_one, experiment, now))
-        await self._refresh()
+        await self.refresh()
 
     def _check_one(self, experiment: Experiment, now: datetime) -> Report:
         why = self.why_stopped(experiment)

@@ -1,23 +1,26 @@
 """Where the rows of a packed batch lie.
 
 A packed batch holds sequences end to end, without padding. Runs of sequences that are
-answered by the same student form a group; groups lie one after the other.
+answered by the same student form a group; groups lie one after the other. These are integers, on
+the host; only what places them on a device, in `placed`, needs torch.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from .placed import LayoutTensors
 
 
 class Indices:
@@ -33,7 +36,9 @@ class Indices:
         It is a copy of its own, for which the host waits, unless `upload` placed it before.
         """
         if device not in self._copies:
-            self._copies[device] = torch.from_numpy(np.array(self.values, np.int32)).to(device)
+            from .placed import placed_integers
+
+            self._copies[device] = placed_integers(self.values, device)
         return self._copies[device]
 
     def is_on(self, device: torch.device) -> bool:
@@ -70,46 +75,6 @@ class Groups(tuple[slice, ...]):
         as many rows in all, copy their offsets into it.
         """
         return self.indices.on(device)
-
-
-MOST_WIDTHS = 4096
-"""Choices of widths that are kept on devices; the one that was asked for longest ago goes first."""
-_widths: OrderedDict[tuple[tuple[int, ...], torch.device], Tensor] = OrderedDict()
-_widths_lock = Lock()
-
-
-def on_device(widths: tuple[int, ...], device: torch.device) -> Tensor:
-    """Each group's width on a device: (groups,) int32.
-
-    It is a copy of its own, for which the host waits, unless `upload` placed it before. A captured
-    CUDA graph reads it where it lies: who replays one keeps it, for it may have to go from here.
-    """
-    if (placed := _widths.get((widths, device))) is None:
-        placed = torch.tensor(widths, dtype=torch.int32, device=device)
-        place_widths(widths, placed)
-    return placed
-
-
-def missing_widths(
-    wanted: Iterable[tuple[int, ...]], device: torch.device
-) -> list[tuple[int, ...]]:
-    """Those that a device does not have yet; the others are kept a while longer."""
-    missing = []
-    with _widths_lock:
-        for widths in wanted:
-            if (widths, device) in _widths:
-                _widths.move_to_end((widths, device))
-            else:
-                missing.append(widths)
-    return missing
-
-
-def place_widths(widths: tuple[int, ...], placed: Tensor) -> None:
-    """Take this as what `on_device` gives for its device."""
-    with _widths_lock:
-        _widths[widths, placed.device] = placed
-        while len(_widths) > MOST_WIDTHS:
-            _widths.popitem(last=False)
 
 
 MOST_PADDING = 2
@@ -233,6 +198,8 @@ class Layout:
     def on(self, device: torch.device) -> LayoutTensors:
         """Its tensors on a device, made once each."""
         if device not in self._placed:
+            from .placed import LayoutTensors
+
             self._placed[device] = LayoutTensors(self, device)
         return self._placed[device]
 
@@ -246,34 +213,3 @@ class SequenceClass(NamedTuple):
 
     layout: Layout
     rows: Indices
-
-
-class LayoutTensors:
-    """What a device has to know of a layout. Each tensor is made when it is first asked for."""
-
-    def __init__(self, layout: Layout, device: torch.device) -> None:
-        self._layout, self._device = layout, device
-
-    @cached_property
-    def padded_mask(self) -> Tensor:
-        """True where a padded (sequences, longest) grid holds a row: bool."""
-        return self._mask.to(self._device)
-
-    @cached_property
-    def padded_positions(self) -> Tensor:
-        """Where each row lies once every sequence is padded to the longest: (rows,) int64."""
-        return self._mask.flatten().nonzero().flatten().to(self._device)
-
-    @cached_property
-    def padded_rows(self) -> Tensor:
-        """Which row stands where once every sequence is padded to the longest: (sequences ·
-        longest,) int64. The padding repeats the sequence's own first row.
-        """
-        starts = torch.tensor(self._layout.starts[:-1], dtype=torch.int64)[:, None]
-        places = torch.arange(self._layout.longest) * self._mask
-        return (starts + places).flatten().to(self._device)
-
-    @cached_property
-    def _mask(self) -> Tensor:
-        lengths = torch.tensor(self._layout.lengths, dtype=torch.int64)
-        return torch.arange(self._layout.longest) < lengths[:, None]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from .attention import attention
-from .gate import GateDecision, gate, host
+from .gate import host_tensors
+from .gate.reference import GateDecision, gate
 from .linear import linear
 from .norm import norm
 from .pooled_attention import pooled_attention
@@ -29,7 +30,7 @@ class Operations:
 
 REFERENCE = Operations(linear, norm, attention, pooled_attention, gate)
 """Plain torch: any device, and the only one that can be trained."""
-HOST = replace(REFERENCE, gate=host.gate)
+HOST = replace(REFERENCE, gate=host_tensors.gate)
 
 
 def operations_for(device: torch.device) -> Operations:

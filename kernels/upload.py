@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .layout import Indices, missing_widths, place_widths
+from .layout import Indices
+from .placed import missing_widths, place_widths
 
 ALIGNED = 4
 """Numbers of 4 bytes, so 16 bytes: where a section may begin."""

@@ -6,9 +6,9 @@ nothing in another, so each has a calibration and a report of its own in the che
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
+from ..kernels.gate.codes import MARGIN_IN
 from .errors import NestlingError
 
 if TYPE_CHECKING:
@@ -57,12 +57,9 @@ def evidence_in(precision: Precision) -> torch.dtype:
     return torch.float64 if precision == "float32" else logits_in(precision)
 
 
-@cache
 def margin_of(precision: Precision) -> float:
     """What the gate asks above a threshold: rounding noise of a score."""
-    from ..kernels.gate.reference import MARGINS
-
-    return MARGINS[logits_in(precision)]
+    return MARGIN_IN["float32" if precision == "int8" else precision]
 
 
 def name_of(dtype: torch.dtype) -> Precision:

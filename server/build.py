@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..models.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     from sqlalchemy import Engine
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..models.precision import Precision
     from ..models.runners import RunnerName
     from ..models.runners.base import ModelRunner
+    from .core.guarantee_watch import GuaranteeWatch
     from .core.inference import Inference
     from .core.reload import Load
     from .core.service import Service
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .engine.worker.client import WorkerClient
     from .engine.worker.process import WorkerProcess
     from .settings import Settings
+    from .telemetry.guarantee import GuaranteeMetrics
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +65,17 @@ def build(
 
 
 def assemble(
-    executor: Executor, settings: Settings, load: Load, database: Engine | None = None
+    executor: Executor,
+    settings: Settings,
+    load: Load,
+    database: Engine | None = None,
+    watching: Callable[[GuaranteeMetrics], GuaranteeWatch] | None = None,
 ) -> Inference:
     """The same, by an executor that is there already.
 
     load: another executor, of the checkpoint at a path, or again of that given at start; by another
-    runner, or the same. database: of the experiments, open; None keeps no record.
+    runner, or the same. database: of the experiments, open; None keeps no record. watching: over
+    the promises, for one of many processes, which do not judge for themselves.
     """
     from ..experiments.runtime import Experiments, known_of
     from .core.guarantee_watch import GuaranteeWatch
@@ -77,9 +84,16 @@ def assemble(
     from .core.service import Service
     from .telemetry.experiments import ExperimentMetrics
     from .telemetry.metrics import Metrics
+    from .telemetry.processes import ProcessMetrics
 
     metrics = Metrics(executor.manifest.students, settings.price_per_hour)
-    watch = GuaranteeWatch(metrics.guarantee, settings.on_violation)
+    ProcessMetrics(metrics.registry)
+    alone = watching is None
+    watch = (
+        GuaranteeWatch(metrics.guarantee, settings.on_violation)
+        if watching is None
+        else watching(metrics.guarantee)
+    )
     experiments: Experiments | None = None
 
     def serve(executor: Executor) -> Service:
@@ -97,6 +111,7 @@ def assemble(
             services.pin,
             ExperimentMetrics(metrics.registry),
             timedelta(days=settings.keep_days) if settings.keep_days else None,
+            judges=alone,
         )
     return Inference(services, experiments)
 

@@ -13,6 +13,7 @@ from .option import option, options_of
 
 OnViolation = Literal["alarm", "tighten", "ta"]
 """What is done once a promise is found broken, beside the alarm."""
+MOST_PROCESSES = 256
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,22 @@ class Settings:
         "To compute in; auto is float32, and on a GPU bfloat16 if the checkpoint is calibrated for "
         "it.",
     )
-    runner: RunnerName = option("torch", "What computes.")
+    runner: RunnerName = option(
+        "auto",
+        "What computes; auto is torch on a GPU, else onnx-int8 if the checkpoint is calibrated for "
+        "it, else onnx.",
+    )
     onnx_providers: str = option(
         "CPUExecutionProvider",
         "ONNX Runtime's execution providers, the preferred first, with commas.",
     )
     threads: int | None = option(
         None, "CPU threads of one operation; else all cores but one.", low=1, high=1024
+    )
+    processes: str = option(
+        "auto",
+        "Processes that answer texts, each with its own queue; auto is one per core on a CPU, and "
+        "one on a GPU.",
     )
     max_batch_tokens: int = option(16384, "Tokens of one batch.", low=1, high=2**24)
     max_batch_requests: int = option(256, "Texts of one batch.", low=1, high=2**20)
@@ -140,6 +150,13 @@ class Settings:
     def __post_init__(self) -> None:
         for declared in options_of(Settings):
             declared.check(getattr(self, declared.name))
+        if self.processes != "auto" and not (
+            self.processes.isdecimal() and 1 <= int(self.processes) <= MOST_PROCESSES
+        ):
+            raise NestlingError(
+                f"processes: {self.processes!r} is neither auto nor a number from 1 to "
+                f"{MOST_PROCESSES}"
+            )
         if self.metrics_port and self.metrics_port == self.port:
             raise NestlingError(f"metrics_port: {self.metrics_port} is the value of port too")
         if self.otlp_endpoint and not self.otlp_endpoint.startswith(("http://", "https://")):
@@ -187,10 +204,16 @@ class Settings:
         One core stays free for HTTP and tokens: an operation waits for its slowest thread, and
         one that shares its core with the event loop is slow.
         """
-        return self.threads or max(1, _cores() - 1)
+        return self.threads or max(1, cores() - 1)
+
+    @property
+    def wanted_processes(self) -> int | None:
+        """Of those that answer; None for what the machine suggests."""
+        return None if self.processes == "auto" else int(self.processes)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """That this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nestling.kernels import Operations, triton_operations
 from nestling.kernels.attention.triton import attention
+from nestling.kernels.operations import Operations, triton_operations
 
 from .record import NotRunError
 

@@ -52,8 +52,8 @@ def count(dtype: torch.dtype) -> Iterator[dict[str, Any]]:
     checkpoint = load_checkpoint(str(files("nestling.models") / "zoo" / "clinc150"))
     names = list(checkpoint.students)
     sequences = [[5] * n for _ in names for n in LENGTHS]
-    ones = [1.0] * len(sequences)
-    batch = ForwardBatch(sequences, [(name, len(LENGTHS)) for name in names], *[ones] * 4)
+    runs = [(name, len(LENGTHS)) for name in names]
+    batch = ForwardBatch.ruled(sequences, runs, [(1.0, 1.0, 1.0, 1.0)] * len(sequences))
     with pretended() as device:
         runner = TorchRunner(placed(checkpoint, dtype))
         for name, run in (

@@ -20,7 +20,7 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nestling.kernels import triton_operations
+from nestling.kernels.operations import triton_operations
 from nestling.models import Checkpoint
 from nestling.models.nested.trunk import NestedTransformer
 

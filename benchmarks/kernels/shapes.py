@@ -11,7 +11,8 @@ import torch
 import triton
 from torch import Tensor
 
-from nestling.kernels import Groups, Prefix, prefix
+from nestling.kernels.layout import Groups
+from nestling.kernels.prefix import Prefix, prefix
 
 from .devices import Random
 

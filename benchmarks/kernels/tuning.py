@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from nestling.kernels import Prefix, tiles
+from nestling.kernels import tiles
 from nestling.kernels.linear.triton import linear
+from nestling.kernels.prefix import Prefix
 from nestling.kernels.tiles import Tile, architecture, kind
 
 from .candidates import CANDIDATES

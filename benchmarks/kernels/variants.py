@@ -32,7 +32,7 @@ from unittest.mock import patch
 import torch
 import triton
 
-from nestling.kernels import triton_operations
+from nestling.kernels.operations import triton_operations
 from nestling.models.checkpoint.manifest import read_manifest
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch

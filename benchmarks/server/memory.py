@@ -53,7 +53,7 @@ def main() -> None:
         runners = {}
         for runner in RUNNERS:
             for path, _ in checkpoints.values():
-                with nestling(str(path), "--runner", runner):
+                with nestling(str(path), "--processes", "1", "--runner", runner):
                     pass  # the graphs are there now
             found: dict[str, list[dict[str, float]]] = {name: [] for name in checkpoints}
             for _ in range(given.repeats):
@@ -88,7 +88,17 @@ def served(
     path: Path, runner: str, models: list[str], texts: Texts, seconds: float
 ) -> dict[str, float]:
     """PSS of server and worker once each model has been asked, in MiB."""
-    with nestling(str(path), "--runner", runner, "--threads", "1", "--target-delay-ms", "0") as one:
+    with nestling(
+        str(path),
+        "--processes",
+        "1",
+        "--runner",
+        runner,
+        "--threads",
+        "1",
+        "--target-delay-ms",
+        "0",
+    ) as one:
         for model in models:
             closed_loop(asked(one, texts), CLIENTS, seconds, model)
         return {"server": pss(one.main), "worker": pss(one.worker)}

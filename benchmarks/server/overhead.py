@@ -92,7 +92,7 @@ def main() -> None:
     given = parser.parse_args()
     texts = read_texts(given.data)
     flags = ("--runner", given.runner, "--threads", "1", "--target-delay-ms", "0")
-    with nestling(str(given.checkpoint), *flags) as server:
+    with nestling(str(given.checkpoint), "--processes", "1", *flags) as server:
         setup = asked(server, texts)
         loads: dict[str, Callable[[float], Records]] = {
             "steady": lambda seconds: steady(setup, given.rate, seconds),

@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--rate", type=float, default=40)
     given = parser.parse_args()
-    with nestling(given.checkpoint, "--shadow", "0.02") as server:
+    with nestling(given.checkpoint, "--processes", "1", "--shadow", "0.02") as server:
         setup = asked(
             server,
             read_texts(given.data),

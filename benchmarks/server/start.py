@@ -1,10 +1,13 @@
-"""From the command to the first possible answer, by runner, with and without graphs of before.
+"""From the command to the first possible answer, and what that takes in memory, by runner.
 
-    python -m benchmarks.server.start [--repeats 3]
+    python -m benchmarks.server.start [--repeats 3] [--base PYTHON]
 
-`nestling serve` is started with the shipped checkpoint and stopped as soon as it announces itself:
-once with an empty cache of graphs, then `--repeats` times with what that left there. Seconds by the
-clock, and of CPU time of the server and its worker; medians of the repeats. Prints one JSON line.
+`nestling serve` is started with the shipped checkpoint, weighed as soon as it announces itself, and
+stopped: once with an empty cache of graphs, then `--repeats` times with what
+that left there, all in turns. Seconds by the clock, CPU seconds of all its processes, and their
+proportional set sizes in MiB: pages that several share count in parts. Medians of the repeats.
+base: the interpreter of another installation, whose default is measured beside. Prints one JSON
+line.
 """
 
 from __future__ import annotations
@@ -12,64 +15,78 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import tempfile
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+
+import psutil
 
 from nestling.loadtest.server_process import ServerProcess, serve_command
 
-RUNNERS = ("torch", "onnx", "onnx-int8", "auto")
+from .serving import machine
+
+RUNNERS = ("torch", "onnx", "onnx-int8")
+MEASURED = ("seconds", "cpu_seconds", "mib")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--base", help="interpreter of the installation to compare with")
     given = parser.parse_args()
-    start("torch", Path(tempfile.gettempdir()))  # so that all find the files in the page cache
-    runners = {}
-    for runner in RUNNERS:
-        with tempfile.TemporaryDirectory() as cache:
-            first = start(runner, Path(cache))
-            rest = [start(runner, Path(cache)) for _ in range(given.repeats)]
-            size = sum(file.stat().st_size for file in Path(cache).rglob("*") if file.is_file())
-        runners[runner] = {
-            "first": dict(zip(("seconds", "cpu_seconds"), first, strict=True)),
-            "later": {
-                name: statistics.median(values)
-                for name, values in zip(
-                    ("seconds", "cpu_seconds"), zip(*rest, strict=True), strict=True
-                )
-            },
-            "cache_mib": round(size / 2**20),
+    commands = {"default": serve_command()} | {
+        runner: serve_command("--runner", runner) for runner in RUNNERS
+    }
+    if given.base:
+        commands["base_default"] = serve_command(python=given.base)
+    start(commands["torch"], Path(tempfile.gettempdir()))  # so all find the files in the page cache
+    with tempfile.TemporaryDirectory() as folder:
+        caches = {name: Path(folder) / name for name in commands}
+        first = {name: start(command, caches[name]) for name, command in commands.items()}
+        rest: dict[str, list[tuple[float, ...]]] = {name: [] for name in commands}
+        for _ in range(given.repeats):
+            for name, command in commands.items():
+                rest[name].append(start(command, caches[name]))
+        medians = {
+            name: [statistics.median(each) for each in zip(*repeats, strict=True)]
+            for name, repeats in rest.items()
         }
-    print(
-        json.dumps(
-            {
-                "benchmark": "start",
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "load_average": round(os.getloadavg()[1], 1),
-                "versions": {name: version(name) for name in ("nestling", "torch", "onnxruntime")},
-                "repeats": given.repeats,
-                "runners": runners,
-            }
-        )
-    )
+        sizes = {name: size_of(cache) for name, cache in caches.items()}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    runners = {
+        name: {
+            "first": dict(zip(MEASURED, first[name], strict=True)),
+            "later": dict(zip(MEASURED, medians[name], strict=True)),
+            "cache_mib": sizes[name],
+        }
+        for name in commands
+    }
+    print(json.dumps({"benchmark": "start", "date": date, **machine(),
+                      "command": "python -m benchmarks.server.start",
+                      "repeats": given.repeats, "runners": runners}))  # fmt: skip
 
 
-def start(runner: str, cache: Path) -> tuple[float, float]:
-    """Seconds until the server announces itself, and CPU seconds until it has ended."""
+def start(command: list[str], cache: Path) -> tuple[float, ...]:
+    """What is `MEASURED`: seconds until the server announces itself, CPU seconds until it has
+    ended, and MiB once it answers.
+    """
     before, started = _cpu(), time.perf_counter()
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
-    with ServerProcess(serve_command("--runner", runner), subprocess.DEVNULL, environment):
+    with ServerProcess(command, subprocess.DEVNULL, environment) as server:
         seconds = time.perf_counter() - started
-    return round(seconds, 1), round(_cpu() - before, 1)
+        own = psutil.Process(server.process.pid)
+        processes = (own, *own.children(recursive=True))
+        size = sum(process.memory_full_info().pss for process in processes)
+    return round(seconds, 2), round(_cpu() - before, 2), round(size / 2**20, 1)
+
+
+def size_of(cache: Path) -> int:
+    """MiB of all files."""
+    return round(sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) / 2**20)
 
 
 def _cpu() -> float:

@@ -28,9 +28,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups, Prefix
 from nestling.kernels.emulated import EMULATED
 from nestling.kernels.gate.reference import MARGINS
+from nestling.kernels.layout import Groups
+from nestling.kernels.prefix import Prefix
 from nestling.models import Cascade, load_checkpoint
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.accuracy import answer

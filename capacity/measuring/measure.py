@@ -12,7 +12,7 @@ from ...loadtest.texts import Texts, read_texts
 from ...models.cascade.policy import Stage
 from ...models.cascade.score import Score
 from ...models.checkpoint.manifest import Manifest
-from ...models.precision import INT8, TORCH, Precision, chosen, margin_of, name_of
+from ...models.precision import INT8, TORCH, Precision, chosen, margin_of
 from ...models.progress import SILENT, Progress
 from ...models.runners import RunnerName
 from ...server.build import load_for, read_for
@@ -50,13 +50,13 @@ def measure(
     of the runner, or of a server on the device. Raises NestlingError or LoadtestError for what the
     user can fix.
     """
-    from ...models.device import use  # which loads torch
+    from ...models.device import use
     from ...models.runners.choose import dtype_for
 
     computed_in = chosen(runner, precision)
     there = use(device)  # a wrong name is refused before anything is computed
     if runner != INT8 and precision is None:
-        computed_in = name_of(dtype_for("auto", TORCH, there, checkpoint))
+        computed_in = dtype_for("auto", there, checkpoint)
     by: RunnerName = INT8 if computed_in == "int8" else TORCH
     manifest, texts = read_for(checkpoint, computed_in), read_texts(data)
     workload = workload_of(checkpoint, manifest, computed_in, texts, seed, progress)

@@ -64,7 +64,7 @@ class MeasuredServer(ServerProcess):
         if len(cores) < 2:
             raise PlanError("measure: needs two cores, one for the event loop, one to compute")
         self.loop_core, self.worker_cores = {cores[0]}, set(cores[1:])
-        super().__init__(serve_command(str(checkpoint), *flags))
+        super().__init__(serve_command(str(checkpoint), "--processes", "1", *flags))
         self.pid = self.process.pid
         children = (PROC / str(self.pid) / "task" / str(self.pid) / "children").read_text()
         self.worker = int(children.split()[0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...models.cascade.policy import Stage
 from ...models.cascade.score import Score
-from ...models.runners.base import ForwardBatch, ForwardOutput
+from ...models.runners.base import Flags, Floats, ForwardBatch, ForwardOutput
 
 
 @dataclass(frozen=True)
@@ -46,38 +46,39 @@ class Workload:
 
     def knows(self, stage: Stage) -> bool:
         """Whether it has the student's score at its temperature, and its energy for a scope."""
-        student = (stage.student.name, stage.student.temperature)
+        student = (stage.student.name, _as_asked(stage.student.temperature))
         wanted = [stage.score, Score.ENERGY] if stage.scope > 0 else [stage.score]
         return all((*student, score.code) in self._scores for score in wanted)
 
     def forward(self, batch: ForwardBatch, seconds: float) -> ForwardOutput:
         """What a runner would return for texts that `tokens` stands for. seconds: of the batch."""
+        rows = batch.tokens[np.cumsum(batch.lengths) - batch.lengths].tolist()
         names = [name for name, count in batch.runs for _ in range(count)]
-        scores = [
-            self._scores[name, temperature, by][tokens[0]]
-            for name, temperature, by, tokens in zip(
-                names, batch.temperatures, batch.by, batch.sequences, strict=True
-            )
-        ]
-        energies = [
-            self._scores[name, temperature, Score.ENERGY.code][tokens[0]] if scope > 0 else 1.0
-            for name, temperature, scope, tokens in zip(
-                names, batch.temperatures, batch.scopes, batch.sequences, strict=True
-            )
-        ]
-        inside = self._reach(energies, batch.scopes)
-        sure = self._reach(scores, batch.thresholds)
-        accepts = [both == (True, True) for both in zip(sure, inside, strict=True)]
-        count = len(names)
-        logits = np.empty((count, 0), np.float32)
-        return ForwardOutput(
-            [0] * count, scores, scores, accepts, energies, inside, logits, seconds
+        temperatures, by = batch.temperatures.tolist(), batch.by.tolist()
+        asked = list(zip(names, temperatures, rows, strict=True))
+        scores = np.array(
+            [
+                self._scores[name, t, code][row]
+                for (name, t, row), code in zip(asked, by, strict=True)
+            ],
+            np.float32,
         )
+        energies = np.array(
+            [
+                self._scores[name, t, Score.ENERGY.code][row] if scope > 0 else 1.0
+                for (name, t, row), scope in zip(asked, batch.scopes.tolist(), strict=True)
+            ],
+            np.float32,
+        )
+        inside = self._reach(energies, batch.scopes)
+        accepts = self._reach(scores, batch.thresholds) & inside
+        count = len(names)
+        labels, logits = np.zeros(count, np.int64), np.empty((count, 0), np.float32)
+        return ForwardOutput(labels, scores, scores, accepts, energies, inside, logits, seconds)
 
-    def _reach(self, values: Sequence[float], bounds: Sequence[float]) -> list[bool]:
+    def _reach(self, values: Floats, bounds: Floats) -> Flags:
         """As the gate has it."""
-        pairs = zip(values, bounds, strict=True)
-        return [bound <= 0 or value >= bound + self.margin for value, bound in pairs]
+        return (bounds <= 0) | (values >= bounds + np.float32(self.margin))
 
     @cached_property
     def _tokens(self) -> list[list[int]]:
@@ -86,6 +87,11 @@ class Workload:
     @cached_property
     def _scores(self) -> dict[tuple[str, float, float], Sequence[float]]:
         return {
-            (each.student, each.temperature, each.score.code): each.confidences
+            (each.student, _as_asked(each.temperature), each.score.code): each.confidences
             for each in self.stated
         }
+
+
+def _as_asked(temperature: float) -> float:
+    """As it stands in a batch, which has float32."""
+    return float(np.float32(temperature))

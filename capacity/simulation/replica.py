@@ -11,12 +11,13 @@ import random
 from collections.abc import Callable, Sequence
 from math import inf
 
-from ...models.cascade.decisions import Decision
+from ...models.cascade.columns import Decisions
 from ...models.runners.base import ForwardBatch, ForwardOutput
-from ...models.runners.scheduled import decide, step
+from ...models.runners.scheduled import Said, ScheduledBatch, decide
 from ...server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from ...server.engine.engine import postprocess
-from ...server.engine.queue import PendingRequest, QueueEntry, WorkQueue
+from ...server.engine.pending import PendingPart, PendingRequest
+from ...server.engine.queue import WorkQueue
 from ...server.errors import RequestError
 from .clock import SimulatedClock
 from .core import Core
@@ -82,8 +83,9 @@ class Replica:
             if not admitted:
                 self.answered(number)
                 return
-            [request], now = admitted, self._clock.now
-            self._queue.put([QueueEntry(each, request, arrived=now) for each in request.decisions])
+            [request] = admitted
+            request.arrived = self._clock.now
+            self._queue.put(request)
             self._wake_engine()
 
         self.serving.submit(begin, then)
@@ -91,9 +93,10 @@ class Replica:
     def _admit(self, number: int, rows: Sequence[int]) -> _Request:
         admission = self._load.admit(len(rows), apart=len(rows) > self._queue.largest_small)
         cascade = admission.cascade(self._cascade)
-        decisions = [decide(self._manifest, cascade, self._workload.tokens(row)) for row in rows]
+        texts = [self._workload.tokens(row) for row in rows]
+        decisions = decide(self._manifest, cascade, texts)
         try:
-            admission.tokens(sum(len(decision.tokens) for decision in decisions))
+            admission.tokens(sum(decisions.lengths))
         except RequestError:
             admission.close()
             raise
@@ -109,8 +112,9 @@ class Replica:
     def _turn(self) -> float:
         """The engine has the event loop: it finishes one batch, and takes the next."""
         engine, costs = self._engine, self._costs.engine
-        finished = len(engine.batch)
-        engine.done, escalated = postprocess(engine.batch, self._clock.now)
+        finished = sum([len(part.rows) for part, _, _ in engine.said])
+        engine.done, escalated = postprocess(engine.said, self._clock.now)
+        engine.said = []
         if escalated:
             self._queue.requeue(escalated)
         engine.batch, wait = self._queue.take()
@@ -118,7 +122,8 @@ class Replica:
         if engine.alarm is not None:
             self._clock.cancel(engine.alarm)
             engine.alarm = None
-        halves = [costs.half(texts) for texts in (finished, len(engine.batch)) if texts]
+        taken = sum([len(part.rows) for part in engine.batch])
+        halves = [costs.half(texts) for texts in (finished, taken) if texts]
         if not halves:
             return 0.0  # it has looked, and sleeps on
         return sum(halves) + self._loop.wake()
@@ -135,19 +140,18 @@ class Replica:
             assert isinstance(request, _Request)
             self._respond(request)
         if engine.batch:
-            self._compute([entry.decision for entry in engine.batch])
+            self._compute(engine.batch)
             return
         engine.occupied = False
         if engine.again < inf:
             engine.alarm = self._clock.at(engine.again, self._alarm)
 
-    def _compute(self, decisions: Sequence[Decision]) -> None:
+    def _compute(self, parts: Sequence[PendingPart]) -> None:
         """The worker computes a batch, after which the engine has its next turn."""
-        students = [
-            self._students[name]
-            for name in sorted({decision.stage.student.name for decision in decisions})
-        ]
-        seconds = self._step(decisions)
+        batch = ScheduledBatch.of(parts)
+        students = [self._students[name] for name in batch.students]
+        seconds, output = self._forward(batch.forward)
+        self._engine.said = batch.record(output)
 
         def begin() -> float:
             return seconds + sum(student.wake() for student in students)
@@ -159,25 +163,18 @@ class Replica:
 
         self.worker.submit(begin, then)
 
-    def _step(self, decisions: Sequence[Decision]) -> float:
-        """Take each decision one step further; the seconds that the worker needs for that."""
+    def _forward(self, batch: ForwardBatch) -> tuple[float, ForwardOutput]:
+        """What the students say, and the seconds that the worker needs for that."""
         self._result.batches += 1
-        self._result.batched += len(decisions)
-        costs, seconds = self._costs.worker, 0.0
-
-        def forward(batch: ForwardBatch) -> ForwardOutput:
-            nonlocal seconds
-            fixed = 0.0
-            lengths = iter([len(sequence) for sequence in batch.sequences])
-            for name, count in batch.runs:
-                part, rest = costs.seconds(name, [next(lengths) for _ in range(count)])
-                fixed = max(fixed, part) if costs.grouped else fixed + part
-                seconds += rest
-            seconds += fixed
-            return self._workload.forward(batch, seconds)
-
-        step(forward, decisions)
-        return seconds
+        self._result.batched += len(batch.lengths)
+        costs, seconds, fixed = self._costs.worker, 0.0, 0.0
+        lengths = iter(batch.lengths.tolist())
+        for name, count in batch.runs:
+            part, rest = costs.seconds(name, [next(lengths) for _ in range(count)])
+            fixed = max(fixed, part) if costs.grouped else fixed + part
+            seconds += rest
+        seconds += fixed
+        return seconds, self._workload.forward(batch, seconds)
 
     def _respond(self, request: _Request) -> None:
         """The event loop writes an answer; as in the server, its texts have left before."""
@@ -189,9 +186,9 @@ class Replica:
 
         def then() -> None:
             self._loop.rest()
-            for decision in request.decisions:
-                self._result.students[decision.answer.stage.student.name] += 1
-            self.answered(request.number)
+            for stage in request.decisions.told.stages:
+                self._result.students[stage.student.name] += 1
+            self.answered(request.reference)
 
         self.serving.submit(begin, then)
 
@@ -217,21 +214,23 @@ class Replica:
 class _Engine:
     """The state of the engine.
 
-    occupied: it has a batch, or will look for one. done: requests that it has just finished.
+    occupied: it has a batch, or will look for one. said: what was said of it, once the worker has
+    begun. done: requests that it has just finished.
     again: when it is to look again at the latest, and alarm what the clock knows of that.
     """
 
     def __init__(self) -> None:
         self.occupied = False
-        self.batch: list[QueueEntry] = []
+        self.batch: list[PendingPart] = []
+        self.said: list[Said[PendingPart]] = []
         self.done: list[PendingRequest] = []
         self.again = inf
         self.alarm: int | None = None
 
 
 class _Request(PendingRequest):
-    """A request with its number. It has no future: nobody awaits anything in simulated time."""
+    """One with its number in the result; nobody awaits anything in simulated time."""
 
-    def __init__(self, decisions: list[Decision], number: int, admission: Admission) -> None:
-        self.decisions, self.open = decisions, len(decisions)
-        self.number, self.admission = number, admission
+    def __init__(self, decisions: Decisions, number: int, admission: Admission) -> None:
+        super().__init__(decisions, None, 0.0)
+        self.reference, self.admission = number, admission

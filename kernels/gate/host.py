@@ -2,17 +2,15 @@
 
 With the largest logit of a row at 0 its odds are 1, so that the confidence is one over the sum of
 all odds, and the margin one over 1 and the odds of the runner-up. What no row asks for is not
-computed, but for the energy.
+computed, but for the energy. `host_tensors` has the same for tensors.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from .reference import ENERGY, ENTROPY, MARGIN, MARGINS, GateDecision, per_surprise
+from .codes import ENERGY, ENTROPY, MARGIN, MARGIN_IN, per_surprise
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -24,7 +22,7 @@ def decide(
     threshold: Floats,
     by: Floats,
     scope: Floats,
-    margin: float = MARGINS[torch.float32],
+    margin: float = MARGIN_IN["float32"],
 ) -> tuple[NDArray[np.int64], Floats, Floats, Flags, Floats, Flags]:
     """The columns of a `GateDecision`, each (rows,).
 
@@ -53,12 +51,3 @@ def decide(
     inside = (energy >= scope + np.float32(margin)) | (scope <= 0)
     accept = ((score >= threshold + np.float32(margin)) | (threshold <= 0)) & inside
     return label, confidence, score, accept, energy, inside
-
-
-def gate(
-    logits: Tensor, temperature: Tensor, threshold: Tensor, by: Tensor, scope: Tensor
-) -> GateDecision:
-    """As the reference has it, for tensors on the CPU that need no gradient."""
-    rows, margin = logits.float().numpy(), MARGINS[logits.dtype]
-    of_rows = temperature.numpy(), threshold.numpy(), by.numpy(), scope.numpy()
-    return GateDecision(*map(torch.from_numpy, decide(rows, *of_rows, margin)))

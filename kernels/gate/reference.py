@@ -24,16 +24,15 @@ which is at most 0.65 ε / T.
 
 from __future__ import annotations
 
-from math import log
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-PROBABILITY, MARGIN, ENTROPY, ENERGY = 0.0, 1.0, 2.0, 3.0
-"""What a threshold speaks of, in numbers."""
-MARGINS = {torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
-"""Rounding noise of a score, by the dtype in which the student ran."""
+from .codes import ENERGY, ENTROPY, MARGIN, MARGIN_IN, per_surprise
+
+MARGINS: dict[torch.dtype, float] = {getattr(torch, name): m for name, m in MARGIN_IN.items()}
+"""Those of `MARGIN_IN`, by torch's names."""
 
 
 class GateDecision(NamedTuple):
@@ -95,8 +94,3 @@ def scores(logits: Tensor, temperature: Tensor) -> Scores:
     e = highest[:, 0] + torch.log(total)
     energy = 0.5 + 0.5 * e / (1 + e.abs())
     return Scores(label[:, 0], 1 / total, 1 / (1 + runner_up), entropy, energy)
-
-
-def per_surprise(labels: int) -> float:
-    """1 / log K; one label alone is always certain."""
-    return 1 / log(max(labels, 2))

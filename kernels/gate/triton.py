@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..checks import check_dtype, check_matrix, check_vector
 from ..multiples import multiple, multiple_of
-from .reference import ENERGY, ENTROPY, MARGIN, MARGINS, GateDecision, per_surprise
+from .codes import ENERGY, ENTROPY, MARGIN, per_surprise
+from .reference import MARGINS, GateDecision
 
 MOST_LABELS = 16384
 """Labels that a program holds at most."""

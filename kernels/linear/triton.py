@@ -23,8 +23,9 @@ from ..checks import (
     check_matrix,
     check_vector,
 )
-from ..layout import Groups, on_device
+from ..layout import Groups
 from ..multiples import WIDEST, multiple, multiple_of
+from ..placed import on_device
 from ..prefix import Prefix
 from ..tiles import Tile, tile_for
 from .reference import ACTIVATIONS

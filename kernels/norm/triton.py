@@ -9,8 +9,9 @@ import triton.language as tl
 from torch import Tensor
 
 from ..checks import check_alike, check_covers, check_dtype, check_matrix, check_vector
-from ..layout import Groups, on_device
+from ..layout import Groups
 from ..multiples import multiple, multiple_of
+from ..placed import on_device
 from ..prefix import Prefix
 
 COLUMNS = 512

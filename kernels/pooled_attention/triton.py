@@ -17,8 +17,9 @@ import triton.language as tl
 from torch import Tensor
 
 from ..checks import check_alike, check_covers, check_dtype, check_matrix, check_vector
-from ..layout import Layout, on_device
+from ..layout import Layout
 from ..multiples import multiple, multiple_of
+from ..placed import on_device
 from ..prefix import Prefix
 from ..sequences import check_head_dim, width_of
 

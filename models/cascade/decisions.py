@@ -1,4 +1,7 @@
-"""The record of one answer: whom it asked, how sure each was, what it cost."""
+"""The record of one answer: whom it asked, how sure each was, what it cost.
+
+A request on its way is columns (`columns.py`); a `Decision` is one text of them, to look at.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class Step:
 
 @dataclass
 class Decision:
-    """A request on its way through a cascade, then its outcome.
+    """What came of one text: its way through a cascade, and the answer.
 
     cascade: the policy that answers it. tokens: ids with special tokens. ta_flops: what the TA
     alone would cost on this input. min_confidence: that an answer needs besides to be accepted.
@@ -59,12 +62,11 @@ class Decision:
     the cascade was shortened, 0 if it was not. shadow: whether nobody waits for it: the TA is asked
     what a smaller student has answered already. variants: by experiment, of the request's unit.
 
-    What follows from these is kept beside them, since many ask for it. stage: the one that is to be
-    asked next, while the request is not answered. threshold: the score from which its answer
-    stands; 0 is always. stage_flops: what it costs. answer: of the last student asked, whose answer
-    stands. answered: whether it stands: it was accepted, or nothing larger may be asked. abstained:
-    whether it stands without its label, since the text is out of scope. flops, seconds,
-    relative_cost: over all stages; device seconds; FLOPs relative to the TA alone.
+    What follows from these is kept beside them, since many ask for it. answer: of the last student
+    asked, whose answer stands; there is none before the first step. answered: whether it stands: it
+    was accepted, or nothing larger may be asked. abstained: whether it stands without its label,
+    since the text is out of scope. flops, seconds, relative_cost: over all stages; device seconds;
+    FLOPs relative to the TA alone.
     """
 
     cascade: Cascade
@@ -83,9 +85,6 @@ class Decision:
     cached: bool = False
     variants: Mapping[str, str] = field(default_factory=dict)
 
-    stage: Stage = field(init=False, compare=False, repr=False)
-    threshold: float = field(init=False, compare=False, repr=False)
-    stage_flops: float = field(init=False, compare=False, repr=False)
     answer: Step = field(init=False, compare=False, repr=False)
     answered: bool = field(init=False, compare=False, repr=False)
     abstained: bool = field(init=False, compare=False, repr=False)
@@ -95,18 +94,15 @@ class Decision:
 
     def __post_init__(self) -> None:
         self.answered = self.abstained = False
-        self.flops = self.seconds = self.relative_cost = 0.0
-        for step in self.steps:
-            self._add(step)
-        if self.limited_by is not None:
-            self._end()
-        if not self.answered:
-            self._ask(self.cascade.stages[len(self.steps)])
-
-    @property
-    def next_cost(self) -> float:
-        """Cost of all stages so far and the next, relative to asking the TA alone."""
-        return (self.flops + self.stage_flops) / self.ta_flops
+        self.flops = sum([step.flops for step in self.steps])
+        self.seconds = sum([step.seconds for step in self.steps])
+        self.relative_cost = self.flops / self.ta_flops
+        if not self.steps:
+            return
+        self.answer = self.steps[-1]
+        asked_all = len(self.steps) == len(self.cascade.stages)
+        self.answered = self.answer.accepted or asked_all or self.limited_by is not None
+        self.abstained = self.answered and self.cascade.abstains and not self.answer.inside
 
     @property
     def may_be_cut_by(self) -> Limit | None:
@@ -129,59 +125,6 @@ class Decision:
         """Whether stages were asked by their own thresholds, until one was sure enough."""
         ended = self.answer.accepted or len(self.steps) == len(self.cascade.stages)
         return ended and all(s.threshold == s.stage.threshold for s in self.steps)
-
-    def record(
-        self,
-        label: int,
-        confidence: float,
-        score: float,
-        accepted: bool,
-        logits: NDArray[np.float32],
-        seconds: float,
-        energy: float,
-        inside: bool,
-    ) -> bool:
-        """Note the next stage's answer. Returns whether the request is now answered.
-
-        accepted: what the gate says, which knows threshold and scope alone.
-        """
-        stage, threshold, flops = self.stage, self.threshold, self.stage_flops
-        accepted = accepted and (threshold <= 0 or confidence >= self.min_confidence)
-        step = Step(
-            stage, label, confidence, score, threshold, accepted, flops, seconds, energy, inside
-        )
-        self.steps.append(step)
-        self._add(step)
-        self.logits = logits
-        if accepted and confidence < self.min_confidence:
-            self.limited_by = Limit.MIN_CONFIDENCE
-        if not self.answered:
-            self._ask(self.cascade.stages[len(self.steps)])
-        return self.answered
-
-    def stop(self, limit: Limit) -> None:
-        """Let the last answer stand, though it was not accepted."""
-        self.limited_by = limit
-        self._end()
-
-    def _end(self) -> None:
-        """What was said last stands; where the policy abstains, out of scope it is no label."""
-        self.answered = True
-        self.abstained = self.cascade.abstains and not self.answer.inside
-
-    def _add(self, step: Step) -> None:
-        self.answer = step
-        if step.accepted or len(self.steps) == len(self.cascade.stages):
-            self._end()
-        self.flops += step.flops
-        self.seconds += step.seconds
-        self.relative_cost = self.flops / self.ta_flops
-
-    def _ask(self, stage: Stage) -> None:
-        self.stage, self.stage_flops = stage, stage.student.flops_by_length[len(self.tokens)]
-        self.threshold = max(0.0, stage.threshold)
-        if stage.threshold > 0 and stage.score is Score.PROBABILITY:
-            self.threshold = max(stage.threshold, self.min_confidence)
 
 
 def _may_ask_more(stage: Stage, min_confidence: float) -> bool:

@@ -8,8 +8,7 @@ from string import Template
 from ..cascade.policy import Cascade, Stage, Student
 from ..cascade.score import Score
 from ..precision import Precision, file_of
-from .load import Checkpoint
-from .manifest import CALIBRATION
+from .manifest import CALIBRATION, Manifest
 
 CARD = Template("""\
 ---
@@ -70,7 +69,7 @@ holds."""
 
 
 def model_card(
-    checkpoint: Checkpoint,
+    checkpoint: Manifest,
     student: Student,
     precision: Precision,
     library: str,
@@ -109,7 +108,7 @@ def model_card(
     )
 
 
-def _origin(checkpoint: Checkpoint, student: Student) -> list[str]:
+def _origin(checkpoint: Manifest, student: Student) -> list[str]:
     spec, said = student.spec, checkpoint.provenance
     widths = (
         f"layers {_listed(spec.layers)}; width {spec.dim}; heads {_listed(spec.heads)}; "
@@ -126,7 +125,7 @@ def _origin(checkpoint: Checkpoint, student: Student) -> list[str]:
     return [f"| {name} | {value} |" for name, value in rows.items() if value]
 
 
-def _in_cascades(checkpoint: Checkpoint, student: Student, values: dict[str, str]) -> str:
+def _in_cascades(checkpoint: Manifest, student: Student, values: dict[str, str]) -> str:
     rows = [
         _row(cascade, number, stage)
         for cascade in checkpoint.cascades.values()

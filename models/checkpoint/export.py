@@ -6,19 +6,21 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from ..cascade.policy import Student
 from ..errors import NestlingError
 from ..families import named
 from .card import model_card
 from .integrity import new_directory
-from .load import Checkpoint
-from .manifest import CONFIG, TOKENIZER, WEIGHTS
-from .save import write_weights
+from .manifest import CONFIG, TOKENIZER, WEIGHTS, Manifest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .load import Checkpoint
 
 SPECIAL_TOKENS = {
     "unk_token": ("[UNK]", "<unk>"),
@@ -49,6 +51,8 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
     Raises NestlingError for an unknown student, for a path that exists, and for a student whose
     widths a Hugging Face config cannot say.
     """
+    from .save import write_weights
+
     path = Path(path)
     chosen = chosen_student(checkpoint, student)
     family = named(checkpoint.architecture.family)
@@ -66,7 +70,7 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
         (temporary / README).write_text(card, "utf-8")
 
 
-def chosen_student(checkpoint: Checkpoint, name: str) -> Student:
+def chosen_student(checkpoint: Manifest, name: str) -> Student:
     """A student by name. Raises NestlingError that lists the known."""
     if name not in checkpoint.students:
         known = ", ".join(checkpoint.students)
@@ -74,7 +78,7 @@ def chosen_student(checkpoint: Checkpoint, name: str) -> Student:
     return checkpoint.students[name]
 
 
-def config_of(checkpoint: Checkpoint, student: Student) -> dict[str, Any]:
+def config_of(checkpoint: Manifest, student: Student) -> dict[str, Any]:
     """Hugging Face's config of a student; under `nestling`, whose it is.
 
     That is its name, its widths, the temperature in its classifier, the TA's weights.
@@ -95,7 +99,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def write_tokenizer(
-    checkpoint: Checkpoint, config: dict[str, Any], inputs: Sequence[str], directory: Path
+    checkpoint: Manifest, config: dict[str, Any], inputs: Sequence[str], directory: Path
 ) -> None:
     """Write tokenizer.json, and what it does not say: roles of tokens, and the longest input.
 

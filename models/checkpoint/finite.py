@@ -2,81 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CheckpointError
-from ..nested.batch import PackedBatch
+from ..nested.spec import StudentSpec
 from .manifest import WEIGHTS, Manifest
 
-STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+STORED = ("float16", "bfloat16", "float32", "float64")
+"""In which weights may be stored."""
 LENGTHS = (6, 22)
 """Tokens of the sequences that every student is asked."""
+Ask = Callable[[Sequence[Sequence[int]], StudentSpec], NDArray[np.floating[Any]]]
+"""Token id sequences and a student in, logits out: (sequences, labels)."""
 
 
-def in_dtype(
-    weight: Tensor, dtype: torch.dtype, device: str, file: Path, name: str, known: bool = False
-) -> Tensor:
-    """A weight as it is computed with. known: whether it was finite when it was read before.
+def check_dtype(dtype: str, file: Path, name: str) -> None:
+    """Raises CheckpointError for a dtype that is none of `STORED`."""
+    if dtype not in STORED:
+        raise CheckpointError(file, f"{name}: dtype {dtype} is none of {', '.join(STORED)}")
 
-    Raises CheckpointError that names file and weight: for a dtype that is none of `STORED`, for
-    numbers that are not finite, and for those that are too large for `dtype`.
-    """
-    if weight.dtype not in STORED:
-        stored = ", ".join(map(_name, STORED))
-        raise CheckpointError(file, f"{name}: dtype {_name(weight.dtype)} is none of {stored}")
-    ready = weight.to(device, dtype)
-    if known or _is_finite(ready):
-        return ready
-    if not _is_finite(weight):
-        wrong = weight[~weight.isfinite()]
-        raise CheckpointError(
-            file,
-            f"{name}: {wrong[0].item()} and the like in {len(wrong):,} of {weight.numel():,} "
-            "places; a weight must be finite",
-        )
-    raise CheckpointError(
-        file, f"{name}: {weight.abs().max().item():g} is too large for {_name(dtype)}"
+
+def not_finite(file: Path, name: str, one: float, wrong: int, total: int) -> CheckpointError:
+    """Of a weight with so many wrong numbers among all of its own, such as `one`."""
+    return CheckpointError(
+        file,
+        f"{name}: {one} and the like in {wrong:,} of {total:,} places; a weight must be finite",
     )
 
 
-@torch.inference_mode()
-def check_logits(
-    manifest: Manifest, logits_of: Callable[[PackedBatch], Tensor], dtype: torch.dtype
-) -> None:
+def too_large(file: Path, name: str, greatest: float, dtype: str) -> CheckpointError:
+    """Of a weight that is to be computed with in a dtype which does not hold it."""
+    return CheckpointError(file, f"{name}: {greatest:g} is too large for {dtype}")
+
+
+def check_logits(manifest: Manifest, ask: Ask, computed_in: str) -> None:
     """Ask every student, once, texts that are always the same.
 
     Weights can be finite and still so large that what comes of them is not, in half precision above
-    all. dtype: that `logits_of` computes in. Raises CheckpointError that names the student.
+    all. Raises CheckpointError that names the student.
     """
-    a, generator = manifest.architecture, torch.Generator().manual_seed(0)
+    a, generator = manifest.architecture, np.random.default_rng(0)
     texts = [
-        torch.randint(a.vocabulary, (min(length, a.max_tokens),), generator=generator).tolist()
+        generator.integers(a.vocabulary, size=min(length, a.max_tokens)).tolist()
         for length in LENGTHS
     ]
-    students = list(manifest.students.values())
-    logits = logits_of(PackedBatch.mixed([(texts, student.spec) for student in students]))
-    finite = logits.isfinite().all(dim=1).view(len(students), len(texts)).all(dim=1)
-    for student, good in zip(students, finite.tolist(), strict=True):
-        if not good:
-            narrow = dtype == torch.float16
+    for student in manifest.students.values():
+        if not np.isfinite(ask(texts, student.spec)).all():
+            narrow = computed_in == "float16"
             more = "; bfloat16 and float32 hold greater ones" if narrow else ""
             raise CheckpointError(
                 manifest.path / WEIGHTS,
                 f"student {student.name!r} answers with numbers that are not finite when it "
-                f"computes in {_name(dtype)}{more}",
+                f"computes in {computed_in}{more}",
             )
-
-
-def _is_finite(weight: Tensor) -> bool:
-    """Whether all numbers are."""
-    # One NaN or infinity is in the sum, which takes a tenth of the time of looking at each number.
-    total = weight.sum(dtype=torch.float64 if weight.dtype == torch.float64 else torch.float32)
-    return bool(total.isfinite()) or bool(weight.isfinite().all())
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -13,21 +13,28 @@ Each other precision has its own calibration and report beside these: `calibrati
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
-from ...kernels import Operations, operations_for
+from ...kernels.operations import Operations, operations_for
 from ..device import CPU, use
 from ..errors import CheckpointError
-from ..nested.architecture import Architecture
+from ..nested.batch import PackedBatch
+from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
-from .finite import check_logits, in_dtype
-from .manifest import CONFIG, WEIGHTS, Manifest, read_manifest
+from .finite import check_dtype, check_logits, not_finite, too_large
+from .manifest import WEIGHTS, Manifest, read_manifest
 from .remembered import fact_of
+from .weights import check_shapes
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def load_checkpoint(
     device: str = CPU,
     operations: Operations | None = None,
 ) -> Checkpoint:
-    """Load and verify a checkpoint directory.
+    """Load and verify a checkpoint directory into torch.
 
     device: as `device.use` takes it, which makes it the one that this process computes on.
     operations: in place of those for the device. Its calibration is that of float32;
@@ -52,43 +59,70 @@ def load_checkpoint(
     version, the weight that is not finite, or the student whose answers are not. NestlingError for
     a device that is not here.
     """
+    return load_weights(read_manifest(path), dtype, device, operations)
+
+
+def load_weights(
+    manifest: Manifest,
+    dtype: torch.dtype = torch.float32,
+    device: str = CPU,
+    operations: Operations | None = None,
+) -> Checkpoint:
+    """The same for a directory whose manifest has been read and verified."""
     device = use(device)
-    manifest = read_manifest(path)
     operations = operations or operations_for(torch.device(device))
-    model = _load_model(manifest.path / WEIGHTS, manifest.architecture, dtype, device, operations)
-    check_logits(manifest, model, dtype)
-    parts = {field.name: getattr(manifest, field.name) for field in fields(manifest)}
+    model = _load_model(manifest, dtype, device, operations)
+
+    @torch.inference_mode()
+    def ask(texts: Sequence[Sequence[int]], student: StudentSpec) -> NDArray[np.floating[Any]]:
+        logits: NDArray[np.float64] = model(PackedBatch.of(texts, student)).cpu().double().numpy()
+        return logits
+
+    check_logits(manifest, ask, _name(dtype))
+    parts = {field.name: getattr(manifest, field.name) for field in fields(Manifest)}
     return Checkpoint(**parts, model=model)
 
 
 def _load_model(
-    path: Path,
-    architecture: Architecture,
-    dtype: torch.dtype,
-    device: str,
-    operations: Operations,
+    manifest: Manifest, dtype: torch.dtype, device: str, operations: Operations
 ) -> NestedTransformer:
+    file = manifest.path / WEIGHTS
     try:
-        weights = load_file(path)
+        weights = load_file(file)
     except SafetensorError as error:
-        raise CheckpointError(path, f"not safetensors ({error})") from error
+        raise CheckpointError(file, f"not safetensors ({error})") from error
+    check_shapes({name: tuple(w.shape) for name, w in weights.items()}, manifest.architecture, file)
     with torch.device("meta"):
-        model = NestedTransformer(architecture, operations)
-    expected = {name: tuple(p.shape) for name, p in model.state_dict().items()}
-    for name, shape in expected.items():
-        if name not in weights:
-            raise CheckpointError(path, f"{name}: missing")
-        if tuple(weights[name].shape) != shape:
-            raise CheckpointError(
-                path,
-                f"{name}: shape {list(weights[name].shape)}, but {CONFIG} "
-                f"({len(architecture.labels)} labels) asks for {list(shape)}",
-            )
-    if unknown := sorted(weights.keys() - expected.keys()):
-        raise CheckpointError(path, f"{unknown[0]}: no such weight in this architecture")
-    with fact_of(path, f"finite in {dtype}") as fact:
+        model = NestedTransformer(manifest.architecture, operations)
+    names = model.state_dict()
+    with fact_of(file, f"finite in {_name(dtype)}") as fact:
         known = fact.value is not None
-        state = {n: in_dtype(weights[n], dtype, device, path, n, known) for n in expected}
+        state = {n: _in_dtype(weights[n], dtype, device, file, n, known) for n in names}
         fact.value = "yes"
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
+
+
+def _in_dtype(
+    weight: Tensor, dtype: torch.dtype, device: str, file: Path, name: str, known: bool
+) -> Tensor:
+    """A weight as it is computed with. known: whether it was finite when it was read before."""
+    check_dtype(_name(weight.dtype), file, name)
+    ready = weight.to(device, dtype)
+    if known or _is_finite(ready):
+        return ready
+    if not _is_finite(weight):
+        wrong = weight[~weight.isfinite()]
+        raise not_finite(file, name, wrong[0].item(), len(wrong), weight.numel())
+    raise too_large(file, name, weight.abs().max().item(), _name(dtype))
+
+
+def _is_finite(weight: Tensor) -> bool:
+    """Whether all numbers are."""
+    # One NaN or infinity is in the sum, which takes a tenth of the time of looking at each number.
+    total = weight.sum(dtype=torch.float64 if weight.dtype == torch.float64 else torch.float32)
+    return bool(total.isfinite()) or bool(weight.isfinite().all())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
@@ -15,10 +15,11 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from ..errors import CheckpointError, NestlingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HUB_ID = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?")
 """What may be looked for on the Hub: NAME or OWNER/NAME; anything else can only be a path."""
@@ -104,6 +105,8 @@ class Pretrained:
 
     def weights(self) -> dict[str, Tensor]:
         """All tensors, of one file or of several. Raises CheckpointError without a whole one."""
+        from safetensors.torch import load_file  # with torch, which finding a checkpoint needs not
+
         files = sorted(self.path.glob("*.safetensors"))
         if not files:
             raise CheckpointError(self.path / "model.safetensors", "missing")

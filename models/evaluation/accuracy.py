@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels import gate
+from ...kernels.gate.reference import gate
 from ..calibration.temperature import calibration_error
 from ..cascade.policy import Cascade
 from ..checkpoint.load import Checkpoint

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from ..cascade.columns import Decisions
 from ..cascade.decisions import Decision
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
@@ -56,20 +57,19 @@ class Predictor:
             yield from self.predict(found, first)
             first += len(window)
 
-    def predict(self, texts: Sequence[str], first: int = 0) -> list[Decision]:
+    def predict(self, texts: Sequence[str], first: int = 0) -> Decisions:
         """One decision per text, in order. Raises NestlingError for a text that is too long.
 
         first: the number of the first text, for what the error says.
         """
-        decisions = [self._admit(i, ids) for i, ids in enumerate(self._encode(texts), first)]
-        waiting = decisions
-        for _ in self.cascade.stages:
-            lengths = [len(decision.tokens) for decision in waiting]
-            waiting = [
-                decision
-                for rows in by_length(lengths, self._batch_tokens)
-                for decision in step(self._runner.forward, [waiting[row] for row in rows])
-            ]
+        decisions = decide(self.checkpoint, self.cascade, self._encode(texts, first))
+        waiting = [decisions.part()]
+        while waiting:
+            whole, left = waiting[0].only(sorted(row for part in waiting for row in part.rows)), []
+            for batch in by_length(whole.lengths, self._batch_tokens):
+                part = whole.only(sorted(whole.rows[at] for at in batch))
+                left += step(self._runner.forward, [part])
+            waiting = left
         return decisions
 
     def label(self, decision: Decision) -> str | None:
@@ -86,11 +86,10 @@ class Predictor:
             raise NestlingError(f"text {index}: {where}{fault}")
         return cell
 
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return self.checkpoint.tokenizer.encode(texts)
-
-    def _admit(self, index: int, tokens: list[int]) -> Decision:
+    def _encode(self, texts: Sequence[str], first: int) -> list[list[int]]:
         limit = self.checkpoint.architecture.max_tokens
-        if len(tokens) > limit:
-            raise NestlingError(f"text {index}: {len(tokens)} tokens; the limit is {limit}")
-        return decide(self.checkpoint, self.cascade, tokens)
+        sequences = self.checkpoint.tokenizer.encode(texts)
+        for index, tokens in enumerate(sequences, start=first):
+            if len(tokens) > limit:
+                raise NestlingError(f"text {index}: {len(tokens)} tokens; the limit is {limit}")
+        return sequences

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
                "relu": "relu", "silu": "silu"}  # fmt: skip
@@ -134,8 +133,8 @@ class EncoderFamily:
         embeddings = "embeddings."
         exported = {
             embeddings + "word_embeddings.weight": weights["tokens"][:, :d],
-            embeddings + "position_embeddings.weight": F.pad(
-                weights["positions"][:, :d], (0, 0, self.position_offset, 0)
+            embeddings + "position_embeddings.weight": _shifted(
+                weights["positions"][:, :d], self.position_offset
             ),
             embeddings + "token_type_embeddings.weight": weights["segment"][None, :d],
             embeddings + "LayerNorm.weight": weights["embedding_norm.weight"][:d],
@@ -189,9 +188,16 @@ def check_uniform(spec: StudentSpec, a: Architecture) -> None:
         )
 
 
+def _shifted(rows: Tensor, offset: int) -> Tensor:
+    """With so many rows of zeros before them."""
+    result = rows.new_zeros((offset + len(rows), rows.shape[1]))
+    result[offset:] = rows
+    return result
+
+
 def _fit(weight: Tensor, kept: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
     """The leading part of a weight, with zeros up to a shape."""
-    result = torch.zeros(shape, dtype=weight.dtype)
+    result = weight.new_zeros(shape)
     corner = tuple(slice(n) for n in kept)
     result[corner] = weight[corner]
     return result

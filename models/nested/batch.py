@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels import Indices, Layout, upload
+from ...kernels.layout import Indices, Layout
+from ...kernels.upload import upload
 from .architecture import Architecture
 from .spec import StudentSpec
 
@@ -56,12 +57,23 @@ class PackedBatch:
 
         Raises ValueError for a sequence without tokens.
         """
-        lengths = tuple(map(len, sequences))
-        if not all(lengths):
-            raise ValueError(f"sequence {lengths.index(0)} has no tokens")
-        flat = np.fromiter(chain.from_iterable(sequences), np.int64, sum(lengths))
-        tokens = torch.from_numpy(flat)  # torch.tensor reads a list slowly
-        return cls(tokens, Layout(lengths, tuple(counts)), tuple(students))
+        lengths = np.array(list(map(len, sequences)), np.int64)
+        flat = np.fromiter(chain.from_iterable(sequences), np.int64, int(lengths.sum()))
+        return cls.packed(flat, lengths, counts, students)
+
+    @classmethod
+    def packed(
+        cls,
+        tokens: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        counts: Sequence[int],
+        students: Sequence[StudentSpec],
+    ) -> PackedBatch:
+        """The same of token ids that lie end to end: (tokens,), and how many of each sequence."""
+        if not lengths.all():
+            raise ValueError(f"sequence {lengths.argmin()} has no tokens")
+        layout = Layout(tuple(lengths.tolist()), tuple(counts))
+        return cls(torch.from_numpy(tokens), layout, tuple(students))  # torch.tensor reads slowly
 
     def for_student(self, student: StudentSpec) -> PackedBatch:
         """The same sequences, all for another student."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels import Operations, Prefix
+from ...kernels.operations import Operations
+from ...kernels.prefix import Prefix
 from .architecture import Architecture
 from .batch import LayerStep
 from .weights import Linear, Norm

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels import Prefix, prefix
+from ...kernels.prefix import Prefix, prefix
 from .architecture import Architecture
 from .batch import PackedBatch
 from .weights import Norm

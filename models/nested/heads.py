@@ -8,7 +8,9 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels import Groups, Operations, Prefix
+from ...kernels.layout import Groups
+from ...kernels.operations import Operations
+from ...kernels.prefix import Prefix
 from .architecture import Architecture
 from .weights import Linear
 

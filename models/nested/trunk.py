@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels import REFERENCE, Layout, Operations
+from ...kernels.layout import Layout
+from ...kernels.operations import REFERENCE, Operations
 from .architecture import Architecture
 from .batch import PackedBatch, plan
 from .block import BlockPrefix, PostNormBlock, Prefixes, StepPrefixes

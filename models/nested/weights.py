@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ...kernels import Prefix, prefix
+from ...kernels.prefix import Prefix, prefix
 
 
 class Linear(nn.Module):

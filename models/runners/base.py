@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,64 +24,75 @@ if TYPE_CHECKING:
     from ..progress import Progress
 
 
-Column = NDArray[np.float32]
+Rule = tuple[float, float, float, float]
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class ForwardBatch:
     """A batch of token id sequences, in runs of the same student.
 
-    runs: a student's name and how many sequences it is asked. temperatures, thresholds: one per
-    sequence. by: what each threshold is of, by the gate's codes. scopes: the energy from which each
-    sequence is inside; 0 for none.
+    tokens: (tokens,), all sequences end to end. lengths: (sequences,). runs: a student's name and
+    how many sequences it is asked. The rest are (sequences,). temperatures: by which logits are
+    divided. thresholds: of the scores. by: what each threshold is of, by the gate's codes. scopes:
+    the energy from which each sequence is inside; 0 for none.
     """
 
-    sequences: list[list[int]]
+    tokens: Integers
+    lengths: Integers
     runs: list[tuple[str, int]]
-    temperatures: list[float]
-    thresholds: list[float]
-    by: list[float]
-    scopes: list[float]
+    temperatures: Floats
+    thresholds: Floats
+    by: Floats
+    scopes: Floats
 
     @classmethod
     def of(cls, sequences: Sequence[list[int]], stage: Stage) -> ForwardBatch:
         """All sequences for one stage of a cascade."""
-        count = len(sequences)
-        return cls(
-            list(sequences),
-            [(stage.student.name, count)],
-            [stage.student.temperature] * count,
-            [stage.threshold] * count,
-            [stage.score.code] * count,
-            [stage.scope] * count,
-        )
+        rule = (stage.student.temperature, stage.threshold, stage.score.code, stage.scope)
+        return cls.ruled(sequences, [(stage.student.name, len(sequences))], [rule] * len(sequences))
+
+    @classmethod
+    def ruled(
+        cls,
+        sequences: Sequence[list[int]],
+        runs: list[tuple[str, int]],
+        rules: Sequence[Rule],
+    ) -> ForwardBatch:
+        """rules: of each sequence, temperature, threshold, what that is of, and scope."""
+        lengths = np.array(list(map(len, sequences)), np.int64)
+        tokens = np.fromiter(chain.from_iterable(sequences), np.int64, int(lengths.sum()))
+        return cls(tokens, lengths, runs, *np.array(rules, np.float32).reshape(-1, 4).T.copy())
 
     @property
-    def of_rows(self) -> tuple[Column, Column, Column, Column]:
+    def of_rows(self) -> tuple[Floats, Floats, Floats, Floats]:
         """Temperatures, thresholds, what these are of, and scopes, as the gate takes them."""
-        return (  # torch.tensor is slower
-            np.array(self.temperatures, np.float32),
-            np.array(self.thresholds, np.float32),
-            np.array(self.by, np.float32),
-            np.array(self.scopes, np.float32),
-        )
+        return self.temperatures, self.thresholds, self.by, self.scopes
+
+    @property
+    def sequences(self) -> list[list[int]]:
+        """The token ids of each, for whoever looks at one; a runner needs them end to end."""
+        parts = np.split(self.tokens, np.cumsum(self.lengths)[:-1])
+        return [part.tolist() for part in parts[: len(self.lengths)]]
 
 
 @dataclass(frozen=True)
 class ForwardOutput:
-    """What the students and the gate say, one entry per sequence.
+    """What the students and the gate say: (sequences,) each, but for the last two.
 
     scores: what was held against the thresholds. energies: what was held against the scopes.
     inside: whether they reached them. logits: (sequences, labels) float32. seconds: that the device
     took for the batch.
     """
 
-    labels: list[int]
-    confidences: list[float]
-    scores: list[float]
-    accepts: list[bool]
-    energies: list[float]
-    inside: list[bool]
+    labels: Integers
+    confidences: Floats
+    scores: Floats
+    accepts: Flags
+    energies: Floats
+    inside: Flags
     logits: NDArray[np.float32]
     seconds: float
 

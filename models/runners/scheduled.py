@@ -7,93 +7,125 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..cascade.decisions import Decision
+from ..cascade.columns import Decisions
+from ..cascade.parts import Part
 from ..cascade.policy import Cascade
+from ..cascade.steps import StepColumns
 from ..checkpoint.manifest import Manifest
 from .base import ForwardBatch, ForwardOutput
 
+P = TypeVar("P", bound=Part)
 
-def decide(manifest: Manifest, cascade: Cascade, tokens: list[int]) -> Decision:
-    """A decision that has not been asked of any student yet."""
-    return Decision(cascade, tokens, manifest.ta.flops_by_length[len(tokens)])
+
+def decide(manifest: Manifest, cascade: Cascade, sequences: list[list[int]]) -> Decisions:
+    """Texts, as token ids, of which no student has been asked yet."""
+    return Decisions(cascade, sequences, manifest.ta.flops_by_length)
 
 
 @dataclass(frozen=True)
-class ScheduledBatch:
-    """A batch of decisions, in the order in which its students are asked."""
+class ScheduledBatch(Generic[P]):
+    """Parts of requests, in the order in which their students are asked; and those, by name."""
 
-    decisions: list[Decision]
+    parts: list[P]
     forward: ForwardBatch
+    students: list[str]
 
     @classmethod
-    def of(cls, decisions: Sequence[Decision]) -> ScheduledBatch:
-        """Each one's next student, which may be at different stages of different cascades."""
-        groups: dict[str, list[Decision]] = {}
-        for decision in decisions:
-            groups.setdefault(decision.stage.student.name, []).append(decision)
-        names = sorted(groups)
-        ordered = [decision for name in names for decision in groups[name]]
-        return cls(
-            ordered,
-            ForwardBatch(
-                [d.tokens for d in ordered],
-                [(name, len(groups[name])) for name in names],
-                [d.stage.student.temperature for d in ordered],
-                [d.threshold for d in ordered],
-                [d.stage.score.code for d in ordered],
-                [d.stage.scope for d in ordered],
-            ),
-        )
+    def of(cls, parts: Sequence[P]) -> ScheduledBatch[P]:
+        """What each asks next, which may be different stages of different cascades."""
+        groups: dict[str, list[P]] = {}
+        for part in parts:
+            groups.setdefault(part.asks.student.name, []).append(part)
+        ordered = [part for _, group in sorted(groups.items()) for part in group]
+        runs = [(name, sum([len(p.rows) for p in groups[name]])) for name in sorted(groups)]
+        sequences, rules = [], []
+        for part in ordered:
+            tokens, stage = part.decisions.tokens, part.asks
+            rule = stage.student.temperature, part.threshold, stage.score.code, stage.scope
+            sequences += [tokens[row] for row in part.rows]
+            rules += [rule] * len(part.rows)
+        return cls(ordered, ForwardBatch.ruled(sequences, runs, rules), sorted(groups))
 
-    @property
-    def students(self) -> set[str]:
-        """The names of the students that are asked."""
-        return {name for name, _ in self.forward.runs}
+    def halves(self) -> tuple[list[P], list[P]]:
+        """All its texts in two lists of parts, about as many in each; one may be cut for it."""
+        first: list[P] = []
+        second: list[P] = []
+        room = len(self.forward.lengths) // 2
+        for part in self.parts:
+            if room > 0:
+                first.append(part.only(part.rows[:room]))
+            if room < len(part.rows):
+                second.append(part.only(part.rows[max(0, room) :]))
+            room -= len(part.rows)
+        return first, second
 
-    def failures(self, output: ForwardOutput) -> list[Decision]:
-        """Those whose student said what is no number."""
-        return [self.decisions[index] for index in not_finite(output)]
+    def failures(self, output: ForwardOutput) -> list[P]:
+        """For each text of which a student said what is no number, the part that it is in."""
+        if not (failed := not_finite(output)):
+            return []
+        ends = np.cumsum([len(part.rows) for part in self.parts])
+        return [self.parts[np.searchsorted(ends, at, "right")] for at in failed]
 
-    def record(self, output: ForwardOutput) -> list[Decision]:
-        """Note what was said; returns the decisions that are not answered yet.
+    def record(self, output: ForwardOutput) -> list[Said[P]]:
+        """Note what was said of each part, in their order.
 
-        The time that the batch took is shared among them by FLOPs.
+        The time that the batch took is shared among its texts by FLOPs.
         """
-        flops = [d.stage_flops for d in self.decisions]
-        share = output.seconds / sum(flops)
-        return [
-            d
-            for d, label, confidence, score, accept, energy, inside, row, cost in zip(
-                self.decisions,
-                output.labels,
-                output.confidences,
-                output.scores,
-                output.accepts,
-                output.energies,
-                output.inside,
-                output.logits,
-                flops,
-                strict=True,
-            )
-            if not d.record(label, confidence, score, accept, row, cost * share, energy, inside)
+        labels, accepts, inside = (
+            output.labels.tolist(), output.accepts.tolist(), output.inside.tolist()
+        )  # fmt: skip
+        confidences, scores = output.confidences.tolist(), output.scores.tolist()
+        energies = output.energies.tolist()
+        flops = [
+            [part.asks.student.flops_by_length[length] for length in part.lengths]
+            for part in self.parts
         ]
+        seconds_per_flop = output.seconds / sum(map(sum, flops))
+        found, first = [], 0
+        for part, cost in zip(self.parts, flops, strict=True):
+            here = slice(first, first + len(cost))
+            step = StepColumns(
+                part.asks,
+                part.threshold,
+                part.rows,
+                labels[here],
+                confidences[here],
+                scores[here],
+                accepts[here],
+                energies[here],
+                inside[here],
+                output.logits[here],
+                cost,
+                seconds_per_flop,
+            )
+            found.append(Said(part, step, part.decisions.record(part, step)))
+            first = here.stop
+        return found
+
+
+class Said(NamedTuple, Generic[P]):
+    """What was said of a part. left: its rows that the next stage is to answer."""
+
+    part: P
+    step: StepColumns
+    left: Sequence[int]
 
 
 def not_finite(output: ForwardOutput) -> list[int]:
     """The sequences whose logits or confidence are not finite: no answer at all."""
-    finite = np.isfinite(output.logits).all(axis=-1) & np.isfinite(output.confidences)
-    if finite.all():
+    if np.isfinite(output.logits).all() and np.isfinite(output.confidences).all():
         return []
+    finite = np.isfinite(output.logits).all(axis=-1) & np.isfinite(output.confidences)
     found: list[int] = np.flatnonzero(~finite).tolist()
     return found
 
 
-def step(
-    forward: Callable[[ForwardBatch], ForwardOutput], decisions: Sequence[Decision]
-) -> list[Decision]:
-    """Ask each decision's next student, all in one batch; return those not yet answered."""
-    batch = ScheduledBatch.of(decisions)
-    return batch.record(forward(batch.forward))
+def step(forward: Callable[[ForwardBatch], ForwardOutput], parts: Sequence[P]) -> list[P]:
+    """Ask what each part asks next, all in one batch; return what is not answered yet."""
+    batch = ScheduledBatch.of(parts)
+    said = batch.record(forward(batch.forward))
+    return [part.passed_on(left, step, 0.0) for part, step, left in said if left]

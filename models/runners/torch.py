@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels import GateDecision, operations_for, widths
+from ...kernels.gate.reference import GateDecision
+from ...kernels.operations import operations_for
+from ...kernels.prefix import widths
 from ..checkpoint.load import Checkpoint
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
@@ -57,8 +59,9 @@ class TorchRunner(ModelRunner):
     @torch.inference_mode()
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
         students = self.manifest.students
-        packed = PackedBatch.runs(
-            batch.sequences,
+        packed = PackedBatch.packed(
+            batch.tokens,
+            batch.lengths,
             [count for _, count in batch.runs],
             [students[name].spec for name, _ in batch.runs],
         )
@@ -120,20 +123,21 @@ def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOu
     """The answers, on the host."""
     if logits.device.type == "cpu":
         answers: NDArray[np.float32] = logits.float().numpy()
-        label, confidence, score, accept, energy, inside = (each.tolist() for each in decision)
+        label, confidence, score, accept, energy, inside = (each.numpy() for each in decision)
         return ForwardOutput(
             label, confidence, score, accept, energy, inside, answers, watch.wait()
         )
     packed = download(pack(*decision, logits))
     seconds = watch.wait()
     rows = packed.numpy()
+    label, confidence, score, accept, energy, inside = rows[:, : len(decision)].T.copy()
     return ForwardOutput(
-        rows[:, 0].astype(np.int64).tolist(),
-        rows[:, 1].tolist(),
-        rows[:, 2].tolist(),
-        rows[:, 3].astype(np.bool_).tolist(),
-        rows[:, 4].tolist(),
-        rows[:, 5].astype(np.bool_).tolist(),
+        label.astype(np.int64),
+        confidence,
+        score,
+        accept.astype(np.bool_),
+        energy,
+        inside.astype(np.bool_),
         rows[:, len(decision) :].copy(),  # lets the pinned memory go
         seconds,
     )

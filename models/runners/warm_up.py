@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations
 
-from ...kernels import widths
 from ...kernels.multiples import multiple_of
+from ...kernels.prefix import widths
 from ...kernels.tiles import COLUMN_CLASSES, ROW_CLASSES
 from ..checkpoint.manifest import Manifest
 from ..nested.block import Prefixes
@@ -73,5 +73,4 @@ def _batch(sequences: list[list[int]], names: Sequence[str]) -> ForwardBatch:
     """As many for each student, and what is left for the first."""
     each, rest = divmod(len(sequences), len(names))
     runs = [(name, each + (rest if name == names[0] else 0)) for name in names]
-    ones = [1.0] * len(sequences)
-    return ForwardBatch(sequences, runs, ones, ones, ones, ones)
+    return ForwardBatch.ruled(sequences, runs, [(1.0, 1.0, 1.0, 1.0)] * len(sequences))

@@ -88,6 +88,7 @@ class Feed:
                 "about", await asyncio.to_thread(about, service, self._experiments)
             )
             self._service = service
+        await service.gather()
         now = Reading.of(service.metrics.registry, NAMES, monotonic())
         self._readings.append(now)
         students = service.manifest.students

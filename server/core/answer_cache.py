@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from copy import copy
-from dataclasses import replace
 from time import perf_counter
 
-from ...models.cascade.decisions import Decision, Limit
+from ...models.cascade.columns import Decisions
+from ...models.cascade.decisions import Limit
 from ...models.cascade.policy import Cascade
 from ..telemetry.metrics import Metrics
 from .constraints import RequestConstraints
@@ -31,7 +31,7 @@ class AnswerCache:
 
     def __init__(self, entries: int, metrics: Metrics) -> None:
         self._entries, self._metrics = entries, metrics
-        self._kept: OrderedDict[Hashable, Decision] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Decisions] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -59,7 +59,8 @@ class AnswerCache:
         )
         keys = [(policy, text) for text in _texts(inputs)]
         found = [self._find(key) for key in keys]
-        missing = [index for index, decision in enumerate(found) if decision is None]
+        parts = [kept for kept in found if kept is not None]
+        missing = [index for index, kept in enumerate(found) if kept is None]
         self._metrics.cache_hits.inc(len(keys) - len(missing))
         self._metrics.cache_misses.inc(len(missing))
         tokenize_seconds = 0.0
@@ -67,33 +68,29 @@ class AnswerCache:
             rest = inputs if len(missing) == len(keys) else inputs.part(missing)
             fresh = await ask(rest)
             tokenize_seconds = fresh.tokenize_seconds
-            for index, decision in zip(missing, fresh.decisions, strict=True):
-                found[index] = decision
-                self._keep(keys[index], decision)
-        answered = [decision for decision in found if decision is not None]
-        return Answers(answered, tokenize_seconds, perf_counter() - started)
+            [decisions] = fresh.parts
+            parts.append(decisions)
+            for row, index in enumerate(missing):
+                self._keep(keys[index], decisions, row)
+        places = iter(range(len(parts)))
+        fresh_places = iter(range(sum(kept is not None for kept in found), len(keys)))
+        order = [next(fresh_places if kept is None else places) for kept in found]
+        return Answers(parts, tokenize_seconds, perf_counter() - started, order)
 
-    def _find(self, key: Hashable) -> Decision | None:
+    def _find(self, key: Hashable) -> Decisions | None:
         kept = self._kept.get(key)
         if kept is None:
             return None
         self._kept.move_to_end(key)
         return copy(kept)  # a request writes its variants into its own
 
-    def _keep(self, key: tuple[Hashable, str | tuple[int, ...]], decision: Decision) -> None:
-        if len(key[1]) > LONGEST or decision.brownout or decision.limited_by is Limit.DEADLINE:
+    def _keep(
+        self, key: tuple[Hashable, str | tuple[int, ...]], decisions: Decisions, row: int
+    ) -> None:
+        cut_short = decisions.limits.get(row) is Limit.DEADLINE
+        if len(key[1]) > LONGEST or decisions.brownout or cut_short:
             return
-        logits = decision.logits
-        self._kept[key] = replace(
-            decision,
-            steps=[replace(step, flops=0.0, seconds=0.0) for step in decision.steps],
-            logits=None if logits is None else logits.copy(),  # a row would keep its batch's alive
-            waited=0.0,
-            ran=0.0,
-            shadow=False,
-            variants={},
-            cached=True,
-        )
+        self._kept[key] = decisions.kept(row)
         if len(self._kept) > self._entries:
             self._kept.popitem(last=False)
 

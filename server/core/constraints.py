@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from ...models.cascade.decisions import Decision
+from ...models.cascade.columns import Decisions
 from ..engine.latency import LatencyEstimator
 from ..errors import Reason, RequestError
 from .policies import AUTO
@@ -34,27 +35,33 @@ class RequestConstraints:
 
 
 def check_feasible(
-    decision: Decision, durations: LatencyEstimator, came: float, now: float, field: str
+    decisions: Decisions,
+    durations: LatencyEstimator,
+    came: float,
+    now: float,
+    field: Callable[[int], str],
 ) -> None:
     """Before any student is asked. Raises RequestError saying what cannot be met, and why.
 
     The client can fix a deadline that was too near when the text came, but not one that came too
-    near while the text waited. came, now: on `perf_counter`'s clock. field: what errors call the
-    text.
+    near while the text waited. came, now: on `perf_counter`'s clock. field: what errors call a
+    text, by its row.
     """
-    student = decision.stage.student.name
-    if decision.next_cost > decision.max_cost:
-        raise RequestError(
-            Reason.UNMEETABLE,
-            f"{decision.max_cost:g} of the TA's cost; {student!r}, the first that "
-            f"{decision.cascade.name!r} asks, costs {decision.next_cost:.4g} for {field}",
-            "max_cost",
-            actual=float(f"{decision.next_cost:.4g}"),
-        )
+    part = decisions.part()
+    student = part.asks.student.name
+    for row, cost in enumerate(decisions.costs_with(part)):
+        if cost > decisions.max_cost:
+            raise RequestError(
+                Reason.UNMEETABLE,
+                f"{decisions.max_cost:g} of the TA's cost; {student!r}, the first that "
+                f"{decisions.cascade.name!r} asks, costs {cost:.4g} for {field(row)}",
+                "max_cost",
+                actual=float(f"{cost:.4g}"),
+            )
     needed = durations.predict(student)
-    if now + needed <= decision.deadline:
+    if now + needed <= decisions.deadline:
         return
-    given = decision.deadline - came
+    given = decisions.deadline - came
     if given < needed:
         raise RequestError(
             Reason.UNMEETABLE,

@@ -39,7 +39,7 @@ class GuaranteeWatch:
             tightening, monitor = known.get(name), before.get(name)
             if tightening is None or monitor is None or not tightening.same(cascade, version):
                 tightening = Tightening(cascade, manifest, self._on_violation)
-                monitor = GuaranteeMonitor(cascade, version, RepeatWindow())
+                monitor = GuaranteeMonitor(cascade, version, self._repeats(cascade, version))
                 self._say_what_an_alarm_does(tightening)
             self.monitors[name], self.tightenings[name] = monitor, tightening
         self._show()
@@ -76,6 +76,10 @@ class GuaranteeWatch:
         cascade, student = decision.cascade.name, decision.answer.stage.student.name
         if self.monitors.get(cascade) is not monitor:
             return  # it was chosen before a reload, a reset, or a step
+        self.count(monitor, student, agrees)
+
+    def count(self, monitor: GuaranteeMonitor, student: str, agrees: bool) -> None:
+        """The same of an answer, of which its monitor is the one that holds."""
         alarm = monitor.observe(student, agrees, datetime.now(UTC))
         self._metrics.shadowed(monitor, student, agrees)
         if alarm:
@@ -137,7 +141,12 @@ class GuaranteeWatch:
             _in_words(rung.cascade),
         )
 
+    def _repeats(self, cascade: Cascade, version: str) -> RepeatWindow:
+        """For a new monitor."""
+        return RepeatWindow()
+
     def _show(self) -> None:
+        """Called whenever a monitor begins."""
         self._metrics.watches(self.monitors.values(), self.tightenings)
 
     def _say_what_an_alarm_does(self, tightening: Tightening) -> None:

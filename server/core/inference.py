@@ -24,7 +24,7 @@ from ...experiments.definition import Variant
 from ...experiments.exposures import ExposureContext, RequestResult, counterfactual_arm, exposures
 from ...experiments.records import Exposure
 from ...experiments.runtime import Experiments
-from ...models.cascade.decisions import Decision
+from ...models.cascade.columns import Decisions
 from ...models.cascade.policy import Cascade
 from ..engine.executor import ExecutorGoneError
 from ..errors import Reason, RequestError, internal_error
@@ -95,8 +95,8 @@ class Inference:
             weights, seconds = pinned.manifest.weights_sha256, perf_counter() - started
             result = RequestResult(status, seconds, len(inputs), weights, answers)
             self.experiments.record(exposures(assigned, result, labels, price))
-        for decision in answers.decisions:
-            decision.variants = {a.experiment: a.variant.name for a in assigned.assignments}
+        for part in answers.parts:
+            part.variants = {a.experiment: a.variant.name for a in assigned.assignments}
         for pair in assigned.assignments:
             if pair.other is not None and not pinned.load.level:
                 self.experiments.later(self._other_arm(request, assigned, pair, service))
@@ -169,37 +169,33 @@ async def _compute(
     started, texts = perf_counter(), len(inputs.tokens or inputs.texts)
     service.tokenizing.check(inputs, constraints.truncate)
     with service.load.admit(texts, apart=texts > service.queue.largest_small) as admission:
-        cascade = asked if constraints.shadow else admission.cascade(asked)
+        cascade = asked
+        if admission.level and not constraints.shadow:
+            cascade = admission.cascade(asked)
         tokens = await service.tokenizing.tokens(
             inputs, admission, constraints.truncate, constraints.deadline
         )
         tokenized = perf_counter()
         service.metrics.tokenize_duration.observe(tokenized - started)
-        ta_flops, brownout = service.ta_flops, 0 if cascade is asked else admission.level
-        decisions = [
-            Decision(
-                cascade,
-                ids,
-                ta_flops[len(ids)],
-                constraints.min_confidence,
-                constraints.max_cost,
-                constraints.deadline,
-                brownout=brownout,
-                shadow=constraints.shadow,
-            )
-            for ids in tokens
-        ]
+        decisions = Decisions(
+            cascade,
+            tokens,
+            service.ta_flops,
+            constraints.min_confidence,
+            constraints.max_cost,
+            constraints.deadline,
+            0 if cascade is asked else admission.level,
+            constraints.shadow,
+        )
         if constraints.max_cost < inf or constraints.deadline < inf:
             came = started if constraints.arrived is None else constraints.arrived
-            for index, decision in enumerate(decisions):
-                field = inputs.field(index)
-                check_feasible(decision, service.durations, came, tokenized, field)
-        admission.tokens(sum(map(len, tokens)))
-        answered = await service.engine.run(decisions, constraints.deadline)
+            check_feasible(decisions, service.durations, came, tokenized, inputs.field)
+        admission.tokens(sum(decisions.lengths))
+        answered = await service.engine.run(decisions)
         admission.answered()
     if service.shadow and not constraints.shadow:
         service.shadow.consider(answered)
-    return Answers(answered, tokenized - started, perf_counter() - started)
+    return Answers([answered], tokenized - started, perf_counter() - started)
 
 
 async def embed(

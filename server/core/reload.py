@@ -40,6 +40,8 @@ class Reloader:
         self.service = service
         self.pinned: dict[str, Service] = {}
         self._path: Path | None = None
+        self._next: Path | None = None
+        self._prepared: list[Service] = []
         self._busy = asyncio.Lock()
         self._old: set[asyncio.Task[None]] = set()
 
@@ -56,21 +58,49 @@ class Reloader:
         """
         if self._busy.locked():
             raise RequestError(Reason.RELOADING, "another reload is under way; try again later")
-        async with self._busy:
-            try:
-                started = await self._begin_all(path, (None, *self.pinned))
-            except NestlingError as error:
-                log.error("reload refused: %s", error)
-                raise RequestError(
-                    Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
-                ) from error
-            old = [self.service, *self.pinned.values()]
-            self.service, *pinned = started
-            self.pinned = dict(zip(self.pinned, pinned, strict=True))
-            self._path = path or self._path
-            self.service.show()
-            for service in old:
-                self._retire(service)
+        try:
+            await self.prepare(path)
+        except NestlingError as error:
+            log.error("reload refused: %s", error)
+            raise RequestError(
+                Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
+            ) from error
+        return await self.commit()
+
+    async def prepare(self, path: Path | None) -> Executor:
+        """The first half of a reload: all but the swap, which `commit` or `drop` has to follow.
+        Returns what would compute then.
+
+        Nothing else is loaded until then. Raises NestlingError, and the old one goes on serving.
+        """
+        await self._busy.acquire()
+        try:
+            self._prepared = await self._begin_all(path, (None, *self.pinned))
+        except BaseException:
+            self._busy.release()
+            raise
+        self._next = path or self._path
+        return self._prepared[0].executor
+
+    async def drop(self) -> None:
+        """End what was prepared."""
+        prepared, self._prepared = self._prepared, []
+        try:
+            for service in prepared:
+                await service.stop()
+        finally:
+            self._busy.release()
+
+    async def commit(self) -> Manifest:
+        """Serve what was prepared; what is served until now ends once its last request has."""
+        old = [self.service, *self.pinned.values()]
+        self.service, *pinned = self._prepared
+        self._prepared, self._path = [], self._next
+        self.pinned = dict(zip(self.pinned, pinned, strict=True))
+        self.service.show()
+        for service in old:
+            self._retire(service)
+        self._busy.release()
         manifest = self.service.manifest
         log.info(
             "serving weights %s in %s now", manifest.weights_sha256[:12], self.service.precision

@@ -16,18 +16,26 @@ class RepeatWindow:
     """The last distinct texts, and how often each of them came.
 
     A text is kept as a fingerprint of its token ids, under a key that is drawn for this window
-    alone: nobody can read a text from it, or look for one in it. A text that has left the window
+    alone, or for those of one server's processes: nobody can read a text from it, or look for one
+    in it. A text that has left the window
     counts as new.
     """
 
-    def __init__(self, size: int = WINDOW) -> None:
-        self._size, self._key = size, token_bytes(16)
+    def __init__(self, size: int = WINDOW, key: bytes | None = None) -> None:
+        self._size, self._key = size, key or token_bytes(16)
         self._times: OrderedDict[bytes, int] = OrderedDict()
         self._all = 0
 
     def is_new(self, tokens: Sequence[int]) -> bool:
         """Note a text, given as its token ids; whether it is not in the window yet."""
-        digest = blake2b(array("q", tokens).tobytes(), key=self._key, digest_size=8).digest()
+        return self.note(self.fingerprint(tokens))
+
+    def fingerprint(self, tokens: Sequence[int]) -> bytes:
+        """What is kept of a text."""
+        return blake2b(array("q", tokens).tobytes(), key=self._key, digest_size=8).digest()
+
+    def note(self, digest: bytes) -> bool:
+        """The same as `is_new`, of a fingerprint under this window's key."""
         before = self._times.get(digest, 0)
         self._times[digest] = before + 1
         self._all += 1

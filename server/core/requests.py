@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.cascade.columns import Decisions, Told
 from ...models.cascade.decisions import Decision
 from .constraints import RequestConstraints
+
+T = TypeVar("T")
+COLUMNS = Told._fields.index("device_seconds")
+"""The first so many fields of what is told have an entry per text."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,42 @@ class Caller:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a request gets. tokenize_seconds, total_seconds: of the request as a whole."""
+    """What a request gets. tokenize_seconds, total_seconds: of the request as a whole.
 
-    decisions: list[Decision]
+    parts: texts that were answered together, and earlier answers to others of them. order: where
+    each text of the request is among those of all parts; None for one part in its order.
+    """
+
+    parts: Sequence[Decisions]
     tokenize_seconds: float
     total_seconds: float
+    order: Sequence[int] | None = None
+
+    def each(self, of: Callable[[Decisions], list[T]]) -> list[T]:
+        """A column of all texts, in the request's order."""
+        if self.order is None:
+            [part] = self.parts
+            return of(part)
+        found = [value for part in self.parts for value in of(part)]
+        return [found[place] for place in self.order]
+
+    @property
+    def told(self) -> Told:
+        """What is known of all texts, in the request's order."""
+        if self.order is None:
+            return self.parts[0].told
+        columns = zip(*[part.told[:COLUMNS] for part in self.parts], strict=True)
+        merged = [list(chain.from_iterable(column)) for column in columns]
+        ordered = [[column[place] for place in self.order] for column in merged]
+        found = [part.told for part in self.parts]
+        device = sum([each.device_seconds for each in found])
+        waited, ran = max([each.waited for each in found]), max([each.ran for each in found])
+        return Told._make([*ordered, device, waited, ran])
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """One for each text, to look at."""
+        return self.each(list)
 
 
 @dataclass(frozen=True)

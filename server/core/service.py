@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from ...models.cascade.decisions import Decision
+from ...models.cascade.columns import Decisions
 from ...models.cascade.policy import Cascade
 from ...models.runners.scheduled import decide
 from ..engine.embedder import Embedder
@@ -40,7 +40,7 @@ class Service:
     def __init__(
         self, executor: Executor, settings: Settings, metrics: Metrics, watch: GuaranteeWatch
     ) -> None:
-        self._executor, self.watch = executor, watch
+        self.executor, self.watch = executor, watch
         self.manifest = manifest = executor.manifest
         self.settings, self.metrics = settings, metrics
         self.users = 0
@@ -86,7 +86,7 @@ class Service:
         """Start the engine, and run every student once before the first request does."""
         abstaining = [name for name, each in self.manifest.cascades.items() if each.abstains]
         self.metrics.know(self.manifest.students, abstaining)
-        await self._executor.start()
+        await self.executor.start()
         await self.engine.start(self._warm_up())
         self._watching = asyncio.create_task(self._watchdog.watch())
 
@@ -98,7 +98,10 @@ class Service:
             await self.shadow.stop()
         await self.engine.stop()
         self.tokenizing.close()
-        await self._executor.stop()
+        await self.executor.stop()
+
+    async def gather(self) -> None:
+        """Have the metrics speak of this moment, where they are of many processes."""
 
     async def retire(self) -> None:
         """Stop, once the last request that was given to this service has ended."""
@@ -120,9 +123,9 @@ class Service:
             lambda: 0 if cache is None else len(cache),
         )
 
-    def _warm_up(self) -> Sequence[Decision]:
+    def _warm_up(self) -> Sequence[Decisions]:
         return [
-            decide(self.manifest, Cascade.alone(student), [0] * min(length, self._max_tokens))
+            decide(self.manifest, Cascade.alone(student), [[0] * min(length, self._max_tokens)])
             for student in self.manifest.students.values()
             for length in WARM_UP_LENGTHS
         ]

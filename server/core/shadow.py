@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ...models.calibration.records import AskedStudent, ShadowRecord
+from ...models.cascade.columns import Decisions
 from ...models.cascade.decisions import Decision, Step
 from ...models.cascade.policy import Cascade, Stage
 from ...models.checkpoint.manifest import TA, Manifest
@@ -30,7 +31,7 @@ class ShadowEvaluator:
     """Chooses texts and has them asked; what the promise covers is counted, and all is recorded if
     there is a log.
 
-    precision: in which the students answer. ask: has decisions answered, each by its own cascade.
+    precision: in which the students answer. ask: has texts answered by their cascade.
     Belongs to the event loop.
     """
 
@@ -41,7 +42,7 @@ class ShadowEvaluator:
         settings: Settings,
         metrics: GuaranteeMetrics,
         watch: GuaranteeWatch,
-        ask: Callable[[list[Decision]], Awaitable[list[Decision]]],
+        ask: Callable[[Decisions], Awaitable[Decisions]],
     ) -> None:
         self._manifest, self._metrics, self._watch, self._ask = manifest, metrics, watch, ask
         self.sampler = ShadowSampler(settings.shadow)
@@ -53,11 +54,12 @@ class ShadowEvaluator:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: asyncio.Task[None] | None = None
 
-    def consider(self, answered: Sequence[Decision]) -> None:
+    def consider(self, answered: Decisions) -> None:
         """Texts that have just been answered."""
-        for decision in answered:
+        for row in range(len(answered)):
             if not self.sampler.chooses():
                 continue
+            decision = answered[row]
             found = self._monitor_of(decision)
             monitor = None if isinstance(found, Unwatched) else found
             if isinstance(found, Unwatched):
@@ -123,11 +125,11 @@ class ShadowEvaluator:
         if not stages:
             return {}
         alone = [Cascade(s.student.name, (replace(s, threshold=0.0),)) for s in stages]
-        decisions = [decide(self._manifest, each, tokens) for each in alone]
-        for decision in decisions:
-            decision.shadow = True
-        asked = await self._ask(decisions)
-        return {d.answer.stage.student.name: d.answer for d in asked}
+        requests = [decide(self._manifest, each, [tokens]) for each in alone]
+        for decisions in requests:
+            decisions.shadow = True
+        asked = await asyncio.gather(*map(self._ask, requests))
+        return {d.answer.stage.student.name: d.answer for decisions in asked for d in decisions}
 
     def _record(self, decision: Decision, steps: Sequence[Step], ta: int) -> ShadowRecord:
         weights = self._manifest.weights_sha256

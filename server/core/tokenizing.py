@@ -44,6 +44,8 @@ class Tokenizing:
         """
         if truncate:
             return
+        if max(map(len, inputs.texts), default=0) <= self.max_chars:
+            return
         for index, text in enumerate(inputs.texts):
             if len(text) > self.max_chars:
                 raise RequestError(
@@ -107,8 +109,9 @@ class Tokenizing:
 
     def _checked(self, inputs: Inputs, first: int, encoded: list[list[int]]) -> list[list[int]]:
         """The same ids; `first` is the number of the first text of them."""
+        limit, is_empty = self._limit, self._tokenizer.is_empty
         for index, ids in enumerate(encoded, start=first):
-            if self._tokenizer.is_empty(ids):
+            if is_empty(ids):
                 cut = len(inputs.texts[index]) > self.max_chars
                 of = f"the first {self.max_chars} characters of it" if cut else "it"
                 raise RequestError(
@@ -116,7 +119,8 @@ class Tokenizing:
                     f"an empty text: the tokenizer leaves nothing of {of}",
                     inputs.field(index),
                 )
-            self._check_tokens(inputs, index, ids)
+            if len(ids) > limit:
+                self._check_tokens(inputs, index, ids)
         return encoded
 
     def _check_tokens(self, inputs: Inputs, index: int, ids: list[int]) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
-from ...models.cascade.decisions import Decision
+from ...models.cascade.columns import Decisions
 from ..engine.engine import Engine
 from ..engine.executor import Executor
 from ..engine.queue import WorkQueue
@@ -32,7 +32,7 @@ class Watchdog:
         executor: Executor,
         queue: WorkQueue,
         load: LoadControl,
-        warm_up: Callable[[], Sequence[Decision]],
+        warm_up: Callable[[], Sequence[Decisions]],
         hang_seconds: float,
         metrics: Metrics,
     ) -> None:

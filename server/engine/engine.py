@@ -8,13 +8,15 @@ from collections.abc import Collection, Sequence
 from math import inf
 from time import perf_counter
 
-from ...models.cascade.decisions import Decision
-from ...models.runners.scheduled import ScheduledBatch
+from ...models.cascade.columns import Decisions
+from ...models.cascade.parts import Part
+from ...models.runners.scheduled import P, Said, ScheduledBatch
 from ..errors import internal_error
 from ..telemetry.metrics import Metrics
 from .executor import Executor, ExecutorGoneError
-from .latency import LatencyEstimator, early_stop_reason
-from .queue import PendingRequest, QueueEntry, WorkQueue
+from .latency import LatencyEstimator, stop_early
+from .pending import PendingPart, PendingRequest
+from .queue import WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Engine:
         self._called = asyncio.Event()
         """Set when there may be something to take."""
         self._task: asyncio.Task[None] | None = None
-        self._batch: list[QueueEntry] = []
+        self._batch: list[PendingPart] = []
         self.busy_since: float | None = None
         """When the batch began that runs now, on `time.perf_counter`'s clock."""
         self.alive = False
@@ -45,22 +47,22 @@ class Engine:
     @property
     def running(self) -> int:
         """Texts in the batch that runs now."""
-        return len(self._batch)
+        return sum([len(part.rows) for part in self._batch])
 
-    async def start(self, warm_up: Sequence[Decision]) -> None:
-        """Start, and return once every decision of `warm_up` has been through all its stages.
+    async def start(self, warm_up: Sequence[Decisions]) -> None:
+        """Start, and return once every text of `warm_up` has been through all its stages.
 
         Raises what the executor raises on them.
         """
-        waiting = list(warm_up)
+        waiting = [decisions.part() for decisions in warm_up]
         while waiting:
-            await self._ask(waiting)
-            waiting = [decision for decision in waiting if not decision.answered]
+            said, _ = await self._ask(waiting)
+            waiting = [part.passed_on(left, step, 0.0) for part, step, left in said if left]
         self._task = asyncio.create_task(self._work(), name="engine")
         self._task.add_done_callback(self._ended)
         self.alive = True
 
-    async def restart(self, warm_up: Sequence[Decision]) -> None:
+    async def restart(self, warm_up: Sequence[Decisions]) -> None:
         """Abandon a task and an executor that have died or hang, and begin others.
 
         The texts that it held are asked again by the next one, once: those that it fails again
@@ -68,31 +70,30 @@ class Engine:
         """
         self._abandon()
         held, self._batch, self.busy_since = self._batch, [], None
-        again = [entry for entry in held if not entry.retried]
-        for entry in again:
-            entry.retried = True
-        failed = [entry for entry in held if entry not in again]
-        if failed:
-            self._finish(failed, failed, internal_error("a batch, twice,"))
+        again = [part for part in held if not part.retried]
+        if failed := [part for part in held if part.retried]:
+            self._finish([], failed, internal_error("a batch, twice,"))
+        for part in again:
+            part.retried = True
         self._queue.requeue(again)
         await self._executor.restart()
         await self.start(warm_up)
 
-    async def run(self, decisions: list[Decision], deadline: float = inf) -> list[Decision]:
+    async def run(self, decisions: Decisions) -> Decisions:
         """Have the texts of one request answered; cancelling this drops them.
 
-        deadline: on `time.perf_counter`'s clock; by then the request is answered by what there is.
-        Raises RequestError where that is nothing, and what the batch of a text raises.
+        By their deadline they are answered by what there is. Raises RequestError where that is
+        nothing, and what the batch of a text raises.
         """
-        loop = asyncio.get_running_loop()
-        request = PendingRequest(decisions, loop.create_future())
-        timer = None
+        loop, deadline = asyncio.get_running_loop(), decisions.deadline
+        answer: asyncio.Future[Decisions] = loop.create_future()
+        request, timer = PendingRequest(decisions, answer), None
         if deadline < inf:
             timer = loop.call_later(max(0.0, deadline - perf_counter()), request.expire)
         try:
-            self._queue.put(request.entries())
+            self._queue.put(request)
             self._called.set()
-            return await request.future
+            return await answer
         finally:
             request.closed = True
             if timer:
@@ -123,20 +124,25 @@ class Engine:
         loop = asyncio.get_running_loop()
         while batch := await self._take():
             self._batch, self.busy_since = batch, perf_counter()
+            error: Exception | None = None
             try:
-                failed, error = await self._process(batch)
+                said, failed = await self._ask(batch)
             except ExecutorGoneError:
                 return  # the next task answers these texts, by the next executor
-            seconds = perf_counter() - self.busy_since
-            self._batch, self.busy_since = [], None
-            self._finish(batch, failed, error)
+            except Exception:
+                said, failed, error = [], batch, internal_error(f"a batch of {self.running} texts")
+            if failed and error is None:
+                error = _not_finite(failed, self.running)
+            began, self.busy_since, self._batch = self.busy_since, None, []
+            seconds = perf_counter() - began
+            self._finish(said, failed, error)
             # Counted once those who wait have their answers, whose turn is before.
-            if decisions := [entry.decision for entry in batch if entry not in failed]:
-                loop.call_soon(self._metrics.batch_finished, decisions, seconds)
+            loop.call_soon(self._metrics.batches.finished, batch, began, said, seconds)
 
-    async def _take(self) -> list[QueueEntry]:
+    async def _take(self) -> list[PendingPart]:
         """The next batch; waits while there is none. Empty once the queue is closed and empty."""
         while True:
+            await self._executor.turn()
             self._called.clear()
             batch, seconds = self._queue.take()
             if batch or self._queue.closed:
@@ -148,94 +154,73 @@ class Engine:
             if timer:
                 timer.cancel()
 
-    async def _process(
-        self, batch: Sequence[QueueEntry]
-    ) -> tuple[Collection[QueueEntry], Exception | None]:
-        """Ask each text's next student. Returns which failed, and of what, for this batch alone."""
-        try:
-            decisions = [entry.decision for entry in batch]
-            self._metrics.batch_tokens.observe(sum([len(each.tokens) for each in decisions]))
-            self._metrics.batch_texts.observe(len(batch))
-            now = perf_counter()
-            for entry in batch:
-                entry.decision.waited += now - entry.since
-                self._metrics.queue_duration.observe(now - entry.since)
-            failures = await self._ask(decisions)
-        except ExecutorGoneError:
-            raise
-        except Exception:
-            return set(batch), internal_error(f"a batch of {len(batch)} texts")
-        if not failures:
-            return (), None
-        students = ", ".join(sorted({decision.answer.stage.student.name for decision in failures}))
-        failed = {entry for entry in batch if _is_one(entry.decision, failures)}
-        return failed, internal_error(
-            f"{len(failures)} of {len(batch)} texts: what {students} said is not finite, and so "
-            "they"
-        )
+    async def _ask(self, parts: Sequence[P]) -> tuple[list[Said[P]], list[P]]:
+        """One step for each text; in two halves if the device has no memory for all of them.
 
-    async def _ask(self, decisions: Sequence[Decision]) -> list[Decision]:
-        """One step for each; in two halves if the device has no memory for all of them.
-
-        Returns those whose student said what is no number.
+        Returns what was said, and, for each text of which that is no number, the part that it is
+        in, of which nothing counts as said.
         """
         started = perf_counter()
-        batch = ScheduledBatch.of(decisions)
-        students = batch.students
+        batch = ScheduledBatch.of(parts)
         try:
             output = await self._executor.ask(batch.forward)
         except MemoryError:
-            if len(decisions) == 1:
+            texts = len(batch.forward.lengths)
+            if texts == 1:
                 raise
-            log.warning("no memory for a batch of %d texts: splitting it", len(decisions))
-            half = len(decisions) // 2
-            return [*await self._ask(decisions[:half]), *await self._ask(decisions[half:])]
-        failures = batch.failures(output)
-        escalated = batch.record(output)
+            log.warning("no memory for a batch of %d texts: splitting it", texts)
+            halves = [await self._ask(half) for half in batch.halves()]
+            return [*halves[0][0], *halves[1][0]], [*halves[0][1], *halves[1][1]]
+        failed = batch.failures(output)
+        said = batch.record(output)
+        if failed:
+            said = [each for each in said if not any(each.part is part for part in failed)]
         now = perf_counter()
-        self._durations.observe(students, now - started)
-        for decision in decisions:
-            decision.ran += now - started
-        for decision in escalated:
-            if not _is_one(decision, failures) and (
-                limit := early_stop_reason(decision, self._durations, now)
-            ):
-                decision.stop(limit)
-        return failures
+        self._durations.observe(batch.students, now - started)
+        for at, (part, step, left) in enumerate(said):
+            step.waited, step.ran = started - part.since, now - started
+            decisions = part.decisions
+            if left and (decisions.deadline < inf or decisions.max_cost < inf):
+                onward = part.passed_on(left, step, now)
+                said[at] = Said(part, step, stop_early(onward, self._durations, now))
+        return said, failed
 
     def _finish(
-        self, batch: Sequence[QueueEntry], failed: Collection[QueueEntry], error: Exception | None
+        self,
+        said: Sequence[Said[PendingPart]],
+        failed: Collection[PendingPart],
+        error: Exception | None,
     ) -> None:
         """failed: those that fail with `error`, and with each of them the rest of its request."""
-        for entry in failed:
-            entry.request.error, entry.request.closed = error, True
-        left = [entry for entry in batch if entry not in failed]
-        done, escalated = postprocess(left, perf_counter())
+        for part in failed:
+            part.request.error, part.request.closed = error, True
+        done, escalated = postprocess(said, perf_counter())
         if escalated:
             self._queue.requeue(escalated)
-        for request in (*dict.fromkeys([entry.request for entry in failed]), *done):
+        for request in (*dict.fromkeys([part.request for part in failed]), *done):
             request.deliver()
 
 
-def _is_one(decision: Decision, of: Sequence[Decision]) -> bool:
-    """By identity: two requests may bring the same text, and NaN equals nothing."""
-    return any(decision is each for each in of)
+def _not_finite(failed: Sequence[Part], texts: int) -> Exception:
+    students = ", ".join(sorted({part.asks.student.name for part in failed}))
+    return internal_error(
+        f"{len(failed)} of {texts} texts: what {students} said is not finite, and so they"
+    )
 
 
 def postprocess(
-    batch: Sequence[QueueEntry], now: float
-) -> tuple[list[PendingRequest], list[QueueEntry]]:
+    said: Sequence[Said[PendingPart]], now: float
+) -> tuple[list[PendingRequest], list[PendingPart]]:
     """After a step: the requests that are answered now, and the texts to be queued again.
 
     now: from when those wait for their next stage.
     """
     done, escalated = [], []
-    for entry in batch:
-        if entry.decision.answered:
-            entry.request.open -= 1
-            if not entry.request.open:
-                done.append(entry.request)
-        else:
-            entry.since = now
-            escalated.append(entry)
+    for part, step, left in said:
+        request = part.request
+        request.open -= len(part.rows) - len(left)
+        if left:
+            escalated.append(part.passed_on(left, step, now))
+        elif not request.open:
+            done.append(request)
     return done, escalated

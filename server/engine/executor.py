@@ -45,6 +45,9 @@ class Executor(Protocol):
         Returns (sequences, dimensions).
         """
 
+    async def turn(self) -> None:
+        """Let whoever shares a processor with it have a turn, before the next batch is made."""
+
     @property
     def alive(self) -> bool:
         """Whether it can be asked."""

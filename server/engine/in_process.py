@@ -45,6 +45,9 @@ class InProcessExecutor:
     def alive(self) -> bool:
         return True
 
+    async def turn(self) -> None:
+        """It has a processor to itself."""
+
     async def restart(self) -> None:
         """A thread cannot be ended: what runs there is left alone, and another one begins."""
         self._thread.shutdown(wait=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
 
-from ...models.cascade.decisions import Decision, Limit
+from ...models.cascade.decisions import Limit
+from ...models.cascade.parts import Part
 
 WEIGHT = 0.125
 """Of a new observation. Mean and mean deviation as TCP estimates round trips (RFC 6298)."""
@@ -33,13 +35,18 @@ class LatencyEstimator:
         return mean + DEVIATIONS * deviation
 
 
-def early_stop_reason(decision: Decision, durations: LatencyEstimator, now: float) -> Limit | None:
-    """Why an answer that was not accepted stands nevertheless; None if the next stage is asked.
+def stop_early(part: Part, durations: LatencyEstimator, now: float) -> Sequence[int]:
+    """Let the answers stand of those texts that cannot ask the next student, which `part` asks.
 
-    now: on the clock of the decision's deadline.
+    Returns the rows that can. now: on the clock of the deadline.
     """
-    if decision.next_cost > decision.max_cost:
-        return Limit.MAX_COST
-    if now + durations.predict(decision.stage.student.name) > decision.deadline:
-        return Limit.DEADLINE
-    return None
+    decisions, rows = part.decisions, part.rows
+    if decisions.max_cost < inf:
+        costs = zip(rows, decisions.costs_with(part), strict=True)
+        within = [row for row, cost in costs if cost <= decisions.max_cost]
+        decisions.stop(set(rows).difference(within), Limit.MAX_COST)
+        rows = within
+    if now + durations.predict(part.asks.student.name) > decisions.deadline:
+        decisions.stop(rows, Limit.DEADLINE)
+        return ()
+    return rows

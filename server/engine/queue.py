@@ -10,95 +10,18 @@ for which nobody waits, go when there is nothing else.
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from math import inf
 from time import perf_counter
 
-from ...models.cascade.decisions import Decision, Limit
-from ..errors import Reason, RequestError
+from .pending import PendingPart, PendingRequest
 
 BULK_SHARE = 4
 """One in so many places of a batch is kept for large requests."""
 WINDOW = 4
 """How many batches ahead texts may be chosen from by their length."""
-
-
-@dataclass(eq=False)
-class PendingRequest:
-    """The texts of one request, answered together.
-
-    open: texts not yet answered; only the engine counts it down. closed: nobody waits for the
-    answer any more, because the client has gone, a batch has failed or the deadline has passed;
-    the queue drops what is left of it.
-    """
-
-    decisions: list[Decision]
-    future: asyncio.Future[list[Decision]]
-    open: int = field(init=False)
-    closed: bool = False
-    error: Exception | None = None
-
-    def __post_init__(self) -> None:
-        self.open = len(self.decisions)
-
-    def entries(self) -> list[QueueEntry]:
-        """Its texts, for the queue."""
-        return [QueueEntry(decision, self) for decision in self.decisions]
-
-    def deliver(self) -> None:
-        """Wake whoever waits."""
-        if self.future.done():
-            return
-        if self.error:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.decisions)
-
-    def expire(self) -> None:
-        """The deadline has passed: answer by what there is."""
-        if self.future.done():
-            return
-        self.closed = True
-        # The engine may have a batch under way that adds to them.
-        taken = [replace(d, steps=list(d.steps)) for d in self.decisions]
-        if without := sum(not decision.steps for decision in taken):
-            self.future.set_exception(
-                RequestError(
-                    Reason.DEADLINE,
-                    f"passed while {without} of {len(taken)} texts waited for their first answer",
-                    "deadline_ms",
-                )
-            )
-            return
-        for decision in taken:
-            if not decision.answered:
-                decision.stop(Limit.DEADLINE)
-        self.future.set_result(taken)
-
-
-@dataclass(eq=False, slots=True)
-class QueueEntry:
-    """One text on its way through the stages.
-
-    number: its first arrival, in order over all texts; it keeps it when it is queued again.
-    arrived: when that was. since: when it began to wait for its next stage. retried: whether an
-    engine that had it has died or hung.
-    """
-
-    decision: Decision
-    request: PendingRequest
-    number: int = -1
-    arrived: float = field(default_factory=perf_counter)
-    retried: bool = False
-    since: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.since = self.arrived
 
 
 class WorkQueue:
@@ -121,16 +44,15 @@ class WorkQueue:
         self.largest_small = max_texts // BULK_SHARE
         """Requests with more texts than this wait in the lane for large ones."""
         self._fill_seconds, self._clock = fill_seconds, clock
-        self._escalated: list[tuple[int, QueueEntry]] = []  # a heap: earliest arrival first
-        self._fresh: deque[QueueEntry] = deque()
-        self._bulk: deque[QueueEntry] = deque()
-        self._shadow: deque[QueueEntry] = deque()
+        self._escalated: list[tuple[int, PendingPart]] = []  # a heap: earliest arrival first
+        self._fresh: deque[PendingPart] = deque()
+        self._bulk: deque[PendingPart] = deque()
+        self._shadow: deque[PendingPart] = deque()
         self._arrivals = 0
         self.closed = False
         """Whether nothing more is accepted."""
         self._idle = False
         """Whether the engine has asked and found nothing: it takes at once what comes."""
-
         self.waiting = 0
         """Texts that wait, in whatever lane."""
 
@@ -139,31 +61,31 @@ class WorkQueue:
 
     def age(self) -> float:
         """Seconds that the oldest text has waited, those of large requests and shadows apart."""
-        heads = [entry.arrived for _, entry in self._escalated[:1]]
+        heads = [part.request.arrived for _, part in self._escalated[:1]]
         if self._fresh:
-            heads.append(self._fresh[0].arrived)
+            heads.append(self._fresh[0].request.arrived)
         return self._clock() - min(heads) if heads else 0.0
 
-    def put(self, entries: Sequence[QueueEntry]) -> None:
-        """The texts of one request. Raises RuntimeError once the queue is closed."""
+    def put(self, request: PendingRequest) -> None:
+        """The texts of a request. Raises RuntimeError once the queue is closed."""
         if self.closed:
             raise RuntimeError("the queue is closed")
-        lane = self._bulk if len(entries) > self.largest_small else self._fresh
-        if entries[0].decision.shadow:
+        texts = request.open
+        lane = self._bulk if texts > self.largest_small else self._fresh
+        if request.decisions.shadow:
             lane = self._shadow
-        for entry in entries:
-            entry.number = self._arrivals
-            self._arrivals += 1
-            lane.append(entry)
-        self.waiting += len(entries)
+        request.number = self._arrivals
+        lane.append(request.part())
+        self._arrivals += texts
+        self.waiting += texts
 
-    def requeue(self, entries: Sequence[QueueEntry]) -> None:
+    def requeue(self, parts: Sequence[PendingPart]) -> None:
         """Texts that a larger student is to answer. They keep the place of their arrival."""
-        for entry in entries:
-            heapq.heappush(self._escalated, (entry.number, entry))
-        self.waiting += len(entries)
+        for part in parts:
+            heapq.heappush(self._escalated, (part.number, part))
+            self.waiting += len(part.rows)
 
-    def take(self) -> tuple[list[QueueEntry], float]:
+    def take(self) -> tuple[list[PendingPart], float]:
         """The next batch; or none, and the seconds after which to ask again.
 
         Infinite where nothing waits. Something new is a reason to ask again in any case. A batch
@@ -185,36 +107,42 @@ class WorkQueue:
 
     def _left(self) -> float:
         """Seconds until the oldest text is old enough."""
-        heads = [lane[0].arrived for lane in (self._fresh, self._bulk, self._shadow) if lane]
+        heads = [lane[0] for lane in (self._fresh, self._bulk, self._shadow) if lane]
         if self._escalated:
-            heads.append(self._escalated[0][1].arrived)
-        return min(heads) + self._fill_seconds - self._clock()
+            heads.append(self._escalated[0][1])
+        arrived = min([part.request.arrived for part in heads])
+        return arrived + self._fill_seconds - self._clock()
 
     def _full(self) -> bool:
         if self.waiting >= self.max_texts:
             return True
-        waiting = [*(entry for _, entry in self._escalated), *self._fresh, *self._bulk]
-        return sum(len(entry.decision.tokens) for entry in waiting) >= self.max_tokens
+        waiting = [*(part for _, part in self._escalated), *self._fresh, *self._bulk]
+        return sum([sum(part.lengths) for part in waiting]) >= self.max_tokens
 
-    def _pack(self) -> list[QueueEntry]:
+    def _pack(self) -> list[PendingPart]:
         batch = _Batch(self.max_tokens, self.max_texts)
         while self._escalated:
-            entry = self._escalated[0][1]
-            if not entry.request.closed and not batch.add(entry):
-                break
-            heapq.heappop(self._escalated)
+            part = self._escalated[0][1]
+            if part.request.closed:
+                self.waiting -= len(part.rows)
+                heapq.heappop(self._escalated)
+                continue
+            rest = batch.add(part)
+            if rest is None:
+                heapq.heappop(self._escalated)
+                continue
+            heapq.heapreplace(self._escalated, (rest.number, rest))
+            break
         kept = BULK_SHARE if self._bulk else 0
         self._move(self._fresh, batch, kept)
         self._move(self._bulk, batch)
         self._move(self._fresh, batch)
-        if not batch.entries:
+        if not batch.parts:
             self._move(self._shadow, batch)
-        # Counted anew, since entries that nobody waits for have been dropped.
-        lanes = (self._fresh, self._bulk, self._shadow)
-        self.waiting = len(self._escalated) + sum(map(len, lanes))
-        return batch.entries
+        self.waiting -= batch.texts
+        return batch.parts
 
-    def _move(self, lane: deque[QueueEntry], batch: _Batch, kept: int = 0) -> None:
+    def _move(self, lane: deque[PendingPart], batch: _Batch, kept: int = 0) -> None:
         """Fill a batch from a lane: in order, or, where more wait than fit, by length.
 
         By length means the oldest, and those of the next few batches whose length is nearest to
@@ -224,23 +152,25 @@ class WorkQueue:
         if not lane:
             return
         batch.keep(kept)
-        window: list[QueueEntry] = []
-        while lane and len(window) <= WINDOW * self.max_texts:
-            if not (entry := lane.popleft()).request.closed:
-                window.append(entry)
-        order = list(range(len(window)))
-        if len(window) > batch.places:
-            length = len(window[0].decision.tokens)
-            order.sort(key=lambda i: abs(len(window[i].decision.tokens) - length))
-        taken = set(takewhile(lambda i: batch.add(window[i]), order))
-        lane.extendleft(window[i] for i in reversed(range(len(window))) if i not in taken)
+        window: list[PendingPart] = []
+        texts = 0
+        while lane and texts <= WINDOW * self.max_texts:
+            part = lane.popleft()
+            if part.request.closed:
+                self.waiting -= len(part.rows)
+            else:
+                window.append(part)
+                texts += len(part.rows)
+        add = batch.add_alike if texts > batch.places else batch.add_in_order
+        lane.extendleft(reversed(add(window)))
 
 
 class _Batch:
-    """Entries within a budget."""
+    """Parts of requests within a budget. texts: that all of them have."""
 
     def __init__(self, tokens: int, texts: int) -> None:
-        self.entries: list[QueueEntry] = []
+        self.parts: list[PendingPart] = []
+        self.texts = 0
         self._tokens, self._budget = 0, (tokens, texts)
         self._most_tokens, self._most_texts = self._budget
 
@@ -253,13 +183,58 @@ class _Batch:
     @property
     def places(self) -> int:
         """How many more texts it may hold; it may hold more already than is open to all."""
-        return max(0, self._most_texts - len(self.entries))
+        return max(0, self._most_texts - self.texts)
 
-    def add(self, entry: QueueEntry) -> bool:
-        """Whether the entry had room, and is in."""
-        tokens = self._tokens + len(entry.decision.tokens)
-        if self.places < 1 or (self.entries and tokens > self._most_tokens):
-            return False
-        self.entries.append(entry)
-        self._tokens = tokens
-        return True
+    def add(self, part: PendingPart) -> PendingPart | None:
+        """As many of its texts as have room, the first ones first. Returns the rest, if any."""
+        fit = self._fitting(part.lengths)
+        if fit == len(part.rows):
+            self.parts.append(part)
+            return None
+        if fit:
+            self.parts.append(part.only(part.rows[:fit]))
+        return part.only(part.rows[fit:]) if fit else part
+
+    def add_in_order(self, parts: Sequence[PendingPart]) -> list[PendingPart]:
+        """As many as have room, until one has not. Returns the rest."""
+        for index, part in enumerate(parts):
+            if (rest := self.add(part)) is not None:
+                return [rest, *parts[index + 1 :]]
+        return []
+
+    def add_alike(self, parts: Sequence[PendingPart]) -> list[PendingPart]:
+        """The first text, and those whose length is nearest to its own. Returns the rest."""
+        texts = [(at, row) for at, part in enumerate(parts) for row in part.rows]
+        lengths = [length for part in parts for length in part.lengths]
+        order = sorted(range(len(texts)), key=lambda i: abs(lengths[i] - lengths[0]))
+        fit = self._fitting([lengths[i] for i in order[: self.places + 1]])
+        taken: dict[int, set[int]] = {}
+        for at, row in [texts[i] for i in order[:fit]]:
+            taken.setdefault(at, set()).add(row)
+        left = []
+        for at, part in enumerate(parts):
+            rows = taken.get(at, ())
+            if len(rows) == len(part.rows):
+                self.parts.append(part)
+            elif not rows:
+                left.append(part)
+            else:
+                self.parts.append(part.only(sorted(rows)))
+                left.append(part.only([row for row in part.rows if row not in rows]))
+        return left
+
+    def _fitting(self, lengths: Sequence[int]) -> int:
+        """How many of the next texts have room, from the first on; they are counted as in."""
+        if (
+            len(lengths) <= self.places
+            and (all_of := self._tokens + sum(lengths)) <= self._most_tokens
+        ):
+            self._tokens, self.texts = all_of, self.texts + len(lengths)
+            return len(lengths)
+        count = 0
+        for length in lengths:
+            tokens = self._tokens + length
+            if self.places < 1 or (self.texts and tokens > self._most_tokens):
+                break
+            self._tokens, self.texts, count = tokens, self.texts + 1, count + 1
+        return count

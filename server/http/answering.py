@@ -10,12 +10,12 @@ from typing import Any, TypeVar, cast
 from starlette.requests import ClientDisconnect, Request
 
 from ..core.constraints import RequestConstraints
+from ..core.inference import Inference
 from ..core.policies import AUTO
 from ..core.requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from ..telemetry.requests import REQUEST_ID
 from .departure import CONNECTION, RequestConnection
 from .headers import header
-from .route import inference_of, service_of
 
 T = TypeVar("T")
 
@@ -27,17 +27,20 @@ async def answer(
 
     user: whose request the body says it is. Raises ClientDisconnect when the client has gone.
     """
+    scope = request.scope
     caller = Caller(REQUEST_ID.get(), user, partial(header, request))
     asked = InferenceRequest(inputs, constraints)
-    work = inference_of(request).infer(asked, caller, service_of(request))
-    return await _while_connected(request, work)
+    inference: Inference = scope["app"].state.inference
+    return await _while_connected(request, inference.infer(asked, caller, scope["service"]))
 
 
 async def embed(
     request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
 ) -> Embeddings:
     """What `Inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
-    work = inference_of(request).embed(inputs, model, dimensions, service_of(request))
+    scope = request.scope
+    inference: Inference = scope["app"].state.inference
+    work = inference.embed(inputs, model, dimensions, scope["service"])
     return await _while_connected(request, work)
 
 

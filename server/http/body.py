@@ -16,6 +16,7 @@ from ..core.constraints import RequestConstraints
 from ..core.requests import Inputs
 from ..errors import Reason, RequestError
 from .body_errors import not_json, refused
+from .departure import CONNECTION, RequestConnection
 from .headers import header
 
 LONGEST_DEADLINE_MS = 3_600_000
@@ -57,17 +58,17 @@ async def read_body(request: Request, limit: int) -> bytes | bytearray:
 
     A compressed one is refused: a small body could become any number of bytes.
     """
-    encoding = header(request, "content-encoding") or "identity"
-    if encoding.lower() != "identity":
-        raise RequestError(
-            Reason.UNSUPPORTED_ENCODING,
-            f"{encoding[:64]!r}; a body comes as it is, not compressed",
-            "Content-Encoding",
-            headers={"Accept-Encoding": "identity"},
-        )
-    declared = header(request, "content-length") or ""
-    if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit)
+    scope = request.scope
+    for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            _check_encoding(header(request, "content-encoding") or "identity")
+        elif name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+    connection: RequestConnection | None = scope.get(CONNECTION)
+    if connection and (whole := connection.whole_body()) is not None:
+        if len(whole) > limit:
+            raise _too_large(limit)
+        return whole
     body, more = bytearray(), True
     while more:  # as `Request.stream` does, without what a generator costs
         message = await request.receive()
@@ -131,9 +132,10 @@ def inputs_of(texts: str | list[str], limit: int, name: str = "inputs") -> Input
 def check_texts(inputs: Inputs, limit: int) -> Inputs:
     """The same inputs, if they have something in them, and are at most `limit`."""
     check_count(len(inputs.texts), limit, inputs.name)
-    for index, text in enumerate(inputs.texts):
-        if not text or text.isspace():
-            raise RequestError(Reason.EMPTY, "an empty text", inputs.field(index))
+    texts = inputs.texts
+    if not all(texts) or any(map(str.isspace, texts)):
+        index = next(index for index, text in enumerate(texts) if not text or text.isspace())
+        raise RequestError(Reason.EMPTY, "an empty text", inputs.field(index))
     return inputs
 
 
@@ -148,6 +150,16 @@ def check_count(count: int, limit: int, name: str, what: str = "text") -> None:
             name,
             limit=limit,
             actual=count,
+        )
+
+
+def _check_encoding(encoding: str) -> None:
+    if encoding.lower() != "identity":
+        raise RequestError(
+            Reason.UNSUPPORTED_ENCODING,
+            f"{encoding[:64]!r}; a body comes as it is, not compressed",
+            "Content-Encoding",
+            headers={"Accept-Encoding": "identity"},
         )
 
 

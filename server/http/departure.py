@@ -1,4 +1,4 @@
-"""How a request learns that its client has gone, which ASGI says only to a task that waits for it.
+"""What a connection tells a request beside ASGI: that its client has gone, and its body in one.
 
 Such a task would cost more than a small student. Other ASGI servers than ours, such as that of a
 test client, offer nothing here; then nobody learns it.
@@ -21,3 +21,11 @@ class RequestConnection(Protocol):
 
     gone: bool
     leave: Callable[[], None] | None
+
+    def give(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """An answer as a whole; whether it is given, which it is not while its client reads too
+        slowly.
+        """
+
+    def whole_body(self) -> bytearray | None:
+        """The body, if all of it has come and nobody has taken any of it; it is taken now."""

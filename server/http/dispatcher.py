@@ -20,10 +20,10 @@ from starlette.types import Message, Receive, Scope, Send
 from ..core.service import Service
 from ..errors import Refusal, RequestError
 from ..telemetry.requests import REQUEST_ID
-from .auth import Keyring
-from .departure import CONNECTION
+from .auth import KeyNeeded, Keyring
+from .departure import CONNECTION, RequestConnection
 from .headers import id_of
-from .route import MeasuredRoute, error_response
+from .route import MeasuredRoute, WholeResponse, error_response
 
 if TYPE_CHECKING:
     from .traces import Traces  # needs an extra
@@ -49,6 +49,13 @@ class RequestDispatcher:
         self._fixed = {route.path: route for route in routes if not route.param_convertors}
         self._others = [route for route in routes if route.param_convertors]
         self._keyring, self._log_requests, self._traces = keyring, log_requests, traces
+        self._open = {
+            (route.path, method)
+            for route in routes
+            for method in route.methods or ()
+            if keyring.wants(route.path, method) is KeyNeeded.NOTHING
+        }
+        """Paths of routes, with methods, for which nobody needs a key."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,22 +67,29 @@ class RequestDispatcher:
         request_id = id_of(scope["headers"])
         named = (b"x-request-id", request_id.encode())
         token = REQUEST_ID.set(request_id)
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"].append(named)
-            await send(message)
-
         try:
             response = await self._answer(scope, receive)
             if response is None:
+
+                async def send_with_id(message: Message) -> None:
+                    nonlocal status
+                    if message["type"] == "http.response.start":
+                        status = message["status"]
+                        message["headers"].append(named)
+                    await send(message)
+
                 await self.app(scope, receive, send_with_id)
             else:
-                status = response.status_code
-                response.raw_headers.append(named)
-                await response(scope, receive, send)
+                status, headers = response.status_code, response.raw_headers
+                headers.append(named)
+                connection: RequestConnection | None = scope.get(CONNECTION)
+                given = (
+                    connection is not None
+                    and isinstance(response, WholeResponse)
+                    and connection.give(status, headers, bytes(response.body))
+                )
+                if not given:
+                    await response(scope, receive, send)
         finally:
             scope["method"] = method
             # It knows the scope: the two would hold each other in memory.
@@ -135,7 +149,9 @@ class RequestDispatcher:
         try:
             if route is not None and route.sheds:
                 service.load.check_delay()
-            self._keyring.check(request)
+            scope = request.scope
+            if route is None or (route.path, scope["method"]) not in self._open:
+                self._keyring.check(request)
         except RequestError as error:
             if route is not None:
                 service.metrics.request(route.path, error.status, 0.0)

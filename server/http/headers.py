@@ -16,11 +16,15 @@ from starlette.requests import Request
 from ..core.requests import Answers
 from ..errors import Reason, RequestError
 
+RawHeaders = list[tuple[bytes, bytes]]
+"""As ASGI has them: names in lower case."""
 BLANKS = " \t\r\n"
 """What may surround a value, or an identifier in a body, without being part of it. No more than
 that: by its bytes, a letter of UTF-8 may end like another blank of Latin-1."""
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, section 3.2.2."""
+NAMING = frozenset({b"traceparent", b"x-request-id"})
+"""Headers that may give a request its id."""
 GIVEN = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 MOST_TEXTS = 64
 """Requests with more texts get the timings alone: a header has a few kilobytes."""
@@ -54,50 +58,50 @@ def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
     The trace id of a `traceparent`, else the client's `x-request-id`, else new. One that came with
     several values is as none.
     """
-    match values_of(headers, b"traceparent"):
-        case [trace] if traced := TRACEPARENT.fullmatch(trace):
-            return traced[1]
-    match values_of(headers, b"x-request-id"):
-        case [given] if GIVEN.fullmatch(given):
-            return given
+    if not NAMING.isdisjoint(dict(headers)):
+        match values_of(headers, b"traceparent"):
+            case [trace] if traced := TRACEPARENT.fullmatch(trace):
+                return traced[1]
+        match values_of(headers, b"x-request-id"):
+            case [given] if GIVEN.fullmatch(given):
+                return given
     return f"{getrandbits(128):032x}"
 
 
-def answer_headers(answers: Answers, device: str) -> dict[str, str]:
+def answer_headers(answers: Answers, device: str) -> RawHeaders:
     """How the answers came to be, and the timings as text-embeddings-inference names them.
 
     Of several texts the values stand one after the other, separated by commas, in their order.
     Times are whole milliseconds, over all stages; those in the queue and in batches are of the text
     that needed most.
     """
-    decisions = answers.decisions
-    milliseconds = {
-        "x-total-time": answers.total_seconds,
-        "x-tokenization-time": answers.tokenize_seconds,
-        "x-queue-time": max(decision.waited for decision in decisions),
-        "x-inference-time": max(decision.ran for decision in decisions),
-    }
-    headers = {
-        "x-compute-type": device,
-        "x-compute-time": str(round(1e3 * sum(d.seconds for d in decisions))),
-        "x-compute-tokens": str(sum(len(d.tokens) for d in decisions)),
-        **{name: str(round(1e3 * seconds)) for name, seconds in milliseconds.items()},
-    }
-    if level := max(decision.brownout for decision in decisions):
-        headers["x-nestling-brownout"] = str(level)
-    if cached := sum(decision.cached for decision in decisions):
-        headers["x-nestling-cached"] = str(cached)
-    if abstained := sum(decision.abstained for decision in decisions):
-        headers["x-nestling-abstained"] = str(abstained)
-    if variants := decisions[0].variants:
-        headers["x-nestling-variant"] = ",".join(f"{name}={v}" for name, v in variants.items())
-    if len(decisions) > MOST_TEXTS:
+    parts, told = answers.parts, answers.told
+    headers = [
+        (b"x-compute-type", device.encode()),
+        (b"x-compute-time", b"%d" % round(1e3 * told.device_seconds)),
+        (b"x-compute-tokens", b"%d" % sum([sum(part.lengths) for part in parts])),
+        (b"x-total-time", b"%d" % round(1e3 * answers.total_seconds)),
+        (b"x-tokenization-time", b"%d" % round(1e3 * answers.tokenize_seconds)),
+        (b"x-queue-time", b"%d" % round(1e3 * told.waited)),
+        (b"x-inference-time", b"%d" % round(1e3 * told.ran)),
+    ]
+    if level := max([part.brownout for part in parts]):
+        headers.append((b"x-nestling-brownout", b"%d" % level))
+    if cached := sum([len(part) for part in parts if part.cached]):
+        headers.append((b"x-nestling-cached", b"%d" % cached))
+    if abstained := sum(told.abstained):
+        headers.append((b"x-nestling-abstained", b"%d" % abstained))
+    if variants := parts[0].variants:
+        shown = ",".join([f"{name}={variant}" for name, variant in variants.items()])
+        headers.append((b"x-nestling-variant", shown.encode("latin-1")))
+    if len(told.labels) > MOST_TEXTS:
         return headers
-    return headers | {
-        "x-nestling-student": ",".join(d.answer.stage.student.name for d in decisions),
-        "x-nestling-path": ",".join(
-            ">".join(step.stage.student.name for step in d.steps) for d in decisions
-        ),
-        "x-nestling-confidence": ",".join(f"{d.answer.confidence:.6f}" for d in decisions),
-        "x-nestling-cost": ",".join(f"{d.relative_cost:.4g}" for d in decisions),
-    }
+    students = ",".join([path[-1] for path in told.paths])
+    paths = ",".join([">".join(path) for path in told.paths])
+    return [
+        *headers,
+        (b"x-nestling-student", students.encode()),
+        (b"x-nestling-path", paths.encode()),
+        (b"x-nestling-confidence", b",".join([b"%.6f" % sure for sure in told.confidences])),
+        (b"x-nestling-cost", b",".join([b"%.4g" % cost for cost in told.costs])),
+    ]

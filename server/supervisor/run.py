@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import asyncio
 import signal
 import socket
 from collections.abc import Callable
@@ -12,13 +12,15 @@ import uvicorn
 
 from ..http.app import create_operations
 from ..http.connection.config import Config
+from ..http.connection.elsewhere import Elsewhere
+from ..http.connection.head import Head
 from ..http.dispatcher import RequestDispatcher
+from ..http.front import TextPaths, text_routes
 from ..settings import Settings
+from .accepting import Accepting, connect
+from .fronts import Fronts
+from .garbage import settle
 from .listeners import Listeners
-
-GARBAGE = (50_000, 50, 100)
-"""Objects, and rounds, after which Python looks for garbage in cycles: hardly anything here is in
-one. By default it looks after each 700 objects, which took a fifth of the time under load."""
 
 
 def run(
@@ -26,22 +28,28 @@ def run(
     settings: Settings,
     listeners: Listeners,
     announce: Callable[[], None],
+    fronts: Fronts | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish every accepted request.
 
-    announce: called once requests are answered. Raises KeyboardInterrupt if it is stopped before.
+    announce: called once requests are answered. fronts: which answer texts, if this process does
+    not. Raises KeyboardInterrupt if it is stopped before.
     """
     operations = None
     if listeners.metrics is not None:
         operations = _Operations(create_operations(dispatcher), settings, listeners.metrics)
+    sockets = [listeners.main]
     server = _Server(dispatcher, settings, operations, announce)
+    if fronts is not None:
+        server = _FrontedServer(dispatcher, settings, operations, announce, listeners.main, fronts)
+        sockets = []
     # From here on and not only while it runs: what comes before would be lost. And uvicorn raises
     # the signal that stopped it once more after its work is done; that would end an orderly stop
     # with the status of a killed process.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     try:
-        server.run(sockets=[listeners.main])
+        server.run(sockets=sockets)
     finally:
         if operations:
             operations.stop()
@@ -80,8 +88,9 @@ class _Server(uvicorn.Server):
         settings: Settings,
         operations: _Operations | None,
         announce: Callable[[], None],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        super().__init__(Config(dispatcher, settings, settings.shutdown_timeout))
+        super().__init__(Config(dispatcher, settings, settings.shutdown_timeout, elsewhere))
         self._dispatcher, self._operations, self._announce = dispatcher, operations, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -92,12 +101,60 @@ class _Server(uvicorn.Server):
         if self.started:
             if self._operations:
                 self._operations.start()
-            gc.collect()
-            gc.freeze()  # what is there now stays, and is not looked through again
-            gc.set_threshold(*GARBAGE)
+            settle()
+            self._listen()
             self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._drain()
+        await super().shutdown(sockets)
+
+    def _listen(self) -> None:
+        """What there is to listen on, uvicorn does."""
+
+    def _drain(self) -> None:
         self._dispatcher.app.state.draining = True
         self._dispatcher.app.state.feed.close()  # or its listeners would hold the others up
+
+
+class _FrontedServer(_Server):
+    """Accepts connections, and has the fronts answer them, but for what is the supervisor's."""
+
+    def __init__(
+        self,
+        dispatcher: RequestDispatcher,
+        settings: Settings,
+        operations: _Operations | None,
+        announce: Callable[[], None],
+        listener: socket.socket,
+        fronts: Fronts,
+    ) -> None:
+        super().__init__(dispatcher, settings, operations, announce, self)
+        self._listener, self._fronts = listener, fronts
+        self._texts = TextPaths(text_routes())
+        self._accepting: Accepting | None = None
+        self._tasks: set[asyncio.Task[bool]] = set()
+
+    def answers(self, head: Head) -> bool:
+        """Whether a front answers a request."""
+        return self._texts.has(head)
+
+    def take(self, connection: socket.socket, begun: bytes) -> None:
+        """Have a front answer on a connection."""
+        self._fronts.hand(connection, begun)
+
+    def _listen(self) -> None:
+        self._fronts.serve_others(self._answer)
+        self._accepting = Accepting(self._listener, self._fronts.spread)
+
+    def _answer(self, connection: socket.socket, begun: bytes) -> None:
+        task = asyncio.create_task(connect(self, connection, begun))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._drain()
+        if self._accepting:
+            self._accepting.close()
+        await self._fronts.drain()
         await super().shutdown(sockets)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from secrets import token_bytes
 
 from ...models.checkpoint.manifest import Manifest
 from ...models.progress import Progress
 from ..engine.worker.process import WorkerProcess
 from ..settings import Settings
-from .listeners import bind, url_of
+from .listeners import Listeners, bind, url_of
+from .processes import how_many
 
 
 @dataclass(frozen=True)
 class Started:
-    """What answers now. by: the device, the precision, and the runner if it is not torch.
-    metrics_url: of the port of its own, if there is one."""
+    """What answers now. by: the device, the precision and the runner. metrics_url: of the port of
+    its own, if there is one."""
 
     manifest: Manifest
     by: str
@@ -41,6 +44,9 @@ def start(
         settings = listeners.taken(settings)
         progress.step("looking for the checkpoint")
         path = locate()
+        if (count := how_many(settings)) > 1:
+            _start_many(count, path, settings, listeners, progress, announce)
+            return
         launched = WorkerProcess.now()
         stack.callback(launched.kill)  # whatever happens, it does not outlive the server
         progress.step("loading code")
@@ -50,14 +56,57 @@ def start(
         from .run import run
 
         inference, worker = build(path, settings, progress, launched)
-        by = f"{worker.device}, {worker.precision}"
-        if worker.runner != "torch":
-            by = f"{by} by {worker.runner}"
+        by = f"{worker.device}, {worker.precision} by {worker.runner}"
         metrics_url = url_of(listeners.metrics) if listeners.metrics else None
         started = Started(worker.manifest, by, url_of(listeners.main), metrics_url)
         app = create_app(inference, settings)
         progress.step("asking every student once")
         run(app, settings, listeners, lambda: announce(started))
+
+
+def _start_many(
+    count: int,
+    path: Path,
+    settings: Settings,
+    listeners: Listeners,
+    progress: Progress,
+    announce: Callable[[Started], None],
+) -> None:
+    """The same by so many processes that answer texts."""
+    progress.step("loading code")
+    check_files(settings)
+    from ..engine.worker.messages import Open
+    from ..http.app import create_app
+    from .board import Board
+    from .forking import Forker
+    from .front import run_front
+    from .fronts import Fronts
+    from .messages import Begin
+    from .processes import share_of
+    from .run import run
+    from .service import supervised
+
+    board = Board(count)
+    foreign = [each for each in (listeners.main, listeners.metrics) if each]
+    forker = Forker(partial(run_front, board), foreign, settings.log_format)
+    begin = Begin(Open(path, share_of(settings, count)), token_bytes(16))
+    fronts = Fronts(count, forker, board, begin)
+    try:
+        opened = fronts.open(progress)
+        inference = supervised(fronts, settings)
+        by = f"{opened.device}, {opened.precision}"
+        if opened.runner != "torch":
+            by = f"{by} by {opened.runner}"
+        by = f"{by}, {count} processes"
+        metrics_url = url_of(listeners.metrics) if listeners.metrics else None
+        manifest = inference.services.service.manifest
+        started = Started(manifest, by, url_of(listeners.main), metrics_url)
+        app = create_app(inference, settings)
+        progress.step("asking every student once")
+        run(app, settings, listeners, lambda: announce(started), fronts)
+    finally:
+        fronts.kill_all()
+        forker.close()
 
 
 def check_files(settings: Settings) -> None:

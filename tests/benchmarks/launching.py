@@ -17,7 +17,10 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
 from benchmarks.kernels.recorder import recorded
-from nestling.kernels import Groups, Prefix, tiles, triton_operations
+from nestling.kernels import tiles
+from nestling.kernels.layout import Groups
+from nestling.kernels.operations import triton_operations
+from nestling.kernels.prefix import Prefix
 
 
 class Utils:

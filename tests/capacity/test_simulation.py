@@ -23,7 +23,8 @@ from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
 from nestling.server.core.load_control import TICK_SECONDS, Admission, LoadControl
 from nestling.server.core.service import Service
-from nestling.server.engine.queue import QueueEntry, WorkQueue
+from nestling.server.engine.pending import PendingPart
+from nestling.server.engine.queue import WorkQueue
 
 from ..server.engine.test_engine import GatedRunner, one, run
 from .conftest import costs, inputs
@@ -35,9 +36,9 @@ def test_the_queue_is_the_servers_own(manifest: Manifest, monkeypatch: pytest.Mo
     packed: list[int] = []
     original = WorkQueue._pack
 
-    def pack(self: WorkQueue) -> list[QueueEntry]:
+    def pack(self: WorkQueue) -> list[PendingPart]:
         batch = original(self)
-        packed.append(len(batch))
+        packed.append(sum(map(len, batch)))
         return batch
 
     monkeypatch.setattr(WorkQueue, "_pack", pack)

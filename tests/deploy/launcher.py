@@ -33,7 +33,7 @@ def stand_in() -> None:
 
 
 if __name__ == "__main__":
-    from nestling.kernels import triton_operations
+    from nestling.kernels.operations import triton_operations
 
     with recorded("sm_90") as launches:
         of_row = torch.ones(4)

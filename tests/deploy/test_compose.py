@@ -94,12 +94,16 @@ def test_defaults_are_the_images_own() -> None:
     nestling = merged()["nestling"]
     arguments = re.findall(r"^ARG (\w+)=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert nestling["build"]["args"] == {name: value.strip('"') for name, value in arguments}
-    assert nestling["environment"]["NESTLING_RUNNER"] == "torch"
+    assert nestling["environment"]["NESTLING_RUNNER"] == "auto"
 
 
 @pytest.mark.needs("docker-compose")
 def test_choices_reach_the_build_and_the_server() -> None:
-    chosen = {"PYTHON": "3.13", "EXTRAS": "console,onnx", "TORCH_INDEX": "https://example.org/cpu"}
+    chosen = {
+        "PYTHON": "3.13",
+        "EXTRAS": "cpu,console,otel",
+        "TORCH_INDEX": "https://example.org/cpu",
+    }
     nestling = merged(**chosen, RUNNER="onnx-int8", NESTLING_SHADOW="0.5")["nestling"]
     assert nestling["build"]["args"] == chosen
     assert nestling["environment"]["NESTLING_RUNNER"] == "onnx-int8"
@@ -112,7 +116,7 @@ def test_a_gpu_is_reserved() -> None:
     usual, nestling = merged()["nestling"], merged("compose.gpu.yaml")["nestling"]
     [device] = nestling.pop("deploy")["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-    assert nestling["build"]["args"].pop("EXTRAS") == "console,gpu"
+    assert nestling["build"]["args"].pop("EXTRAS") == "gpu,console"
     assert nestling["environment"].pop("NESTLING_DEVICE") == "cuda"
     del usual["build"]["args"]["EXTRAS"]
     assert nestling == usual

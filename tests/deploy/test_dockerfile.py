@@ -16,7 +16,7 @@ COPIED = [
     for sources in re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     for source in sources.split()
 ]
-GPU = re.search(r"^RUN (case .+?esac)$", DOCKERFILE, re.MULTILINE | re.DOTALL)
+TORCH, COMPILER = re.findall(r"^RUN (case .+?esac)$", DOCKERFILE, re.MULTILINE | re.DOTALL)
 
 
 def rooms() -> set[str]:
@@ -35,9 +35,7 @@ def test_the_build_sees_what_it_copies_and_no_more() -> None:
 
 
 def test_what_is_large_comes_before_what_changes() -> None:
-    torch = DOCKERFILE.index('"$TORCH_INDEX"} torch')
-    assert all(torch < DOCKERFILE.index(f"COPY {room} ") for room in rooms())
-    assert torch < DOCKERFILE.index("ARG EXTRAS")
+    assert all(DOCKERFILE.index(TORCH) < DOCKERFILE.index(f"COPY {room} ") for room in rooms())
 
 
 def test_it_starts_without_rights() -> None:
@@ -49,17 +47,30 @@ def test_it_starts_without_rights() -> None:
 
 @pytest.mark.parametrize(
     ("extras", "compiler"),
-    [("", False), ("console", False), ("console,gpu", True), ("gpu", True), ("gpus", False)],
+    [("", False), ("cpu,console", False), ("gpu,console", True), ("gpu", True), ("gpus", False)],
 )
 def test_only_a_gpu_brings_a_compiler(extras: str, compiler: bool, tmp_path: Path) -> None:
-    """The command itself, with an apt-get that writes down what it should do."""
-    assert GPU
-    command = GPU[1].replace("/var/lib/apt/lists", str(tmp_path / "lists"))
-    said = tmp_path / "apt-get"
-    said.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    asked = asked_of("apt-get", COMPILER, extras, tmp_path)
+    assert bool(asked) == compiler
+    assert not compiler or asked[-1].endswith("gcc libc6-dev")
+
+
+@pytest.mark.parametrize(
+    ("extras", "torch"),
+    [("", False), ("cpu,console", False), ("gpu,console", True), ("console,torch", True)],
+)
+def test_only_what_needs_torch_brings_it(extras: str, torch: bool, tmp_path: Path) -> None:
+    asked = asked_of("pip", TORCH, extras, tmp_path)
+    assert [line.rpartition(" ")[2] for line in asked] == ["torch"] * torch
+
+
+def asked_of(program: str, command: str, extras: str, folder: Path) -> list[str]:
+    """The command itself, with a program that writes down what it should do."""
+    command = command.replace("/var/lib/apt/lists", str(folder / "lists"))
+    said = folder / program
+    said.write_text(f'#!/bin/sh\necho "$@" >> {folder}/asked\n')
     said.chmod(0o755)
-    environment = {"EXTRAS": extras, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {"EXTRAS": extras, "PATH": f"{folder}:/usr/bin:/bin"}
     subprocess.run(["sh", "-c", command], check=True, env=environment)
-    asked = (tmp_path / "asked").read_text() if compiler else ""
-    assert (tmp_path / "asked").exists() == compiler
-    assert not compiler or asked.splitlines()[-1].endswith("gcc libc6-dev")
+    asked = folder / "asked"
+    return asked.read_text().splitlines() if asked.exists() else []

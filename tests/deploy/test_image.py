@@ -39,12 +39,12 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
 @pytest.fixture(scope="module")
 def image(builder: Builder) -> Image:
     """As it is built without arguments."""
-    return builder.build("nestling", "console")
+    return builder.build("nestling", "cpu,console")
 
 
 @pytest.fixture(scope="module")
 def gpu_image(builder: Builder) -> Image:
-    return builder.build("nestling-gpu", "console,gpu")
+    return builder.build("nestling-gpu", "gpu,console")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nestling.kernels import Prefix
+from nestling.kernels.prefix import Prefix
 
 GUARD = 7
 """Columns beside a matrix's own, filled with NaN."""

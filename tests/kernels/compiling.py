@@ -57,13 +57,13 @@ def _empty(call: Call, *shape: int) -> Any:
 
 
 def _groups(count: int) -> Any:
-    from nestling.kernels import Groups
+    from nestling.kernels.layout import Groups
 
     return Groups(range(0, TEXTS * TOKENS + 1, TEXTS * TOKENS // count))
 
 
 def _prefixes(call: Call, sizes: Sequence[tuple[int, ...]]) -> list[Any]:
-    from nestling.kernels import Prefix, prefix
+    from nestling.kernels.prefix import Prefix, prefix
 
     widest = [max(each) for each in zip(*sizes, strict=True)]
     weight, bias = _empty(call, *widest), _empty(call, widest[0])
@@ -71,7 +71,7 @@ def _prefixes(call: Call, sizes: Sequence[tuple[int, ...]]) -> list[Any]:
 
 
 def _linear(call: Call) -> None:
-    from nestling.kernels import triton_operations
+    from nestling.kernels.operations import triton_operations
 
     x = _empty(call, TEXTS * TOKENS, max(k for _, k in call.widths))
     views, rows = _prefixes(call, call.widths), _groups(len(call.widths))
@@ -79,7 +79,7 @@ def _linear(call: Call) -> None:
 
 
 def _norm(call: Call) -> None:
-    from nestling.kernels import triton_operations
+    from nestling.kernels.operations import triton_operations
 
     x = _empty(call, TEXTS * TOKENS, max(max(each) for each in call.widths))
     views, rows = _prefixes(call, call.widths), _groups(len(call.widths))
@@ -89,7 +89,7 @@ def _norm(call: Call) -> None:
 def _gate(call: Call) -> None:
     import torch
 
-    from nestling.kernels import triton_operations
+    from nestling.kernels.operations import triton_operations
 
     labels = call.widths[0][0] if call.widths else LABELS
     of_row = torch.empty(TEXTS, device="meta")
@@ -97,8 +97,8 @@ def _gate(call: Call) -> None:
 
 
 def _attention(call: Call) -> None:
-    from nestling.kernels import Layout
     from nestling.kernels.attention.triton import attention
+    from nestling.kernels.layout import Layout
 
     layout = Layout((TOKENS,) * TEXTS, (TEXTS // 2,) * 2)
     q = _empty(call, TEXTS * TOKENS, HEADS * HEAD_DIM)
@@ -106,7 +106,8 @@ def _attention(call: Call) -> None:
 
 
 def _pooled_attention(call: Call) -> None:
-    from nestling.kernels import Layout, triton_operations
+    from nestling.kernels.layout import Layout
+    from nestling.kernels.operations import triton_operations
 
     layout = Layout((TOKENS,) * TEXTS, (TEXTS // 2,) * 2)
     asking = Layout((1,) * TEXTS, layout.groups)

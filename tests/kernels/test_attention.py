@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Layout
 from nestling.kernels.attention import reference
 from nestling.kernels.attention import triton as kernel
+from nestling.kernels.layout import Layout
 
 from .buffers import TOLERANCE, poisoned, relative_error, same
 

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nestling.kernels import ACTIVATIONS, Groups, Layout, Prefix
 from nestling.kernels.emulated import EMULATED
-from nestling.kernels.linear import reference
+from nestling.kernels.layout import Groups, Layout
+from nestling.kernels.linear import ACTIVATIONS, reference
+from nestling.kernels.prefix import Prefix
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer
 
@@ -148,7 +149,7 @@ def test_pooled_attention_rounds_each_step(dtype: torch.dtype) -> None:
 def reference_attention(
     q: Tensor, k: Tensor, v: Tensor, asking: Layout, offering: Layout, heads: int
 ) -> Tensor:
-    from nestling.kernels import attention
+    from nestling.kernels.attention import attention
 
     return attention(q, k, v, asking, offering, (heads,), HEAD_DIM)
 

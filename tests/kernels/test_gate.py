@@ -6,24 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels.gate import (
-    ENERGY,
-    ENTROPY,
-    MARGIN,
-    PROBABILITY,
-    GateDecision,
-    host,
-    reference,
-)
+from nestling.kernels.gate import host_tensors, reference
 from nestling.kernels.gate import triton as kernel
-from nestling.kernels.gate.reference import MARGINS
+from nestling.kernels.gate.codes import ENERGY, ENTROPY, MARGIN, PROBABILITY
+from nestling.kernels.gate.reference import MARGINS, GateDecision
 
 from .buffers import poisoned
 from .trials.gate import exact_scores
 
 Run = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], GateDecision]
 ALL = pytest.mark.parametrize(
-    "run", [reference.gate, host.gate, kernel.gate], ids=["reference", "host", "triton"]
+    "run", [reference.gate, host_tensors.gate, kernel.gate], ids=["reference", "host", "triton"]
 )
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestling.kernels import Layout
+from nestling.kernels.layout import Layout
 
 groupings = st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=1, max_size=4)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups, linear
-from nestling.kernels.linear import reference
+from nestling.kernels.layout import Groups
+from nestling.kernels.linear import linear, reference
 from nestling.kernels.linear import triton as kernel
 
 from .buffers import TOLERANCE, poisoned, prefixes, relative_error, same

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.kernels.candidates import CANDIDATES
-from nestling.kernels import ACTIVATIONS, Groups, Prefix
-from nestling.kernels.linear import reference
+from nestling.kernels.layout import Groups
+from nestling.kernels.linear import ACTIVATIONS, reference
 from nestling.kernels.linear import triton as kernel
+from nestling.kernels.prefix import Prefix
 from nestling.kernels.tiles import Tile
 
 from .buffers import TOLERANCE, poisoned, relative_error, same

@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 import torch
 
-from nestling.kernels import Groups
+from nestling.kernels.layout import Groups
 from nestling.kernels.linear import triton as linears
 from nestling.kernels.norm import triton as norms
 

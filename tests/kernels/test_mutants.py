@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups
+from nestling.kernels.layout import Groups
 from nestling.kernels.norm import reference
 
 from .buffers import TOLERANCE, norm_prefixes, poisoned, prefixes, relative_error, same

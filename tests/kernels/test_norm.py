@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups
+from nestling.kernels.layout import Groups
 from nestling.kernels.norm import reference
 from nestling.kernels.norm import triton as kernel
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups, Layout
+from nestling.kernels.layout import Groups, Layout
 
 from .buffers import norm_prefixes, poisoned, prefixes
 from .mutants import mutant

@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nestling.kernels import Layout, Prefix, attention
+from nestling.kernels.attention import attention
+from nestling.kernels.layout import Layout
 from nestling.kernels.pooled_attention import reference
 from nestling.kernels.pooled_attention import triton as kernel
+from nestling.kernels.prefix import Prefix
 
 from .buffers import TOLERANCE, poisoned, prefixes, relative_error, same
 

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from nestling.kernels import Groups, Indices, layout, upload
-from nestling.kernels.layout import missing_widths, on_device
+from nestling.kernels import placed
+from nestling.kernels.layout import Groups, Indices
+from nestling.kernels.placed import missing_widths, on_device
+from nestling.kernels.upload import upload
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def _no_widths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "_widths", type(layout._widths)())
+    monkeypatch.setattr(placed, "_widths", type(placed._widths)())
 
 
 def test_every_section_arrives_and_begins_at_16_bytes() -> None:
@@ -48,7 +50,7 @@ def test_widths_outlive_the_batch_that_brought_them_in_memory_of_their_own() -> 
 
 
 def test_widths_that_nobody_asks_for_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "MOST_WIDTHS", 2)
+    monkeypatch.setattr(placed, "MOST_WIDTHS", 2)
     upload([], [(1,), (2,)], [], CPU)
     upload([], [(1,), (3,)], [], CPU)
     assert missing_widths([(1,), (2,), (3,)], CPU) == [(2,)]

@@ -15,6 +15,7 @@ from nestling.models import NestlingError, device, load_checkpoint
 def made_current(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The devices that are made current, in order."""
     seen: list[str] = []
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", seen.append)
     return seen
@@ -45,10 +46,33 @@ def test_one_that_is_not_here_hears_of_those_that_are(made_current: list[str], w
 
 
 def test_without_a_gpu_auto_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "has_gpu", lambda: True)  # whose torch is one for CPUs
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert device.use("auto") == "cpu"
     with pytest.raises(NestlingError, match=r"'cuda' is not here; available are cpu$"):
         device.use("cuda")
+
+
+def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "DRIVER", "libmoon.so.1")
+
+    def ask() -> int:
+        raise AssertionError("torch was asked")
+
+    monkeypatch.setattr(torch.cuda, "device_count", ask)
+    assert device.use("auto") == device.use("cpu") == "cpu"
+
+
+def test_without_torch_a_gpu_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    monkeypatch.setattr(device, "find_spec", lambda _: None)
+    assert device.use("auto") == "cpu"
+    with pytest.raises(
+        NestlingError, match=r"device: torch: not installed; cuda:0 needs the extra"
+    ):
+        device.use("cuda:0")
+    with pytest.raises(NestlingError, match=r"device: 'moon' is not here; available are cpu$"):
+        device.use("moon")
 
 
 def test_a_checkpoint_is_loaded_onto_the_current_device(
@@ -60,7 +84,7 @@ def test_a_checkpoint_is_loaded_onto_the_current_device(
         """As far as it goes without a GPU."""
 
     def load(*arguments: object) -> None:
-        raise LoadingError(arguments[3])
+        raise LoadingError(arguments[2])
 
     monkeypatch.setattr("nestling.models.checkpoint.load._load_model", load)
     monkeypatch.setattr("nestling.models.checkpoint.load.operations_for", lambda _: None)

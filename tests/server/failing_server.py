@@ -25,7 +25,7 @@ ERROR = "CUDA error: an illegal memory access was encountered"
 
 def work(call: str, descriptor: str) -> None:
     from nestling.models import Checkpoint, device
-    from nestling.models.runners import choose
+    from nestling.models.runners import torch
     from nestling.models.runners.base import ForwardBatch, ForwardOutput
     from nestling.models.runners.torch import TorchRunner
 
@@ -55,7 +55,7 @@ def work(call: str, descriptor: str) -> None:
         if failed:
             raise RuntimeError(f"{ERROR}\nCUDA kernel errors might be reported at another call")
 
-    choose.TorchRunner = Failing  # type: ignore[misc]
+    torch.TorchRunner = Failing  # type: ignore[misc]
     device.check = check
     sys.argv = ["worker", descriptor]
     runpy.run_module("nestling.server.engine.worker", run_name="__main__", alter_sys=True)
@@ -72,7 +72,7 @@ def serve(arguments: list[str]) -> None:
         return really(command, **options)  # type: ignore[call-overload,no-any-return]
 
     process.subprocess.Popen = start  # type: ignore[misc,assignment]
-    sys.argv = ["nestling", "serve", *arguments]
+    sys.argv = ["nestling", "serve", "--runner", "torch", *arguments]
     main()
 
 

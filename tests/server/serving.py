@@ -61,8 +61,10 @@ class Server(ServerProcess):
 
 
 def serve(checkpoint: Path, log: Path, *flags: str) -> Server:
-    """`nestling serve` on a free port."""
-    return Server(serve_command(str(checkpoint), *flags), log)
+    """`nestling serve` on a free port, unless flags say otherwise by torch, which is the reference
+    and makes no graphs, and by one process."""
+    processes = () if "--processes" in flags else ("--processes", "1")
+    return Server(serve_command(str(checkpoint), "--runner", "torch", *processes, *flags), log)
 
 
 def _series(name: str, labels: dict[str, str]) -> str:

@@ -15,12 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn.attention.varlen import varlen_attn
 
-from nestling.kernels import (
-    Layout,
-    Prefix,
-    attention,
-    pooled_attention,
-)
+from nestling.kernels.attention import attention
+from nestling.kernels.layout import Layout
+from nestling.kernels.pooled_attention import pooled_attention
+from nestling.kernels.prefix import Prefix
 
 from ..ceilings import Ceilings
 from ..clock import Call, Clock

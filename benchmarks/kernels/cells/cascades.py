@@ -17,8 +17,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from nestling.kernels import REFERENCE, Operations
-from nestling.kernels.gate import MARGIN
+from nestling.kernels.gate.codes import MARGIN
+from nestling.kernels.operations import REFERENCE, Operations
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.spec import StudentSpec

@@ -6,7 +6,8 @@ from functools import partial
 
 import torch
 
-from nestling.kernels.gate import MARGIN, gate
+from nestling.kernels.gate.codes import MARGIN
+from nestling.kernels.gate.reference import gate
 
 from ..ceilings import Ceilings
 from ..clock import Clock

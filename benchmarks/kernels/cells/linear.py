@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nestling.kernels import Groups, Prefix
+from nestling.kernels.layout import Groups
+from nestling.kernels.prefix import Prefix
 
 from ..ceilings import Ceilings
 from ..clock import Call, Clock

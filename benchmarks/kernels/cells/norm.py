@@ -7,7 +7,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from nestling.kernels import Prefix
+from nestling.kernels.prefix import Prefix
 
 from ..ceilings import Ceilings
 from ..clock import Clock

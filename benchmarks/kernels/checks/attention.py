@@ -8,12 +8,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nestling.kernels import (
-    Layout,
-    Prefix,
-    attention,
-    pooled_attention,
-)
+from nestling.kernels.attention import attention
+from nestling.kernels.layout import Layout
+from nestling.kernels.pooled_attention import pooled_attention
+from nestling.kernels.prefix import Prefix
 
 from ..devices import Random, operations_on
 from ..record import Named, Row

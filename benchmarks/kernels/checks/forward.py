@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nestling.kernels import REFERENCE
+from nestling.kernels.operations import REFERENCE
 from nestling.models import load_checkpoint
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch

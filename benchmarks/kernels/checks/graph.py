@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nestling.kernels import Groups, Prefix
+from nestling.kernels.layout import Groups
+from nestling.kernels.prefix import Prefix
 
 from ..devices import Random, operations_on, stream_on
 from ..record import Named, Row

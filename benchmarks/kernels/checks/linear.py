@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nestling.kernels import Groups, Prefix, tiles
+from nestling.kernels import tiles
+from nestling.kernels.layout import Groups
 from nestling.kernels.linear.triton import linear as tiled
+from nestling.kernels.prefix import Prefix
 
 from ..candidates import CANDIDATES
 from ..devices import Random, operations_on

@@ -6,7 +6,9 @@ from functools import partial
 
 import torch
 
-from nestling.kernels import Groups, Prefix, norm
+from nestling.kernels.layout import Groups
+from nestling.kernels.norm import norm
+from nestling.kernels.prefix import Prefix
 
 from ..devices import Random, operations_on
 from ..record import Named, Row

@@ -9,8 +9,10 @@ from functools import partial
 
 import torch
 
-from nestling.kernels import Groups, Layout, Prefix, tiles
+from nestling.kernels import tiles
+from nestling.kernels.layout import Groups, Layout
 from nestling.kernels.linear.triton import linear as tiled
+from nestling.kernels.prefix import Prefix
 
 from ..candidates import CANDIDATES
 from ..devices import Random, device_of, operations_on

@@ -1,8 +1,8 @@
-"""Graphs that were made before: making one takes seconds, reading it back a moment.
+"""Graphs that were made before: reading them back needs neither the weights nor `onnx`.
 
-One folder per graph in `$XDG_CACHE_HOME/nestling/onnx`, else `~/.cache/nestling/onnx`, named by all
-that decides what is in it. It appears by one rename, and every file is checked against its sha256
-when it is read.
+One folder for the students of a checkpoint in a precision, in `$XDG_CACHE_HOME/nestling/onnx`, else
+`~/.cache/nestling/onnx`, named by all that decides what is in it. It appears by one rename, and
+every file is checked against its sha256 when it is read.
 """
 
 from __future__ import annotations
@@ -27,53 +27,52 @@ from ...checkpoint.integrity import (
     verify,
     write_hashed_json,
 )
-from ...checkpoint.load import Checkpoint
+from ...checkpoint.manifest import Manifest
 from ...errors import CheckpointError, NestlingError
-from ...nested.spec import StudentSpec
 from ...precision import Precision
-from .extra import EXPORTER, require
-from .graph import write_graph
+from .extra import GRAPHS, require
 
 log = logging.getLogger(__name__)
-GRAPH, ABOUT = "model.onnx", "about.json"
+ABOUT = "about.json"
 
 
 @contextmanager
-def graph_of(checkpoint: Checkpoint, spec: StudentSpec, precision: Precision) -> Iterator[Path]:
-    """A student's graph in a file: from the cache, or made now and left there.
+def graphs_of(manifest: Manifest, precision: Precision) -> Iterator[Path]:
+    """A folder with a graph of each student, as `write_graphs` makes them: from the cache, or made
+    now and left there.
 
-    Where the cache cannot be written, a warning says so, and the file is gone afterwards.
-    Raises NestlingError as `write_graph` does.
+    Where the cache cannot be written, a warning says so, and the folder is gone afterwards; who has
+    mapped its files keeps them. Raises NestlingError if `onnx` is needed and not installed, and
+    CheckpointError as `read_weights` does.
     """
-    require(*EXPORTER)
-    identity = _identity(checkpoint, spec, precision)
+    identity = _identity(manifest, precision)
     try:
         folder = _home() / hashlib.sha256(_canonical(identity)).hexdigest()[:32]
-        file = _read(folder) or _make(folder, identity, checkpoint, spec, precision)
+        if not _whole(folder):
+            _make(folder, identity, manifest, precision)
     except (OSError, RuntimeError) as error:  # RuntimeError: this user has no home directory
         log.warning("no cache of graphs (%s): each start makes them anew", error)
     else:
-        yield file
+        yield folder
         return
     with TemporaryDirectory(prefix="nestling-onnx-") as temporary:
-        write_graph(checkpoint.model, spec, Path(temporary) / GRAPH, precision)
-        yield Path(temporary) / GRAPH
+        _write(manifest, precision, Path(temporary))
+        yield Path(temporary)
 
 
 def _home() -> Path:
     return cache_home("onnx")
 
 
-def _identity(checkpoint: Checkpoint, spec: StudentSpec, precision: Precision) -> dict[str, Any]:
+def _identity(manifest: Manifest, precision: Precision) -> dict[str, Any]:
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return {
-        "weights_sha256": checkpoint.weights_sha256,
-        "architecture": checkpoint.architecture.to_json(),
-        "dtype": str(checkpoint.model.dtype),
-        "student": spec.to_json(),
+        "weights_sha256": manifest.weights_sha256,
+        "architecture": manifest.architecture.to_json(),
+        "students": {name: each.spec.to_json() for name, each in manifest.students.items()},
         "precision": precision,
-        "exporter": {file.name: sha256_of(file) for file in sources},
-        "versions": {name: version(name) for name in ("nestling", "torch", *EXPORTER)},
+        "made_by": {file.name: sha256_of(file) for file in sources},
+        "nestling": version("nestling"),
     }
 
 
@@ -81,35 +80,34 @@ def _canonical(identity: dict[str, Any]) -> bytes:
     return json.dumps(identity, sort_keys=True).encode()
 
 
-def _read(folder: Path) -> Path | None:
-    """The graph in a folder; what is damaged there is thrown away."""
+def _whole(folder: Path) -> bool:
+    """Whether a folder is there; one that is damaged is thrown away."""
     if not folder.exists():
-        return None
+        return False
     try:
         for name, sha256 in read_hashed_json(folder / ABOUT)["files"].items():
             verify(folder / name, sha256)
     except CheckpointError as error:
         log.warning("%s; making it anew", error)
         shutil.rmtree(folder)
-        return None
-    return folder / GRAPH
+        return False
+    return True
 
 
-def _make(
-    folder: Path,
-    identity: dict[str, Any],
-    checkpoint: Checkpoint,
-    spec: StudentSpec,
-    precision: Precision,
-) -> Path:
+def _make(folder: Path, identity: dict[str, Any], manifest: Manifest, precision: Precision) -> None:
     try:
         with new_directory(folder) as temporary:
-            write_graph(checkpoint.model, spec, temporary / GRAPH, precision)
+            _write(manifest, precision, temporary)
             files = {file.name: sha256_of(file) for file in temporary.iterdir()}
             about = {"schema": SCHEMA, **identity, "files": files}
             write_hashed_json(temporary / ABOUT, about)
     except (OSError, NestlingError):
-        if (file := _read(folder)) is None:  # else another server was faster
+        if not _whole(folder):  # else another server was faster
             raise
-        return file
-    return folder / GRAPH
+
+
+def _write(manifest: Manifest, precision: Precision, folder: Path) -> None:
+    require(*GRAPHS)
+    from .bundle import write_graphs  # with `onnx`, which whoever finds them made never loads
+
+    write_graphs(manifest, precision, folder)

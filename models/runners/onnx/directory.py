@@ -7,11 +7,12 @@ from pathlib import Path
 from ...checkpoint.card import model_card
 from ...checkpoint.export import README, chosen_student, config_of, write_json, write_tokenizer
 from ...checkpoint.integrity import new_directory
-from ...checkpoint.load import Checkpoint
-from ...checkpoint.manifest import CONFIG, calibrated_for
+from ...checkpoint.manifest import CONFIG, Manifest, calibrated_for
+from ...checkpoint.weights import read_weights
 from ...families import named
 from ...precision import Precision
-from .graph import INPUTS, TYPED_INPUTS, check_precision, write_graph
+from .names import INPUTS, TYPED_INPUTS
+from .write import check_precision, write_graph
 
 MODEL = "model.onnx"
 RUN = """\
@@ -39,7 +40,7 @@ ENCODED = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_i
 
 
 def export_onnx(
-    checkpoint: Checkpoint, student: str, path: str | Path, precision: Precision = "float32"
+    checkpoint: Manifest, student: str, path: str | Path, precision: Precision = "float32"
 ) -> None:
     """Write graph, config, tokenizer and README under another name, then rename.
 
@@ -47,7 +48,8 @@ def export_onnx(
     the inputs that the family's models take elsewhere. Its logits are divided by the temperature of
     this precision.
     Raises NestlingError for an unknown student or precision, for a path that exists, and if the
-    extra `onnx` is not installed; CheckpointError if the calibration for int8 is damaged.
+    package `onnx` is not installed; CheckpointError if the calibration for int8 is damaged, or a
+    weight cannot be used.
     """
     path = Path(path)
     check_precision(precision)
@@ -58,7 +60,8 @@ def export_onnx(
     inputs = TYPED_INPUTS if typed else INPUTS
     with new_directory(path) as temporary:
         file = temporary / MODEL
-        write_graph(served.model, chosen.spec, file, precision, chosen.temperature, typed)
+        weights = read_weights(served)
+        write_graph(architecture, weights, chosen.spec, file, precision, chosen.temperature, typed)
         config = config_of(served, chosen)
         config["nestling"]["precision"] = precision
         write_json(temporary / CONFIG, config)

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
-from ...nested.heads import HeadPrefix
-from .weights import GraphLinear
+from ...nested.architecture import Architecture
+from ...nested.spec import StudentSpec
+from .assembly import Assembly
+from .names import POOLED
+from .products import Products
+from .weights import Weights, matrix, vector
 
 
-class GraphHead(nn.Module):
-    """Pooler and classifier. temperature: by which the logits are divided."""
+def classify(
+    to: Assembly,
+    products: Products,
+    weights: Weights,
+    a: Architecture,
+    spec: StudentSpec,
+    x: str,
+    temperature: float,
+    output: str,
+) -> str:
+    """Pooler and classifier. x: (batch, dim). Returns (batch, labels), called `output`.
 
-    def __init__(self, part: HeadPrefix, temperature: float) -> None:
-        super().__init__()
-        self.pooler = GraphLinear.of(part.pooler)
-        self.classifier = GraphLinear.of(part.classifier, 1 / temperature)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (batch, dim). Returns (batch, labels)."""
-        logits: Tensor = self.classifier(torch.tanh(self.pooler(x)))
-        return logits
+    temperature: by which the logits are divided.
+    """
+    dim, labels, scale = spec.dim, len(a.labels), np.float32(1 / temperature)
+    weight = matrix(weights, "pooler.weight", dim, dim)
+    pooled = products.multiply(x, weight, "pooler.weight")
+    bias = to.constant("pooler.bias", vector(weights, "pooler.bias", dim))
+    pooled = to.add("Tanh", [to.add("Add", [pooled, bias], "pooler")], POOLED)
+    weight = matrix(weights, "classifier.weight", labels, dim) * scale
+    product = products.multiply(pooled, weight, "classifier.weight")
+    bias = to.constant("classifier.bias", vector(weights, "classifier.bias", labels) * scale)
+    return to.add("Add", [product, bias], output)

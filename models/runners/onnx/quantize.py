@@ -17,79 +17,60 @@ float32, by the order of sums; rarely that moves a number across a boundary of `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from ...precision import WEIGHT_LEVELS
+from .assembly import Assembly
 
 LEVELS, CENTRE = 127, 128
 LEAST = 1e-20
 """Of a maximum: what is all zeros has a scale too."""
-_CONSTANTS: dict[str, NDArray[Any]] = {
-    "levels": np.array(LEVELS, np.float32),
-    "centre": np.array(CENTRE, np.uint8),
-    "round_up": np.array(CENTRE + 0.5, np.float32),  # the cast to integers cuts off what is beyond
-    "last_axis": np.array([-1], np.int64),
-    "least": np.array(LEAST, np.float32),
-}
 
 
-def quantize(model: onnx.ModelProto) -> None:
-    """Replace, in place, every product with a constant matrix.
+class IntegerProducts:
+    """Each product of a graph in integers; rows that several of them read are rounded once."""
 
-    A stack of matrices, as the last layer's keys and values are, stays in float32: those products
-    are small, and run once per text.
-    """
-    graph = model.graph
-    weights = {t.name: t for t in graph.initializer if len(t.dims) == 2}
-    nodes: list[NodeProto] = []
-    rounded: dict[str, TensorProto] = {}
-    for node in graph.node:
-        if node.op_type != "MatMul" or node.input[1] not in weights:
-            nodes.append(node)
-            continue
-        x, name = node.input
-        integers, scale = _round(numpy_helper.to_array(weights[name]))
-        rounded[f"{name}.int8"] = numpy_helper.from_array(integers, f"{name}.int8")
-        rounded[f"{name}.scale"] = numpy_helper.from_array(scale, f"{name}.scale")
-        nodes += _product(node.name, x, name, node.output[0])
-    rounded |= {k: numpy_helper.from_array(v, k) for k, v in _CONSTANTS.items()}
-    read = {name for node in nodes for name in node.input}
-    kept = [t for t in (*graph.initializer, *rounded.values()) if t.name in read]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend(kept)
+    def __init__(self, assembly: Assembly) -> None:
+        self._to = assembly
+        self._rounded: dict[str, tuple[str, str]] = {}
+
+    def multiply(self, x: str, weight: NDArray[np.float32], name: str) -> str:
+        """As `Products` has it."""
+        to = self._to
+        if x not in self._rounded:
+            self._rounded[x] = self._round(x)
+        rows, steps = self._rounded[x]
+        integers, scale = round_weight(weight)
+        inputs = [
+            rows,
+            to.constant(f"{name}.int8", integers),
+            to.constant("one", np.array(1, np.float32)),
+            to.constant(f"{name}.scale", scale),
+            to.constant("centre", np.array(CENTRE, np.uint8)),
+        ]
+        by_output = to.fused("MatMulIntegerToFloat", inputs, f"{name}.by_output")
+        return to.add("Div", [by_output, steps], f"{name}.product")
+
+    def _round(self, x: str) -> tuple[str, str]:
+        """x in integers; and how many steps of each row make 1: (rows, 1)."""
+        to = self._to
+        size = to.add("Abs", [x], f"{x}.size")
+        largest = to.add("ReduceMax", [size, to.integers(-1)], f"{x}.largest", keepdims=1)
+        least = to.constant("least", np.array(LEAST, np.float32))
+        extent = to.add("Max", [largest, least], f"{x}.range")
+        levels = to.constant("levels", np.array(LEVELS, np.float32))
+        steps = to.add("Div", [levels, extent], f"{x}.steps")
+        in_steps = to.add("Mul", [x, steps], f"{x}.in_steps")
+        # The cast to integers cuts off what is beyond the point.
+        round_up = to.constant("round_up", np.array(CENTRE + 0.5, np.float32))
+        positive = to.add("Add", [in_steps, round_up], f"{x}.positive")
+        return to.add("Cast", [positive], f"{x}.rows", to=TensorProto.UINT8), steps
 
 
-def _round(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def round_weight(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """weight: (inputs, outputs). Returns the same in int8, and (outputs,) scales."""
     largest = np.maximum(np.abs(weight).max(axis=0), np.float32(LEAST))
     scale = (largest / WEIGHT_LEVELS).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
-
-
-def _product(name: str, x: str, weight: str, y: str) -> Iterator[NodeProto]:
-    """The nodes of y = x · weight; `name` begins the names of what is between."""
-
-    def node(operation: str, inputs: list[str], output: str, **attributes: Any) -> NodeProto:
-        return helper.make_node(operation, inputs, [output], output, **attributes)
-
-    def own(suffix: str) -> str:
-        return f"{name}.{suffix}"
-
-    yield node("Abs", [x], own("size"))
-    yield node("ReduceMax", [own("size"), "last_axis"], own("largest"), keepdims=1)
-    yield node("Max", [own("largest"), "least"], own("range"))
-    yield node("Div", ["levels", own("range")], own("steps"))
-    yield node("Mul", [x, own("steps")], own("in_steps"))
-    yield node("Add", [own("in_steps"), "round_up"], own("positive"))
-    yield node("Cast", [own("positive")], own("rows"), to=TensorProto.UINT8)
-    yield node("MatMulInteger", [own("rows"), f"{weight}.int8", "centre"], own("sums"))
-    yield node("Cast", [own("sums")], own("sums_float"), to=TensorProto.FLOAT)
-    yield node("Mul", [own("sums_float"), f"{weight}.scale"], own("by_output"))
-    yield node("Div", [own("by_output"), own("steps")], y)

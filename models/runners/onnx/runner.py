@@ -1,98 +1,107 @@
 """ONNX Runtime: one session per student, each group of a batch padded and run by its own.
 
 Memory: a session copies its student's slice of the weights. The table of token embeddings, most of
-a small model, it shares with the TA where the student is as wide as the TA and both are float32 on
-the CPU.
+a small model, is mapped from a file: one copy for all students as wide as the TA, and for all
+processes. No torch is loaded, but by those who ask with tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ....kernels import Layout
 from ....kernels.gate.host import decide
-from ...cascade.policy import Student
+from ....kernels.layout import Layout
 from ...checkpoint.finite import check_logits
-from ...checkpoint.load import Checkpoint
+from ...checkpoint.manifest import Manifest
 from ...errors import NestlingError
-from ...nested.batch import PackedBatch
 from ...nested.spec import StudentSpec
 from ...precision import Precision
 from ...progress import SILENT, Progress
 from ..base import ForwardBatch, ForwardOutput, ModelRunner
-from ..torch import TorchRunner
-from . import graph_of, require
-from .extra import EXPORTER, RUNTIME
-from .graph import INPUTS, OUTPUT, TOKENS
+from .cache import graphs_of
+from .extra import RUNTIME, require
+from .names import INPUTS, OUTPUT, POOLED, graph_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...nested.batch import PackedBatch
 
 CPU = "CPUExecutionProvider"
+SHORTEST = 1e-12
+"""Vectors that are shorter are not made longer, as torch has it."""
 
 
 class OnnxRunner(ModelRunner):
-    """Runs the students of one loaded checkpoint; graphs that the cache lacks are made first.
+    """Runs the students of one checkpoint; graphs that the cache lacks are made first.
 
-    precision: `float32` or `int8`.
+    manifest: with the calibration of the precision. precision: `float32` or `int8`.
     providers: ONNX Runtime's execution providers, the preferred first. threads: of one operation.
-    Raises NestlingError if the extra `onnx` is not installed, or a provider not in this build;
-    CheckpointError if a student answers with numbers that are not finite.
+    Raises NestlingError if ONNX Runtime is not installed, or a provider not in this build;
+    CheckpointError if a weight or a student's answer is not finite.
     """
+
+    device = "cpu"
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        manifest: Manifest,
         precision: Precision = "float32",
         providers: Sequence[str] = (CPU,),
         threads: int = 1,
         progress: Progress = SILENT,
     ) -> None:
-        require(*EXPORTER, *RUNTIME)
+        require(*RUNTIME)
         _check(providers)
-        self.manifest, self.device = checkpoint, str(checkpoint.model.device)
-        self.precision = precision
-        self._labels = len(checkpoint.architecture.labels)
-        self._specs = {student.spec: student.spec for student in checkpoint.students.values()}
-        self._embedder = TorchRunner(checkpoint)
-        self._sessions = {}
-        for done, student in enumerate(checkpoint.students.values()):
-            progress.step(
-                "loading ONNX graphs, made first if need be", done, len(checkpoint.students)
-            )
-            session = _session(checkpoint, student, precision, providers, threads)
-            self._sessions[student.spec] = session
-        check_logits(checkpoint, self.logits, torch.float32)
+        self.manifest, self.precision = manifest, precision
+        self._labels = len(manifest.architecture.labels)
+        self._specs = {student.spec: student.spec for student in manifest.students.values()}
+        self._providers, self._threads = list(providers), threads
+        self._sessions: dict[StudentSpec, Any] = {}
+        self._for_vectors: dict[str, Any] = {}
+        phase, students = "loading ONNX graphs, made first if need be", manifest.students.values()
+        progress.step(phase, 0, len(students))
+        with graphs_of(manifest, precision) as folder:
+            for done, student in enumerate(students, start=1):
+                self._sessions[student.spec] = self._opened(folder, student.name)
+                progress.step(phase, done, len(students))
+        check_logits(manifest, self._ask, "float32")
 
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
         """All in numpy: for one text torch's operations cost more than a student."""
         started = perf_counter()
-        tokens = np.fromiter(chain.from_iterable(batch.sequences), np.int64)
-        lengths = np.array([len(ids) for ids in batch.sequences])
         students = self.manifest.students
         runs = [(students[name].spec, count) for name, count in batch.runs]
-        logits = self._logits(tokens, lengths, runs)
-        columns = (column.tolist() for column in decide(logits, *batch.of_rows))
-        label, confidence, score, accept, energy, inside = columns
-        seconds = perf_counter() - started
-        return ForwardOutput(label, confidence, score, accept, energy, inside, logits, seconds)
+        logits = self._logits(batch.tokens, batch.lengths, runs)
+        said = decide(logits, *batch.of_rows)
+        return ForwardOutput(*said, logits, perf_counter() - started)
 
     def embed(
         self, sequences: Sequence[list[int]], student: str, dimensions: int
     ) -> NDArray[np.float32]:
-        """By torch: a graph gives logits alone."""
-        return self._embedder.embed(sequences, student, dimensions)
+        """In float32, whatever the precision: vectors that were kept are those of torch, too."""
+        tokens, lengths = _columns(sequences)
+        pooled = np.empty((len(lengths), self.manifest.students[student].spec.dim), np.float32)
+        self._run(self._exact(student), POOLED, tokens, lengths, pooled)
+        leading = pooled[:, :dimensions]
+        norms = np.linalg.norm(leading, axis=1, keepdims=True)
+        vectors: NDArray[np.float32] = leading / np.maximum(norms, np.float32(SHORTEST))
+        return vectors
 
     def logits(self, batch: PackedBatch) -> Tensor:
         """float32, on the CPU.
 
         Raises NestlingError for a student of another checkpoint, whose weights are not here.
         """
+        from torch import from_numpy
+
         for spec in batch.students:
             if self._specs.get(spec) is not spec:  # equal widths say nothing of the weights
                 raise NestlingError(
@@ -101,7 +110,10 @@ class OnnxRunner(ModelRunner):
                 )
         runs = zip(batch.students, batch.layout.groups, strict=True)
         lengths = np.array(batch.layout.lengths)
-        return torch.from_numpy(self._logits(batch.tokens.cpu().numpy(), lengths, runs))
+        return from_numpy(self._logits(batch.tokens.cpu().numpy(), lengths, runs))
+
+    def _ask(self, texts: Sequence[Sequence[int]], student: StudentSpec) -> NDArray[np.float32]:
+        return self._logits(*_columns(texts), [(student, len(texts))])
 
     def _logits(
         self,
@@ -113,18 +125,55 @@ class OnnxRunner(ModelRunner):
 
         Returns (sequences, labels). Raises ValueError for a sequence without tokens.
         """
-        if not lengths.all():
-            raise ValueError(f"sequence {lengths.argmin()} has no tokens")
         logits = np.empty((len(lengths), self._labels), np.float32)
         row = first = 0
         for spec, count in runs:
             if count:
                 part = lengths[first : first + count]
                 rows = int(part.sum())
-                for places, inputs in _padded(tokens[row : row + rows], part):
-                    (logits[first + places],) = self._sessions[spec].run([OUTPUT], inputs)
+                own = logits[first : first + count]
+                self._run(self._sessions[spec], OUTPUT, tokens[row : row + rows], part, own)
                 row, first = row + rows, first + count
         return logits
+
+    def _run(
+        self,
+        session: Any,
+        output: str,
+        tokens: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        into: NDArray[np.float32],
+    ) -> None:
+        """A student's output for each sequence: (sequences, columns)."""
+        if not lengths.all():
+            raise ValueError(f"sequence {lengths.argmin()} has no tokens")
+        for places, inputs in _padded(tokens, lengths):
+            (into[places],) = session.run([output], inputs)
+
+    def _exact(self, student: str) -> Any:
+        """A session in float32, which int8 has once somebody asks for this student's vectors."""
+        if self.precision == "float32":
+            return self._sessions[self.manifest.students[student].spec]
+        if student not in self._for_vectors:
+            with graphs_of(self.manifest, "float32") as folder:
+                self._for_vectors[student] = self._opened(folder, student)
+        return self._for_vectors[student]
+
+    def _opened(self, folder: Path, student: str) -> Any:
+        import onnxruntime
+
+        file = folder / graph_file(student)
+        return onnxruntime.InferenceSession(
+            file, session_options(self._threads), providers=self._providers
+        )
+
+
+def _columns(
+    sequences: Sequence[Sequence[int]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids end to end, and how many each sequence has."""
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    return np.fromiter(chain.from_iterable(sequences), np.int64, lengths.sum()), lengths
 
 
 def _padded(
@@ -161,27 +210,6 @@ def session_options(threads: int) -> Any:
     # Each session has threads of its own: they must not burn the cores while another one runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
-
-
-def _session(
-    checkpoint: Checkpoint,
-    student: Student,
-    precision: Precision,
-    providers: Sequence[str],
-    threads: int,
-) -> Any:
-    import onnxruntime
-
-    options = session_options(threads)
-    table = checkpoint.model.embedding.tokens
-    if student.spec.dim == table.shape[1] and (table.dtype, table.device.type) == (
-        torch.float32,
-        "cpu",
-    ):
-        shared = onnxruntime.OrtValue.ortvalue_from_numpy(table.numpy())  # a view on the CPU
-        options.add_initializer(TOKENS, shared)
-    with graph_of(checkpoint, student.spec, precision) as file:
-        return onnxruntime.InferenceSession(file, options, providers=list(providers))
 
 
 def _check(providers: Sequence[str]) -> None:

@@ -18,21 +18,18 @@ import traceback
 from collections.abc import Callable
 from threading import Thread
 
-import torch
-
 from ....models import device
-from ....models.checkpoint.load import load_checkpoint
+from ....models.checkpoint.manifest import read_manifest
 from ....models.errors import NestlingError
 from ....models.progress import Progress
 from ....models.runners.base import ModelRunner
-from ....models.runners.choose import RunnerOptions, choose, dtype_for
+from ....models.runners.choose import RunnerOptions, choose
 from ...telemetry.logs import configure_logging
 from .channel import BlockingChannel
 from .messages import Answer, Embed, Failed, Open, Opened, Opening, Request
 from .process import DEVICE_FAILED
 
 log = logging.getLogger(__name__)
-NO_MEMORY = (MemoryError, torch.OutOfMemoryError)
 CHECK_SECONDS = 10.0
 """How long a device may take to say whether it is well. One that says nothing must not hide the
 error that made the worker ask, until the server kills it.
@@ -68,48 +65,47 @@ def serve(server: BlockingChannel) -> None:
     """
     wanted = server.receive()
     try:
-        runner, opened = _open(wanted, _Told(server))
+        runner, opened = open_runner(wanted, Told(server))
     except Exception as error:
-        server.send(_failed(error))
+        server.send(failed(error))
         return
     server.send(opened)
     while True:
         server.send(_answer(runner, server.receive()))
 
 
-def _open(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
+def open_runner(wanted: Open, progress: Progress) -> tuple[ModelRunner, Opened]:
+    """The runner that was asked for, warm, and what it serves."""
     settings = wanted.settings
     configure_logging(settings.log_format)
-    torch.set_num_threads(settings.cpu_threads)
-    progress.step("loading the weights")
-    name = device.use(settings.device)
-    dtype = dtype_for(settings.dtype, settings.runner, name, wanted.path)
-    options = RunnerOptions(settings.providers, settings.cpu_threads)
+    manifest = read_manifest(wanted.path)
+    options = RunnerOptions(
+        settings.device, settings.dtype, settings.providers, settings.cpu_threads
+    )
+    choice = choose(settings.runner, manifest, options, progress)
+    runner = choice.runner
     try:
-        loaded = load_checkpoint(wanted.path, dtype, name)
-        choice = choose(settings.runner, loaded, options, progress)
-    except NO_MEMORY as error:
-        raise NestlingError(f"device: {name} has no memory for {wanted.path}: {error}") from error
-    try:
-        choice.runner.warm_up(settings.max_batch_tokens, progress)
-    except NO_MEMORY as error:
+        runner.warm_up(settings.max_batch_tokens, progress)
+    except Exception as error:
+        if not _is_of_memory(error):
+            raise
         raise NestlingError(
-            f"max_batch_tokens: {name} has no memory for a batch of {settings.max_batch_tokens} "
-            f"tokens: {error}"
+            f"max_batch_tokens: {runner.device} has no memory for a batch of "
+            f"{settings.max_batch_tokens} tokens: {error}"
         ) from error
-    served = choice.runner.manifest
-    return choice.runner, Opened(
+    served = runner.manifest
+    return runner, Opened(
         served.students,
         served.cascades,
         served.default,
         choice.name,
-        choice.runner.precision,
-        name,
+        runner.precision,
+        runner.device,
         served.weights_sha256,
     )
 
 
-class _Told(Progress):
+class Told(Progress):
     """Tells the server how far it is. A note is shown as a phase: nothing here has one yet."""
 
     def __init__(self, server: BlockingChannel) -> None:
@@ -135,10 +131,10 @@ def _answer(runner: ModelRunner, request: Request) -> Answer:
             return runner.embed(request.sequences, request.student, request.dimensions)
         return runner.forward(request)
     except Exception as error:
-        failed = _failed(error)
+        answer = failed(error)
         if (why := _what_fails(runner.device)) is not None:
             raise DeviceFailedError(f"{runner.device} answers no more ({why})") from error
-        return failed
+        return answer
 
 
 def _what_fails(name: str) -> str | None:
@@ -158,11 +154,17 @@ def _what_fails(name: str) -> str | None:
     return said[0]
 
 
-def _failed(error: Exception) -> Failed:
+def failed(error: Exception) -> Failed:
+    """What the server is told of it."""
     if isinstance(error, NestlingError):
         return Failed("user", str(error))
-    kind = "memory" if isinstance(error, NO_MEMORY) else "error"
+    kind = "memory" if _is_of_memory(error) else "error"
     return Failed(kind, traceback.format_exc())
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """torch has an exception of its own for it, and may not be here to be asked."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from ....models.checkpoint.manifest import Manifest, read_manifest
 from ....models.errors import NestlingError
 from ....models.precision import Precision
 from ....models.progress import SILENT, Progress
+from ....models.runners import RunnerName
 from ....models.runners.base import ForwardBatch, ForwardOutput
 from ...settings import Settings
 from ...telemetry.progress import Logged
@@ -80,6 +81,9 @@ class WorkerClient:
     ) -> Awaitable[NDArray[np.float32]]:
         return self._send(Embed(list(sequences), student, dimensions))
 
+    async def turn(self) -> None:
+        """It has a processor to itself."""
+
     async def restart(self) -> None:
         """Kill the process, and have another one load the same weights."""
         if self.alive:  # else it ends by itself, with the status that says why
@@ -116,7 +120,8 @@ class WorkerClient:
         """What was opened, whatever is on the disk or in the machine by now: the thresholds that
         the server goes by are of this precision.
         """
-        settings = replace(self._open.settings, device=self.device)
+        runner = cast("RunnerName", self.runner)
+        settings = replace(self._open.settings, device=self.device, runner=runner)
         if self.precision != "int8":
             settings = replace(settings, dtype=self.precision)
         return replace(self._open, settings=settings)

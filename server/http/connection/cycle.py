@@ -144,6 +144,14 @@ class RequestCycle:
         if self.leave:
             self.leave()
 
+    def whole_body(self) -> bytearray | None:
+        """The body, if all of it has come and nobody has taken any of it; it is taken now."""
+        if self.more_body or self.complete or self.gone or self.failure or not self._news.is_set():
+            return None
+        self._news.clear()
+        body, self.body = self.body, bytearray()
+        return body
+
     async def receive(self) -> Message:
         """ASGI's."""
         if not (self.complete or self.gone):
@@ -160,6 +168,18 @@ class RequestCycle:
             return {"type": "http.disconnect"}
         body, self.body = bytes(self.body), bytearray()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    def give(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """An answer as a whole; whether it is given, which it is not while its client reads too
+        slowly.
+        """
+        if self._out.full:
+            return False
+        if not self.gone:
+            self._start(status, headers)
+            if not self.complete:
+                self._continue(body, more=False)
+        return True
 
     async def send(self, message: Message) -> None:
         """ASGI's."""

@@ -54,6 +54,8 @@ class HeadReader:
         self._parser.set_dangerous_leniencies(lenient_transfer_encoding=True)
         self._fed = 0
         self._blank = 0
+        self.lines = b""
+        """The head as it came, once it is whole."""
 
     @property
     def begun(self) -> bool:
@@ -84,6 +86,7 @@ class HeadReader:
             raise _malformed(buffer, "a line does not end with CR LF")
         if found >= 0:
             head = self._head()
+            self.lines = bytes(buffer[:end])
             del buffer[:end]
             return head
         if end == HEAD_BYTES:

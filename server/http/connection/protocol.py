@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, TimerHandle, Transport
-from enum import Enum, auto
 from functools import partial
 from typing import Any
 
@@ -20,8 +19,10 @@ from ...errors import Refusal
 from ...settings import Settings
 from ..dispatcher import RequestDispatcher
 from .cycle import RequestCycle, render_head
+from .elsewhere import Elsewhere, move
 from .head import HeadReader
 from .outlet import Outlet
+from .part import Part, times
 from .refusal import RefusalError, incomplete, late
 
 AHEAD_BYTES = 64 * 1024
@@ -30,17 +31,6 @@ that a client has gone."""
 LINGER_BYTES = 1024 * 1024
 """That are read, and dropped, behind a refusal: who closes a socket with bytes in it that nobody
 has read takes back what it has sent."""
-LINGER_SECONDS = 2.0
-"""That a client has to end its side of a connection that has been ended on ours."""
-
-
-class Part(Enum):
-    """What a connection waits for, each within a time of its own."""
-
-    HEADERS = auto()
-    BODY = auto()
-    REQUEST = auto()
-    END = auto()
 
 
 class HttpConnection(asyncio.Protocol):
@@ -55,29 +45,27 @@ class HttpConnection(asyncio.Protocol):
         self,
         dispatcher: RequestDispatcher,
         settings: Settings,
+        elsewhere: Elsewhere | None = None,
         *,
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: AbstractEventLoop | None = None,
+        begun: bytes = b"",
     ) -> None:
-        """config, and what follows it: what uvicorn says to every protocol."""
+        """config, and what follows it: what uvicorn says to every protocol. begun: what another
+        process has read of the connection."""
         del config
-        self.dispatcher, self._settings = dispatcher, settings
+        self.dispatcher, self._settings, self._elsewhere = dispatcher, settings, elsewhere
         self.server, self.app_state = server_state, app_state
         self._loop = _loop or asyncio.get_running_loop()
-        self.buffer = bytearray()
+        self.buffer = bytearray(begun)
         self._head: HeadReader | None = None
         self._cycle: RequestCycle | None = None
         self._paused = self.eof = False
         self._linger, self._due = 0, 0.0
         self._part: Part | None = None
-        self._seconds: dict[Part, float] = {
-            Part.HEADERS: settings.header_timeout,
-            Part.BODY: settings.body_timeout,
-            Part.REQUEST: settings.idle_timeout,
-            Part.END: LINGER_SECONDS,
-        }
+        self._seconds = times(settings)
         self._timer: TimerHandle | None = None
 
     # What asyncio calls
@@ -92,6 +80,8 @@ class HttpConnection(asyncio.Protocol):
         }
         self.server.connections.add(self)  # type: ignore[arg-type]  # which protocols, uvicorn lists
         self._wait(Part.HEADERS)
+        if self.buffer:
+            self._read()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.connections.discard(self)
@@ -194,6 +184,9 @@ class HttpConnection(asyncio.Protocol):
             self._wait(Part.HEADERS)
             return
         self._head = self._part = None
+        if self._elsewhere and self._elsewhere.answers(head):
+            self._leave(self._elsewhere, reader.lines)
+            return
         cycle = self._cycle = RequestCycle(self, head)
         task = self._loop.create_task(cycle.run(self.dispatcher))
         self.server.tasks.add(task)
@@ -202,6 +195,13 @@ class HttpConnection(asyncio.Protocol):
             cycle.read(self.buffer)
         if cycle.more_body:
             self._wait_for_body(cycle)
+
+    def _leave(self, elsewhere: Elsewhere, lines: bytes) -> None:
+        """lines: the head of the request that is answered there."""
+        self._pause()
+        take = partial(elsewhere.take, begun=lines + self.buffer)
+        self.buffer.clear()
+        move(self._loop, self._transport, take, self._settings.write_timeout)
 
     def _wait_for_body(self, cycle: RequestCycle) -> None:
         """Wait for what is missing of a body, if anything is."""

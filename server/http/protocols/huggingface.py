@@ -17,8 +17,8 @@ from ..body_errors import Otherwise
 from ..errors import MESSAGE_SCHEMA, ErrorFormat, message_body
 from ..headers import answer_headers
 from ..openapi import json_shown, path_parameters, request_body
-from ..route import MeasuredRoute, json_response, service_of
-from .scores import LabelScore, logits, probabilities, ranked
+from ..route import MeasuredRoute, rendered, service_of
+from .scores import LabelScore, as_list, logits, probabilities, ranked
 
 HUGGING_FACE = ErrorFormat(message_body, MESSAGE_SCHEMA)
 router = APIRouter(route_class=MeasuredRoute.rendering(HUGGING_FACE), tags=["Hugging Face"])
@@ -85,5 +85,5 @@ async def text_classification(request: Request) -> Response:
     answers = await answer(request, inputs, constraints)
     shown = logits if parameters.function_to_apply == "none" else probabilities
     labels = service.manifest.architecture.labels
-    best = ranked(shown(answers.decisions), labels, answers.decisions, parameters.top_k)
-    return json_response(best, headers=answer_headers(answers, service.device))
+    best = ranked(shown(answers), labels, answers.told.abstained, parameters.top_k)
+    return rendered(as_list(best), headers=answer_headers(answers, service.device))

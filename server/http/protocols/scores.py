@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
-from ....models.cascade.decisions import Decision
+from ...core.requests import Answers
 
 
 class LabelScore(TypedDict):
@@ -18,38 +20,77 @@ class LabelScore(TypedDict):
     label: str
 
 
-def probabilities(decisions: Sequence[Decision]) -> NDArray[np.float32]:
+def probabilities(answers: Answers) -> NDArray[np.float32]:
     """Calibrated, (texts, labels)."""
-    temperatures = np.array([d.answer.stage.student.temperature for d in decisions], np.float32)
-    scaled = logits(decisions) / temperatures[:, None]
+    temperatures = [stage.student.temperature for stage in answers.told.stages]
+    scaled = logits(answers) / np.array(temperatures, np.float32)[:, None]
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
     return shares
 
 
-def logits(decisions: Sequence[Decision]) -> NDArray[np.float32]:
+def logits(answers: Answers) -> NDArray[np.float32]:
     """As the student gave them, (texts, labels)."""
-    return np.stack([d.logits for d in decisions if d.logits is not None])
+    if len(answers.parts) == 1:
+        return answers.parts[0].logits
+    found = np.concatenate([part.logits for part in answers.parts])
+    return found if answers.order is None else found[list(answers.order)]
 
 
 def ranked(
     scores: NDArray[np.float32],
-    labels: Sequence[str],
-    decisions: Sequence[Decision],
+    labels: tuple[str, ...],
+    abstained: Sequence[bool],
     most: int | None = None,
-) -> list[list[LabelScore]]:
-    """Each text's labels, highest score first; none of a text that was answered without a label.
+) -> list[bytes]:
+    """Each text's labels as JSON, highest score first; none of a text that was answered without a
+    label. Equal scores are in the order of the labels.
 
-    scores: (texts, labels), of these decisions. most: how many labels; None for all.
+    scores: (texts, labels). abstained: which texts those are. most: how many labels; None for all.
+    Not from objects: to make one for each label costs more than a small student.
     """
-    order = np.argsort(-scores, axis=-1, kind="stable")[:, :most]
-    values = np.take_along_axis(scores, order, axis=-1)
-    return [
-        []
-        if decision.abstained
-        else [
-            {"score": round(value, 6), "label": labels[label]}
-            for value, label in zip(row, indices, strict=True)
-        ]
-        for decision, row, indices in zip(decisions, values.tolist(), order.tolist(), strict=True)
-    ]
+    order = _order(scores)[:, :most]
+    values = rounded(np.take_along_axis(scores, order, axis=-1))
+    rows = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
+    between, found = _between(labels), []
+    for without, row, indices in zip(abstained, rows, order.tolist(), strict=True):
+        if without:
+            found.append(b"[]")
+            continue
+        pieces = [b""] * (2 * len(indices))
+        pieces[0::2], pieces[1::2] = row.split(b","), [between[index] for index in indices]
+        found.append(BEFORE + b"".join(pieces)[: -len(AFTER)] + b"]")
+    return found
+
+
+def as_list(rows: Sequence[bytes]) -> bytes:
+    """Several as JSON."""
+    return b"[" + b",".join(rows) + b"]"
+
+
+def rounded(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """As `round(value, 6)` has each: a float32 times a million is exact in float64."""
+    found: NDArray[np.float64] = np.rint(values.astype(np.float64) * 1e6) / 1e6
+    return found
+
+
+BEFORE, AFTER = b'[{"score":', b',{"score":'
+
+
+@lru_cache(maxsize=16)
+def _between(labels: tuple[str, ...]) -> list[bytes]:
+    """What stands behind a score in JSON: its label, and the beginning of the next."""
+    return [b',"label":' + orjson.dumps(label) + b"}" + AFTER for label in labels]
+
+
+def _order(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """As a stable argsort of the negated scores has it, in a fifth of its time.
+
+    Scores and indices are sorted as one integer: floats compare as their bits do, once those of the
+    negative ones are turned around.
+    """
+    bits = (scores + np.float32(0)).view(np.int32)  # there is no negative zero
+    falling = ~np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
+    keys = (falling.astype(np.int64) << 32) | np.arange(scores.shape[1])
+    keys.sort(axis=-1)
+    return keys & 0xFFFFFFFF

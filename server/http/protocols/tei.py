@@ -21,8 +21,8 @@ from ..body_errors import Otherwise
 from ..errors import TEXT, ErrorFormat, object_schema
 from ..headers import answer_headers
 from ..openapi import json_shown, request_body
-from ..route import MeasuredRoute, ProtocolRoute, json_response, service_of
-from .scores import LabelScore, logits, probabilities, ranked
+from ..route import MeasuredRoute, ProtocolRoute, json_response, rendered, service_of
+from .scores import LabelScore, as_list, logits, probabilities, ranked
 
 ERROR_TYPES = {
     Reason.EMPTY: "Empty",
@@ -163,10 +163,10 @@ async def predict(request: Request) -> Response:
     body = await read(request, PredictRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
     answers = await answer(request, inputs, RequestConstraints(truncate=bool(body.truncate)))
-    scores = (logits if body.raw_scores else probabilities)(answers.decisions)
-    shown = ranked(scores, service.manifest.architecture.labels, answers.decisions)
+    scores = (logits if body.raw_scores else probabilities)(answers)
+    rows = ranked(scores, service.manifest.architecture.labels, answers.told.abstained)
     headers = answer_headers(answers, service.device)
-    return json_response(shown[0] if inputs.single else shown, headers=headers)
+    return rendered(rows[0] if inputs.single else as_list(rows), headers=headers)
 
 
 @about.get(

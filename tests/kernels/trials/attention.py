@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from triton import cdiv
 
-from nestling.kernels import Layout
+from nestling.kernels.layout import Layout
 
 from ..buffers import TOLERANCE, Guarded, blocks, guarded, relative_error
 from ..far import far_apart

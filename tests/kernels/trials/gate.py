@@ -8,7 +8,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from nestling.kernels.gate.reference import ENERGY, ENTROPY, MARGIN, MARGINS, PROBABILITY
+from nestling.kernels.gate.codes import ENERGY, ENTROPY, MARGIN, PROBABILITY
+from nestling.kernels.gate.reference import MARGINS
 
 from ..buffers import guarded
 from ..far import far_apart

@@ -8,7 +8,8 @@ from types import ModuleType
 import torch
 from triton import cdiv
 
-from nestling.kernels import ACTIVATIONS, Groups
+from nestling.kernels.layout import Groups
+from nestling.kernels.linear import ACTIVATIONS
 from nestling.kernels.tiles import Tile
 
 from ..buffers import TOLERANCE, Guarded, blocks, guarded, prefixes, relative_error

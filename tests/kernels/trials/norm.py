@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch.nn.functional import layer_norm
 
-from nestling.kernels import Groups
+from nestling.kernels.layout import Groups
 
 from ..buffers import TOLERANCE, blocks, guarded, norm_prefixes, relative_error
 from ..far import far_apart, results_far_apart

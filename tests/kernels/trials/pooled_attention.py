@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from nestling.kernels import Layout
+from nestling.kernels.layout import Layout
 
 from ..buffers import TOLERANCE, blocks, guarded, prefixes, relative_error
 from ..far import far_apart

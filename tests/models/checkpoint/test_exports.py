@@ -24,7 +24,7 @@ from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.families import FAMILIES, named
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.trunk import NestedTransformer
-from nestling.models.runners.onnx import export_onnx
+from nestling.models.runners.onnx.directory import export_onnx
 from nestling.models.runners.onnx.runner import OnnxRunner
 
 from ...conftest import LABELS, SENTENCES, tiny_architecture, tiny_students

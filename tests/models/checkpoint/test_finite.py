@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,6 +20,7 @@ from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
 from nestling.models.checkpoint.manifest import calibrated_for, read_manifest
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
+from nestling.models.checkpoint.weights import read_weights
 from nestling.models.runners.onnx.runner import OnnxRunner
 
 from ...conftest import put_weights, tiny_architecture, tiny_model, tiny_students, write_tokenizer
@@ -59,9 +61,18 @@ def write(folder: Path, change: Change) -> Path:
 
 
 def refused(path: Path, dtype: torch.dtype = torch.float32) -> str:
+    """What is said by those who load it into torch."""
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(path, dtype)
     assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def refused_by_both(path: Path) -> str:
+    """And by those who read it without."""
+    with pytest.raises(CheckpointError) as error:
+        read_weights(read_manifest(path))
+    assert refused(path) == str(error.value)
     return str(error.value)
 
 
@@ -70,7 +81,7 @@ def refused(path: Path, dtype: torch.dtype = torch.float32) -> str:
 def test_a_weight_that_is_not_finite(tmp_path: Path, name: str, value: float) -> None:
     path = write(tmp_path, put(name, value))
     said = f"{path / 'model.safetensors'}: {name}: {value} and the like in 1 of "
-    assert refused(path).startswith(said)
+    assert refused_by_both(path).startswith(said)
 
 
 def test_infinities_that_cancel_out_are_found(tmp_path: Path) -> None:
@@ -78,13 +89,16 @@ def test_infinities_that_cancel_out_are_found(tmp_path: Path) -> None:
         put("tokens", float("inf"))(state)
         state["tokens"].view(-1)[7] = float("-inf")
 
-    assert ": tokens: inf and the like in 2 of 1,120 places" in refused(write(tmp_path, change))
+    assert ": tokens: inf and the like in 2 of 1,120 places" in refused_by_both(
+        write(tmp_path, change)
+    )
 
 
 def test_great_weights_are_finite_though_their_sum_is_not(tmp_path: Path) -> None:
     """So the message is not about a weight, but about what comes of all of them."""
     path = write(tmp_path, lambda state: state.update(tokens=torch.full((35, 32), 3e38)))
     message = refused(path)
+    assert read_weights(read_manifest(path))["tokens"][0, 0] == np.float32(3e38)
     assert "and the like" not in message
     assert "student 'tiny' answers with numbers that are not finite" in message
 
@@ -104,22 +118,33 @@ def test_a_weight_that_half_precision_cannot_hold(tmp_path: Path) -> None:
 
 
 def test_answers_that_half_precision_cannot_hold(tmp_path: Path) -> None:
-    path = write(tmp_path, grow("layers.3.up.weight", 2e4))
+    path = write(tmp_path, grow("layers.3.up.weight", 3e4))
     load_checkpoint(path)
     load_checkpoint(path, torch.bfloat16)
     message = refused(path, torch.float16)
     assert message.endswith("computes in float16; bfloat16 and float32 hold greater ones")
 
 
-def test_the_other_runners_answers_are_looked_at_too(
-    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_other_runners_answers_are_looked_at_too(tmp_path: Path) -> None:
     """A graph computes by itself: what it makes of finite weights is not what torch makes."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # these are no weights of others
-    with torch.no_grad():
-        checkpoint.model.head.classifier.bias.fill_(float("nan"))
+
+    def change(state: dict[str, Tensor]) -> None:
+        state["classifier.weight"] = torch.full_like(state["classifier.weight"], 3e38)
+        state["classifier.bias"] = torch.full_like(state["classifier.bias"], 3e38)
+
+    manifest = read_manifest(write(tmp_path, change))
     with pytest.raises(CheckpointError, match="student 'tiny' answers with numbers that are not"):
-        OnnxRunner(checkpoint)
+        OnnxRunner(manifest)
+
+
+def test_a_weight_that_float32_cannot_hold(tmp_path: Path) -> None:
+    def change(state: dict[str, Tensor]) -> None:
+        state["classifier.bias"] = state["classifier.bias"].double()
+        put("classifier.bias", -1e60)(state)
+
+    path = write(tmp_path, change)
+    assert load_checkpoint(path, torch.float64).model.dtype == torch.float64
+    assert refused_by_both(path).endswith("classifier.bias: 1e+60 is too large for float32")
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.int64, torch.complex64])
@@ -130,7 +155,7 @@ def test_weights_that_are_no_such_numbers(checkpoint_dir: Path, dtype: torch.dty
     edit(checkpoint_dir / "config.json", lambda d: d["files"].update({file.name: sha256_of(file)}))
     kind = str(dtype).removeprefix("torch.")
     said = f"{file}: pooler.bias: dtype {kind} is none of float16, bfloat16, float32, float64"
-    assert refused(checkpoint_dir) == said
+    assert refused_by_both(checkpoint_dir) == said
 
 
 def edit(path: Path, change: Callable[[Any], object]) -> None:

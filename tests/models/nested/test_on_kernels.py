@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nestling.kernels import Layout, attention, triton_operations
-from nestling.kernels.attention import varlen
+from nestling.kernels.attention import attention, varlen
+from nestling.kernels.layout import Layout
+from nestling.kernels.operations import triton_operations
 from nestling.models import Checkpoint
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer

@@ -80,14 +80,15 @@ def test_a_batch_may_mix_stages(checkpoint: Checkpoint) -> None:
     cascade = cascade_of(checkpoint)
     ids = checkpoint.tokenizer.encode(SENTENCES[:9])
     forward = TorchRunner(checkpoint).forward
-    mixed = [decide(checkpoint, cascade, tokens) for tokens in ids]
-    waiting = step(forward, mixed[:4])
-    arrived = mixed[4:]
+    mixed = decide(checkpoint, cascade, ids)
+    whole = mixed.part()
+    waiting = step(forward, [whole.only(range(4))])
+    arrived = [whole.only([row]) for row in range(4, 9)]
     while waiting or arrived:
         waiting, arrived = step(forward, [*waiting, *arrived[:2]]), arrived[2:]
     for tokens, decision in zip(ids, mixed, strict=True):
-        alone = [decide(checkpoint, cascade, tokens)]
-        waiting = alone
+        alone = decide(checkpoint, cascade, [tokens])
+        waiting = [alone.part()]
         while waiting:
             waiting = step(forward, waiting)
         assert [s.stage for s in alone[0].steps] == [s.stage for s in decision.steps]

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from nestling.models.precision import WEIGHT_LEVELS
-from nestling.models.runners.onnx.quantize import CENTRE, quantize
+from nestling.models.runners.onnx.assembly import Assembly
+from nestling.models.runners.onnx.quantize import CENTRE, IntegerProducts
 from nestling.models.runners.onnx.runner import CPU, session_options
 
 from ... import programs
@@ -36,9 +37,9 @@ import numpy as np, onnxruntime
 for folder in sys.argv[1:]:
     session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
     expected = np.load(f"{folder}/sums.npy")
-    (sums,) = session.run(["product.sums"], {"x": np.load(f"{folder}/x.npy")})
-    wrong = np.abs(sums.astype(np.int64) - expected).max()
-    assert not wrong, f"{expected.shape}: wrong by up to {wrong:,}"
+    (sums,) = session.run(["w.by_output"], {"x": np.load(f"{folder}/x.npy")})
+    wrong = np.abs(sums - expected).max()
+    assert not wrong, f"{expected.shape}: wrong by up to {wrong:g}"
 print("exact")
 """
 
@@ -61,26 +62,30 @@ def rows(inputs: int) -> NDArray[np.float32]:
 
 def product(weight: NDArray[np.float32], shown: tuple[str, ...] = ()) -> onnx.ModelProto:
     """y = x · weight, quantised as students are. shown: further outputs of the graph, by name."""
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"], "product")],
-        "product",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", len(weight)])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(weight, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    quantize(model)
-    types = {"product.rows": TensorProto.UINT8, "product.sums": TensorProto.INT32}
-    model.graph.output.extend(
-        helper.make_tensor_value_info(name, types[name], None) for name in shown
-    )
-    return model
+    to = Assembly()
+    y = IntegerProducts(to).multiply("x", weight, "w")
+    types = {y: TensorProto.FLOAT, "x.rows": TensorProto.UINT8, "w.by_output": TensorProto.FLOAT}
+    outputs = [helper.make_tensor_value_info(name, types[name], None) for name in (y, *shown)]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", len(weight)])]
+    return to.model(inputs, outputs)
+
+
+def constant(model: onnx.ModelProto, name: str) -> NDArray[Any]:
+    (found,) = (t for t in model.graph.initializer if t.name == name)
+    return numpy_helper.to_array(found)
 
 
 def integers(model: onnx.ModelProto) -> NDArray[np.int64]:
     """The matrix that the graph holds."""
-    (found,) = (t for t in model.graph.initializer if t.name == "w.int8")
-    return numpy_helper.to_array(found).astype(np.int64)
+    return constant(model, "w.int8").astype(np.int64)
+
+
+def exact(model: onnx.ModelProto, found: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What rows in integers come to, each output by its scale; a sum is exact as float32."""
+    sums = (found.astype(np.int64) - CENTRE) @ integers(model)
+    assert np.abs(sums).max() < 2**24
+    by_output: NDArray[np.float32] = sums.astype(np.float32) * constant(model, "w.scale")
+    return by_output
 
 
 def run(model: onnx.ModelProto, x: NDArray[np.float32], threads: int = 1) -> dict[str, Any]:
@@ -93,9 +98,9 @@ def run(model: onnx.ModelProto, x: NDArray[np.float32], threads: int = 1) -> dic
 
 
 def test_no_two_products_leave_16_bits() -> None:
-    model = product(matrix(384, 150), shown=("product.rows",))
+    model = product(matrix(384, 150), shown=("x.rows",))
     assert integers(model).max() == -integers(model).min() == WEIGHT_LEVELS
-    found = run(model, rows(384))["product.rows"]
+    found = run(model, rows(384))["x.rows"]
     assert (found.min(), found.max()) == (1, 255)
     limits = np.iinfo(np.int16)
     products = np.array([1, -1]) * 2 * 255 * WEIGHT_LEVELS
@@ -105,20 +110,19 @@ def test_no_two_products_leave_16_bits() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_integer_products_are_those_of_numpy(shape: tuple[int, int], threads: int) -> None:
-    model = product(matrix(*shape), shown=("product.rows", "product.sums"))
+    model = product(matrix(*shape), shown=("x.rows", "w.by_output"))
     found = run(model, rows(shape[0]), threads)
-    expected = (found["product.rows"].astype(np.int64) - CENTRE) @ integers(model)
-    np.testing.assert_array_equal(found["product.sums"], expected)
+    np.testing.assert_array_equal(found["w.by_output"], exact(model, found["x.rows"]))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_alone_equals_batched_to_the_last_bit(shape: tuple[int, int]) -> None:
     model, x = product(matrix(*shape)), rows(shape[0])
     many = np.concatenate([x] * 9)  # enough of them for the kernels of many rows
-    together = run(model, many)["y"]
+    together = run(model, many)["w.product"]
     for count in (1, 2, 5):
         parts = [many[first : first + count] for first in range(0, len(many), count)]
-        apart = [run(model, part)["y"] for part in parts[: len(x)]]
+        apart = [run(model, part)["w.product"] for part in parts[: len(x)]]
         np.testing.assert_array_equal(np.concatenate(apart), together[: count * len(x)])
 
 
@@ -129,11 +133,10 @@ def test_they_are_exact_without_vnni(processor: str, tmp_path: Path) -> None:
     for number, shape in enumerate(SHAPES):
         folder, x = tmp_path / str(number), rows(shape[0])
         folder.mkdir()
-        model = product(matrix(*shape), shown=("product.rows", "product.sums"))
+        model = product(matrix(*shape), shown=("x.rows", "w.by_output"))
         onnx.save(model, folder / "model.onnx")
-        integer_rows = run(model, x)["product.rows"].astype(np.int64) - CENTRE
         np.save(folder / "x.npy", x)
-        np.save(folder / "sums.npy", integer_rows @ integers(model))
+        np.save(folder / "sums.npy", exact(model, run(model, x)["x.rows"]))
         folders.append(str(folder))
     emulator = [str(programs.find("qemu-x86_64")), "-cpu", processor]
     done = subprocess.run(

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from nestling.models import Checkpoint, load_checkpoint
+from nestling.models import Checkpoint, CheckpointError
 from nestling.models.checkpoint.integrity import sha256_of
-from nestling.models.runners.onnx import cache, graph_of
+from nestling.models.checkpoint.manifest import Manifest, read_manifest
+from nestling.models.checkpoint.save import write_weights
+from nestling.models.precision import Precision
+from nestling.models.runners.onnx import bundle, cache
+from nestling.models.runners.onnx.cache import graphs_of
+from nestling.models.runners.onnx.runner import OnnxRunner
 
 from ...conftest import tiny_model, write_changed
 
@@ -24,25 +29,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Contents of the graphs that were written, in place of graphs."""
+    """Contents of the folders that were written, in place of graphs."""
     contents: list[str] = []
 
-    def write(model: object, spec: object, path: Path, precision: str) -> None:
-        contents.append(f"graph {len(contents)}, {precision}")
-        path.write_text(contents[-1])
+    def write(manifest: object, precision: str, folder: Path) -> None:
+        contents.append(f"graphs {len(contents)}, {precision}")
+        (folder / "model").write_text(contents[-1])
 
-    monkeypatch.setattr(cache, "write_graph", write)
+    monkeypatch.setattr(bundle, "write_graphs", write)
     return contents
 
 
-def read(checkpoint: Checkpoint, student: str = "tiny", precision: str = "float32") -> str:
-    with graph_of(checkpoint, checkpoint.students[student].spec, precision) as file:
-        return file.read_text()
+def read(manifest: Manifest, precision: Precision = "float32") -> str:
+    with graphs_of(manifest, precision) as folder:
+        return (folder / "model").read_text()
 
 
 def test_the_second_time_it_is_read(checkpoint: Checkpoint, made: list[str]) -> None:
-    assert read(checkpoint) == read(checkpoint) == "graph 0, float32"
-    assert read(load_checkpoint(checkpoint.path)) == "graph 0, float32"
+    assert read(checkpoint) == read(checkpoint) == "graphs 0, float32"
+    assert read(read_manifest(checkpoint.path)) == "graphs 0, float32"
     assert len(made) == 1
 
 
@@ -51,11 +56,12 @@ def test_what_differs_has_a_graph_of_its_own(
 ) -> None:
     other = write_changed(checkpoint.path, tiny_model(seed=7))
     relu = replace(checkpoint, architecture=replace(checkpoint.architecture, activation="relu"))
+    few = replace(checkpoint, students={"ta": checkpoint.ta})
     found = {
         read(checkpoint),
-        read(checkpoint, "small"),
-        read(checkpoint, precision="int8"),
-        read(load_checkpoint(other)),
+        read(few),
+        read(checkpoint, "int8"),
+        read(read_manifest(other)),
         read(relu),
     }
     monkeypatch.setattr(cache, "version", lambda name: "9.9")
@@ -67,20 +73,20 @@ def test_what_other_code_made_is_not_read(
     checkpoint: Checkpoint, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line of another way to round is enough."""
-    before = read(checkpoint, precision="int8")
+    before = read(checkpoint, "int8")
 
     def changed(file: Path) -> str:
         return "another" if file.name == "quantize.py" else sha256_of(file)
 
     monkeypatch.setattr(cache, "sha256_of", changed)
-    assert read(checkpoint, precision="int8") != before
+    assert read(checkpoint, "int8") != before
 
 
 def test_what_is_damaged_is_made_anew(
     checkpoint: Checkpoint, home: Path, made: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     read(checkpoint)
-    for name in ("model.onnx", "about.json"):
+    for name in ("model", "about.json"):
         (file,) = home.glob(f"*/{name}")
         file.write_text(file.read_text()[:-2])
         assert read(checkpoint) == made[-1]
@@ -92,15 +98,15 @@ def test_what_is_damaged_is_made_anew(
 def test_two_servers_at_once_share_what_was_there_first(
     checkpoint: Checkpoint, home: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = cache.write_graph
+    write = bundle.write_graphs
 
-    def slow(model: object, spec: object, path: Path, precision: str) -> None:
-        monkeypatch.setattr(cache, "write_graph", write)
+    def slow(manifest: object, precision: str, folder: Path) -> None:
+        monkeypatch.setattr(bundle, "write_graphs", write)
         read(checkpoint)  # the other server begins later and ends first
-        path.write_text("too late")
+        (folder / "model").write_text("too late")
 
-    monkeypatch.setattr(cache, "write_graph", slow)
-    assert read(checkpoint) == "graph 0, float32"
+    monkeypatch.setattr(bundle, "write_graphs", slow)
+    assert read(checkpoint) == "graphs 0, float32"
     assert len(list(home.iterdir())) == 1
 
 
@@ -113,10 +119,10 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with graph_of(checkpoint, checkpoint.ta.spec, "int8") as file:
-        assert file.read_text() == "graph 0, int8"
-    assert not file.exists()
-    assert read(checkpoint) == "graph 1, float32"
+    with graphs_of(checkpoint, "int8") as folder:
+        assert (folder / "model").read_text() == "graphs 0, int8"
+    assert not folder.exists()
+    assert read(checkpoint) == "graphs 1, float32"
     assert caplog.record_tuples[0][1] == logging.WARNING
     assert "no cache of graphs" in caplog.text
 
@@ -127,7 +133,42 @@ def test_an_error_leaves_nothing_behind(
     def fail(*_: object) -> None:
         raise ValueError("no such operation")
 
-    monkeypatch.setattr(cache, "write_graph", fail)
+    monkeypatch.setattr(bundle, "write_graphs", fail)
     with pytest.raises(ValueError, match="no such operation"):
         read(checkpoint)
+    assert list(home.iterdir()) == []
+
+
+def test_what_is_kept_needs_neither_the_builder_nor_the_weights(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = OnnxRunner(checkpoint)
+    texts = [[1, 2, 3], [4] * 9]
+    vectors = made.embed(texts, "small", 8)
+
+    def never(*_: object) -> None:
+        raise AssertionError("made anew")
+
+    monkeypatch.setattr(bundle, "write_graphs", never)
+    again = OnnxRunner(read_manifest(checkpoint.path))
+    assert (again.embed(texts, "small", 8) == vectors).all()
+
+
+def test_students_of_a_width_share_one_table(checkpoint: Checkpoint) -> None:
+    with graphs_of(checkpoint, "float32") as folder:
+        widths = {student.spec.dim for student in checkpoint.students.values()}
+        tables = list(folder.glob("*.tokens"))
+        assert {int(table.stem) for table in tables} == widths
+        rows = checkpoint.architecture.vocabulary
+        assert all(t.stat().st_size == 4 * rows * int(t.stem) for t in tables)
+
+
+def test_weights_that_were_replaced_meanwhile_leave_nothing_behind(
+    checkpoint: Checkpoint, home: Path
+) -> None:
+    """Else their graphs would be served for ever as those of the weights of before."""
+    manifest = read_manifest(checkpoint.path)
+    write_weights(tiny_model(seed=7).state_dict(), checkpoint.path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: its sha256 is"):
+        OnnxRunner(manifest)
     assert list(home.iterdir()) == []

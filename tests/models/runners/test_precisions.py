@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
-from nestling.models import Cascade, Checkpoint, CheckpointError, Stage, load_checkpoint
-from nestling.models.checkpoint.manifest import calibrated_for
+from nestling.models import Cascade, Checkpoint, CheckpointError, Stage
+from nestling.models.checkpoint.manifest import calibrated_for, read_manifest
 from nestling.models.checkpoint.save import write_calibration
 from nestling.models.precision import Precision
-from nestling.models.runners.choose import choose, dtype_for
+from nestling.models.runners.base import ModelRunner
+from nestling.models.runners.choose import RunnerOptions, choose, dtype_for
 
 
 def calibrate(checkpoint: Checkpoint, precision: Precision, threshold: float) -> None:
@@ -22,30 +22,26 @@ def calibrate(checkpoint: Checkpoint, precision: Precision, threshold: float) ->
 
 
 @pytest.mark.parametrize(
-    ("wanted", "runner", "device", "calibrated", "expected"),
+    ("wanted", "device", "calibrated", "expected"),
     [
-        ("auto", "torch", "cpu", True, torch.float32),
-        ("auto", "torch", "cuda:1", False, torch.float32),
-        ("auto", "torch", "cuda:1", True, torch.bfloat16),
-        ("auto", "auto", "cuda:0", True, torch.bfloat16),
-        ("auto", "onnx", "cuda:0", True, torch.float32),
-        ("auto", "onnx-int8", "cuda:0", True, torch.float32),
-        ("float32", "torch", "cuda:0", True, torch.float32),
-        ("float16", "torch", "cpu", False, torch.float16),
-        ("bfloat16", "torch", "cuda:0", False, torch.bfloat16),
+        ("auto", "cpu", True, "float32"),
+        ("auto", "cuda:1", False, "float32"),
+        ("auto", "cuda:1", True, "bfloat16"),
+        ("float32", "cuda:0", True, "float32"),
+        ("float16", "cpu", False, "float16"),
+        ("bfloat16", "cuda:0", False, "bfloat16"),
     ],
 )
 def test_auto_is_bfloat16_on_a_gpu_if_the_checkpoint_is_calibrated_for_it(
-    checkpoint: Checkpoint,
-    wanted: str,
-    runner: str,
-    device: str,
-    calibrated: bool,
-    expected: torch.dtype,
+    checkpoint: Checkpoint, wanted: str, device: str, calibrated: bool, expected: str
 ) -> None:
     if calibrated:
         calibrate(checkpoint, "bfloat16", 0.5)
-    assert dtype_for(wanted, runner, device, checkpoint.path) == expected
+    assert dtype_for(wanted, device, checkpoint.path) == expected
+
+
+def served(path: Path, runner: str, dtype: str = "auto") -> ModelRunner:
+    return choose(runner, read_manifest(path), RunnerOptions(dtype=dtype)).runner
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -53,9 +49,9 @@ def test_auto_is_bfloat16_on_a_gpu_if_the_checkpoint_is_calibrated_for_it(
 def test_each_precision_serves_by_its_own_thresholds(
     checkpoint: Checkpoint, precision: Precision, runner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path, dtype = checkpoint.path, getattr(torch, precision)
+    path = checkpoint.path
     calibrate(checkpoint, "float32", 0.25)
-    alone = choose(runner, load_checkpoint(path, dtype)).runner
+    alone = served(path, runner, precision)
     assert alone.precision == precision
     assert (alone.manifest.cascades, alone.manifest.default) == ({}, "ta")
     assert len(alone.manifest.policy("auto").stages) == 1
@@ -64,10 +60,10 @@ def test_each_precision_serves_by_its_own_thresholds(
     caplog.clear()
 
     calibrate(checkpoint, precision, 0.75)
-    own = choose(runner, load_checkpoint(path, dtype)).runner
+    own = served(path, runner, precision)
     assert own.manifest.cascades["c"].stages[0].threshold == 0.75
     assert own.manifest.students["tiny"].temperature == 1.75
-    exact = choose("torch", load_checkpoint(path)).runner
+    exact = served(path, "torch")
     assert exact.precision == "float32"
     assert exact.manifest.cascades["c"].stages[0].threshold == 0.25
     assert "thresholds" not in caplog.text
@@ -80,5 +76,5 @@ def test_a_calibration_that_is_damaged_is_named(checkpoint: Checkpoint) -> None:
     with pytest.raises(CheckpointError, match=r"calibration\.bfloat16\.json: its content does not"):
         calibrated_for(checkpoint, "bfloat16")
     with pytest.raises(CheckpointError, match=r"calibration\.bfloat16\.json"):
-        choose("torch", load_checkpoint(checkpoint.path, torch.bfloat16))
-    assert choose("torch", load_checkpoint(checkpoint.path)).name == "torch"
+        served(checkpoint.path, "torch", "bfloat16")
+    assert served(checkpoint.path, "torch").precision == "float32"

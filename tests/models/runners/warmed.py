@@ -57,8 +57,7 @@ def drawn(
             left -= len(sequences[-1])
             count += 1
         runs.append((name, count))
-    ones = [1.0] * len(sequences)
-    return ForwardBatch(sequences, runs, ones, ones, ones, ones)
+    return ForwardBatch.ruled(sequences, runs, [(1.0, 1.0, 1.0, 1.0)] * len(sequences))
 
 
 if __name__ == "__main__":

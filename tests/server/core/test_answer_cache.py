@@ -233,7 +233,9 @@ def test_what_a_budget_cut_short_is_the_same_next_time(
     first, again = scenario_of(calibrated, scenario)
     assert first.limited_by is again.limited_by is Limit.MAX_COST
     assert (first.cached, again.cached) == (False, True)
-    assert again.logits.base is None  # not a row of its batch, which it would keep alive
+    kept = again.logits.base  # not its batch, which it would keep alive
+    assert kept.base is None
+    assert kept.shape == (1, *again.logits.shape)
 
 
 def test_two_at_once_are_both_computed(calibrated: Checkpoint) -> None:

@@ -13,13 +13,14 @@ from nestling.models import Cascade, Checkpoint, Predictor, Stage
 from nestling.models.calibration.recalibrate import recalibrate
 from nestling.models.calibration.records import ShadowRecord, read_records
 from nestling.models.calibration.target import RiskTarget
+from nestling.models.cascade.columns import Decisions
 from nestling.models.cascade.decisions import Decision, Limit
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.replay import ways
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
 from nestling.server.core.service import Service
-from nestling.server.http.protocols.native.classify import classification
+from nestling.server.http.protocols.native.classify import classifications
 
 from ..engine.test_engine import GatedRunner, one, run, until
 
@@ -45,16 +46,23 @@ def answered(
     checkpoint: Checkpoint, texts: list[str], constraints: RequestConstraints, log: Path
 ) -> list[Decision]:
     """By a service that has all of it recorded."""
+    return [decision for part in asked(checkpoint, texts, constraints, log) for decision in part]
 
-    async def scenario(service: Service, runner: GatedRunner) -> list[Decision]:
+
+def asked(
+    checkpoint: Checkpoint, texts: list[str], constraints: RequestConstraints, log: Path
+) -> list[Decisions]:
+    """The same, one request for each text."""
+
+    async def scenario(service: Service, runner: GatedRunner) -> list[Decisions]:
         runner.poison = -1
-        decisions = []
+        decisions: list[Decisions] = []
         for row, text in enumerate(texts):
-            decisions += (await answer(service, one(text), constraints)).decisions
+            decisions += (await answer(service, one(text), constraints)).parts
             await until(lambda row=row: log.exists() and lines(log) > row)  # type: ignore[misc]
         return decisions
 
-    found: list[Decision] = run(checkpoint, scenario, shadow=1.0, shadow_log=log)  # type: ignore[arg-type]
+    found: list[Decisions] = run(checkpoint, scenario, shadow=1.0, shadow_log=log)  # type: ignore[arg-type]
     return found
 
 
@@ -70,9 +78,10 @@ def read(log: Path) -> list[ShadowRecord]:
 def test_the_margin_decides_and_the_confidence_is_shown(
     by_margin: Checkpoint, texts: list[str], tmp_path: Path
 ) -> None:
-    decisions = answered(by_margin, texts[:60], RequestConstraints(), tmp_path / "log")
-    for decision in decisions:
-        shown = classification(by_margin, decision)
+    requests = asked(by_margin, texts[:60], RequestConstraints(), tmp_path / "log")
+    decisions = [decision for request in requests for decision in request]
+    for request, decision in zip(requests, decisions, strict=True):
+        [shown] = classifications(by_margin, request)
         assert shown["score"] == shown["decision"]["path"][-1]["confidence"]
         for step in shown["decision"]["path"]:
             assert step["score"] == "margin"

@@ -13,13 +13,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from nestling.models import Checkpoint
-from nestling.models.cascade.decisions import Decision
+from nestling.models.cascade.decisions import Decision, Step
 from nestling.models.cascade.path import CascadePath, PathVector
 from nestling.models.cascade.policy import Cascade, Guarantee
 from nestling.models.cascade.scope import OutOfScope, ScopePromise
 from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError
-from nestling.models.runners.scheduled import decide
 from nestling.server.core.guarantee_watch import GuaranteeWatch
 from nestling.server.core.load_control import browned_out
 from nestling.server.core.tightening import Tightening
@@ -254,9 +253,9 @@ def differ(watch: GuaranteeWatch, decision: Decision, texts: int = 50) -> None:
 
 
 def answered(checkpoint: Checkpoint, cascade: Cascade) -> Decision:
-    decision = decide(checkpoint, cascade, [1, 2, 3])
-    decision.record(0, 1.0, 1.0, True, None, 0.0, 1.0, True)  # type: ignore[arg-type]
-    return decision
+    stage = cascade.stages[0]
+    step = Step(stage, 0, 1.0, 1.0, stage.threshold, True, 1.0, 0.0, 1.0, True)
+    return Decision(cascade, [1, 2, 3], checkpoint.ta.flops_by_length[3], steps=[step])
 
 
 def test_ta_has_the_ta_alone_answer_from_the_first_alarm_on(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nestling.models import Checkpoint, NestlingError, device
 from nestling.models.cascade.policy import Stage
 from nestling.models.progress import Progress
-from nestling.models.runners import choose
+from nestling.models.runners import torch as runners
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.engine.worker import __main__ as worker
@@ -64,7 +64,7 @@ class Fake(TorchRunner):
 
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "TorchRunner", Fake)
+    monkeypatch.setattr(runners, "TorchRunner", Fake)
     for name in ("error", "no_room"):
         monkeypatch.setattr(Fake, name, None)
 
@@ -75,7 +75,7 @@ def working(path: Path, **settings: int) -> Iterator[tuple[BlockingChannel, Futu
     ours, theirs = socket.socketpair()
     with ours, ThreadPoolExecutor(1) as thread:
         server = BlockingChannel(ours)
-        server.send(Open(path, Settings(threads=1, **settings)))
+        server.send(Open(path, Settings(threads=1, runner="torch", **settings)))
 
         def serve() -> None:
             with theirs:

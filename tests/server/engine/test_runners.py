@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,8 +16,6 @@ from nestling.kernels.gate.reference import MARGINS
 from nestling.models import Checkpoint, NestlingError, Predictor, load_checkpoint
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.runners import RunnerName, choose
-from nestling.models.runners.base import ForwardBatch, ForwardOutput
-from nestling.models.runners.choose import agree, measure, probe
 from nestling.models.runners.onnx import extra
 from nestling.models.runners.onnx.runner import OnnxRunner
 from nestling.models.runners.torch import TorchRunner
@@ -78,69 +75,28 @@ def test_names_the_providers_that_there_are(calibrated: Checkpoint) -> None:
         OnnxRunner(calibrated, providers=("MoonExecutionProvider", "CPUExecutionProvider"))
 
 
-def test_without_onnx_runtime_auto_is_torch_and_onnx_an_error(
-    calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_vectors_are_those_of_torch(
+    calibrated: Checkpoint, onnx: OnnxRunner, texts: list[str]
 ) -> None:
-    monkeypatch.setattr(extra, "find_spec", lambda _: None)
-    caplog.set_level("INFO")
-    choice = choose.choose("auto", calibrated)
-    assert isinstance(choice.runner, TorchRunner)
-    assert choice.name == "torch"
-    assert "runner: torch (onnx, onnxscript, onnxruntime: not installed" in caplog.text
-    for name in ("onnx", "onnx-int8"):
-        with pytest.raises(NestlingError, match=re.escape("pip install '.[onnx]' in")):
+    ids = calibrated.tokenizer.encode(texts[:20])
+    reference, rounded = TorchRunner(calibrated), OnnxRunner(calibrated, "int8")
+    for student in calibrated.students:
+        for dimensions in (32, 7):
+            expected = reference.embed(ids, student, dimensions)
+            for runner in (onnx, rounded):  # which keeps them in float32
+                vectors = runner.embed(ids, student, dimensions)
+                assert vectors.shape == expected.shape
+                assert np.abs(vectors - expected).max() < 1e-5
+
+
+def test_a_runner_that_is_not_installed_says_what_installs_it(
+    calibrated: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for where in (extra, choose):
+        monkeypatch.setattr(where, "find_spec", lambda _: None)
+    for name, said in (("onnx", "[cpu]"), ("onnx-int8", "[cpu]"), ("torch", "[torch]")):
+        with pytest.raises(NestlingError, match=re.escape(f"pip install '.{said}' in")):
             choose.choose(name, calibrated)
-
-
-class Altered(TorchRunner):
-    """Torch, slower by some time, its logits off by some factor: as if its temperatures were."""
-
-    def __init__(self, checkpoint: Checkpoint, seconds: float = 0.0, factor: float = 1.0) -> None:
-        super().__init__(checkpoint)
-        self._seconds, self._factor = seconds, factor
-
-    def forward(self, batch: ForwardBatch) -> ForwardOutput:
-        time.sleep(self._seconds)
-        temperatures = [value / self._factor for value in batch.temperatures]
-        return super().forward(replace(batch, temperatures=temperatures))
-
-
-@pytest.mark.parametrize(
-    ("torch_seconds", "onnx_seconds", "factor", "name", "why"),
-    [
-        (0.02, 0.0, 1.0, "onnx", r"onnx takes 0\.\d\d times as long"),
-        (0.0, 0.02, 1.0, "torch", r"onnx takes \d+\.\d\d times as long"),
-        (0.02, 0.0, 1.01, "torch", "ONNX Runtime's answers differ"),
-    ],
-)
-def test_auto_takes_the_fastest_that_agrees(
-    calibrated: Checkpoint,
-    monkeypatch: pytest.MonkeyPatch,
-    torch_seconds: float,
-    onnx_seconds: float,
-    factor: float,
-    name: str,
-    why: str,
-) -> None:
-    other = Altered(calibrated, onnx_seconds, factor)
-    slow = Altered(calibrated, torch_seconds)
-    monkeypatch.setattr(choose, "TorchRunner", lambda _: slow)
-    monkeypatch.setattr(choose, "OnnxRunner", lambda *_: other)
-    choice = choose.choose("auto", calibrated)
-    assert choice.name == name
-    assert choice.runner is (other if name == "onnx" else slow)
-    assert re.match(why, choice.why)
-
-
-def test_the_probe_tells_onnx_in_float32_from_less(
-    calibrated: Checkpoint, onnx: OnnxRunner
-) -> None:
-    reference = TorchRunner(calibrated)
-    assert probe(calibrated) == probe(calibrated)
-    assert agree(reference, onnx, calibrated)
-    assert not agree(reference, Altered(calibrated, factor=1.01), calibrated)
-    seconds = measure({"onnx": onnx}, calibrated, calibrated.policy())
-    assert seconds["onnx"] > 0
 
 
 @pytest.mark.slow
@@ -161,7 +117,7 @@ def test_an_unknown_runner_hears_of_those_that_there_are(calibrated: Checkpoint)
 
 
 def test_settings_name_the_runners() -> None:
-    assert get_args(RunnerName) == tuple(choose.RUNNERS)
+    assert get_args(RunnerName) == ("auto", *choose.RUNNERS)
     with pytest.raises(NestlingError, match="runner: 'jax' is none of auto, torch, onnx, onnx-int"):
         Settings(runner="jax")
     with pytest.raises(NestlingError, match="runner: onnx does not go with dtype bfloat16"):
@@ -170,8 +126,8 @@ def test_settings_name_the_runners() -> None:
 
 def test_a_server_on_torch_loads_no_onnx() -> None:
     code = (
-        "import sys, nestling.models.runners.choose;"
-        "print([name for name in ('onnx', 'onnxscript', 'onnxruntime') if name in sys.modules])"
+        "import sys, nestling.models.runners.choose, nestling.models.runners.torch;"
+        "print([name for name in ('onnx', 'onnxruntime') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -121,9 +121,9 @@ def test_a_stop_holds_though_a_runner_could_not_be_started_when_it_was_read(tmp_
 
         experiments._pin = failing
         with pytest.raises(NestlingError):
-            await experiments._refresh()
+            await experiments.refresh()
         experiments._pin = pin
-        await experiments._refresh()
+        await experiments.refresh()
         assert {variant_of(experiments, f"user-{n}") for n in range(100)} == {"control", None}
 
     with_runtime(tmp_path, scenario)

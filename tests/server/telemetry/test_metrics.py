@@ -73,6 +73,8 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         "nestling_batch_tokens_count": 1,
         "nestling_batch_tokens_sum": 1,
         "nestling_brownout_level": 1,
+        "nestling_processes": 1,
+        "nestling_process_restarts_total": 1,
         "nestling_runner_restarts_total": 1,
         "nestling_device_failures_total": 1,
         "nestling_brownout_answers_total": 3,
@@ -96,6 +98,7 @@ def test_every_series_exists_at_zero(fresh: Server) -> None:
         counted[base] = counted.get(base, 0) + 1
     assert counted == expected
     ones = {k for k in series if k.startswith("nestling_build_info") or "bound=upper" in k}
+    ones.add("nestling_processes")
     assert {series[k] for k in ones} == {1}
     assert {value for k, value in series.items() if k not in ones} == {0}
 

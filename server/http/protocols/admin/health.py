@@ -66,7 +66,9 @@ async def ready(request: Request) -> Response:
 )
 async def exposition(request: Request) -> Response:
     """All series, in Prometheus' text format."""
-    return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    service = service_of(request)
+    await service.gather()
+    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 def metrics_url(request: Request) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import Annotated
 
@@ -12,10 +14,13 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from .....experiments.records import LONGEST_NAME
-from .....models.cascade.decisions import OUT_OF_SCOPE, Decision
+from .....models.cascade.columns import Decisions
+from .....models.cascade.decisions import OUT_OF_SCOPE
+from .....models.cascade.steps import StepColumns
 from .....models.checkpoint.manifest import Manifest
 from .....models.json_checks import refusal
 from ....core.policies import AUTO
+from ....core.service import Service
 from ....errors import Reason
 from ...answering import answer
 from ...body import (
@@ -31,7 +36,7 @@ from ...body import (
 from ...errors import NATIVE
 from ...headers import BLANKS, answer_headers
 from ...openapi import json_shown, request_body
-from ...route import MeasuredRoute, json_response, service_of
+from ...route import MeasuredRoute, json_response
 
 router = APIRouter(route_class=MeasuredRoute)
 
@@ -168,7 +173,8 @@ _EXAMPLE = {
 )
 async def classify(request: Request) -> Response:
     """A string answers one object, a list answers a list of them in the same order."""
-    service, started = service_of(request), perf_counter()
+    service: Service = request.scope["service"]
+    started = perf_counter()
     body = await read(request, ClassifyRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
     model = AUTO if body.model is None else body.model
@@ -176,48 +182,71 @@ async def classify(request: Request) -> Response:
         model, started, body.deadline_ms, body.max_cost, body.min_confidence
     )
     answers = await answer(request, inputs, constraints, body.user)
-    shown = [classification(service.manifest, decision) for decision in answers.decisions]
+    shown = answers.each(partial(classifications, service.manifest))
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
 
 
-def classification(manifest: Manifest, decision: Decision) -> Classification:
-    """An answered decision as the protocol shows it."""
-    labels = manifest.architecture.labels
-    answer = decision.answer
-    return {
-        "label": None if decision.abstained else labels[answer.label],
-        "score": round(answer.confidence, 6),
-        "reason": OUT_OF_SCOPE if decision.abstained else None,
-        "decision": {
-            "model": decision.cascade.name,
-            "student": answer.stage.student.name,
-            "path": [
-                {
-                    "student": step.stage.student.name,
-                    "label": labels[step.label],
-                    "confidence": round(step.confidence, 6),
-                    "score": step.stage.score.value,
-                    "score_value": round(step.score, 6),
-                    "threshold": round(step.threshold, 6),
-                    "energy": round(step.energy, 6),
-                    "scope": round(step.stage.scope, 6),
-                    "accepted": step.accepted,
-                }
-                for step in decision.steps
-            ],
-            "limited_by": decision.limited_by,
-            "cached": decision.cached,
-            "brownout": decision.brownout,
-            "variants": dict(decision.variants),
-            "tokens": len(decision.tokens),
-            "flops": round(decision.flops),
-            "relative_cost": _significant(decision.relative_cost),
-            "device_seconds": _significant(decision.seconds),
-            "weights": manifest.weights_sha256[:12],
-        },
-    }
+def classifications(manifest: Manifest, decisions: Decisions) -> list[Classification]:
+    """Answered texts as the protocol shows them."""
+    labels, weights = manifest.architecture.labels, manifest.weights_sha256[:12]
+    paths: list[list[PathStep]] = [[] for _ in decisions.tokens]
+    for step in decisions.steps:
+        for row, shown in zip(step.rows, _path_steps(labels, step), strict=True):
+            paths[row].append(shown)
+    model, cached, brownout = decisions.cascade.name, decisions.cached, decisions.brownout
+    variants, limits = dict(decisions.variants), decisions.limits
+    told = decisions.told
+    columns = zip(
+        paths,
+        told.abstained,
+        decisions.lengths,
+        told.flops,
+        told.costs,
+        told.seconds,
+        strict=True,
+    )
+    return [
+        {
+            "label": None if abstained else path[-1]["label"],
+            "score": path[-1]["confidence"],
+            "reason": OUT_OF_SCOPE if abstained else None,
+            "decision": {
+                "model": model,
+                "student": path[-1]["student"],
+                "path": path,
+                "limited_by": limits.get(row) if limits else None,
+                "cached": cached,
+                "brownout": brownout,
+                "variants": variants,
+                "tokens": tokens,
+                "flops": round(flops),
+                "relative_cost": float(f"{relative_cost:.4g}"),
+                "device_seconds": float(f"{seconds:.4g}"),
+                "weights": weights,
+            },
+        }
+        for row, (path, abstained, tokens, flops, relative_cost, seconds) in enumerate(columns)
+    ]
 
 
-def _significant(number: float) -> float:
-    return float(f"{number:.4g}")
+def _path_steps(labels: Sequence[str], step: StepColumns) -> list[PathStep]:
+    student, score = step.stage.student.name, step.stage.score.value
+    threshold, scope = round(step.threshold, 6), round(step.stage.scope, 6)
+    columns = zip(
+        step.labels, step.confidences, step.scores, step.energies, step.accepts, strict=True
+    )
+    return [
+        {
+            "student": student,
+            "label": labels[label],
+            "confidence": round(confidence * 1e6) / 1e6,
+            "score": score,
+            "score_value": round(value * 1e6) / 1e6,
+            "threshold": threshold,
+            "energy": round(energy * 1e6) / 1e6,
+            "scope": scope,
+            "accepted": accepted,
+        }
+        for label, confidence, value, energy, accepted in columns
+    ]

@@ -14,9 +14,10 @@ from struct import pack, unpack_from
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from starlette.responses import Response
 
 from ....errors import Reason, RequestError
+from ...headers import RawHeaders
+from ...route import WholeResponse
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
@@ -122,11 +123,10 @@ def to_bytes(values: Sequence[str] | NDArray[np.float32]) -> bytes:
     return b"".join(pack("<I", len(value)) + value for value in encoded)
 
 
-def binary_response(content: object, tensors: Sequence[bytes], headers: dict[str, str]) -> Response:
+def binary_response(
+    content: object, tensors: Sequence[bytes], headers: RawHeaders
+) -> WholeResponse:
     """JSON and the tensors behind it."""
     head = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(
-        b"".join((head, *tensors)),
-        headers=headers | {LENGTH_HEADER: str(len(head))},
-        media_type="application/octet-stream",
-    )
+    named = [*headers, (LENGTH_HEADER.lower().encode(), b"%d" % len(head))]
+    return WholeResponse(b"".join((head, *tensors)), 200, named, b"application/octet-stream")

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from .....models.cascade.decisions import Decision
+from ....core.requests import Answers
 from ....errors import Reason, RequestError
 from ...answering import answer
 from ...body import check, constraints_of, parse_json, read_body
@@ -141,7 +141,7 @@ async def infer(request: Request) -> Response:
         content["id"] = body.id
     raw = []
     for name, binary in wanted.items():
-        values = _values(name, answers.decisions, service.manifest.architecture.labels)
+        values = _values(name, answers, service.manifest.architecture.labels)
         output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name]}
         output["shape"] = list(np.shape(values))
         if binary:
@@ -189,18 +189,18 @@ def _wanted(
     return wanted or dict.fromkeys(OUTPUTS, bool(binary))
 
 
-def _values(
-    name: str, decisions: Sequence[Decision], labels: Sequence[str]
-) -> list[str] | NDArray[np.float32]:
+def _values(name: str, answers: Answers, labels: Sequence[str]) -> list[str] | NDArray[np.float32]:
     """(texts,), or (texts, labels) for probabilities."""
+    told = answers.told
     match name:
         case "label":
-            return ["" if d.abstained else labels[d.answer.label] for d in decisions]
+            columns = zip(told.abstained, told.labels, strict=True)
+            return ["" if without else labels[label] for without, label in columns]
         case "student":
-            return [decision.answer.stage.student.name for decision in decisions]
+            return [stage.student.name for stage in told.stages]
         case "score":
-            return np.array([decision.answer.confidence for decision in decisions], np.float32)
+            return np.array(told.confidences, np.float32)
         case "cost":
-            return np.array([decision.relative_cost for decision in decisions], np.float32)
+            return np.array(told.costs, np.float32)
         case _:
-            return probabilities(decisions)
+            return probabilities(answers)

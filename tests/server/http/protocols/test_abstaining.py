@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import quantiles
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +21,6 @@ from nestling.models.cascade.decisions import Decision
 from nestling.models.cascade.scope import ScopePromise
 from nestling.models.checkpoint.save import write_calibration
 from nestling.server.core.load_control import browned_out
-from nestling.server.core.requests import Answers
 from nestling.server.core.shadow import agrees
 
 from ...serving import Server, serve
@@ -104,7 +104,7 @@ def test_an_experiment_knows_an_answer_without_a_label(
     context = ExposureContext("r", datetime.now(UTC), [Assignment("e", "p", "u", Variant("a", 1))])
     labels = abstaining.architecture.labels
     for decision in decisions:
-        answers = Answers([decision], 0.0, 0.1)
+        answers = SimpleNamespace(decisions=[decision])
         (exposure,) = exposures(
             context, RequestResult(200, 0.1, 1, abstaining.weights_sha256, answers), labels, 0.0
         )

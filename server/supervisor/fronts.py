@@ -1,0 +1,232 @@
+"""The fronts as the supervisor has them: begun, watched, replaced, asked, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from ...models.errors import NestlingError
+from ...models.progress import Progress
+from ..engine.executor import ExecutorGoneError
+from ..engine.worker.messages import Opened
+from .board import Board
+from .forking import Forker
+from .front_process import FrontProcess
+from .messages import Begin, Drain, Stand, Stands
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 0.25
+"""From one look at the fronts to the next."""
+QUIET_SECONDS = 10.0
+"""A front that lived so long is replaced at once; one that did not, after a longer and longer
+time."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+GRACE_SECONDS = 5.0
+"""Beyond the time that a front has for its last answers, until it is killed."""
+
+
+class Fronts:
+    """All fronts. Belongs to the event loop, but for `open`.
+
+    begin: what each is told first; of another checkpoint after a reload. stand: how the promises
+    stand. told: what a front says that is not of its own state. lost: told of each that has ended,
+    and whether it had to be replaced. changing: held while fronts begin, or load something else.
+    """
+
+    def __init__(self, count: int, forker: Forker, board: Board, begin: Begin) -> None:
+        self._count, self._forker, self._board = count, forker, board
+        self.begin = begin
+        self.stand: Callable[[], Stand] = dict
+        self.told: Callable[[Any], None] = lambda _: None
+        self.lost: Callable[[FrontProcess], None] = lambda _: None
+        self.changing = asyncio.Lock()
+        self.opened: Opened
+        self._fronts: list[FrontProcess] = []
+        self._serve: Callable[[socket.socket, bytes], None] | None = None
+        self._waiting: list[tuple[socket.socket, bytes]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    def open(self, progress: Progress) -> Opened:
+        """Begin all, and wait until they have loaded. Raises as `FrontProcess.opened` does."""
+        for slot in range(self._count):
+            self._fronts.append(self._fork(slot))
+        said = [front.opened(progress) for front in self._fronts]
+        self.take_up(self.begin, said)
+        return self.opened
+
+    def take_up(self, begin: Begin, said: Sequence[Opened]) -> None:
+        """What all have loaded is what those that begin later load. Raises NestlingError."""
+        first = said[0]
+        for each in said[1:]:
+            if _identity(each) != _identity(first):
+                raise NestlingError(
+                    f"{begin.open.path}: it was replaced while it was loaded; try again"
+                )
+        settings = replace(begin.open.settings, device=first.device)
+        if first.precision != "int8":
+            settings = replace(settings, dtype=first.precision)
+        self.begin = replace(begin, open=replace(begin.open, settings=settings))
+        self.opened = first
+
+    async def start(self) -> None:
+        """Have all answer. Raises ExecutorGoneError."""
+        await asyncio.gather(*(self._attach(front) for front in self._fronts))
+        self._later(self._watch())
+
+    def kill_all(self) -> None:
+        """Whatever happens, none outlives the server."""
+        for front in self._fronts:
+            front.end()
+
+    @property
+    def well(self) -> list[FrontProcess]:
+        """Those that answer."""
+        return [front for front in self._fronts if front.well]
+
+    def serve_others(self, serve: Callable[[socket.socket, bytes], None]) -> None:
+        """serve: answers on a connection in this process."""
+        self._serve = serve
+
+    def spread(self, connection: socket.socket) -> None:
+        """A new connection goes to the front with the fewest; where none answers, this process does
+        what it can.
+        """
+        if well := self.well:
+            min(well, key=lambda front: front.open).give(connection, b"")
+        elif self._serve:
+            self._serve(connection, b"")
+
+    def hand(self, connection: socket.socket, begun: bytes) -> None:
+        """A connection on which a text is asked. Where no front answers it waits."""
+        if well := self.well:
+            min(well, key=lambda front: front.open).give(connection, begun)
+        elif self._draining:
+            connection.close()
+        else:
+            self._waiting.append((connection, begun))
+
+    def tell(self, message: object) -> None:
+        """Say something to all that answer."""
+        for front in self._fronts:
+            if front.ready and front.link:
+                front.link.tell(message)
+
+    async def ask(
+        self, message: object, whom: Sequence[FrontProcess] | None = None
+    ) -> dict[FrontProcess, Any]:
+        """The answer, or what was raised of it, of each that answers. whom: None for all."""
+        asked = {
+            front: front.link.ask(message)
+            for front in (self._fronts if whom is None else whom)
+            if front.ready and front.link
+        }
+        answers = await asyncio.gather(*asked.values(), return_exceptions=True)
+        return dict(zip(asked, answers, strict=True))
+
+    async def drain(self) -> None:
+        """Have all answer what they have accepted, and end."""
+        self._draining = True
+        for connection, _ in self._waiting:
+            connection.close()
+        self._waiting.clear()
+        self.tell(Drain())
+        seconds = self.begin.open.settings.shutdown_timeout + GRACE_SECONDS
+        until = monotonic() + seconds
+        while any(front.ready for front in self._fronts) and monotonic() < until:
+            await asyncio.sleep(LOOK_SECONDS / 5)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for front in self._fronts:
+            if front.ready:
+                log.error("a process has not ended in time, and is killed")
+            await asyncio.to_thread(front.end)
+            front.close()
+        self._fronts.clear()
+
+    def _fork(self, slot: int) -> FrontProcess:
+        return FrontProcess(slot, self._forker, self._board, self.begin)
+
+    async def _attach(self, front: FrontProcess) -> None:
+        await front.attach(self.stand(), self.told, partial(self._gone, front), self._given_back)
+        if front.link:
+            front.link.tell(Stands(self.stand()))
+
+    def _given_back(self, connection: socket.socket, begun: bytes) -> None:
+        """A front does not answer such requests."""
+        if self._serve:
+            self._serve(connection, begun)
+
+    def _gone(self, front: FrontProcess) -> None:
+        self.lost(front)
+        if not self._draining:
+            self._later(self._replace(front))
+
+    async def _watch(self) -> None:
+        hang = self.begin.open.settings.hang_seconds
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for front in self._fronts:
+                if front.ready and front.silent > hang:
+                    log.error("process %d hangs: it is killed", front.pid)
+                    front.ready = False
+                    front.kill()
+            if self._waiting and self.well:
+                waiting, self._waiting = self._waiting, []
+                for connection, begun in waiting:
+                    self.hand(connection, begun)
+
+    async def _replace(self, front: FrontProcess) -> None:
+        """Begin another, as often as it takes."""
+        status = await asyncio.to_thread(front.end)
+        front.close()
+        log.error("process %d has ended with status %d: starting another", front.pid, status)
+        pause = 0.0 if monotonic() - front.began > QUIET_SECONDS else FIRST_PAUSE
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                async with self.changing:
+                    await self._begin_again(front)
+                return
+            except (NestlingError, ExecutorGoneError, OSError, RuntimeError) as error:
+                log.error("a process cannot be started again: %s; trying once more", error)
+            pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
+
+    async def _begin_again(self, gone: FrontProcess) -> None:
+        index = self._fronts.index(gone) if gone in self._fronts else gone.slot
+        fresh = await asyncio.to_thread(self._fork, gone.slot)
+        try:
+            opened = await asyncio.to_thread(fresh.opened)
+            if _identity(opened) != _identity(self.opened):
+                raise NestlingError(
+                    f"{self.begin.open.path}: its weights were replaced meanwhile; reload them"
+                )
+            self._fronts[index] = fresh
+            await self._attach(fresh)
+        except BaseException:
+            fresh.ready = False
+            await asyncio.to_thread(fresh.end)
+            fresh.close()
+            raise
+        log.info("process %d answers in place of %d", fresh.pid, gone.pid)
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("the watch over the processes has failed", exc_info=error)
+
+
+def _identity(opened: Opened) -> tuple[str, str]:
+    return opened.weights_sha256, opened.precision

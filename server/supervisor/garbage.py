@@ -1,0 +1,16 @@
+"""How often Python looks for garbage in cycles."""
+
+from __future__ import annotations
+
+import gc
+
+GARBAGE = (50_000, 50, 100)
+"""Objects, and rounds, after which Python looks for garbage in cycles: hardly anything here is in
+one. By default it looks after each 700 objects, which took a fifth of the time under load."""
+
+
+def settle() -> None:
+    """What is there now stays, and is not looked through again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
