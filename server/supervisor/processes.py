@@ -7,8 +7,9 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
+from ...models.cores import cores
 from ...models.errors import NestlingError
-from ..settings import Settings, cores
+from ..settings import Settings
 
 log = logging.getLogger(__name__)
 NVIDIA = Path("/proc/driver/nvidia/version")
