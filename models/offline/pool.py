@@ -11,11 +11,11 @@ import os
 import select
 import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import NestlingError
 from ..progress import Progress
@@ -40,21 +40,32 @@ class OfflineProcess:
             self._process.start()
         other.close()
 
+    def give(self, number: int, block: RowBlock) -> None:
+        """Have it answer a block. Raises NestlingError if it has ended."""
+        self.block = number
+        try:
+            self.end.send(block)
+        except (BrokenPipeError, ConnectionResetError):
+            self._refuse_ended()
+
     def take(self) -> Any:
         """Its next message. Raises NestlingError for what it says is wrong, and if it has ended."""
         try:
             kind, content = self.end.recv()
         except (EOFError, ConnectionResetError):
-            self._process.join()
-            code = self._process.exitcode or 0
-            by = f"signal {-code}" if code < 0 else f"status {code}"
-            more = "; the machine may lack memory" if code == -signal.SIGKILL else ""
-            raise NestlingError(f"processes: one has ended with {by}{more}") from None
+            self._refuse_ended()
         if kind == "refused":
             raise NestlingError(content)
         if kind == "failed":
             raise RuntimeError(content)
         return kind, content
+
+    def _refuse_ended(self) -> NoReturn:
+        self._process.join()
+        code = self._process.exitcode or 0
+        by = f"signal {-code}" if code < 0 else f"status {code}"
+        more = "; the machine may lack memory" if code == -signal.SIGKILL else ""
+        raise NestlingError(f"processes: one has ended with {by}{more}")
 
     def stop(self) -> None:
         """End it, whatever it does."""
@@ -69,7 +80,7 @@ def answered(
     processes: int,
     progress: Progress,
     source: int | None = None,
-) -> Iterator[AnsweredBlock]:
+) -> Generator[AnsweredBlock]:
     """Each block's answer, in order. One process is this one.
 
     source: the descriptor that the blocks come from, if it may have nothing for a while. Raises
@@ -104,9 +115,8 @@ def _in_order(
             block = next(blocks, None)
             more = block is not None
             if block is not None:
-                worker = idle.pop()
-                worker.block, given = given, given + 1
-                worker.end.send(block)
+                idle.pop().give(given, block)
+                given += 1
         if not more and given == due:
             return
         room = more and bool(idle) and given - due < AHEAD * processes

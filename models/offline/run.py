@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -80,9 +82,10 @@ def classify_file(
         progress.note(f"answered by the runner {runner.name}: {runner.why}")
         meter = _Meter(progress, checked.rows - rows, "answering" if not rows else "going on")
         blocks = islice(blocks_of(path, request.column, said), first, None)
-        for block in answered(job, blocks, processes, progress):
-            add(block)
-            meter.add(block)
+        with closing(answered(job, blocks, processes, progress)) as found:
+            for block in found:
+                add(block)
+                meter.add(block)
         refuse_changed(path, before, said)
 
     if not isinstance(out, Path):
@@ -119,9 +122,11 @@ def classify_stream(
     progress.note(f"answered by the runner {runner.name}: {runner.why}")
     blocks = json_lines.blocks(lambda size: os.read(source, size), said)
     written, meter = _Stream(out), _Meter(progress, 0, "answering")
-    for block in answered(job, blocks, request.processes_on(runner.device), progress, source):
-        written.add(block)
-        meter.add(block)
+    processes = request.processes_on(runner.device)
+    with closing(answered(job, blocks, processes, progress, source)) as found:
+        for block in found:
+            written.add(block)
+            meter.add(block)
     return OfflineResult(written.tally, 0, runner.name)
 
 
@@ -159,7 +164,9 @@ def _identity(
     """By what messages call it."""
     cascade, weights = runner.manifest.policy(request.policy), runner.manifest.weights_sha256
     return {
+        "version of Nestling": version("nestling"),
         "input": checked.sha256,
+        "number of blocks": checked.blocks,
         "text column": request.column,
         "checkpoint": weights,
         "model": cascade.name,

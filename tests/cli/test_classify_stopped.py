@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -139,3 +140,19 @@ def test_lines_are_answered_as_they_come(checkpoint_dir: Path) -> None:
     assert process.wait(WAIT) == 2
     assert process.stderr is not None
     assert b"standard input: line 4: column 16: is not JSON" in process.stderr.read()
+
+
+def test_a_cpu_needs_no_torch(checkpoint_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "play some music"}\n')
+    program = (
+        "import sys; sys.argv = ['nestling', *sys.argv[1:]]; from nestling.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'torch', 'transformers', 'pyarrow'} & sys.modules.keys()))"
+    )
+    words = ["classify", checkpoint_dir, "--input", tmp_path / "in.jsonl", "--runner", "onnx",
+             "--output", tmp_path / "out.jsonl"]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
