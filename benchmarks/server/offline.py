@@ -8,8 +8,9 @@ is looked for first. `nestling classify` answers a file of `--rows` texts, again
 by its default policy and runner and one process per core: all in all, from the command to the file;
 and less what it takes for one row, which is starting and loading. Of the pipeline the calls alone
 count, its loading does not. Both in turns, each in processes of its own. Beside the clock's seconds
-stand those of the CPU, user and system, which other work on the machine moves less. Prints one JSON
-line.
+stand those of the CPU, user and system, which other work on the machine moves less; and since the
+pipeline's threads burn theirs while they wait for each other, most of all on a busy machine, the CPU
+seconds of a pipeline with one thread. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -67,9 +68,10 @@ def main() -> None:
                 exported, given.data, given.peer_rows, [batch] if batch else given.batches
             )
             batch = found["batch"]
+            alone = _peer(exported, given.data, given.peer_rows, [batch], 1)
             whole = _classify(given.checkpoint, many, folder / "many.out.jsonl")
             start = _classify(given.checkpoint, one, folder / "one.out.jsonl")
-            rounds.append(_round(given.rows, given.peer_rows, found, whole, start))
+            rounds.append(_round(given.rows, given.peer_rows, found, alone, whole, start))
     versions = {n: version(n) for n in ("nestling", "transformers", "torch", "onnxruntime")}
     print(
         json.dumps(
@@ -94,9 +96,14 @@ def main() -> None:
 
 
 def _round(
-    rows: int, peer_rows: int, peer: dict[str, Any], whole: list[float], start: list[float]
+    rows: int,
+    peer_rows: int,
+    peer: dict[str, Any],
+    alone: dict[str, Any],
+    whole: list[float],
+    start: list[float],
 ) -> dict[str, float]:
-    """whole, start: seconds by the clock, and of the CPU."""
+    """alone: the peer with one thread. whole, start: seconds by the clock, and of the CPU."""
     rates = {
         "classify_texts_per_second": rows / whole[0],
         "answering_texts_per_second": rows / (whole[0] - start[0]),
@@ -104,6 +111,7 @@ def _round(
         "classify_cpu_us_per_text": 1e6 * whole[1] / rows,
         "answering_cpu_us_per_text": 1e6 * (whole[1] - start[1]) / rows,
         "pipeline_cpu_us_per_text": 1e6 * peer["cpu_seconds"] / peer_rows,
+        "pipeline_one_thread_cpu_us_per_text": 1e6 * alone["cpu_seconds"] / peer_rows,
         "start_seconds": start[0],
     }
     peers = rates["pipeline_texts_per_second"]
@@ -115,6 +123,9 @@ def _round(
         "pipeline_cpu_over_answering": rates["pipeline_cpu_us_per_text"]
         / rates["answering_cpu_us_per_text"],
     }
+    ratios["pipeline_one_thread_cpu_over_classify"] = (
+        rates["pipeline_one_thread_cpu_us_per_text"] / rates["classify_cpu_us_per_text"]
+    )
     return {name: round(value, 2) for name, value in {**rates, **ratios}.items()}
 
 
@@ -143,14 +154,16 @@ def _run(words: list[str]) -> None:
     subprocess.run([sys.executable, "-m", "nestling.cli", *words], check=True, capture_output=True)
 
 
-def _peer(exported: Path, data: Path, rows: int, batches: Sequence[int]) -> dict[str, Any]:
+def _peer(
+    exported: Path, data: Path, rows: int, batches: Sequence[int], threads: int | None = None
+) -> dict[str, Any]:
     words = ["--pipeline", str(exported), "--data", str(data), "--peer-rows", str(rows),
              "--batches", *map(str, batches)]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.server.offline", *words],
         check=True,
         stdout=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": str(cores())},
+        env={**os.environ, "OMP_NUM_THREADS": str(threads or cores())},
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -161,7 +174,7 @@ def _pipeline(exported: Path, data: Path, rows: int, batches: Sequence[int]) -> 
     import torch
     from transformers import pipeline
 
-    torch.set_num_threads(cores())
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     texts = list(read_texts(data).texts)
     texts = [texts[row % len(texts)] for row in range(rows)]
     classifier = pipeline("text-classification", model=str(exported), device="cpu")
