@@ -8,9 +8,9 @@ is looked for first. `nestling classify` answers a file of `--rows` texts, again
 by its default policy and runner and one process per core: all in all, from the command to the file;
 and less what it takes for one row, which is starting and loading. Of the pipeline the calls alone
 count, its loading does not. Both in turns, each in processes of its own. Beside the clock's seconds
-stand those of the CPU, user and system, which other work on the machine moves less; and since the
-pipeline's threads burn theirs while they wait for each other, most of all on a busy machine, the CPU
-seconds of a pipeline with one thread. Prints one JSON line.
+stand those of the CPU, user and system, which other work on the machine moves less. The pipeline's
+threads burn theirs while they wait for each other, most of all on a busy machine, so that the CPU
+seconds of a pipeline with one thread stand beside them. Prints one JSON line.
 """
 
 from __future__ import annotations
