@@ -158,6 +158,16 @@ def overhead() -> list[str]:
     return table(f"µs of CPU time per request | all cores full | at {rate}", rows)
 
 
+def around() -> list[str]:
+    """CPU time of a text around the model, by load and part."""
+    loads = measured("around")["us_per_text"]
+    parts = sorted({part for load in loads.values() for part in load["parts"]})
+    parts.sort(key=lambda part: -loads["single"]["parts"].get(part, 0.0))
+    rows = [[part, *(f"{x['parts'].get(part, 0):.1f}" for x in loads.values())] for part in parts]
+    rows.append(["**all**", *(f"**{load['all']:.1f}**" for load in loads.values())])
+    return table("µs per text | single texts | lists, `tiny` | lists, `auto` | all labels", rows)
+
+
 def monitor() -> list[str]:
     """Shadow texts until a broken promise raises the alarm, after quiet ones."""
     found = measured("monitor")
@@ -178,6 +188,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "start": start,
     "brownout": brownout,
     "overhead": overhead,
+    "around": around,
     "monitor": monitor,
 }
 
