@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from ..models.cores import cores
 from ..models.errors import NestlingError
 from ..models.runners import RunnerName
 from .option import option, options_of
@@ -210,10 +210,3 @@ class Settings:
     def wanted_processes(self) -> int | None:
         """Of those that answer; None for what the machine suggests."""
         return None if self.processes == "auto" else int(self.processes)
-
-
-def cores() -> int:
-    """That this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
 from ..runners.base import ModelRunner
 from ..runners.torch import TorchRunner
+from .by_length import by_length
 
 MAX_BATCH_TOKENS = 4096
 
@@ -101,17 +102,3 @@ def encode_all(manifest: Manifest, texts: Sequence[str], source: str | Path) -> 
         if len(sequence) > limit:
             raise DataError(f"{source}: row {row}: {len(sequence)} tokens; the limit is {limit}")
     return sequences
-
-
-def by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Rows by their length, in batches of at most so many tokens (one row at least)."""
-    rows: list[int] = []
-    total = 0
-    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if rows and total + lengths[row] > tokens:
-            yield rows
-            rows, total = [], 0
-        rows.append(row)
-        total += lengths[row]
-    if rows:
-        yield rows

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..cascade.columns import Decisions
 from ..cascade.decisions import Decision
-from ..checkpoint.load import Checkpoint
+from ..checkpoint.manifest import Manifest, read_manifest
+from ..cores import cores
 from ..errors import NestlingError
 from ..inputs.data.cells import ABSENT, fault_of
+from ..runners import RunnerName
 from ..runners.base import ModelRunner
+from ..runners.choose import RunnerOptions, choose
 from ..runners.scheduled import decide, step
-from ..runners.torch import TorchRunner
-from .predictions import by_length
+from .by_length import by_length
+
+if TYPE_CHECKING:
+    from ..checkpoint.load import Checkpoint
 
 MAX_BATCH_TOKENS = 16384
 CPU_BATCH_TOKENS = 512
@@ -36,9 +43,28 @@ class Predictor:
     def __init__(
         self, checkpoint: Checkpoint, policy: str = "auto", runner: ModelRunner | None = None
     ) -> None:
-        self.checkpoint = checkpoint
-        self._runner = runner or TorchRunner(checkpoint)
-        self.cascade = self._runner.manifest.policy(policy)
+        if runner is None:
+            from ..runners.torch import TorchRunner  # who brings another needs no torch
+
+            runner = TorchRunner(checkpoint)
+        self._begin(runner, policy)
+
+    @classmethod
+    def load(cls, path: str | Path, policy: str = "auto", runner: RunnerName = "auto") -> Predictor:
+        """Of a checkpoint's directory, by the runner of a name: by default the server's, which is
+        the fastest that keeps what the checkpoint promises, and needs no torch on a CPU.
+
+        Raises CheckpointError, and NestlingError for a runner that is not installed.
+        """
+        found = cls.__new__(cls)
+        options = RunnerOptions("auto", threads=cores())
+        found._begin(choose(runner, read_manifest(path), options).runner, policy)
+        return found
+
+    def _begin(self, runner: ModelRunner, policy: str) -> None:
+        self.checkpoint: Manifest = runner.manifest
+        self._runner = runner
+        self.cascade = self.checkpoint.policy(policy)
         on_cpu = self._runner.device == "cpu"
         self._batch_tokens = CPU_BATCH_TOKENS if on_cpu else MAX_BATCH_TOKENS
 

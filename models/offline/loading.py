@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..checkpoint.manifest import Manifest, calibrated_for, read_manifest
-from ..errors import NestlingError
-from ..precision import Precision
+from ..device import use
+from ..precision import INT8
 from ..progress import Progress
 from ..runners import RunnerName
 from ..runners.base import ModelRunner
+from ..runners.choose import RunnerOptions, choose, dtype_for
+from ..runners.rule import by_rule
 
 
-def chosen(name: RunnerName, path: Path, policy: str) -> tuple[RunnerName, str, Manifest]:
-    """The runner of a name, of `auto` the fastest that holds what the checkpoint promises; why; and
-    the manifest with the calibration of its precision.
+@dataclass(frozen=True)
+class OfflineRunner:
+    """name: never `auto`. why: it is that one. device: by its whole name. manifest: with the
+    calibration of its precision.
+    """
+
+    name: str
+    why: str
+    device: str
+    manifest: Manifest
+
+
+def chosen(name: RunnerName, path: Path, policy: str) -> OfflineRunner:
+    """The runner of a name, of `auto` the server's: the fastest that keeps what is promised.
 
     Raises NestlingError for a policy that is not there, CheckpointError for a checkpoint that must
     not be served.
     """
-    manifest = read_manifest(path)
-    why = "asked for"
-    if name == "auto":
-        name, why = _fastest(manifest, policy)
-    precision: Precision = "int8" if name == "onnx-int8" else "float32"
-    served = calibrated_for(manifest, precision)
+    manifest, device, found, why = read_manifest(path), use("auto"), str(name), "asked for"
+    if found == "auto":
+        found, why = by_rule(manifest, device, "auto")
+    if found == "torch":
+        served = calibrated_for(manifest, dtype_for("auto", device, path))
+    else:
+        device, served = "cpu", calibrated_for(manifest, "int8" if found == INT8 else "float32")
     served.policy(policy)
-    return name, why, served
+    return OfflineRunner(found, why, device, served)
 
 
-def _fastest(manifest: Manifest, policy: str) -> tuple[RunnerName, str]:
-    if find_spec("onnxruntime") is None:
-        return "torch", "ONNX Runtime is not installed"
-    own = calibrated_for(manifest, "int8")
-    if own.cascades and policy in ("auto", *own.cascades, *own.students):
-        return "onnx-int8", "the checkpoint is calibrated for it"
-    if own.cascades:
-        return "onnx", f"{policy!r} is not calibrated for int8"
-    return "onnx", "the checkpoint is not calibrated for int8"
+def load(name: str, device: str, path: Path, progress: Progress) -> ModelRunner:
+    """A runner that computes in this process, on a CPU by one thread.
 
-
-def load(name: RunnerName, path: Path, progress: Progress) -> ModelRunner:
-    """A runner that computes in this process, by one thread. Raises NestlingError as above."""
+    Raises NestlingError for what cannot be loaded.
+    """
     progress.step("loading the checkpoint")
-    from ..checkpoint.load import load_checkpoint
-    from ..runners.choose import RunnerOptions, choose
-
-    try:
-        return choose(name, load_checkpoint(path), RunnerOptions(threads=1), progress).runner
-    except MemoryError as error:
-        raise NestlingError(f"{path}: there is no memory for it: {error}") from error
+    return choose(name, read_manifest(path), RunnerOptions(device, threads=1), progress).runner

@@ -10,14 +10,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO, cast, get_args
 
-from ..checkpoint.manifest import Manifest
 from ..cores import cores
+from ..device import CPU
 from ..errors import NestlingError
 from ..progress import SILENT, Progress
 from ..runners import RunnerName
 from .answers import TextLimits
 from .formats import comma_separated, json_lines, parquet
-from .loading import chosen
+from .loading import OfflineRunner, chosen
 from .output import PartialFile
 from .pool import answered
 from .source import CheckedSource, blocks_of, check, refuse_changed, standing
@@ -41,9 +41,9 @@ class OfflineRequest:
     runner: RunnerName = "auto"
     processes: int | None = None
 
-    @property
-    def most_processes(self) -> int:
-        return self.processes or cores()
+    def processes_on(self, device: str) -> int:
+        """One has a GPU for itself."""
+        return 1 if device != CPU else self.processes or cores()
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class OfflineResult:
 
     tally: Tally
     resumed: int
-    runner: RunnerName
+    runner: str
 
 
 def classify_file(
@@ -70,14 +70,14 @@ def classify_file(
     """
     said = source or str(path)
     form = form_of(out) if isinstance(out, Path) else ".jsonl"
-    runner, why, manifest = chosen(request.runner, request.checkpoint, request.policy)
+    runner = chosen(request.runner, request.checkpoint, request.policy)
     before = standing(path) if path.exists() else (0, 0, 0)
     checked = check(path, request.column, form == ".parquet", progress, said)
     job = _job(request, runner, said, form, checked)
-    processes = min(request.most_processes, checked.blocks)
+    processes = min(request.processes_on(runner.device), checked.blocks)
 
     def answer(first: int, rows: int, add: Callable[[AnsweredBlock], None]) -> None:
-        progress.note(f"answered by the runner {runner}: {why}")
+        progress.note(f"answered by the runner {runner.name}: {runner.why}")
         meter = _Meter(progress, checked.rows - rows, "answering" if not rows else "going on")
         blocks = islice(blocks_of(path, request.column, said), first, None)
         for block in answered(job, blocks, processes, progress):
@@ -88,19 +88,19 @@ def classify_file(
     if not isinstance(out, Path):
         written = _Stream(out)
         answer(0, 0, written.add)
-        return OfflineResult(written.tally, 0, runner)
+        return OfflineResult(written.tally, 0, runner.name)
     head = b""
     if form == ".csv":
         head = comma_separated.head([*checked.kept.values(), *COLUMNS])
-    with PartialFile(out, _identity(request, manifest, job, checked), head, checked.rows) as file:
+    with PartialFile(out, _identity(request, runner, checked), head, checked.rows) as file:
         if file.finished_before:
-            return OfflineResult(file.done.tally, checked.rows, runner)
+            return OfflineResult(file.done.tally, checked.rows, runner.name)
         resumed = file.done.tally.rows
         if resumed:
             progress.note(f"{file.partial}: {resumed:,} of {checked.rows:,} rows are there already")
         answer(file.done.blocks, resumed, file.add)
         file.finish(_finish(progress, checked.rows) if form == ".parquet" else None)
-    return OfflineResult(file.done.tally, resumed, runner)
+    return OfflineResult(file.done.tally, resumed, runner.name)
 
 
 def classify_stream(
@@ -110,19 +110,19 @@ def classify_stream(
 
     Raises DataError that names the line which is no row; those before it are answered.
     """
-    runner, why, _ = chosen(request.runner, request.checkpoint, request.policy)
+    runner = chosen(request.runner, request.checkpoint, request.policy)
     said = "standard input"
     job = OfflineJob(
-        request.checkpoint, runner, request.policy, request.column, said, ".jsonl",
-        request.limits, request.truncate, KEPT_AS,
+        request.checkpoint, runner.name, runner.device, request.policy, request.column, said,
+        ".jsonl", request.limits, request.truncate, KEPT_AS,
     )  # fmt: skip
-    progress.note(f"answered by the runner {runner}: {why}")
+    progress.note(f"answered by the runner {runner.name}: {runner.why}")
     blocks = json_lines.blocks(lambda size: os.read(source, size), said)
     written, meter = _Stream(out), _Meter(progress, 0, "answering")
-    for block in answered(job, blocks, request.most_processes, progress, source):
+    for block in answered(job, blocks, request.processes_on(runner.device), progress, source):
         written.add(block)
         meter.add(block)
-    return OfflineResult(written.tally, 0, runner)
+    return OfflineResult(written.tally, 0, runner.name)
 
 
 def form_of(out: Path) -> OutputFormat:
@@ -138,14 +138,14 @@ def form_of(out: Path) -> OutputFormat:
 
 def _job(
     request: OfflineRequest,
-    runner: RunnerName,
+    runner: OfflineRunner,
     source: str,
     form: OutputFormat,
     checked: CheckedSource,
 ) -> OfflineJob:
     job = OfflineJob(
-        request.checkpoint, runner, request.policy, request.column, source, form,
-        request.limits, request.truncate, checked.kept,
+        request.checkpoint, runner.name, runner.device, request.policy, request.column, source,
+        form, request.limits, request.truncate, checked.kept,
     )  # fmt: skip
     if checked.schema is None:
         return job
@@ -154,17 +154,17 @@ def _job(
 
 
 def _identity(
-    request: OfflineRequest, manifest: Manifest, job: OfflineJob, checked: CheckedSource
+    request: OfflineRequest, runner: OfflineRunner, checked: CheckedSource
 ) -> dict[str, Any]:
     """By what messages call it."""
-    cascade = manifest.policy(request.policy)
+    cascade, weights = runner.manifest.policy(request.policy), runner.manifest.weights_sha256
     return {
         "input": checked.sha256,
         "text column": request.column,
-        "checkpoint": manifest.weights_sha256,
+        "checkpoint": weights,
         "model": cascade.name,
-        "version of its thresholds": cascade.version(manifest.weights_sha256),
-        "runner": job.runner,
+        "version of its thresholds": cascade.version(weights),
+        "runner": runner.name,
         "min_confidence": request.limits.min_confidence,
         "max_cost": str(request.limits.max_cost),
         "truncate": request.truncate,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 from ..inputs.data.cells import ABSENT
 from ..progress import SILENT, Progress
-from ..runners import RunnerName
 from ..runners.base import ModelRunner
 from .answers import TextLimits, answer
 from .formats import comma_separated, json_lines, parquet
@@ -33,7 +32,8 @@ class OfflineJob:
     """
 
     checkpoint: Path
-    runner: RunnerName
+    runner: str
+    device: str
     policy: str
     column: str
     source: str
@@ -60,7 +60,7 @@ class OfflineWork:
         self, job: OfflineJob, progress: Progress = SILENT, runner: ModelRunner | None = None
     ) -> None:
         self._job = job
-        self._runner = runner or load(job.runner, job.checkpoint, progress)
+        self._runner = runner or load(job.runner, job.device, job.checkpoint, progress)
         self._cascade = self._runner.manifest.policy(job.policy)
         self._encoder = CellEncoder(self._runner.manifest, job.column, job.truncate)
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
+from ...models.cores import cores
 from ...models.errors import NestlingError
-from ..settings import Settings, cores
+from ..settings import Settings
 
 NVIDIA = Path("/proc/driver/nvidia/version")
 """There where the driver of a GPU is."""

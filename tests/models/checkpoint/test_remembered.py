@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nestling.models import CheckpointError, load_checkpoint
-from nestling.models.checkpoint import finite, integrity, remembered
+from nestling.models import CheckpointError
+from nestling.models.checkpoint import integrity, load, remembered, weights
 from nestling.models.checkpoint.integrity import sha256_of, verify
+from nestling.models.checkpoint.manifest import read_manifest
 from nestling.models.checkpoint.remembered import fact_of
 
 LARGE = b"x" * 2**20
@@ -178,14 +179,21 @@ def test_file_systems_are_told_apart(
     assert not remembered._is_local(file)
 
 
+@pytest.mark.parametrize("by", ["torch", "numpy"])
 def test_weights_that_are_finite_are_looked_at_once(
-    monkeypatch: pytest.MonkeyPatch, checkpoint_dir: Path
+    monkeypatch: pytest.MonkeyPatch, checkpoint_dir: Path, by: str
 ) -> None:
     monkeypatch.setattr(remembered, "SMALLEST", 0)
+    module, name = (load, "_is_finite") if by == "torch" else (weights, "is_finite")
     looked: list[object] = []
-    monkeypatch.setattr(finite, "_is_finite", lambda weight: looked.append(weight) or True)
-    load_checkpoint(checkpoint_dir)
+    monkeypatch.setattr(module, name, lambda weight: looked.append(weight) or True)
+
+    def read() -> object:
+        manifest = read_manifest(checkpoint_dir)
+        return load.load_weights(manifest) if by == "torch" else weights.read_weights(manifest)
+
+    read()
     assert looked
     looked.clear()
-    load_checkpoint(checkpoint_dir)
+    read()
     assert looked == []

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from nestling.models.cores import cores
 from nestling.models.errors import NestlingError
-from nestling.server.settings import Settings, cores
+from nestling.server.settings import Settings
 from nestling.server.supervisor import processes
 from nestling.server.supervisor.board import Board
 from nestling.server.supervisor.processes import how_many, share_of
