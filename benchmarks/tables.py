@@ -103,18 +103,22 @@ def _float32_first(item: tuple[str, Any]) -> tuple[bool, bool]:
     return not item[0].startswith("float32"), not item[0].endswith(" ta")
 
 
+BASE = "the default, `torch`, before this rule"
+
+
 def start() -> list[str]:
-    """CPU seconds of a start and stop, by runner."""
+    """CPU seconds of a start and stop, and memory, by runner."""
     rows = [
         [
-            f"`{runner}`",
+            BASE if runner == "base_default" else f"`{runner}`",
             f"{row['first']['cpu_seconds']:.1f}",
             f"{row['later']['cpu_seconds']:.1f}",
+            f"{row['later']['mib']:.0f} MiB",
             f"{row['cache_mib']} MiB" if row["cache_mib"] else "",
         ]
         for runner, row in measured("start")["runners"].items()
     ]
-    return table("runner | first start | later starts | cache", rows)
+    return table("runner | first start | later starts | memory then | cache", rows)
 
 
 def brownout() -> list[str]:
@@ -154,6 +158,16 @@ def overhead() -> list[str]:
     return table(f"µs of CPU time per request | all cores full | at {rate}", rows)
 
 
+def around() -> list[str]:
+    """CPU time of a text around the model, by load and part."""
+    loads = measured("around")["us_per_text"]
+    parts = sorted({part for load in loads.values() for part in load["parts"]})
+    parts.sort(key=lambda part: -loads["single"]["parts"].get(part, 0.0))
+    rows = [[part, *(f"{x['parts'].get(part, 0):.1f}" for x in loads.values())] for part in parts]
+    rows.append(["**all**", *(f"**{load['all']:.1f}**" for load in loads.values())])
+    return table("µs per text | single texts | lists, `tiny` | lists, `auto` | all labels", rows)
+
+
 def monitor() -> list[str]:
     """Shadow texts until a broken promise raises the alarm, after quiet ones."""
     found = measured("monitor")
@@ -174,6 +188,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "start": start,
     "brownout": brownout,
     "overhead": overhead,
+    "around": around,
     "monitor": monitor,
 }
 

@@ -60,7 +60,7 @@ PARTS = {
     "event loop and sockets": r"uvicorn/(server|main)\.py|server/supervisor/|asyncio/",
     "http": r"server/http/connection/|uvicorn/",
     "dispatcher, keys, ids": r"server/http/(dispatcher|auth|keys)\.py|telemetry/requests\.py",
-    "answer to json and headers": r"(classification|_significant|\w*headers\w*) \(",
+    "answer to json and headers": r"(classifications|_path_steps|\w*headers\w*) \(",
     "body and checks": r"server/http/|starlette/|pydantic",
     "tokens": r"models/inputs/tokenizer\.py",
     "metrics": r"telemetry/metrics\.py|prometheus_client/",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from time import perf_counter
 
 from ...models.runners.base import ForwardBatch, ForwardOutput, ModelRunner
-from .in_process import InProcessExecutor
+from .in_process import InProcessExecutor, T
 
 log = logging.getLogger(__name__)
 INLINE_SECONDS = 0.01
@@ -35,18 +36,27 @@ class FrontExecutor(InProcessExecutor):
         super().__init__(runner)
         self._seconds: dict[str, float] = {}
         """That a token takes, by student."""
+        self._on_thread = 0
+        """What the thread has to do. Until that is done nothing is asked of the runner here."""
 
     async def ask(self, batch: ForwardBatch) -> ForwardOutput:
         """What the students say, and the gate."""
         tokens = _tokens(batch)
         predicted = sum(self._seconds.get(name, 1.0) * count for name, count in tokens.items())
         started = perf_counter()
-        if predicted <= INLINE_SECONDS:
+        if predicted <= INLINE_SECONDS and not self._on_thread:
             output = self._runner.forward(batch)
         else:
             output = await super().ask(batch)
         self._learn(tokens, predicted, perf_counter() - started)
         return output
+
+    async def _call(self, function: Callable[..., T], *given: object) -> T:
+        self._on_thread += 1
+        try:
+            return await super()._call(function, *given)
+        finally:
+            self._on_thread -= 1
 
     async def turn(self) -> None:
         """Nobody reads what comes while a batch runs on the event loop. So whatever has come until

@@ -152,7 +152,8 @@ class FrontServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._dispatcher.app.state.draining = True
-        self._handing.receive()  # what was handed over before it was told to end
+        while self._handing.receive():  # what was handed over before it was told to end
+            pass
         while pending := [task for task in self._tasks if task.get_name() == ACCEPT]:
             await asyncio.wait(pending)
         await super().shutdown(sockets)

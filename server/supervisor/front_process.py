@@ -35,6 +35,7 @@ class FrontProcess:
         self.link: ControlLink | None = None
         self.handing: Handing | None = None
         self._given = 0
+        self._status: int | None = None
         self._control, theirs = socket.socketpair()
         self._connections, others = Handing.pair()
         board.clear(slot)
@@ -91,8 +92,12 @@ class FrontProcess:
     @property
     def well(self) -> bool:
         """Whether it answers texts that come now."""
-        board, slot = self._board, self.slot
-        return self.ready and board.ready(slot) and board.silent(slot) < SILENT_SECONDS
+        return self.answers and self.silent < SILENT_SECONDS
+
+    @property
+    def answers(self) -> bool:
+        """Whether it said so when its event loop last ran."""
+        return self.ready and self._board.ready(self.slot)
 
     @property
     def open(self) -> int:
@@ -116,7 +121,9 @@ class FrontProcess:
 
     def end(self) -> int:
         """Kill it unless it has ended; its status. Waits for milliseconds: not on the loop."""
-        return self._forker.end(self.pid)
+        if self._status is None:
+            self._status = self._forker.end(self.pid)
+        return self._status
 
     def close(self) -> None:
         """Close what leads to it."""

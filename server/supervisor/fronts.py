@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -87,8 +88,13 @@ class Fronts:
 
     @property
     def well(self) -> list[FrontProcess]:
-        """Those that answer."""
+        """Those that answer now."""
         return [front for front in self._fronts if front.well]
+
+    @property
+    def answering(self) -> int:
+        """How many answer, though one may be late just now."""
+        return sum(front.answers for front in self._fronts)
 
     def serve_others(self, serve: Callable[[socket.socket, bytes], None]) -> None:
         """serve: answers on a connection in this process."""
@@ -136,6 +142,8 @@ class Fronts:
         for connection, _ in self._waiting:
             connection.close()
         self._waiting.clear()
+        while any(front.ready and front.handing and front.handing.busy for front in self._fronts):
+            await asyncio.sleep(LOOK_SECONDS / 5)
         self.tell(Drain())
         seconds = self.begin.open.settings.shutdown_timeout + GRACE_SECONDS
         until = monotonic() + seconds
@@ -185,7 +193,12 @@ class Fronts:
 
     async def _replace(self, front: FrontProcess) -> None:
         """Begin another, as often as it takes."""
-        status = await asyncio.to_thread(front.end)
+        try:
+            status = await asyncio.to_thread(front.end)
+        except (EOFError, OSError):
+            log.critical("the process that starts the others has ended, and all with it")
+            logging.shutdown()
+            os._exit(1)
         front.close()
         log.error("process %d has ended with status %d: starting another", front.pid, status)
         pause = 0.0 if monotonic() - front.began > QUIET_SECONDS else FIRST_PAUSE

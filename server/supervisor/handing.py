@@ -48,24 +48,30 @@ class Handing:
             self._waiting.append(((LAST if last else MORE) + piece, None if index else connection))
         self._send()
 
-    def receive(self) -> None:
-        """Take what has come."""
+    @property
+    def busy(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._waiting)
+
+    def receive(self) -> bool:
+        """Take what has come; whether more may have."""
         for _ in range(AT_ONCE):
             try:
                 data, descriptors, _, _ = socket.recv_fds(self._end, PIECE + 1, 1)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 data = b""
             if not data:  # the other process has gone, which is seen elsewhere
                 self._loop.remove_reader(self._end)
-                return
+                return False
             if descriptors:
                 self._coming, self._begun = socket.socket(fileno=descriptors[0]), b""
             self._begun += data[1:]
             if data[:1] == LAST and self._coming:
                 connection, self._coming = self._coming, None
                 self._take(connection, self._begun)
+        return True
 
     def close(self) -> None:
         """Close the end, and what waits."""

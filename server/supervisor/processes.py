@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -11,7 +11,6 @@ from ...models.cores import cores
 from ...models.errors import NestlingError
 from ..settings import Settings
 
-log = logging.getLogger(__name__)
 NVIDIA = Path("/proc/driver/nvidia/version")
 """There where the driver of a GPU is."""
 
@@ -22,7 +21,7 @@ def how_many(settings: Settings) -> int:
     Raises NestlingError where many are asked for, and a GPU computes.
     """
     wanted = settings.wanted_processes
-    if wanted == 1:
+    if wanted == 1 or sys.platform != "linux":  # by whose sockets connections are handed over
         return 1
     if on_gpu(settings):
         if wanted is not None:

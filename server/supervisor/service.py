@@ -97,7 +97,7 @@ class FrontedService(Service):
 
     @property
     def ready(self) -> bool:
-        return bool(self.fronts.well)
+        return self.fronts.answering > 0
 
     async def start(self) -> None:
         """What starts are the fronts."""
@@ -212,7 +212,7 @@ def supervised(fronts: Fronts, settings: Settings) -> Inference:
     executor = AbsentExecutor(fronts.begin.open.path, fronts.opened)
     registry = SummedRegistry()
     metrics = Metrics(executor.manifest.students, registry=registry)
-    processes = ProcessMetrics(registry, lambda: len(fronts.well))
+    processes = ProcessMetrics(registry, lambda: fronts.answering)
     watch = SupervisorWatch(
         metrics.guarantee, settings.on_violation, lambda: fronts.tell(Stands(watch.stand))
     )

@@ -1,4 +1,4 @@
-"""ONNX Runtime: one session per student, each group of a batch padded and run by its own.
+"""ONNX Runtime: one session per student, each group of a batch cut into runs and padded.
 
 Memory: a session copies its student's slice of the weights. The table of token embeddings, most of
 a small model, is mapped from a file: one copy for all students as wide as the TA, and for all
@@ -7,7 +7,7 @@ processes. No torch is loaded, but by those who ask with tensors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels.gate.host import decide
-from ....kernels.layout import Layout
 from ...checkpoint.finite import check_logits
 from ...checkpoint.manifest import Manifest
 from ...errors import NestlingError
@@ -27,7 +26,8 @@ from ...progress import SILENT, Progress
 from ..base import ForwardBatch, ForwardOutput, ModelRunner
 from .cache import graphs_of
 from .extra import RUNTIME, require
-from .names import INPUTS, OUTPUT, POOLED, graph_file
+from .names import OUTPUT, POOLED, graph_file
+from .runs import padded, places_at_once
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +63,7 @@ class OnnxRunner(ModelRunner):
         self.manifest, self.precision = manifest, precision
         self._labels = len(manifest.architecture.labels)
         self._specs = {student.spec: student.spec for student in manifest.students.values()}
+        self._most = {spec: places_at_once(spec, manifest.architecture) for spec in self._specs}
         self._providers, self._threads = list(providers), threads
         self._sessions: dict[StudentSpec, Any] = {}
         self._for_vectors: dict[str, Any] = {}
@@ -88,8 +89,9 @@ class OnnxRunner(ModelRunner):
     ) -> NDArray[np.float32]:
         """In float32, whatever the precision: vectors that were kept are those of torch, too."""
         tokens, lengths = _columns(sequences)
-        pooled = np.empty((len(lengths), self.manifest.students[student].spec.dim), np.float32)
-        self._run(self._exact(student), POOLED, tokens, lengths, pooled)
+        spec = self.manifest.students[student].spec
+        pooled = np.empty((len(lengths), spec.dim), np.float32)
+        self._run(spec, self._exact(student), POOLED, tokens, lengths, pooled)
         leading = pooled[:, :dimensions]
         norms = np.linalg.norm(leading, axis=1, keepdims=True)
         vectors: NDArray[np.float32] = leading / np.maximum(norms, np.float32(SHORTEST))
@@ -132,12 +134,13 @@ class OnnxRunner(ModelRunner):
                 part = lengths[first : first + count]
                 rows = int(part.sum())
                 own = logits[first : first + count]
-                self._run(self._sessions[spec], OUTPUT, tokens[row : row + rows], part, own)
+                self._run(spec, self._sessions[spec], OUTPUT, tokens[row : row + rows], part, own)
                 row, first = row + rows, first + count
         return logits
 
     def _run(
         self,
+        spec: StudentSpec,
         session: Any,
         output: str,
         tokens: NDArray[np.int64],
@@ -147,7 +150,7 @@ class OnnxRunner(ModelRunner):
         """A student's output for each sequence: (sequences, columns)."""
         if not lengths.all():
             raise ValueError(f"sequence {lengths.argmin()} has no tokens")
-        for places, inputs in _padded(tokens, lengths):
+        for places, inputs in padded(tokens, lengths, self._most[spec]):
             (into[places],) = session.run([output], inputs)
 
     def _exact(self, student: str) -> Any:
@@ -174,30 +177,6 @@ def _columns(
     """Token ids end to end, and how many each sequence has."""
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     return np.fromiter(chain.from_iterable(sequences), np.int64, lengths.sum()), lengths
-
-
-def _padded(
-    tokens: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]]:
-    """Sequences about as long as each other, by their place, and a graph's inputs for them: one
-    long sequence does not pad all others to its length.
-    """
-    layout = Layout(tuple(lengths.tolist()), (len(lengths),))
-    if len(layout.alike) == 1:
-        yield np.arange(len(lengths)), _pad(tokens, lengths)
-        return
-    parts, _ = layout.split(layout.alike)
-    for each, part in zip(layout.alike, parts, strict=True):
-        places = np.array(each)
-        yield places, _pad(tokens[part.rows.values], lengths[places])
-
-
-def _pad(tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """A graph's inputs: sequences padded to the longest. tokens: (rows,), end to end."""
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.zeros(mask.shape, np.int64)
-    ids[mask] = tokens
-    return dict(zip(INPUTS, (ids, mask.astype(np.int64)), strict=True))
 
 
 def session_options(threads: int) -> Any:

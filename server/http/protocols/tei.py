@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WrapValidator
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
@@ -77,7 +78,16 @@ def _form(inputs: Any) -> str:
 
 _OneInList = Annotated[list[str], Field(min_length=1, max_length=1)]
 Only = Annotated[str, BeforeValidator(_only, json_schema_input_type=_OneInList)]
-Batch = Annotated[list[Only], Field(fail_fast=True)]
+
+
+def _batch(texts: list[Any], check: Callable[[list[Any]], list[str]]) -> list[str]:
+    """As `check` has it, which takes a call for each text, and says what is wrong with one."""
+    if all(type(each) is list and len(each) == 1 and type(each[0]) is str for each in texts):
+        return [each[0] for each in texts]
+    return check(texts)
+
+
+Batch = Annotated[list[Only], Field(fail_fast=True), WrapValidator(_batch)]
 
 
 class PredictRequest(Body):
