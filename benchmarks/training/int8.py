@@ -30,10 +30,14 @@ import torch
 from nestling.models import Cascade, Checkpoint, Decision, Predictor, load_checkpoint
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.inputs.data import label_indices, read_labelled
-from nestling.models.precision import INT8
+from nestling.models.nested.architecture import Architecture
+from nestling.models.nested.spec import StudentSpec
+from nestling.models.precision import INT8, Precision
 from nestling.models.runners.base import ModelRunner
-from nestling.models.runners.onnx import quantize
+from nestling.models.runners.onnx import bundle
+from nestling.models.runners.onnx.graph import build_graph
 from nestling.models.runners.onnx.runner import OnnxRunner
+from nestling.models.runners.onnx.weights import Weights
 from nestling.models.runners.torch import TorchRunner
 
 SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"
@@ -125,7 +129,10 @@ def per_batch(checkpoint: Checkpoint) -> OnnxRunner:
     """The same students, as ONNX Runtime itself quantises them."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    def whole(model: onnx.ModelProto) -> None:
+    def whole(
+        architecture: Architecture, weights: Weights, spec: StudentSpec, _: Precision
+    ) -> onnx.ModelProto:
+        model = build_graph(architecture, weights, spec)
         stacks = {weight.name for weight in model.graph.initializer if len(weight.dims) > 2}
         exact = [node.name for node in model.graph.node if stacks.intersection(node.input)]
         with tempfile.TemporaryDirectory() as folder:
@@ -139,12 +146,12 @@ def per_batch(checkpoint: Checkpoint) -> OnnxRunner:
                 weight_type=QuantType.QInt8,
                 nodes_to_exclude=exact,
             )
-            model.CopyFrom(onnx.load(target))
+            return onnx.load(target)
 
     with (
         tempfile.TemporaryDirectory() as cache,
         patch.dict(os.environ, XDG_CACHE_HOME=cache),
-        patch.object(quantize, "quantize", whole),
+        patch.object(bundle, "build_graph", whole),
     ):
         return OnnxRunner(checkpoint, "int8", threads=1)
 
