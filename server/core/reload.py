@@ -65,7 +65,11 @@ class Reloader:
             raise RequestError(
                 Reason.BAD_CHECKPOINT, f"{error}; the old checkpoint goes on serving"
             ) from error
-        return await self.commit()
+        manifest = await self.commit()
+        log.info(
+            "serving weights %s in %s now", manifest.weights_sha256[:12], self.service.precision
+        )
+        return manifest
 
     async def prepare(self, path: Path | None) -> Executor:
         """The first half of a reload: all but the swap, which `commit` or `drop` has to follow.
@@ -101,11 +105,7 @@ class Reloader:
         for service in old:
             self._retire(service)
         self._busy.release()
-        manifest = self.service.manifest
-        log.info(
-            "serving weights %s in %s now", manifest.weights_sha256[:12], self.service.precision
-        )
-        return manifest
+        return self.service.manifest
 
     async def pin(self, runners: Collection[str]) -> None:
         """Have a service for each of these runners, and for no other beside the main one.

@@ -36,6 +36,7 @@ class FrontProcess:
         self.handing: Handing | None = None
         self._given = 0
         self._status: int | None = None
+        self._closed = False
         self._control, theirs = socket.socketpair()
         self._connections, others = Handing.pair()
         board.clear(slot)
@@ -126,8 +127,11 @@ class FrontProcess:
         return self._status
 
     def close(self) -> None:
-        """Close what leads to it."""
+        """Close what leads to it, once."""
         self.ready = False
+        if self._closed:
+            return
+        self._closed = True
         if self.handing:
             self.handing.close()
         else:

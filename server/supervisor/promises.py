@@ -11,6 +11,7 @@ from ...models.checkpoint.manifest import Manifest
 from ..core.guarantee_monitor import GuaranteeMonitor
 from ..core.guarantee_watch import GuaranteeWatch
 from ..core.repeats import WINDOW, RepeatWindow
+from ..core.tightening import Tightening
 from ..settings import OnViolation
 from ..telemetry.guarantee import GuaranteeMetrics, Unwatched
 from .messages import Came, Observed, Stand
@@ -55,6 +56,9 @@ class FrontWatch(GuaranteeWatch):
             student = decision.answer.stage.student.name
             digest = monitor.repeats.fingerprint(decision.tokens)
             self._tell(Observed(name, monitor.version, student, agrees, digest))
+
+    def _say_what_an_alarm_does(self, tightening: Tightening) -> None:
+        """The supervisor says it."""
 
     def _repeats(self, cascade: Cascade, version: str) -> RepeatWindow:
         return _ToldRepeats(cascade.name, version, self._key, self._tell)

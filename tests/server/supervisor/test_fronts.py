@@ -51,6 +51,7 @@ def server(directory: Path, stubborn: Path) -> Iterator[Server]:
     keys.write_text(f"admin {DIGEST}\n")
     flags = ["--processes", "2", "--port", "0", "--admin-keys", str(keys), "--hang-seconds", "2"]
     flags += ["--target-delay-ms", "0", "--shadow", "1", "--on-violation", "tighten"]
+    flags += ["--store", f"sqlite:///{directory.with_name('record.db')}"]
     command = [*FRONTS, str(stubborn), str(directory), *flags]
     with Server(command, directory.with_name("log")) as running:
         running.client.headers["X-API-Key"] = KEY
@@ -144,6 +145,42 @@ def test_the_feed_counts_all(server: Server, texts: list[str]) -> None:
         for _, content in events:
             if "total" in content and content["total"]["requests"] >= before["requests"] + 2:
                 break
+
+
+def test_an_experiment_is_declared_once_and_met_everywhere(server: Server) -> None:
+    variants = [{"name": name, "weight": 1, "policy": name} for name in ("tiny", "small")]
+    declared = {
+        "layers": [{"name": "routing"}],
+        "experiments": [
+            {
+                "name": "size",
+                "layer": "routing",
+                "owns": [0, 1],
+                "enrolled": 1,
+                "unit": {"header": "X-User-Id"},
+                "start": "2026-01-01T00:00:00Z",
+                "end": "2099-12-31T00:00:00Z",
+                "variants": variants,
+                "primary": {"metric": "accuracy", "smallest_effect": 0.005},
+            }
+        ],
+    }
+    reply = server.client.put("/v1/experiments", json=declared)
+    assert reply.status_code == 200, reply.text
+    met: dict[str, set[str]] = {}
+    for front in fronts(server):
+        client = on(server, front)
+        for user in range(10):
+            client.send(head("/v1/classify", len(BODY), f"X-User-Id: {user}") + BODY)
+            found = client.answer()[2]["decision"]["variants"]
+            met.setdefault(str(user), set()).add(found["size"])
+        client.socket.close()
+    assert {len(each) for each in met.values()} == {1}  # a unit gets the same from either process
+    assert len(set.union(*met.values())) == 2
+    name = "nestling_experiment_exposures_total{experiment=size,variant="
+    series = server.metrics()
+    assert sum(series[f"{name}{each}}}"] for each in ("tiny", "small")) >= 20
+    until(lambda: server.metrics()["nestling_exposures_written_total"] >= 20)
 
 
 def test_who_is_killed_takes_nobody_along(server: Server) -> None:
@@ -263,10 +300,9 @@ def in_house(server: Server) -> float:
     return 400 * taken
 
 
-def test_none_outlives_a_supervisor_that_is_killed(calibrated_dir: Path, tmp_path: Path) -> None:
-    command = [*FRONTS, "no", str(calibrated_dir), "--processes", "2", "--port", "0"]
-    with Server(command, tmp_path / "log") as running:
-        family = psutil.Process(running.process.pid).children(recursive=True)
-        running.process.kill()
-        running.process.wait()
-        assert psutil.wait_procs(family, timeout=20)[1] == []
+def test_none_outlives_a_supervisor_that_is_killed(server: Server) -> None:
+    """The last of these tests, as nobody answers any more."""
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    server.process.kill()
+    server.process.wait()
+    assert psutil.wait_procs(family, timeout=20)[1] == []
