@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..cascade.columns import Decisions
 from ..cascade.decisions import Decision
+from ..cascade.parts import StagePart
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..runners.base import ModelRunner
@@ -33,7 +34,7 @@ class Predictor:
     def predict(self, texts: Sequence[str]) -> Decisions:
         """One decision per text, in order. Raises NestlingError for a text that is too long."""
         decisions = decide(self.checkpoint, self.cascade, self._encode(texts))
-        waiting = [decisions.part()]
+        waiting = [StagePart.of(decisions)]
         while waiting:
             whole, left = waiting[0].only(sorted(row for part in waiting for row in part.rows)), []
             for batch in by_length(whole.lengths, MAX_BATCH_TOKENS):
