@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decisions import Decision, Limit
-from .parts import Part
 from .policy import Cascade, FlopsByLength, Stage
 from .steps import StepColumns
 
@@ -76,23 +75,19 @@ class Decisions(Sequence[Decision]):
         self.limits: dict[int, Limit] = {}
         self._told: Told | None = None
 
-    def part(self) -> Part:
-        """All texts, before anybody is asked."""
-        return Part(self, range(len(self.tokens)), 0, 0.0, 0.0, 0.0)
-
     # On the way
 
-    def record(self, part: Part, step: StepColumns) -> Sequence[int]:
-        """Note what was said of a part. Returns its rows that the next stage is to answer.
+    def record(self, stage: int, step: StepColumns) -> Sequence[int]:
+        """Note what a stage said of some texts. Returns the rows that the next one is to answer.
 
         The step's `accepts` are what the gate says, which knows threshold and scope alone.
         """
         self.steps.append(step)
         if self.min_confidence:
             self._hold_to_confidence(step)
-        if part.stage + 1 == len(self.cascade.stages) or all(step.accepts):
+        if stage + 1 == len(self.cascade.stages) or all(step.accepts):
             return ()
-        return [row for row, accepted in zip(part.rows, step.accepts, strict=True) if not accepted]
+        return [row for row, accepted in zip(step.rows, step.accepts, strict=True) if not accepted]
 
     def _hold_to_confidence(self, step: StepColumns) -> None:
         unsure = [confidence < self.min_confidence for confidence in step.confidences]
@@ -109,11 +104,11 @@ class Decisions(Sequence[Decision]):
         """Let what was said last of these stand, though it was not accepted."""
         self.limits.update(dict.fromkeys(rows, limit))
 
-    def costs_with(self, part: Part) -> list[float]:
-        """Of each text of a part, all stages so far and the one it asks, relative to the TA."""
-        spent, ta = self.total(lambda step: step.flops), self.ta
-        ask, pairs = part.asks.student.flops_by_length, zip(part.rows, part.lengths, strict=True)
-        return [(spent[row] + ask[length]) / ta[length] for row, length in pairs]
+    def costs_with(self, stage: int, rows: Sequence[int]) -> list[float]:
+        """Of each of these, what was asked so far and this stage, relative to the TA."""
+        spent, ta, lengths = self.total(lambda step: step.flops), self.ta, self.lengths
+        ask = self.cascade.stages[stage].student.flops_by_length
+        return [(spent[row] + ask[lengths[row]]) / ta[lengths[row]] for row in rows]
 
     def by_now(self) -> tuple[list[int], list[int]]:
         """Rows of which nobody has said anything; and those of which somebody has, but which are

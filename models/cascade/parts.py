@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from .columns import Decisions
 from .policy import Stage
 from .score import Score
 from .steps import StepColumns
 
-if TYPE_CHECKING:
-    from .columns import Decisions
-
 
 @dataclass(slots=True, eq=False)
-class Part:
+class StagePart:
     """Some texts of one request that ask the same student next, and were together until now.
 
     rows: which of them, ascending. stage: of their cascade, from 0. since: when they began to wait
@@ -37,6 +35,11 @@ class Part:
 
     def __post_init__(self) -> None:
         self._take(self.rows, self.stage)
+
+    @classmethod
+    def of(cls, decisions: Decisions) -> StagePart:
+        """All texts of a request, of which nobody has been asked yet."""
+        return StagePart(decisions, range(len(decisions.tokens)), 0, 0.0, 0.0, 0.0)
 
     def __len__(self) -> int:
         return len(self.rows)

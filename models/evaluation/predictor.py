@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..cascade.columns import Decisions
 from ..cascade.decisions import Decision
+from ..cascade.parts import StagePart
 from ..checkpoint.manifest import Manifest, read_manifest
 from ..cores import cores
 from ..errors import NestlingError
@@ -89,7 +90,7 @@ class Predictor:
         first: the number of the first text, for what the error says.
         """
         decisions = decide(self.checkpoint, self.cascade, self._encode(texts, first))
-        waiting = [decisions.part()]
+        waiting = [StagePart.of(decisions)]
         while waiting:
             whole, left = waiting[0].only(sorted(row for part in waiting for row in part.rows)), []
             for batch in by_length(whole.lengths, self._batch_tokens):

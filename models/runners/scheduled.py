@@ -12,13 +12,13 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from ..cascade.columns import Decisions
-from ..cascade.parts import Part
+from ..cascade.parts import StagePart
 from ..cascade.policy import Cascade
 from ..cascade.steps import StepColumns
 from ..checkpoint.manifest import Manifest
 from .base import ForwardBatch, ForwardOutput
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=StagePart)
 
 
 def decide(manifest: Manifest, cascade: Cascade, sequences: list[list[int]]) -> Decisions:
@@ -102,7 +102,7 @@ class ScheduledBatch(Generic[P]):
                 cost,
                 seconds_per_flop,
             )
-            found.append(Said(part, step, part.decisions.record(part, step)))
+            found.append(Said(part, step, part.decisions.record(part.stage, step)))
             first = here.stop
         return found
 

@@ -47,9 +47,8 @@ def check_feasible(
     near while the text waited. came, now: on `perf_counter`'s clock. field: what errors call a
     text, by its row.
     """
-    part = decisions.part()
-    student = part.asks.student.name
-    for row, cost in enumerate(decisions.costs_with(part)):
+    student = decisions.cascade.stages[0].student.name
+    for row, cost in enumerate(decisions.costs_with(0, range(len(decisions)))):
         if cost > decisions.max_cost:
             raise RequestError(
                 Reason.UNMEETABLE,

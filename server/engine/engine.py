@@ -9,7 +9,7 @@ from math import inf
 from time import perf_counter
 
 from ...models.cascade.columns import Decisions
-from ...models.cascade.parts import Part
+from ...models.cascade.parts import StagePart
 from ...models.runners.scheduled import P, Said, ScheduledBatch
 from ..errors import internal_error
 from ..telemetry.metrics import Metrics
@@ -54,7 +54,7 @@ class Engine:
 
         Raises what the executor raises on them.
         """
-        waiting = [decisions.part() for decisions in warm_up]
+        waiting = [StagePart.of(decisions) for decisions in warm_up]
         while waiting:
             said, _ = await self._ask(waiting)
             waiting = [part.passed_on(left, step, 0.0) for part, step, left in said if left]
@@ -201,7 +201,7 @@ class Engine:
             request.deliver()
 
 
-def _not_finite(failed: Sequence[Part], texts: int) -> Exception:
+def _not_finite(failed: Sequence[StagePart], texts: int) -> Exception:
     students = ", ".join(sorted({part.asks.student.name for part in failed}))
     return internal_error(
         f"{len(failed)} of {texts} texts: what {students} said is not finite, and so they"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import inf
 
 from ...models.cascade.decisions import Limit
-from ...models.cascade.parts import Part
+from ...models.cascade.parts import StagePart
 
 WEIGHT = 0.125
 """Of a new observation. Mean and mean deviation as TCP estimates round trips (RFC 6298)."""
@@ -35,14 +35,14 @@ class LatencyEstimator:
         return mean + DEVIATIONS * deviation
 
 
-def stop_early(part: Part, durations: LatencyEstimator, now: float) -> Sequence[int]:
+def stop_early(part: StagePart, durations: LatencyEstimator, now: float) -> Sequence[int]:
     """Let the answers stand of those texts that cannot ask the next student, which `part` asks.
 
     Returns the rows that can. now: on the clock of the deadline.
     """
     decisions, rows = part.decisions, part.rows
     if decisions.max_cost < inf:
-        costs = zip(rows, decisions.costs_with(part), strict=True)
+        costs = zip(rows, decisions.costs_with(part.stage, rows), strict=True)
         within = [row for row, cost in costs if cost <= decisions.max_cost]
         decisions.stop(set(rows).difference(within), Limit.MAX_COST)
         rows = within

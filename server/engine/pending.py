@@ -8,7 +8,7 @@ from time import perf_counter
 
 from ...models.cascade.columns import Decisions
 from ...models.cascade.decisions import Limit
-from ...models.cascade.parts import Part
+from ...models.cascade.parts import StagePart
 from ..errors import Reason, RequestError
 
 
@@ -69,7 +69,7 @@ class PendingRequest:
 
 
 @dataclass(eq=False, slots=True)
-class PendingPart(Part):
+class PendingPart(StagePart):
     """Those texts of a request that ask the same student next.
 
     retried: whether an engine that had them has died or hung.

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from prometheus_client import CollectorRegistry, Counter
 
-from ...models.cascade.parts import Part
+from ...models.cascade.parts import StagePart
 from ...models.cascade.steps import StepColumns
 from ...models.runners.scheduled import P, Said
 from .histogram import Histogram, HistogramSeries, LabelledHistogram
@@ -136,7 +136,7 @@ class BatchMetrics:
             self._abstained.labels(policy)
 
     def finished(
-        self, parts: Sequence[Part], began: float, said: Sequence[Said[P]], seconds: float
+        self, parts: Sequence[StagePart], began: float, said: Sequence[Said[P]], seconds: float
     ) -> None:
         """Account for a batch. began: when it did, on `time.perf_counter`'s clock. said: of those
         of its parts that have not failed. seconds: that it ran.
@@ -192,7 +192,7 @@ class BatchMetrics:
         self._cost.inc(self._price * sum(device.values()))
         self._ta_cost.inc(self._price * ta_flops * self._seconds_per_flop)
 
-    def _passed_on(self, part: Part, step: StepColumns, left: Sequence[int]) -> None:
+    def _passed_on(self, part: StagePart, step: StepColumns, left: Sequence[int]) -> None:
         student = step.stage.student.name
         target = part.decisions.cascade.stages[part.stage + 1].student.name
         self._escalations.labels(student, target).inc(len(left))
@@ -200,7 +200,7 @@ class BatchMetrics:
             inside = dict(zip(step.rows, step.inside, strict=True))
             self._scope_escalations.labels(student).inc(sum(not inside[row] for row in left))
 
-    def _without_label(self, part: Part, step: StepColumns, left: Sequence[int]) -> int:
+    def _without_label(self, part: StagePart, step: StepColumns, left: Sequence[int]) -> int:
         """How many answers of a step stand without their label."""
         cascade = part.decisions.cascade
         if not cascade.abstains:

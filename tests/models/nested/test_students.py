@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, load_checkpoint
+from nestling.models.cascade.parts import StagePart
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.runners.scheduled import decide, step
@@ -81,14 +82,14 @@ def test_a_batch_may_mix_stages(checkpoint: Checkpoint) -> None:
     ids = checkpoint.tokenizer.encode(SENTENCES[:9])
     forward = TorchRunner(checkpoint).forward
     mixed = decide(checkpoint, cascade, ids)
-    whole = mixed.part()
+    whole = StagePart.of(mixed)
     waiting = step(forward, [whole.only(range(4))])
     arrived = [whole.only([row]) for row in range(4, 9)]
     while waiting or arrived:
         waiting, arrived = step(forward, [*waiting, *arrived[:2]]), arrived[2:]
     for tokens, decision in zip(ids, mixed, strict=True):
         alone = decide(checkpoint, cascade, [tokens])
-        waiting = [alone.part()]
+        waiting = [StagePart.of(alone)]
         while waiting:
             waiting = step(forward, waiting)
         assert [s.stage for s in alone[0].steps] == [s.stage for s in decision.steps]

@@ -11,7 +11,7 @@ import pytest
 from nestling.models import Checkpoint, Decision, Predictor
 from nestling.models.cascade.columns import Decisions
 from nestling.models.cascade.decisions import Limit
-from nestling.models.cascade.parts import Part
+from nestling.models.cascade.parts import StagePart
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.scheduled import ScheduledBatch, decide, step
 from nestling.models.runners.torch import TorchRunner
@@ -26,7 +26,9 @@ def answered(checkpoint: Checkpoint, runner: TorchRunner, texts: list[str], size
     """In batches of so many texts, whatever stage they are at; what was passed on comes first."""
     decisions = decide(checkpoint, checkpoint.policy(), checkpoint.tokenizer.encode(texts))
     rows = range(len(decisions))
-    waiting: list[Part] = [decisions.part().only(rows[at : at + size]) for at in rows[::size]]
+    waiting: list[StagePart] = [
+        StagePart.of(decisions).only(rows[at : at + size]) for at in rows[::size]
+    ]
     while waiting:
         taken, waiting = waiting[:2], waiting[2:]
         waiting = [*step(runner.forward, taken), *waiting]
@@ -78,7 +80,7 @@ def test_a_kept_text_costs_nothing_and_holds_no_batch(
 
 def test_what_stands_by_now(calibrated: Checkpoint, runner: TorchRunner, texts: list[str]) -> None:
     decisions = decide(calibrated, calibrated.policy(), calibrated.tokenizer.encode(texts[:20]))
-    left = step(runner.forward, [decisions.part().only(range(15))])
+    left = step(runner.forward, [StagePart.of(decisions).only(range(15))])
     untold, unsure = decisions.by_now()
     assert untold == [15, 16, 17, 18, 19]
     assert unsure == [row for part in left for row in part.rows]
@@ -97,7 +99,7 @@ def test_a_part_is_cut_at_any_text(calibrated: Checkpoint) -> None:
         decide(calibrated, calibrated.policy(name), [[2, 5, 3]] * texts)
         for name, texts in (("tiny", 3), ("ta", 1), ("auto", 4))
     ]
-    batch = ScheduledBatch.of([request.part() for request in requests])
+    batch = ScheduledBatch.of([StagePart.of(request) for request in requests])
     assert batch.students == ["ta", "tiny"]
     halves = batch.halves()
     assert [sum(map(len, half)) for half in halves] == [4, 4]
@@ -116,7 +118,7 @@ def test_each_text_has_its_share_and_its_rule(calibrated: Checkpoint, runner: To
         asked.append(batch)
         return runner.forward(batch)
 
-    step(forward, [strict.part(), alone.part()])
+    step(forward, [StagePart.of(strict), StagePart.of(alone)])
     [batch] = asked
     assert batch.runs == [("ta", 1), ("tiny", 2)]
     assert batch.sequences == [[2, 6, 3], [2, 5, 3], [2, 5, 6, 3]]
