@@ -103,18 +103,22 @@ def _float32_first(item: tuple[str, Any]) -> tuple[bool, bool]:
     return not item[0].startswith("float32"), not item[0].endswith(" ta")
 
 
+BASE = "the default, `torch`, before this rule"
+
+
 def start() -> list[str]:
-    """CPU seconds of a start and stop, by runner."""
+    """CPU seconds of a start and stop, and memory, by runner."""
     rows = [
         [
-            f"`{runner}`",
+            BASE if runner == "base_default" else f"`{runner}`",
             f"{row['first']['cpu_seconds']:.1f}",
             f"{row['later']['cpu_seconds']:.1f}",
+            f"{row['later']['mib']:.0f} MiB",
             f"{row['cache_mib']} MiB" if row["cache_mib"] else "",
         ]
         for runner, row in measured("start")["runners"].items()
     ]
-    return table("runner | first start | later starts | cache", rows)
+    return table("runner | first start | later starts | memory then | cache", rows)
 
 
 def graphs() -> list[str]:

@@ -200,7 +200,7 @@ class Layout:
         if device not in self._placed:
             from .placed import LayoutTensors
 
-            self._placed[device] = LayoutTensors(self, device)
+            self._placed[device] = LayoutTensors(self.lengths, device)
         return self._placed[device]
 
     @cached_property

@@ -12,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .layout import Layout
-
 MOST_WIDTHS = 4096
 """Choices of widths that are kept on devices; the one that was asked for longest ago goes first."""
 _widths: OrderedDict[tuple[tuple[int, ...], torch.device], Tensor] = OrderedDict()
@@ -62,8 +60,10 @@ def placed_integers(values: Sequence[int] | NDArray[np.integer], device: torch.d
 class LayoutTensors:
     """What a device has to know of a layout. Each tensor is made when it is first asked for."""
 
-    def __init__(self, layout: Layout, device: torch.device) -> None:
-        self._layout, self._device = layout, device
+    def __init__(self, lengths: tuple[int, ...], device: torch.device) -> None:
+        """lengths: rows of each sequence."""
+        self._lengths, self._device = torch.tensor(lengths, dtype=torch.int64), device
+        self._longest = max(lengths, default=0)
 
     @cached_property
     def padded_mask(self) -> Tensor:
@@ -80,11 +80,10 @@ class LayoutTensors:
         """Which row stands where once every sequence is padded to the longest: (sequences ·
         longest,) int64. The padding repeats the sequence's own first row.
         """
-        starts = torch.tensor(self._layout.starts[:-1], dtype=torch.int64)[:, None]
-        places = torch.arange(self._layout.longest) * self._mask
+        starts = (self._lengths.cumsum(0) - self._lengths)[:, None]
+        places = torch.arange(self._longest) * self._mask
         return (starts + places).flatten().to(self._device)
 
     @cached_property
     def _mask(self) -> Tensor:
-        lengths = torch.tensor(self._layout.lengths, dtype=torch.int64)
-        return torch.arange(self._layout.longest) < lengths[:, None]
+        return torch.arange(self._longest) < self._lengths[:, None]

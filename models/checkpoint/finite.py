@@ -15,7 +15,7 @@ from .manifest import WEIGHTS, Manifest
 
 STORED = ("float16", "bfloat16", "float32", "float64")
 """In which weights may be stored."""
-LENGTHS = (6, 22)
+LENGTHS = (6, 8, 11, 16, 22, 32)
 """Tokens of the sequences that every student is asked."""
 Ask = Callable[[Sequence[Sequence[int]], StudentSpec], NDArray[np.floating[Any]]]
 """Token id sequences and a student in, logits out: (sequences, labels)."""

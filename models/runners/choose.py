@@ -55,13 +55,16 @@ def choose(
     CheckpointError if the weights or the calibration for the precision are damaged.
     """
     options = options or RunnerOptions()
+    why = None
     if name == "auto":
         options = replace(options, device=use(options.device))
         name, why = by_rule(manifest, options.device, options.dtype)
-        log.info("runner: %s (%s)", name, why)
     if name not in RUNNERS:
         raise NestlingError(f"runner: {name!r} is none of auto, {', '.join(RUNNERS)}")
-    return RunnerChoice(RUNNERS[name](manifest, options, progress), name)
+    runner = RUNNERS[name](manifest, options, progress)
+    if why is not None:
+        log.info("runner: %s (%s)", name, why)
+    return RunnerChoice(runner, name)
 
 
 def dtype_for(wanted: str, device: str, path: Path) -> Precision:

@@ -99,6 +99,7 @@ def test_a_gpu_computes_where_there_is_one(
         loaded.append(arguments)
         return load_checkpoint(path)
 
+    monkeypatch.setattr("nestling.models.device.has_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
     monkeypatch.setattr("nestling.models.checkpoint.load.load_checkpoint", load)

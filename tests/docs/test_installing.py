@@ -32,7 +32,7 @@ def test_only_the_source_tree_is_installed() -> None:
         for extras in re.findall(r"pip install (?:-e )?['\"]?\.\[([\w,]+)\]", text):
             named |= set(extras.split(","))
     assert named <= EXTRAS.keys()
-    assert named >= {"onnx", "otel", "postgres", "console", "train", "loadtest"}
+    assert named >= {"cpu", "otel", "postgres", "console", "train", "loadtest"}
 
 
 def test_a_command_names_the_extra_that_it_lacks(

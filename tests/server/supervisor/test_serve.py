@@ -163,7 +163,7 @@ def test_serving_imports_nothing_of_training() -> None:
 
 def test_an_idle_server_stops_with_status_0(calibrated_dir: Path, tmp_path: Path) -> None:
     with serve(calibrated_dir, tmp_path / "log", "--dtype", "bfloat16") as server:
-        assert ", cpu, bfloat16)" in server.greeting
+        assert ", cpu, bfloat16 by torch)" in server.greeting
         assert server.client.get("/info").json()["model_dtype"] == "bfloat16"
         assert server.classify("play some music")["decision"]["student"] == "ta"
         server.terminate()
