@@ -121,6 +121,16 @@ def start() -> list[str]:
     return table("runner | first start | later starts | memory then | cache", rows)
 
 
+def graphs() -> list[str]:
+    """CPU time per text by student and size of the group, here and in the installation before."""
+    sizes = measured("graphs")["cpu_microseconds_per_text"]
+    rows = [
+        [f"`{student}`"] + [f"{row['base']:,.0f} → {row['here']:,.0f}" for row in by_size.values()]
+        for student, by_size in sizes.items()
+    ]
+    return table("µs of CPU time per text | alone | of 8 | of 32 | of 256", rows)
+
+
 def brownout() -> list[str]:
     """Overload with brownout and without."""
     rows = []
@@ -185,6 +195,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "bfloat16": partial(beside_float32, "bfloat16"),
     "int8": partial(beside_float32, "int8"),
     "thresholds": thresholds,
+    "graphs": graphs,
     "start": start,
     "brownout": brownout,
     "overhead": overhead,

@@ -12,7 +12,7 @@ def add_and_norm(
 ) -> str:
     """LayerNorm of x + more. x, more: (rows, dim). norm: what its weights are called.
 
-    ONNX Runtime's SkipLayerNormalization does both, and takes three times as long on a CPU.
+    ONNX Runtime's SkipLayerNormalization does both, and takes longer than the two on a CPU.
     """
     scale, shift = f"{norm}.weight", f"{norm}.bias"
     inputs = [
