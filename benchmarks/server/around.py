@@ -106,7 +106,7 @@ class Instant:
     async def start(self) -> None:
         """There is nothing to start."""
 
-    restart = stop = start
+    restart = stop = turn = start
 
 
 class Client(Transport):
