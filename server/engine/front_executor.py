@@ -86,6 +86,6 @@ def _tokens(batch: ForwardBatch) -> dict[str, int]:
     found: dict[str, int] = {}
     first = 0
     for name, count in batch.runs:
-        found[name] = found.get(name, 0) + sum(map(len, batch.sequences[first : first + count]))
+        found[name] = found.get(name, 0) + int(batch.lengths[first : first + count].sum())
         first += count
     return found

@@ -21,9 +21,9 @@ from ..build import assemble
 from ..core.inference import Inference
 from ..engine.executor import Executor
 from ..engine.front_executor import FrontExecutor
-from ..engine.worker.__main__ import Told, failed, open_runner
 from ..engine.worker.channel import BlockingChannel
 from ..engine.worker.messages import Opened
+from ..engine.worker.opening import ToldProgress, failed, open_runner
 from ..http.connection.config import Config
 from ..http.connection.head import Head
 from ..http.dispatcher import RequestDispatcher
@@ -47,7 +47,7 @@ def run_front(board: Board, slot: int, control: socket.socket, connections: sock
     with suppress(EOFError, ConnectionError):  # the supervisor is gone
         begin: Begin = channel.receive()
         try:
-            runner, opened = open_runner(begin.open, Told(channel))
+            runner, opened = open_runner(begin.open, ToldProgress(channel))
         except Exception as error:
             channel.send(failed(error))
             return
