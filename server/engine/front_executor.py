@@ -12,7 +12,7 @@ from ...models.runners.base import ForwardBatch, ForwardOutput, ModelRunner
 from .in_process import InProcessExecutor, T
 
 log = logging.getLogger(__name__)
-INLINE_SECONDS = 0.01
+INLINE_SECONDS = 0.03
 """A batch that is predicted to be over by then runs on the event loop: to hand it to a thread and
 back takes longer than a small student. A longer one runs beside it, and nobody waits for the loop.
 """
