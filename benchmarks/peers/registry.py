@@ -84,7 +84,7 @@ class Way:
 
 WORKERS = "a process per core with one thread each: no operation waits for another core"
 TOGETHER = "what waits while another batch is computed is the next one, of up to 32 texts"
-OPENVINO = "; a stream for each batch, not pinned, since two processes would be to the same core"
+OPENVINO = "; a stream per batch at a time, not pinned: processes do not agree on cores"
 ALONE = Way("", "", 2, WORKERS, {})
 BATCHES = Way("-batches", ", batches", 2, f"{WORKERS}; {TOGETHER}", {"MAX_BATCH": "32"})
 ONE = Way(

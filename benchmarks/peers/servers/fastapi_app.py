@@ -58,7 +58,7 @@ def by_openvino() -> tuple[set[str], Callable[[Inputs], Any]]:
         "PERFORMANCE_HINT": "LATENCY" if RUNS == 1 else "THROUGHPUT",
         "NUM_STREAMS": RUNS,
         "INFERENCE_NUM_THREADS": THREADS * RUNS,
-        # Every worker would pin its threads to the same, first cores.
+        # Processes side by side do not agree on who has which core.
         "ENABLE_CPU_PINNING": False,
     }
     model = openvino.Core().compile_model(GRAPH, "CPU", options)
