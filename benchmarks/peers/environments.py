@@ -36,6 +36,12 @@ def versions(peer: Peer) -> dict[str, str]:
     return {package: pins[package] for package in peer.packages}
 
 
+def flags() -> set[str]:
+    """What the processor can do, by the kernel's names."""
+    info = Path("/proc/cpuinfo").read_text("utf-8")
+    return set(info.partition("\nflags")[2].partition("\n")[0].split())
+
+
 def installed(name: str | None, cache: Path) -> Path:
     """The folder of programs of an environment, installed if it is not there as it should be.
 

@@ -11,9 +11,14 @@ from matplotlib.figure import Figure
 from nestling.loadtest.report.charts import INK, NO_METADATA, STYLE
 
 from .ratios import KNEE, measured, spread
-from .registry import INT8
+from .registry import BF16, FP32, INT8
 
-OURS, PEER_INT8, PEER_FP32 = "#d1495b", "#2f6f9f", "#9db8cc"
+OURS = "#d1495b"
+PEERS = {
+    INT8: ("int8", "#2f6f9f"),
+    BF16: ("bfloat16", "#5b93b5"),
+    FP32: ("float32", "#9db8cc"),
+}
 WIDTH, ROW, REST = 8.4, 0.42, 1.2
 """Inches: of the figure, of a bar with its gap, of all that is no bar."""
 
@@ -51,9 +56,9 @@ def draw(content: dict[str, Any], path: Path) -> None:
             loc="left",
             fontweight="bold",
         )
-        for name, colour in (
-            ("Nestling", OURS), ("int8", PEER_INT8), ("float32", PEER_FP32)
-        ):  # fmt: skip
+        shown = {server["precision"] for server in servers if not server["ours"]}
+        peers = [PEERS[precision] for precision in PEERS if precision in shown]
+        for name, colour in (("Nestling", OURS), *peers):
             axes.barh([0], [0], color=colour, label=name)
         axes.legend(loc="lower right")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +66,4 @@ def draw(content: dict[str, Any], path: Path) -> None:
 
 
 def _colour(server: dict[str, Any]) -> str:
-    if server["ours"]:
-        return OURS
-    return PEER_INT8 if server["precision"] == INT8 else PEER_FP32
+    return OURS if server["ours"] else PEERS[server["precision"]][1]

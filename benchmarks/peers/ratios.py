@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from .registry import FP32, INT8, OURS
+from .registry import BF16, DEFAULT, FP32, INT8, OURS
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,26 @@ CELLS = (KNEE, LISTS, AT_REST)
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be reached in a cell against the best peer. precision: of that peer, None for any.
+    """What is to be reached in a cell against the best peer. precisions: of that peer, () for any.
 
     factor: ours over theirs, at least where more is better, else at most.
     """
 
     cell: Cell
-    precision: str | None
+    precisions: tuple[str, ...]
     factor: float
+
+    @property
+    def among(self) -> str:
+        """Whom it is held against, in words."""
+        return " or ".join(self.precisions) or "any"
 
 
 TARGETS = (
-    Target(KNEE, FP32, 6.0),
-    Target(KNEE, INT8, 3.0),
-    Target(LISTS, FP32, 8.0),
-    Target(AT_REST, None, 0.5),
+    Target(KNEE, (FP32,), 6.0),
+    Target(KNEE, (INT8, BF16), 3.0),
+    Target(LISTS, (FP32,), 8.0),
+    Target(AT_REST, (), 0.5),
 )
 
 
@@ -84,12 +89,17 @@ def spread(server: dict[str, Any], key: str) -> Spread:
     return _spread([run[key] for run in server["runs"]])
 
 
-def best(content: dict[str, Any], cell: Cell, precision: str | None = None) -> str | None:
-    """The peer with the best median, of a precision or of any. None without one."""
+def ours(content: dict[str, Any]) -> str | None:
+    """Whose ratios are taken: Nestling by default, or its int8 where only that was measured."""
+    return next((name for name in (DEFAULT, OURS) if name in measured(content)), None)
+
+
+def best(content: dict[str, Any], cell: Cell, *precisions: str) -> str | None:
+    """The peer with the best median, of some precisions or of any. None without one."""
     peers = {
         name: spread(server, cell.key).median
         for name, server in measured(content).items()
-        if not server["ours"] and precision in (None, server["precision"])
+        if not server["ours"] and (not precisions or server["precision"] in precisions)
     }
     choose = max if cell.higher_is_better else min
     return choose(peers, key=lambda name: peers[name]) if peers else None
@@ -97,13 +107,13 @@ def best(content: dict[str, Any], cell: Cell, precision: str | None = None) -> s
 
 def ratios(content: dict[str, Any]) -> list[Ratio]:
     """One for each target that can be judged: ours and a peer have a repeat in common."""
-    found = []
+    found, us = [], ours(content)
     for target in TARGETS:
-        peer = best(content, target.cell, target.precision)
-        if peer is None or OURS not in content["servers"]:
+        peer = best(content, target.cell, *target.precisions)
+        if peer is None or us is None:
             continue
-        ours, theirs = (_by_repeat(content, name, target.cell.key) for name in (OURS, peer))
-        common = [ours[repeat] / theirs[repeat] for repeat in ours if repeat in theirs]
+        mine, theirs = (_by_repeat(content, name, target.cell.key) for name in (us, peer))
+        common = [mine[repeat] / theirs[repeat] for repeat in mine if repeat in theirs]
         if common:
             found.append(Ratio(target, peer, _spread(common)))
     return found

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nestling.loadtest.client.protocols import PROTOCOLS, Protocol
 from nestling.loadtest.errors import LoadtestError
 
-FP32, INT8 = "fp32", "int8"
+FP32, INT8, BF16 = "fp32", "int8", "bf16"
 CHECKPOINT, HUGGINGFACE, ONNX, ONNX_INT8 = "checkpoint", "huggingface", "onnx", "onnx-int8"
 """Forms of the model, all made of one checkpoint."""
-OURS = "nestling"
+DEFAULT, OURS = "nestling-default", "nestling"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Peer:
     precision: of the largest model that it may ask. environment: name of its requirements, None
     for the one that this runs in. packages: of them, those whose versions are shown. form: of the
     model. command, variables: with `{bin}` (of its environment), `{apps}`, `{model}`, `{port}`.
-    asked: what the protocol names as the model. settings: what was chosen, and why.
+    asked: what the protocol names as the model. settings: what was chosen, and why. needs: a flag
+    of the processor without which it would not be what it is called.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Peer:
     settings: str
     asked: str = "auto"
     variables: Mapping[str, str] = field(default_factory=dict)
+    needs: str | None = None
 
     @property
     def shown(self) -> str:
@@ -47,14 +49,14 @@ class Peer:
 CLASSIFY = Protocol("texts", "/classify", {"inputs": "$texts"}, "*.label")
 PREDICT = Protocol("texts", "/predict", {"inputs": "$texts"}, "*.label")
 ROOT = Protocol("texts", "/", {"inputs": "$texts"}, "*.label")
-SERVE = ("{bin}/nestling", "serve", "{model}", "--port", "{port}", "--runner")
+SERVE = ("{bin}/nestling", "serve", "{model}", "--port", "{port}")
 INFINITY = (
     *("{bin}/infinity_emb", "v2", "--served-model-name", "ta", "--device", "cpu"),
     *("--host", "127.0.0.1", "--port", "{port}"),
 )
 UVICORN = (
-    *("{bin}/uvicorn", "fastapi_onnx:app", "--app-dir", "{apps}", "--host", "127.0.0.1"),
-    *("--port", "{port}", "--log-level", "warning", "--workers", "2"),
+    *("{bin}/uvicorn", "fastapi_app:app", "--app-dir", "{apps}", "--host", "127.0.0.1"),
+    *("--port", "{port}", "--log-level", "warning"),
 )
 
 MLSERVER = Protocol(
@@ -68,7 +70,65 @@ MLSERVER = Protocol(
     "outputs.0.data.*.json.label",
 )
 
+
+@dataclass(frozen=True)
+class Way:
+    """How a program around an engine takes requests, on two cores."""
+
+    name: str
+    title: str
+    workers: int
+    settings: str
+    variables: Mapping[str, str]
+
+
+WORKERS = "a process per core with one thread each: no operation waits for another core"
+TOGETHER = "what waits while another batch is computed is the next one, of up to 32 texts"
+OPENVINO = "; a stream per batch at a time, not pinned: processes do not agree on cores"
+ALONE = Way("", "", 2, WORKERS, {})
+BATCHES = Way("-batches", ", batches", 2, f"{WORKERS}; {TOGETHER}", {"MAX_BATCH": "32"})
+ONE = Way(
+    "-one",
+    ", one process",
+    1,
+    f"one process, a batch per core at a time with one thread each; {TOGETHER}",
+    {"MAX_BATCH": "32", "RUNS": "2"},
+)
+
+
+def _fastapi(
+    name: str, title: str, precision: str, form: str, variables: Mapping[str, str],
+    ways: Sequence[Way], settings: str = "", needs: str | None = None,
+) -> Iterator[Peer]:  # fmt: skip
+    engine = variables["ENGINE"]
+    for way in ways:
+        yield Peer(
+            f"{name}{way.name}",
+            f"{title}{way.title}",
+            precision,
+            "fastapi-openvino" if engine == "openvino" else "fastapi",
+            ("fastapi", "uvicorn", engine),
+            form,
+            (*UVICORN, "--workers", str(way.workers)),
+            CLASSIFY,
+            f"{way.settings}{settings}",
+            variables={"MODEL": "{model}", "THREADS": "1", **variables, **way.variables},
+            needs=needs,
+        )
+
+
 SERVERS = (
+    Peer(
+        DEFAULT,
+        "Nestling by default",
+        INT8,
+        None,
+        ("nestling", "onnxruntime"),
+        CHECKPOINT,
+        SERVE,
+        PROTOCOLS["native"],
+        "none: the runner by rule, on a CPU whole processes, one per core",
+    ),
     Peer(
         OURS,
         "Nestling, ONNX Runtime int8",
@@ -76,7 +136,7 @@ SERVERS = (
         None,
         ("nestling", "onnxruntime"),
         CHECKPOINT,
-        (*SERVE, "onnx-int8"),
+        (*SERVE, "--runner", "onnx-int8"),
         PROTOCOLS["native"],
         "defaults, so that the default cascade answers",
     ),
@@ -87,7 +147,7 @@ SERVERS = (
         None,
         ("nestling", "torch"),
         CHECKPOINT,
-        (*SERVE, "torch"),
+        (*SERVE, "--runner", "torch"),
         PROTOCOLS["native"],
         "defaults, so that the default cascade answers",
     ),
@@ -133,29 +193,40 @@ SERVERS = (
         "operation waits for another core",
         variables={"THREADS": "1", "WORKERS": "2"},
     ),
-    Peer(
+    *_fastapi(
         "fastapi-onnx",
         "FastAPI, ONNX Runtime",
         FP32,
-        "fastapi",
-        ("fastapi", "uvicorn", "onnxruntime"),
         ONNX,
-        UVICORN,
-        CLASSIFY,
-        "a process per core with one thread each: no operation waits for another core",
-        variables={"MODEL": "{model}", "THREADS": "1"},
+        {"ENGINE": "onnxruntime"},
+        (ALONE, BATCHES, ONE),
     ),
-    Peer(
+    *_fastapi(
         "fastapi-onnx-int8",
         "FastAPI, ONNX Runtime int8",
         INT8,
-        "fastapi",
-        ("fastapi", "uvicorn", "onnxruntime"),
         ONNX_INT8,
-        UVICORN,
-        CLASSIFY,
-        "a process per core with one thread each: no operation waits for another core",
-        variables={"MODEL": "{model}", "THREADS": "1"},
+        {"ENGINE": "onnxruntime"},
+        (ALONE, BATCHES, ONE),
+    ),
+    *_fastapi(
+        "fastapi-openvino",
+        "FastAPI, OpenVINO",
+        FP32,
+        ONNX,
+        {"ENGINE": "openvino", "PRECISION": "f32"},
+        (BATCHES, ONE),
+        OPENVINO,
+    ),
+    *_fastapi(
+        "fastapi-openvino-bf16",
+        "FastAPI, OpenVINO bf16",
+        BF16,
+        ONNX,
+        {"ENGINE": "openvino", "PRECISION": "bf16"},
+        (BATCHES, ONE),
+        OPENVINO,
+        needs="avx512_bf16",
     ),
     Peer(
         "mlserver",

@@ -12,7 +12,7 @@ from nestling.loadtest.errors import LoadtestError
 from nestling.loadtest.results.environment import environment
 from nestling.loadtest.texts import Texts
 
-from .environments import installed, versions
+from .environments import flags, installed, versions
 from .exports import APPS, exported, fingerprint
 from .measure import Effort, Measurement
 from .process import PeerProcess, free_port
@@ -99,6 +99,8 @@ class Session:
             },
         )
         try:
+            if peer.needs and peer.needs not in flags():
+                raise LoadtestError(f"this processor has no {peer.needs}")
             installed(peer.environment, self._cache)
             exported(peer.form, self._checkpoint, self._cache)
         except LoadtestError as error:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .ratios import CELLS, Cell, Ratio, Spread, measured, ratios, spread
-from .registry import OURS
+from .ratios import CELLS, Cell, Ratio, Spread, measured, ours, ratios, spread
 
 ACCURACY_POINTS = 0.5
 """By which a server's answers may be less or more right than the TA's."""
@@ -32,7 +31,7 @@ def summary(content: dict[str, Any]) -> dict[str, Any]:
             {
                 "cell": ratio.target.cell.key,
                 "peer": ratio.peer,
-                "precision": ratio.target.precision,
+                "precision": ratio.target.among,
                 **asdict(ratio.of),
                 "target": ratio.target.factor,
                 "met": ratio.met,
@@ -85,17 +84,19 @@ def _results(content: dict[str, Any]) -> str:
 
 
 def _ratios(content: dict[str, Any]) -> str:
-    if OURS not in measured(content):
+    us = ours(content)
+    if us is None:
         return ""
     rows = [_ratio(content, ratio) for ratio in ratios(content)]
-    return _table(["", "best peer", "Nestling over it", "over repeats", "target", ""], rows)
+    over = f"{measured(content)[us]['title']} over it"
+    return _table(["", "best peer", over, "over repeats", "target", ""], rows)
 
 
 def _ratio(content: dict[str, Any], ratio: Ratio) -> list[str]:
     target, of = ratio.target, ratio.of
     return [
         target.cell.title,
-        f"{content['servers'][ratio.peer]['title']} ({target.precision or 'any'})",
+        f"{content['servers'][ratio.peer]['title']} ({target.among})",
         f"{of.median:.2f}×",
         f"{of.low:.2f} to {of.high:.2f}",
         f"{'≥' if target.cell.higher_is_better else '≤'} {target.factor:g}×",

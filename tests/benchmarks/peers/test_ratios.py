@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.peers.figure import draw
-from benchmarks.peers.ratios import AT_REST, KNEE, best, ratios, spread
+from benchmarks.peers.ratios import AT_REST, KNEE, best, ours, ratios, spread
 from benchmarks.peers.table import markdown, summary
 
 
@@ -73,6 +73,23 @@ def test_ratios_are_taken_within_repeats(content: dict[str, Any]) -> None:
     assert (lists.of.median, lists.met) == (6, False)
     assert (at_rest.peer, at_rest.met) == ("slow", True)
     assert at_rest.of.median == pytest.approx(4 / 9)
+
+
+def test_bfloat16_is_held_with_int8(content: dict[str, Any]) -> None:
+    content["servers"]["half"] = a_server("Half", [500, 500, 500], precision="bf16")
+    [int8] = [ratio for ratio in ratios(content) if ratio.peer == "half"]
+    assert (int8.target.among, int8.of.median) == ("int8 or bf16", 1.4)
+    assert "| Half (int8 or bf16) | 1.40× |" in markdown(content)
+
+
+def test_ratios_are_those_of_the_defaults_where_they_were_measured(content: dict[str, Any]) -> None:
+    assert ours(content) == "nestling"
+    content["servers"]["nestling-default"] = a_server("By default", [], ours=True)
+    assert ours(content) == "nestling"
+    content["servers"]["nestling-default"] = a_server("By default", [900, 900, 900], ours=True)
+    assert ours(content) == "nestling-default"
+    assert ratios(content)[0].of.median == 9
+    assert "| By default over it |" in markdown(content)
 
 
 def test_a_repeat_that_one_lacks_is_left_out(content: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ from importlib.resources import files
 
 import pytest
 
-from benchmarks.peers.environments import requirements, versions
-from benchmarks.peers.registry import OURS, SERVERS, Peer, chosen
+from benchmarks.peers.environments import flags, requirements, versions
+from benchmarks.peers.registry import BF16, DEFAULT, OURS, SERVERS, Peer, chosen
 from benchmarks.peers.session import REFERENCE
 from nestling.loadtest.errors import LoadtestError
 
@@ -27,7 +27,30 @@ def test_names_are_there_once() -> None:
     names = [server.name for server in SERVERS]
     assert len(set(names)) == len(names)
     assert len({server.title for server in SERVERS}) == len(names)
-    assert {OURS, REFERENCE} <= set(names)
+    assert {DEFAULT, OURS, REFERENCE} <= set(names)
+
+
+def test_nestling_by_default_is_told_nothing_but_model_and_port() -> None:
+    [default] = chosen(DEFAULT)
+    assert default.command == ("{bin}/nestling", "serve", "{model}", "--port", "{port}")
+    assert not default.variables
+
+
+@pytest.mark.parametrize("engine", ["onnx", "onnx-int8", "openvino", "openvino-bf16"])
+def test_an_engine_behind_fastapi_has_as_many_threads_as_there_are_cores(engine: str) -> None:
+    ways = [
+        peer for peer in SERVERS if re.fullmatch(f"fastapi-{engine}(-batches|-one)?", peer.name)
+    ]
+    workers = [int(peer.command[peer.command.index("--workers") + 1]) for peer in ways]
+    assert {1, 2} == set(workers)
+    for peer, processes in zip(ways, workers, strict=True):
+        threads, runs = (int(peer.variables.get(name, "1")) for name in ("THREADS", "RUNS"))
+        assert processes * threads * runs == 2
+        assert (peer.precision == BF16) == (peer.needs is not None)
+
+
+def test_what_a_processor_can_do_is_read() -> None:
+    assert "sse2" in flags()
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
@@ -38,6 +61,8 @@ def test_a_server_can_be_started_as_declared(server: Peer) -> None:
     for part in server.command:
         if part.startswith("{apps}/"):
             assert (PACKAGE / "servers" / part.removeprefix("{apps}/")).is_file()
+        if part.endswith(":app"):
+            assert (PACKAGE / "servers" / f"{part.removesuffix(':app')}.py").is_file()
     assert server.settings
     assert all(versions(server).values())
 
@@ -54,5 +79,5 @@ def test_everything_is_pinned_and_nothing_points_elsewhere(name: str) -> None:
 def test_some_or_all_are_chosen() -> None:
     assert chosen(None) == SERVERS
     assert [server.name for server in chosen(f"fastapi-onnx, {OURS}")] == [OURS, "fastapi-onnx"]
-    with pytest.raises(LoadtestError, match="only: 'triton' is none of nestling, "):
+    with pytest.raises(LoadtestError, match=f"only: 'triton' is none of {DEFAULT}, {OURS}, "):
         chosen("triton")

@@ -68,6 +68,17 @@ def test_a_server_that_fails_does_not_stop_the_others(
     assert again["servers"]["good"]["runs"] == good["runs"]
 
 
+def test_a_server_for_another_processor_is_named_and_not_started(
+    checkpoint: Path, data: Path, tmp_path: Path
+) -> None:
+    peer = replace(GOOD, needs="no-such-flag")
+    content = a_session([peer], checkpoint, data).run(tmp_path / "peers.json", "peers run")
+    assert content["servers"]["good"]["runs"] == []
+    assert content["servers"]["good"]["errors"] == {
+        "preparation": "this processor has no no-such-flag"
+    }
+
+
 def test_turns_of_other_conditions_are_not_mixed(
     checkpoint: Path, data: Path, tmp_path: Path
 ) -> None:
