@@ -63,6 +63,7 @@ def classify(
         typer.Option(
             help="Of all students asked about a text, relative to the TA; above 0.",
             min=0,
+            max=1_000_000,
             show_default="none",
         ),
     ] = None,

@@ -23,6 +23,8 @@ Run = Callable[[int, socket.socket, socket.socket], None]
 """A front, from its beginning to its end: its slot, the control channel, the way of connections."""
 REQUEST, ANSWER = Struct("=cq"), Struct("=q")
 FORK, END = b"f", b"e"
+SUPERVISORS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that are the supervisor's: it drains first."""
 PARENT_DEATH = 1
 """prctl's PR_SET_PDEATHSIG."""
 
@@ -40,13 +42,17 @@ class Forker:
         self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gc.collect()
         gc.freeze()  # else the first look for garbage in each front would copy the pages
+        # Until the child ignores them: whoever stops the server early would hear it twice.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISORS)
         self.pid = os.fork()
         if self.pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
             return
+        _obey(log_format)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for each in (self._end, *foreign):
             each.close()
-        _obey(log_format)
         _serve(theirs, run)
         os._exit(0)
 
@@ -80,7 +86,7 @@ class Forker:
 
 def _obey(log_format: str) -> None:
     """End with the parent, and leave all signals of the terminal to it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SUPERVISORS:
         signal.signal(number, signal.SIG_IGN)
     _end_with_parent()
     configure_logging(log_format)

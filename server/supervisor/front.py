@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 
 import uvicorn
 
+from ...models import runners
 from ...models.checkpoint.manifest import Manifest
 from ...models.progress import SILENT
 from ...models.runners import RunnerName
@@ -44,6 +46,8 @@ def run_front(board: Board, slot: int, control: socket.socket, connections: sock
     """From the first message of the supervisor to the last answer."""
     kept = os.dup(control.fileno())  # closed by the end of the process, which so shows
     channel = BlockingChannel(control)
+    if slot:  # what all of them would say of their runner alike, the first one says
+        logging.getLogger(runners.__name__).setLevel(logging.ERROR)
     with suppress(EOFError, ConnectionError):  # the supervisor is gone
         begin: Begin = channel.receive()
         try:

@@ -94,10 +94,7 @@ def _start_many(
     try:
         opened = fronts.open(progress)
         inference = supervised(fronts, settings)
-        by = f"{opened.device}, {opened.precision}"
-        if opened.runner != "torch":
-            by = f"{by} by {opened.runner}"
-        by = f"{by}, {count} processes"
+        by = f"{opened.device}, {opened.precision} by {opened.runner}, {count} processes"
         metrics_url = url_of(listeners.metrics) if listeners.metrics else None
         manifest = inference.services.service.manifest
         started = Started(manifest, by, url_of(listeners.main), metrics_url)

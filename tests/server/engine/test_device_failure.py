@@ -189,7 +189,8 @@ def test_a_batch_that_never_fits_is_known_at_the_start(
 
 
 def test_a_server_survives_it_and_says_so(calibrated_dir: Path, tmp_path: Path) -> None:
-    command = [str(STUB), str(calibrated_dir), "--port", "0", "--target-delay-ms", "0"]
+    one = ("--processes", "1", "--port", "0", "--target-delay-ms", "0")
+    command = [str(STUB), str(calibrated_dir), *one]
     with Server([sys.executable, "-P", *command], tmp_path / "log") as server:
         before = server.classify("play some music")
         assert server.classify(POISON)["decision"]["path"]  # by the second worker

@@ -60,7 +60,7 @@ def test_a_server_on_onnx_runtime_loads_no_torch(
 ) -> None:
     command = serve_command(str(calibrated.path), "--device", "auto", *flags)
     with Server(command, tmp_path / "log", without_torch) as server:
-        assert f" by {runner})" in server.greeting
+        assert f" by {runner}, " in server.greeting
         by = OnnxRunner(calibrated, "int8" if runner == "onnx-int8" else "float32")
         for answer, expected in zip(
             server.classify(texts[:20], model="tiny"),
@@ -79,7 +79,7 @@ def test_the_shipped_checkpoint_is_served_by_int8_with_the_answers_of_its_calibr
     without_torch: dict[str, str], tmp_path: Path
 ) -> None:
     with Server(serve_command(str(SHIPPED)), tmp_path / "log", without_torch) as server:
-        assert "int8 by onnx-int8)" in server.greeting
+        assert "int8 by onnx-int8, " in server.greeting
         assert "INFO runner: onnx-int8 (cpu; calibration.onnx-int8.json promises" in server.log
         answers = server.classify(TEXTS)
         check(server)
