@@ -18,7 +18,7 @@ class Walk:
     """What the calls of one process have touched."""
 
     def __init__(self, folder: str) -> None:
-        self.out = Path(folder) / f"{os.getpid()}.json"
+        self.folder = Path(folder)
         self.on = False
         self.files: list[str] = []
         self.functions: set[tuple[str, str]] = set()
@@ -48,7 +48,8 @@ class Walk:
                 "functions": len(self.functions),
                 "moves": self.moves,
             }
-            self.out.write_text(json.dumps(said), "utf-8")
+            # The number is that of now: a process may have been forked since.
+            (self.folder / f"{os.getpid()}.json").write_text(json.dumps(said), "utf-8")
 
 
 if folder := os.environ.get("NESTLING_WALK"):
