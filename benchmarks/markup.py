@@ -1,6 +1,19 @@
-"""Tables as Markdown has them, and where they stand in a page."""
+"""Tables as Markdown has them, where they stand in a page, and the JSON they are made of."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MEASURED = ROOT / "docs" / "benchmarks"
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What a benchmark has printed."""
+    found: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
+    return found
 
 
 def percent(share: float, digits: int = 1) -> str:

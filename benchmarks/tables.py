@@ -21,10 +21,9 @@ from typing import Any
 from nestling.models.checkpoint.integrity import read_hashed_json
 from nestling.models.precision import PRECISIONS, file_of
 
-from .markup import marks, percent, replaced, table
+from .markup import ROOT, marks, measured, percent, replaced, table
+from .server import tables as server
 
-ROOT = Path(__file__).parents[1]
-MEASURED = ROOT / "docs" / "benchmarks"
 REPORT = ROOT / "models" / "zoo" / "clinc150" / "report.json"
 WORDS = {
     "tiny": "`tiny` alone: the last layer",
@@ -103,81 +102,6 @@ def _float32_first(item: tuple[str, Any]) -> tuple[bool, bool]:
     return not item[0].startswith("float32"), not item[0].endswith(" ta")
 
 
-BASE = "the default, `torch`, before this rule"
-
-
-def start() -> list[str]:
-    """CPU seconds of a start and stop, and memory, by runner."""
-    rows = [
-        [
-            BASE if runner == "base_default" else f"`{runner}`",
-            f"{row['first']['cpu_seconds']:.1f}",
-            f"{row['later']['cpu_seconds']:.1f}",
-            f"{row['later']['mib']:.0f} MiB",
-            f"{row['cache_mib']} MiB" if row["cache_mib"] else "",
-        ]
-        for runner, row in measured("start")["runners"].items()
-    ]
-    return table("runner | first start | later starts | memory then | cache", rows)
-
-
-def graphs() -> list[str]:
-    """CPU time per text by student and size of the group, here and in the installation before."""
-    sizes = measured("graphs")["cpu_microseconds_per_text"]
-    rows = [
-        [f"`{student}`"] + [f"{row['base']:,.0f} → {row['here']:,.0f}" for row in by_size.values()]
-        for student, by_size in sizes.items()
-    ]
-    return table("µs of CPU time per text | alone | of 8 | of 32 | of 256", rows)
-
-
-def brownout() -> list[str]:
-    """Overload with brownout and without."""
-    rows = []
-    for name, run in measured("brownout")["runs"].items():
-        statuses = run["statuses"]
-        every = sum(statuses.values())
-        lost = "429" if name == "brownout" else "timeout"
-        why = "turned away" if name == "brownout" else "given up after 5 s"
-        rows.append(
-            [
-                name,
-                f"{run['accepted_per_second']:,.0f}",
-                f"{run['goodput_per_second']:,.0f}",
-                f"{run['latency_ms']['p99']:,.0f} ms",
-                percent(run["accuracy"]),
-                f"{statuses[lost] / every:.0%} {why}".replace("%", " %", 1),
-            ]
-        )
-    head = " | answers per second | within 200 ms, per second | p99 | accuracy | not answered"
-    return table(head, rows)
-
-
-def overhead() -> list[str]:
-    """CPU time of a request outside the model, by part."""
-    loads = measured("overhead")["loads"]
-    full, steady = loads["saturated"], loads["steady"]
-    rows = [
-        [part, f"{us:,.0f}", f"{steady['parts_us'][part]:,.0f}"]
-        for part, us in sorted(full["parts_us"].items(), key=lambda item: -item[1])
-    ]
-    sums = [f"**{load['outside_model_us']:,}**" for load in (full, steady)]
-    rows.append(["**outside the model**", *sums])
-    rows.append(["model", *(f"{load['model_us']:,}" for load in (full, steady))])
-    rate = f"{measured('overhead')['rate_per_second']} per second"
-    return table(f"µs of CPU time per request | all cores full | at {rate}", rows)
-
-
-def around() -> list[str]:
-    """CPU time of a text around the model, by load and part."""
-    loads = measured("around")["us_per_text"]
-    parts = sorted({part for load in loads.values() for part in load["parts"]})
-    parts.sort(key=lambda part: -loads["single"]["parts"].get(part, 0.0))
-    rows = [[part, *(f"{x['parts'].get(part, 0):.1f}" for x in loads.values())] for part in parts]
-    rows.append(["**all**", *(f"**{load['all']:.1f}**" for load in loads.values())])
-    return table("µs per text | single texts | lists, `tiny` | lists, `auto` | all labels", rows)
-
-
 def monitor() -> list[str]:
     """Shadow texts until a broken promise raises the alarm, after quiet ones."""
     found = measured("monitor")
@@ -195,11 +119,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "bfloat16": partial(beside_float32, "bfloat16"),
     "int8": partial(beside_float32, "int8"),
     "thresholds": thresholds,
-    "graphs": graphs,
-    "start": start,
-    "brownout": brownout,
-    "overhead": overhead,
-    "around": around,
+    **server.TABLES,
     "monitor": monitor,
 }
 
@@ -256,12 +176,6 @@ def half_precision() -> str:
 def policies() -> dict[str, dict[str, Any]]:
     """Of the shipped checkpoint's report, by name."""
     return {each["name"]: each for each in json.loads(REPORT.read_text("utf-8"))["policies"]}
-
-
-def measured(name: str) -> dict[str, Any]:
-    """What a benchmark has printed."""
-    found: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
-    return found
 
 
 def made(text: str) -> str:

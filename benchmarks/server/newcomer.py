@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -56,7 +57,8 @@ def newcomer(revision: str) -> dict[str, float]:
         theirs = {"XDG_CACHE_HOME": str(cache), "PIP_CACHE_DIR": pip, "NESTLING_PORT": "0"}
         kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
         began = time.perf_counter()
-        subprocess.run(["make", "--directory", tree, ".venv/.serve"], check=True, env=kept | theirs)
+        install = ["make", "--silent", "--directory", str(tree), ".venv/.serve"]
+        subprocess.run(install, check=True, env=kept | theirs, stdout=sys.stderr)
         installed = time.perf_counter() - began
         serve = ["make", "--silent", "--directory", str(tree), "serve"]
         with ServerProcess(serve, environment=kept | theirs) as server:
