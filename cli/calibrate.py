@@ -13,7 +13,8 @@ from .calibrated import CONFIDENCE, MAX_DROP, show
 from .calibrated_groups import show_groups
 from .calibration_report import check_report, write_report
 from .costs import FLOPS, CostOption, ProfileOption, time_model
-from .logits import PrecisionOption, RunnerOption
+from .logits import PrecisionOption, RunnerOption, of_records
+from .rule import tell_what_is_served
 from .scope import AbstainOption, ScopeOption, StrangersOption, refuse_scope, scope_target
 
 if TYPE_CHECKING:
@@ -122,8 +123,11 @@ def calibrate(
     from .progress import ProgressDisplay
     from .recalibrate import recalibrate
 
-    wanted = chosen_precision(runner, precision)
-    manifest = read_for(checkpoint, wanted)
+    if from_shadow is not None:
+        manifest, wanted = of_records(checkpoint, from_shadow, runner, precision)
+    else:
+        wanted = chosen_precision(runner, precision)
+        manifest = read_for(checkpoint, wanted)
     check_file(checkpoint / file_of(CALIBRATION, wanted), "calibrate")
     seconds = time_model(cost, profile, manifest, wanted)
     if report is not None:
@@ -142,6 +146,7 @@ def calibrate(
         if by is not None:
             show_groups(result.cascade)
         typer.echo(f"`auto` is answered by {chosen}.")
+        tell_what_is_served(checkpoint)
         if report is not None:
             found = (result.cascade, result.choice, list(loaded.students))
             write_report(report, loaded, wanted, data, [found])

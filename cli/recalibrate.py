@@ -11,6 +11,7 @@ import typer
 from ..models.errors import DataError, NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, show
 from .calibration_report import write_report
+from .rule import tell_what_is_served
 
 if TYPE_CHECKING:
     from ..models.calibration.cost import TimeModel
@@ -73,6 +74,7 @@ def recalibrate(
         ]
         write_report(report, manifest, precision, file, found_by)
     typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
+    tell_what_is_served(manifest.path)
 
 
 def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:

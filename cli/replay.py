@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..models.errors import DataError, NestlingError
-from .logits import PrecisionOption, RunnerOption
+from .logits import PrecisionOption, RunnerOption, of_records
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,12 +56,9 @@ def replay(
     from ..models.checkpoint.pretrained import find
     from ..models.evaluation.replay import as_served
     from ..models.evaluation.replay import replay as follow
-    from ..models.precision import chosen
-    from ..server.build import read_for
     from .progress import ProgressDisplay
 
-    wanted = chosen(runner, precision)
-    manifest = read_for(find(checkpoint), wanted)
+    manifest, wanted = of_records(find(checkpoint), log, runner, precision)
     policies = _policies(manifest, policy, thresholds)
     with ProgressDisplay() as progress:
         progress.step(f"reading {log}")

@@ -177,6 +177,20 @@ def read_records(
     return ShadowRecords(usable, refused)
 
 
+def recorded_in(path: Path, weights_sha256: str) -> Precision | None:
+    """The precision of all records of these weights; None where they have several, or there are
+    none.
+    """
+    if not path.is_file():  # which is said by who reads it
+        return None
+    found = {
+        record.precision
+        for record in read_lines(path)
+        if isinstance(record, ShadowRecord) and record.weights_sha256 == weights_sha256
+    }
+    return found.pop() if len(found) == 1 else None
+
+
 def digest(records: Sequence[ShadowRecord]) -> str:
     """Sha256 that identifies these records."""
     return hashlib.sha256(b"".join(record.to_json() for record in records)).hexdigest()
