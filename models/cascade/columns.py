@@ -74,6 +74,7 @@ class Decisions(Sequence[Decision]):
         self.steps: list[StepColumns] = []
         self.limits: dict[int, Limit] = {}
         self._told: Told | None = None
+        self._places: list[list[tuple[StepColumns, int]]] | None = None
 
     # On the way
 
@@ -83,6 +84,7 @@ class Decisions(Sequence[Decision]):
         The step's `accepts` are what the gate says, which knows threshold and scope alone.
         """
         self.steps.append(step)
+        self._places = None
         if self.min_confidence:
             self._hold_to_confidence(step)
         if stage + 1 == len(self.cascade.stages) or all(step.accepts):
@@ -129,7 +131,7 @@ class Decisions(Sequence[Decision]):
         """These, whatever is added to them later."""
         taken = copy(self)
         taken.steps, taken.limits = list(self.steps), dict(self.limits)
-        taken._told = None
+        taken._told = taken._places = None
         return taken
 
     # Columns
@@ -204,21 +206,27 @@ class Decisions(Sequence[Decision]):
         """One text as an earlier answer; it keeps nothing else in memory, and costs nothing."""
         alone = copy(self)
         alone.tokens, alone.lengths = [self.tokens[row]], [self.lengths[row]]
-        alone.steps = [step.only(step.rows.index(row)) for step in self.steps if row in step.rows]
+        alone.steps = [step.only(at) for step, at in self._said()[row]]
         alone.limits = {0: self.limits[row]} if row in self.limits else {}
         alone.cached, alone.shadow, alone.variants = True, False, {}
-        alone._told = None
+        alone._told = alone._places = None
         return alone
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __iter__(self) -> Iterator[Decision]:
-        said: list[list[tuple[StepColumns, int]]] = [[] for _ in self.tokens]
-        for step in self.steps:
-            for at, row in enumerate(step.rows):
-                said[row].append((step, at))
-        return (self._decision(row, steps) for row, steps in enumerate(said))
+        return (self._decision(row, steps) for row, steps in enumerate(self._said()))
+
+    def _said(self) -> list[list[tuple[StepColumns, int]]]:
+        """By row, each step that speaks of it, and at which place; worked out once."""
+        if self._places is None:
+            said: list[list[tuple[StepColumns, int]]] = [[] for _ in self.tokens]
+            for step in self.steps:
+                for at, row in enumerate(step.rows):
+                    said[row].append((step, at))
+            self._places = said
+        return self._places
 
     @overload
     def __getitem__(self, index: int) -> Decision: ...
@@ -228,7 +236,7 @@ class Decisions(Sequence[Decision]):
         rows = range(len(self.tokens))[index]
         if isinstance(rows, range):
             return [self[row] for row in rows]
-        return self._decision(rows, [(s, s.rows.index(rows)) for s in self.steps if rows in s.rows])
+        return self._decision(rows, self._said()[rows])
 
     def _decision(self, row: int, said: Sequence[tuple[StepColumns, int]]) -> Decision:
         return Decision(

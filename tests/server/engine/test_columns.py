@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
 
@@ -85,13 +86,37 @@ def test_what_stands_by_now(calibrated: Checkpoint, runner: TorchRunner, texts: 
     assert untold == [15, 16, 17, 18, 19]
     assert unsure == [row for part in left for row in part.rows]
     assert 0 < len(unsure) < 15
+    assert len(decisions[unsure[0]].steps) == 1
     taken = decisions.as_they_stand()
     taken.stop(unsure, Limit.DEADLINE)
     step(runner.forward, left)
     assert [row for row in range(15) if taken[row].limited_by] == unsure
     assert all(taken[row].answered and len(taken[row].steps) == 1 for row in range(15))
     assert decisions.limits == {}
+    assert len(decisions[unsure[0]].steps) == 2  # though it has been looked at before
     assert not decisions[19].steps
+
+
+def test_what_is_said_of_a_text_is_looked_up_once(
+    calibrated: Checkpoint, runner: TorchRunner, texts: list[str]
+) -> None:
+    decisions, walks = answered(calibrated, runner, texts[:20], 20), 0
+
+    class Rows(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            nonlocal walks
+            walks += 1
+            return super().__iter__()
+
+        __contains__ = index = None  # type: ignore[assignment]
+
+    for said in decisions.steps:
+        said.rows = Rows(said.rows)
+    each = [decisions[row] for row in range(20)]
+    assert each == list(decisions)
+    assert [decisions.kept(row)[0].answer.label for row in range(20)] == decisions.told.labels
+    assert decisions[-1] == each[-1]
+    assert walks <= 10 * len(decisions.steps)
 
 
 def test_a_part_is_cut_at_any_text(calibrated: Checkpoint) -> None:
