@@ -106,6 +106,14 @@ class Decisions(Sequence[Decision]):
         """Let what was said last of these stand, though it was not accepted."""
         self.limits.update(dict.fromkeys(rows, limit))
 
+    def forget(self, stage: Stage, rows: Sequence[int]) -> None:
+        """Take back what a stage has said of these, whose batch has not come to its end."""
+        among = set(rows)
+        self.steps = [s for s in self.steps if s.stage is not stage or among.isdisjoint(s.rows)]
+        self._places = None
+        for row in rows:
+            self.limits.pop(row, None)
+
     def costs_with(self, stage: int, rows: Sequence[int]) -> list[float]:
         """Of each of these, what was asked so far and this stage, relative to the TA."""
         spent, ta, lengths = self.total(lambda step: step.flops), self.ta, self.lengths

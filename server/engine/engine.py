@@ -74,6 +74,7 @@ class Engine:
         if failed := [part for part in held if part.retried]:
             self._finish([], failed, internal_error("a batch, twice,"))
         for part in again:
+            part.decisions.forget(part.asks, part.rows)  # of a batch in halves one may have spoken
             part.retried = True
         self._queue.requeue(again)
         await self._executor.restart()

@@ -17,6 +17,7 @@ from nestling.models.runners.base import ForwardBatch, ForwardOutput
 from nestling.models.runners.torch import TorchRunner
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
+from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
 from nestling.server.engine.executor import ExecutorGoneError
 from nestling.server.engine.worker.channel import BlockingChannel
@@ -120,3 +121,28 @@ def test_no_compile_of_a_start_is_taken_for_a_hang(calibrated: Checkpoint) -> No
         return service.metrics.runner_restarts._value.get()
 
     assert run(calibrated, scenario, runner=Cold, hang_seconds=0.2) == 1
+
+
+class HalfDone(GatedRunner):
+    """Has no memory for the first batch, answers half of it, and dies of the other half."""
+
+    held, asked = False, 0
+
+    def forward(self, batch: ForwardBatch) -> ForwardOutput:
+        self.asked += self.held
+        if self.asked == 1:
+            raise MemoryError
+        if self.asked == 3:
+            raise ExecutorGoneError
+        return TorchRunner.forward(self, batch)
+
+
+def test_a_half_that_was_answered_is_not_counted_twice(calibrated: Checkpoint) -> None:
+    async def scenario(service: Service, runner: Any) -> list[int]:
+        runner.held = True
+        many = Inputs(["play some music", "book a table", "set an alarm", "stop"], single=False)
+        answered = await answer(service, many, RequestConstraints("tiny"))
+        assert runner.asked > 3
+        return [len(decision.steps) for decision in answered.decisions]
+
+    assert run(calibrated, scenario, runner=HalfDone) == [1, 1, 1, 1]
