@@ -29,15 +29,16 @@ def by_rule(manifest: Manifest, device: str, dtype: str) -> tuple[str, str]:
         return TORCH, f"{device}; {dtype} is asked for"
     if device != CPU:
         return TORCH, device
-    beside = "; the GPU is for the extra `gpu`" if not find_spec("torch") and has_gpu() else ""
-    if find_spec("onnxruntime"):
+    torch, onnx, onnxruntime = map(find_spec, ("torch", "onnx", "onnxruntime"))
+    beside = "; the GPU is for the extra `gpu`" if not torch and has_gpu() else ""
+    if onnxruntime and (onnx or not torch):  # graphs that were made before do without `onnx`
         why_not = "float32 is asked for" if dtype == "float32" else against_int8(manifest)
         if why_not:
             return ONNX, f"{CPU}; {why_not}{beside}"
         file = file_of(CALIBRATION, "int8")
         return INT8, f"{CPU}; {file} promises to keep the answers of float32{beside}"
-    if find_spec("torch"):
-        return TORCH, f"{CPU}; onnxruntime is not installed"
+    if torch:
+        return TORCH, f"{CPU}; {'onnx' if onnxruntime else 'onnxruntime'} is not installed"
     raise NestlingError(f"runner: {missing_extra('onnxruntime, torch', 'a server', 'cpu')}")
 
 

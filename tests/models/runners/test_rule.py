@@ -126,6 +126,10 @@ def test_what_is_not_installed(checkpoint: Checkpoint, installed: Installed) -> 
     path = checkpoint.path
     installed("torch")
     assert ruled(path) == ("torch", "cpu; onnxruntime is not installed")
+    installed("torch", "onnxruntime")
+    assert ruled(path) == ("torch", "cpu; onnx is not installed")
+    installed("onnxruntime")  # graphs may be there; if not, who makes them says what to install
+    assert ruled(path)[0] == "onnx"
     installed("onnx", "onnxruntime", gpu=True)
     name, why = ruled(path)
     assert name == "onnx"
