@@ -60,6 +60,11 @@ def graphs_of(manifest: Manifest, precision: Precision) -> Iterator[Path]:
         yield Path(temporary)
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether the folder that `graphs_of` gave is there afterwards, too."""
+    return (folder / ABOUT).exists()
+
+
 def _home() -> Path:
     return cache_home("onnx")
 

@@ -24,7 +24,7 @@ from ...nested.spec import StudentSpec
 from ...precision import Precision
 from ...progress import SILENT, Progress
 from ..base import ForwardBatch, ForwardOutput, ModelRunner
-from .cache import graphs_of
+from .cache import graphs_of, is_kept
 from .extra import RUNTIME, require
 from .names import OUTPUT, POOLED, graph_file
 from .runs import padded, places_at_once
@@ -74,6 +74,8 @@ class OnnxRunner(ModelRunner):
                 self._sessions[student.spec] = self._opened(folder, student.name)
                 progress.step(phase, done, len(students))
         check_logits(manifest, self._ask, "float32")
+        if precision == "int8":
+            self._prepare_vectors(progress)
 
     def forward(self, batch: ForwardBatch) -> ForwardOutput:
         """All in numpy: for one text torch's operations cost more than a student."""
@@ -153,8 +155,16 @@ class OnnxRunner(ModelRunner):
         for places, inputs in padded(tokens, lengths, self._most[spec]):
             (into[places],) = session.run([output], inputs)
 
+    def _prepare_vectors(self, progress: Progress) -> None:
+        """Have the graphs in float32 as well: who made them while serving would seem to hang."""
+        progress.step("making ONNX graphs for embeddings, if need be")
+        with graphs_of(self.manifest, "float32") as folder:
+            if not is_kept(folder):
+                for student in self.manifest.students:
+                    self._for_vectors[student] = self._opened(folder, student)
+
     def _exact(self, student: str) -> Any:
-        """A session in float32, which int8 has once somebody asks for this student's vectors."""
+        """A session in float32, which int8 opens once somebody asks for this student's vectors."""
         if self.precision == "float32":
             return self._sessions[self.manifest.students[student].spec]
         if student not in self._for_vectors:

@@ -154,6 +154,25 @@ def test_what_is_kept_needs_neither_the_builder_nor_the_weights(
     assert (again.embed(texts, "small", 8) == vectors).all()
 
 
+@pytest.mark.parametrize("writable", [True, False])
+def test_vectors_in_int8_need_nothing_that_is_not_there_at_start(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    """Nor that the checkpoint stays where it was."""
+    vectors = OnnxRunner(checkpoint).embed([[1, 2, 3]], "small", 8)
+    if not writable:
+        (tmp_path / "another").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    runner = OnnxRunner(checkpoint, "int8")
+
+    def never(*_: object) -> None:
+        raise AssertionError("made while serving")
+
+    monkeypatch.setattr(bundle, "write_graphs", never)
+    checkpoint.path.rename(tmp_path / "elsewhere")
+    assert (runner.embed([[1, 2, 3]], "small", 8) == vectors).all()
+
+
 def test_students_of_a_width_share_one_table(checkpoint: Checkpoint) -> None:
     with graphs_of(checkpoint, "float32") as folder:
         widths = {student.spec.dim for student in checkpoint.students.values()}
