@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -87,16 +88,36 @@ def _canonical(identity: dict[str, Any]) -> bytes:
 
 def _whole(folder: Path) -> bool:
     """Whether a folder is there; one that is damaged is thrown away."""
-    if not folder.exists():
+    try:
+        which = _which(folder)
+    except FileNotFoundError:
         return False
     try:
         for name, sha256 in read_hashed_json(folder / ABOUT)["files"].items():
             verify(folder / name, sha256)
     except CheckpointError as error:
         log.warning("%s; making it anew", error)
-        shutil.rmtree(folder)
+        _discard(folder, which)
         return False
     return True
+
+
+def _discard(folder: Path, which: tuple[int, int]) -> None:
+    """Delete a folder if it is that one still, and not what another server has put in its place."""
+    aside = folder.with_name(f".{folder.name}.{token_hex(4)}")
+    try:
+        if _which(folder) != which:
+            return
+        folder.rename(aside)
+    except FileNotFoundError:  # another server was faster
+        return
+    shutil.rmtree(aside)
+
+
+def _which(folder: Path) -> tuple[int, int]:
+    """What tells it from another of its name: a number may be used again, but not so soon."""
+    found = folder.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _make(folder: Path, identity: dict[str, Any], manifest: Manifest, precision: Precision) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nestling.models import Checkpoint, CheckpointError
-from nestling.models.checkpoint.integrity import sha256_of
+from nestling.models.checkpoint.integrity import sha256_of, verify
 from nestling.models.checkpoint.manifest import Manifest, read_manifest
 from nestling.models.checkpoint.save import write_weights
 from nestling.models.precision import Precision
@@ -108,6 +108,24 @@ def test_two_servers_at_once_share_what_was_there_first(
     monkeypatch.setattr(bundle, "write_graphs", slow)
     assert read(checkpoint) == "graphs 0, float32"
     assert len(list(home.iterdir())) == 1
+
+
+def test_of_two_that_repair_one_the_later_deletes_nothing(
+    checkpoint: Checkpoint, home: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(checkpoint)
+    (file,) = home.glob("*/model")
+    file.write_text("damaged")
+
+    def verified(path: Path, sha256: str) -> None:
+        monkeypatch.setattr(cache, "verify", verify)
+        read(checkpoint)  # the other server begins later and ends first
+        raise CheckpointError(path, "damaged, when it was read")
+
+    monkeypatch.setattr(cache, "verify", verified)
+    assert read(checkpoint) == "graphs 1, float32"
+    assert made == ["graphs 0, float32", "graphs 1, float32"]
+    assert [each.name for each in home.iterdir()] == [file.parent.name]
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
