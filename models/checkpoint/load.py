@@ -87,16 +87,17 @@ def _load_model(
     manifest: Manifest, dtype: torch.dtype, device: str, operations: Operations
 ) -> NestedTransformer:
     file = manifest.path / WEIGHTS
-    try:
-        weights = load_file(file)
-    except SafetensorError as error:
-        raise CheckpointError(file, f"not safetensors ({error})") from error
-    check_shapes({name: tuple(w.shape) for name, w in weights.items()}, manifest.architecture, file)
     with torch.device("meta"):
         model = NestedTransformer(manifest.architecture, operations)
     names = model.state_dict()
-    with fact_of(file, f"finite in {_name(dtype)}") as fact:
+    with fact_of(file, f"finite in {_name(dtype)}") as fact:  # of the file before it is opened
         known = fact.value is not None
+        try:
+            weights = load_file(file)
+        except SafetensorError as error:
+            raise CheckpointError(file, f"not safetensors ({error})") from error
+        shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+        check_shapes(shapes, manifest.architecture, file)
         state = {n: _in_dtype(weights[n], dtype, device, file, n, known) for n in names}
         fact.value = "yes"
     model.load_state_dict(state, assign=True)

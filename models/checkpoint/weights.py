@@ -36,11 +36,12 @@ def read_weights(manifest: Manifest) -> Weights:
     shape or dtype, not finite, or too large for float32.
     """
     file = manifest.path / WEIGHTS
-    stored, start = _header(file)
-    check_shapes({n: tuple(t["shape"]) for n, t in stored.items()}, manifest.architecture, file)
-    mapped = np.memmap(file, np.uint8, "r", offset=start) if stored else np.empty(0, np.uint8)
-    with fact_of(file, "finite in float32") as fact:
+    with fact_of(file, "finite in float32") as fact:  # of the file as it is before it is opened
         known = fact.value is not None
+        stored, start = _header(file)
+        shapes = {name: tuple(tensor["shape"]) for name, tensor in stored.items()}
+        check_shapes(shapes, manifest.architecture, file)
+        mapped = np.memmap(file, np.uint8, "r", offset=start) if stored else np.empty(0, np.uint8)
         weights = {name: _weight(file, name, t, mapped, known) for name, t in stored.items()}
         fact.value = "yes"
     return weights

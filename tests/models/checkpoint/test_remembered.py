@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from nestling.models.checkpoint import integrity, load, remembered, weights
 from nestling.models.checkpoint.integrity import sha256_of, verify
 from nestling.models.checkpoint.manifest import read_manifest
 from nestling.models.checkpoint.remembered import fact_of
+from nestling.models.checkpoint.save import write_weights
 
 LARGE = b"x" * 2**20
 
@@ -197,3 +199,31 @@ def test_weights_that_are_finite_are_looked_at_once(
     looked.clear()
     read()
     assert looked == []
+
+
+@pytest.mark.parametrize("by", ["torch", "numpy"])
+def test_what_is_opened_before_another_takes_its_place_says_nothing_of_that(
+    monkeypatch: pytest.MonkeyPatch, checkpoint_dir: Path, tmp_path: Path, by: str
+) -> None:
+    monkeypatch.setattr(remembered, "SMALLEST", 0)
+    manifest = read_manifest(checkpoint_dir)
+    module, name = (load, "load_file") if by == "torch" else (weights.np, "memmap")
+    opened, other = getattr(module, name), tmp_path / "other"
+    broken = {n: w.clone() for n, w in load.load_file(checkpoint_dir / "model.safetensors").items()}
+    weight = next(iter(broken))
+    broken[weight].fill_(float("nan"))
+    write_weights(broken, other)
+
+    def read() -> object:
+        return load.load_weights(manifest) if by == "torch" else weights.read_weights(manifest)
+
+    def and_replaced(*arguments: object, **named: object) -> object:
+        found = opened(*arguments, **named)
+        other.replace(checkpoint_dir / "model.safetensors")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, and_replaced)
+        read()
+    with pytest.raises(CheckpointError, match=re.escape(f"{weight}: ")):
+        read()
