@@ -96,7 +96,7 @@ def classify_file(
     head = b""
     if form == ".csv":
         head = comma_separated.head([*checked.kept.values(), *COLUMNS])
-    with PartialFile(out, _identity(request, runner, checked), head, checked.rows) as file:
+    with PartialFile(out, _identity(request, runner, checked), head) as file:
         if file.finished_before:
             return OfflineResult(file.done.tally, checked.rows, runner.name)
         resumed = file.done.tally.rows
