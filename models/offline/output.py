@@ -28,7 +28,7 @@ from .table import Tally
 from .work import AnsweredBlock
 
 EVERY = 2.0
-"""Seconds between two flushes: the most work that is lost."""
+"""Seconds between two flushes: a run that is killed loses so much, and the blocks it is at."""
 
 
 @dataclass(frozen=True)
