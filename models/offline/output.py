@@ -4,8 +4,8 @@
     OUT.partial.json  how much of that is flushed, and what it was made of
 
 Both are written now and then, the state after the rows. So at whatever moment a run ends, the next
-one cuts off what the state does not know of and goes on from there. At the end one rename makes the
-file, then the state goes.
+one cuts off what the state does not know of and goes on from there. At the end the state says which
+file is the whole one, a rename gives it its name, then the state goes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from typing import Any, BinaryIO
 
 from ..checkpoint.integrity import SCHEMA, flush, read_hashed_json, write_hashed_json
 from ..errors import NestlingError
+from .source import standing
 from .table import Tally
 from .work import AnsweredBlock
 
 EVERY = 2.0
-"""Seconds between two flushes: the most work that is lost."""
+"""Seconds between two flushes: a run that is killed loses so much, and the blocks it is at."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,19 @@ class Progressed:
 class PartialFile:
     """A context in which rows are added to a file that is not whole yet; nobody else may meanwhile.
 
-    identity: all that decides what is in it, by what messages call it. head: its first bytes. rows:
-    that it will have. done: what an earlier run has left, and what has been added. finished_before:
-    whether an earlier run has done all of it. Raises NestlingError if what is left was made of
-    something else, OSError with the file's name where it cannot be written.
+    identity: all that decides what is in it, by what messages call it. head: its first bytes. done:
+    what an earlier run has left, and what has been added. finished_before: whether an earlier run
+    has done all of it. Raises NestlingError if what is left was made of something else, and if the
+    file is there and no run has made it; OSError with the file's name where it cannot be written.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any], head: bytes, rows: int) -> None:
-        self.path, self._identity, self._head, self._rows = path, identity, head, rows
+    def __init__(self, path: Path, identity: dict[str, Any], head: bytes) -> None:
+        self.path, self._identity, self._head = path, identity, head
         self.partial = path.with_name(f"{path.name}.partial")
         self._state = state_of(path)
         self.done = Progressed(0, 0, Tally())
         self.finished_before = False
+        self._whole: list[int] | None = None
         self._flushed = monotonic()
 
     def __enter__(self) -> PartialFile:
@@ -117,7 +119,8 @@ class PartialFile:
 
     def finish(self, make: Callable[[Path, Path], None] | None) -> None:
         """Give the file its name. make: from the partial file and another path, where what is
-        appended is not yet what the file should be.
+        appended is not yet what the file should be. Raises NestlingError if another file has
+        appeared there meanwhile; what has been written is kept.
         """
         with _named(self.path):
             self.flush()
@@ -126,6 +129,12 @@ class PartialFile:
                 whole = self.path.with_name(f"{self.path.name}.partial.whole")
                 make(self.partial, whole)
                 flush(whole)
+            self._whole = list(standing(whole))
+            self._write_state()
+            if self.path.exists():
+                if make is not None:
+                    whole.unlink()
+                raise self._is_there()
             whole.replace(self.path)
             flush(self.path.absolute().parent)
             self._clear()
@@ -133,7 +142,7 @@ class PartialFile:
 
     def _clear(self) -> None:
         self.partial.unlink(missing_ok=True)
-        self._state.unlink()
+        self._state.unlink(missing_ok=True)
 
     def _locked(self) -> BinaryIO:
         """The partial file, made if need be."""
@@ -153,10 +162,19 @@ class PartialFile:
 
     def _finished(self) -> Progressed:
         """Of a run like this one that only had to clear up."""
-        found = self._read() if self._state.exists() else None
-        if found is None or found.tally.rows < self._rows:
-            raise NestlingError(f"--output: {self.path} exists already, and is never written over")
-        return found
+        if not self._state.exists():
+            raise self._is_there()
+        if read_hashed_json(self._state).get("whole") != list(standing(self.path)):
+            raise self._is_there()
+        return self._read()
+
+    def _is_there(self) -> NestlingError:
+        kept = ""
+        if self._state.exists():
+            kept = f"; what has been answered is kept in {self.partial}: move the other file away"
+        return NestlingError(
+            f"--output: {self.path} exists already, and is never written over{kept}"
+        )
 
     def _left(self) -> Progressed:
         """What an earlier run has left."""
@@ -198,7 +216,8 @@ class PartialFile:
             "size": self.done.size,
             "tally": asdict(self.done.tally),
         }
-        write_hashed_json(self._state, {"schema": SCHEMA, "identity": self._identity, **done})
+        written = {"schema": SCHEMA, "identity": self._identity, **done, "whole": self._whole}
+        write_hashed_json(self._state, written)
 
 
 def state_of(path: Path) -> Path:

@@ -84,6 +84,7 @@ def classify_file(
         blocks = islice(blocks_of(path, request.column, said), first, None)
         with closing(answered(job, blocks, processes, progress)) as found:
             for block in found:
+                block.refuse_fault()  # the file has changed since it was looked through
                 add(block)
                 meter.add(block)
         refuse_changed(path, before, said)
@@ -95,7 +96,7 @@ def classify_file(
     head = b""
     if form == ".csv":
         head = comma_separated.head([*checked.kept.values(), *COLUMNS])
-    with PartialFile(out, _identity(request, runner, checked), head, checked.rows) as file:
+    with PartialFile(out, _identity(request, runner, checked), head) as file:
         if file.finished_before:
             return OfflineResult(file.done.tally, checked.rows, runner.name)
         resumed = file.done.tally.rows
@@ -127,6 +128,7 @@ def classify_stream(
         for block in found:
             written.add(block)
             meter.add(block)
+            block.refuse_fault()
     return OfflineResult(written.tally, 0, runner.name)
 
 

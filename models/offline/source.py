@@ -78,7 +78,7 @@ def check(path: Path, column: str, typed: bool, progress: Progress, source: str)
     schema = parquet.schema_of(path) if typed and _suffix(path) == ".parquet" else None
     infer = typed and schema is None
     for block in blocks_of(path, column, source):
-        found = block.rows(column, source)
+        found = list(block.rows(column, source))
         for number, row in enumerate(found, rows + 1):
             if row.keys() != names.keys():
                 names.update(dict.fromkeys(row))

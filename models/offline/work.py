@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..errors import DataError
 from ..inputs.data.cells import ABSENT
 from ..progress import SILENT, Progress
 from ..runners.base import ModelRunner
 from .answers import TextLimits, answer
 from .formats import comma_separated, json_lines, parquet
-from .formats.rows import RowBlock
+from .formats.rows import Row, RowBlock
 from .loading import load
 from .table import Tally, table, tally
 from .tokens import CellEncoder
@@ -47,10 +48,18 @@ class OfflineJob:
 
 @dataclass(frozen=True)
 class AnsweredBlock:
-    """data: what is written of it. tally: what came of its rows."""
+    """data: what is written of it. tally: what came of its rows. fault: why its rows end there,
+    with the line which is none; else None.
+    """
 
     data: bytes
     tally: Tally
+    fault: str | None = None
+
+    def refuse_fault(self) -> None:
+        """Raises DataError if it has one."""
+        if self.fault is not None:
+            raise DataError(self.fault)
 
 
 class OfflineWork:
@@ -65,9 +74,15 @@ class OfflineWork:
         self._encoder = CellEncoder(self._runner.manifest, job.column, job.truncate)
 
     def __call__(self, block: RowBlock) -> AnsweredBlock:
-        """Raises DataError that names the line, if the block is not what its file should hold."""
+        """The rows of a block, or those before the line that is none."""
         job = self._job
-        rows = block.rows(job.column, job.source)
+        rows: list[Row] = []
+        fault = None
+        try:
+            for row in block.rows(job.column, job.source):
+                rows.append(row)  # what came before an error is wanted
+        except DataError as error:
+            fault = str(error)
         cells = [row.get(job.column, ABSENT) for row in rows]
         places, sequences, faults = self._encoder.encode(cells)
         answers = answer(self._runner, self._cascade, sequences, job.limits)
@@ -82,4 +97,4 @@ class OfflineWork:
         else:
             kept = {name: called for name, called in job.kept.items() if name != called}
             data = json_lines.encode(rows, kept, found)
-        return AnsweredBlock(data, tally(found))
+        return AnsweredBlock(data, tally(found), fault)

@@ -222,7 +222,7 @@ def test_a_run_that_fails_keeps_what_it_has(
 def test_only_one_writes_a_file(classify: Classify, tmp_path: Path) -> None:
     path = written(tmp_path / "in.jsonl", data())
     out = tmp_path / "out.jsonl"
-    with output.PartialFile(out, {}, b"", 200):
+    with output.PartialFile(out, {}, b""):
         assert "is being written by another process" in complaint(
             classify("--input", path, "--output", out)
         )

@@ -97,5 +97,10 @@ def _cell(value: object) -> object:
 
 def _written(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        # A bare carriage return ends a row for every reader; not every Python's writer quotes it.
+        returns = any(isinstance(cell, str) and "\r" in cell for cell in row)
+        (quoted if returns else plain).writerow(row)
     return text.getvalue().encode("utf-8", "surrogatepass")

@@ -32,8 +32,7 @@ class LineBlock(RowBlock):
     data: bytes
     line: int
 
-    def rows(self, column: str, source: str) -> list[Row]:
-        rows: list[Row] = []
+    def rows(self, column: str, source: str) -> Iterator[Row]:
         quoted = orjson.dumps(column)
         plain = LONG_NUMBER.search(self.data) is None
         for number, line in enumerate(self.data.split(b"\n"), self.line):
@@ -45,10 +44,9 @@ class LineBlock(RowBlock):
                 except orjson.JSONDecodeError:
                     row = None
                 if type(row) is dict:
-                    rows.append(row)
+                    yield row
                     continue
-            rows += _slowly(line, column, f"{source}: line {number}")
-        return rows
+            yield from _slowly(line, column, f"{source}: line {number}")
 
 
 def _slowly(line: bytes, column: str, where: str) -> Iterator[Row]:

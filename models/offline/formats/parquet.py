@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_ROWS = 2048
-GROUP_ROWS = 65_536
-"""Of a row group in what is written."""
+GROUP_ROWS, GROUP_BYTES = 65_536, 2**28
+"""Of a row group in what is written: all of it is held in memory until then."""
 
 
 @dataclass(frozen=True)
@@ -155,17 +155,20 @@ def finish(streams: Path, path: Path, told: Callable[[int], None]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    writer, waiting, rows = None, [], 0
+    writer, waiting, rows, held = None, [], 0, 0
     with pa.OSFile(str(streams)) as file:
         while file.tell() < file.size():
             with pa.ipc.open_stream(file) as stream:
-                waiting += list(stream)
+                batches = list(stream)
+            waiting += batches
+            held += sum(batch.nbytes for batch in batches)
             if writer is None:
                 writer = parquet.ParquetWriter(path, waiting[0].schema)
-            if sum(map(len, waiting)) >= GROUP_ROWS or file.tell() >= file.size():
+            full = held >= GROUP_BYTES or sum(map(len, waiting)) >= GROUP_ROWS
+            if full or file.tell() >= file.size():
                 group = pa.Table.from_batches(waiting)
                 writer.write_table(group, GROUP_ROWS)
-                rows, waiting = rows + len(group), []
+                rows, waiting, held = rows + len(group), [], 0
                 told(rows)
     if writer is not None:
         writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import time
@@ -82,6 +83,27 @@ def test_a_full_file_gives_way_to_the_next(tmp_path: Path) -> None:
     assert len(records(path)) == 2
     assert len(records(previous(path))) == 3
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_of_two_that_find_a_file_full_one_renames_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    size = len(RECORD.to_json())
+    one, other = (ShadowLog(path, lambda: None, largest=3 * size) for _ in range(2))
+    for _ in range(3):
+        one.write(RECORD)
+    lock = fcntl.flock
+
+    def late(file: object, kind: int) -> None:
+        monkeypatch.undo()
+        other.write(RECORD)
+        lock(file, kind)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    one.write(RECORD)
+    assert len(records(path)) == 2
+    assert len(records(previous(path))) == 3
 
 
 def test_a_full_disk_is_said_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
