@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from secrets import token_bytes
 
-from ...models.checkpoint.manifest import Manifest
+from ...models.checkpoint.manifest import Manifest, read_architecture
 from ...models.progress import Progress
 from ..engine.worker.process import WorkerProcess
 from ..settings import Settings
@@ -86,10 +86,11 @@ def _start_many(
     from .run import run
     from .service import supervised
 
+    share = share_of(settings, count, read_architecture(path).max_tokens)
     board = Board(count)
     foreign = [each for each in (listeners.main, listeners.metrics) if each]
     forker = Forker(partial(run_front, board), foreign, settings.log_format)
-    begin = Begin(Open(path, share_of(settings, count)), token_bytes(16))
+    begin = Begin(Open(path, share), token_bytes(16))
     fronts = Fronts(count, forker, board, begin)
     try:
         opened = fronts.open(progress)

@@ -37,11 +37,14 @@ def test_what_is_no_number_of_processes(wrong: str) -> None:
 
 def test_limits_of_the_server_are_divided() -> None:
     whole = Settings(price_per_hour=6, max_queued_requests=9000, max_queued_tokens=10**6)
-    part = share_of(whole, 3)
+    part = share_of(whole, 3, 64)
     assert (part.max_queued_requests, part.max_queued_tokens) == (3000, 333_334)
     assert (part.price_per_hour, part.threads) == (2, max(1, cores() // 3))
-    small = share_of(Settings(max_client_batch=100, max_queued_requests=120), 4)
+    small = share_of(Settings(max_client_batch=100, max_queued_requests=120), 4, 64)
     assert small.max_queued_requests == 100  # the largest request still fits in
+    assert share_of(Settings(), 16, 80).max_queued_tokens == 1024 * 80  # whatever its texts are
+    assert share_of(Settings(max_batch_tokens=64), 16, 80).max_queued_tokens == 1024 * 64
+    assert share_of(Settings(max_queued_tokens=500), 16, 80).max_queued_tokens == 500
 
 
 def test_a_slot_of_the_board_is_one_front_alone() -> None:
