@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...models.cores import cores
 from ...models.errors import NestlingError
-from ..settings import Settings
+from ..settings import MOST_PROCESSES, Settings
 
 NVIDIA = Path("/proc/driver/nvidia/version")
 """There where the driver of a GPU is."""
@@ -30,7 +30,7 @@ def how_many(settings: Settings) -> int:
                 "it at auto"
             )
         return 1
-    return wanted or cores()
+    return wanted or min(cores(), MOST_PROCESSES)
 
 
 def on_gpu(settings: Settings) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from nestling.models.cores import cores
 from nestling.models.errors import NestlingError
-from nestling.server.settings import Settings
+from nestling.server.settings import MOST_PROCESSES, Settings
 from nestling.server.supervisor import processes
 from nestling.server.supervisor.board import Board
 from nestling.server.supervisor.processes import how_many, share_of
@@ -18,6 +18,11 @@ def test_on_a_cpu_one_per_core_unless_told_otherwise() -> None:
     assert how_many(Settings(device="cpu")) == cores()
     assert how_many(Settings(device="cpu", processes="3")) == 3
     assert how_many(Settings(processes="1")) == 1
+
+
+def test_no_more_than_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 384)
+    assert how_many(Settings(device="cpu")) == MOST_PROCESSES
 
 
 def test_on_a_gpu_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
