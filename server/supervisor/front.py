@@ -9,14 +9,12 @@ import signal
 import socket
 from collections.abc import Iterator, MutableSet
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from ...models import runners
-from ...models.checkpoint.manifest import Manifest
 from ...models.progress import SILENT
 from ...models.runners import RunnerName
 from ..build import assemble
@@ -24,7 +22,7 @@ from ..core.inference import Inference
 from ..engine.executor import Executor
 from ..engine.front_executor import FrontExecutor
 from ..engine.worker.channel import BlockingChannel
-from ..engine.worker.messages import Opened
+from ..engine.worker.messages import Open
 from ..engine.worker.opening import ToldProgress, failed, open_runner
 from ..http.connection.config import Config
 from ..http.connection.head import Head
@@ -57,7 +55,7 @@ def run_front(board: Board, slot: int, control: socket.socket, connections: sock
             return
         channel.send(opened)
         go: Go = channel.receive()
-        front = Front(board, slot, begin, FrontExecutor(runner))
+        front = Front(board, slot, begin, FrontExecutor(runner, opened, begin.served))
         front.watch.stands(go.stand)
         FrontServer(front, control, connections).run(sockets=[])
     os.close(kept)
@@ -68,7 +66,7 @@ class Front:
 
     def __init__(self, board: Board, slot: int, begin: Begin, executor: Executor) -> None:
         self.board, self.slot = board, slot
-        self.settings, self._open = begin.open.settings, begin.open
+        self.settings, self._path = begin.given, begin.open.path
         self.link = ControlLink(self.told, self.asked, lambda: os._exit(1))
         self.watch: FrontWatch
 
@@ -99,7 +97,7 @@ class Front:
         if isinstance(message, Snapshot):
             return list(services.service.metrics.registry.collect())
         if isinstance(message, Prepare):
-            return _opened(await services.prepare(message.path))
+            return cast(FrontExecutor, await services.prepare(message.path)).opened
         if isinstance(message, Commit):
             await services.commit()
         elif isinstance(message, Drop):
@@ -112,10 +110,7 @@ class Front:
 
     def _load(self, path: Path | None, runner: RunnerName | None) -> Executor:
         by = self.settings if runner is None else self.settings.pinning(runner)
-        loaded, _ = open_runner(
-            replace(self._open, path=path or self._open.path, settings=by), SILENT
-        )
-        return FrontExecutor(loaded)
+        return FrontExecutor(*open_runner(Open(path or self._path, by), SILENT))
 
 
 class FrontServer(uvicorn.Server):
@@ -215,17 +210,3 @@ class _Counted(MutableSet[Any]):
 
     def __len__(self) -> int:
         return len(self._open)
-
-
-def _opened(executor: Executor) -> Opened:
-    """What a loaded checkpoint is, for the supervisor."""
-    served: Manifest = executor.manifest
-    return Opened(
-        served.students,
-        served.cascades,
-        served.default,
-        "",
-        executor.precision,
-        executor.device,
-        served.weights_sha256,
-    )

@@ -9,13 +9,15 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from ...models.errors import NestlingError
 from ...models.progress import Progress
+from ...models.runners import RunnerName
 from ..engine.executor import ExecutorGoneError
-from ..engine.worker.messages import Opened
+from ..engine.worker.messages import Open, Opened
 from .board import Board
 from .forking import Forker
 from .front_process import FrontProcess
@@ -35,19 +37,19 @@ GRACE_SECONDS = 5.0
 class Fronts:
     """All fronts. Belongs to the event loop, but for `open`.
 
-    begin: what each is told first; of another checkpoint after a reload. stand: how the promises
-    stand. told: what a front says that is not of its own state. lost: told of each that has ended,
-    and whether it had to be replaced. changing: held while fronts begin, or load something else.
+    begin: what each is told first; of another checkpoint after a reload. given: what was to be
+    opened at start, and how. stand: how the promises stand. told: what a front says that is not of
+    its own state. lost: told of each that has ended, and whether it had to be replaced. changing:
+    held while fronts begin, or load something else.
     """
 
     def __init__(self, count: int, forker: Forker, board: Board, begin: Begin) -> None:
         self._count, self._forker, self._board = count, forker, board
-        self.begin = begin
+        self.begin, self.given = begin, begin.open
         self.stand: Callable[[], Stand] = dict
         self.told: Callable[[Any], None] = lambda _: None
         self.lost: Callable[[FrontProcess], None] = lambda _: None
         self.changing = asyncio.Lock()
-        self.opened: Opened
         self._fronts: list[FrontProcess] = []
         self._serve: Callable[[socket.socket, bytes], None] | None = None
         self._waiting: list[tuple[socket.socket, bytes]] = []
@@ -59,22 +61,29 @@ class Fronts:
         for slot in range(self._count):
             self._fronts.append(self._fork(slot))
         said = [front.opened(progress) for front in self._fronts]
-        self.take_up(self.begin, said)
+        self.take_up(self.given.path, said)
         return self.opened
 
-    def take_up(self, begin: Begin, said: Sequence[Opened]) -> None:
-        """What all have loaded is what those that begin later load. Raises NestlingError."""
+    @property
+    def opened(self) -> Opened:
+        """What is served."""
+        assert self.begin.served
+        return self.begin.served
+
+    def take_up(self, path: Path, said: Sequence[Opened]) -> None:
+        """What all have loaded is what those that begin later serve, whatever the settings would
+        choose or the files say by then. Raises NestlingError where they have not loaded the same.
+        """
         first = said[0]
         for each in said[1:]:
             if _identity(each) != _identity(first):
-                raise NestlingError(
-                    f"{begin.open.path}: it was replaced while it was loaded; try again"
-                )
-        settings = replace(begin.open.settings, device=first.device)
+                raise NestlingError(f"{path}: it was replaced while it was loaded; try again")
+        settings = replace(
+            self.given.settings, device=first.device, runner=cast("RunnerName", first.runner)
+        )
         if first.precision != "int8":
             settings = replace(settings, dtype=first.precision)
-        self.begin = replace(begin, open=replace(begin.open, settings=settings))
-        self.opened = first
+        self.begin = replace(self.begin, open=Open(path, settings), served=first)
 
     async def start(self) -> None:
         """Have all answer. Raises ExecutorGoneError."""
@@ -145,7 +154,7 @@ class Fronts:
         while any(front.ready and front.handing and front.handing.busy for front in self._fronts):
             await asyncio.sleep(LOOK_SECONDS / 5)
         self.tell(Drain())
-        seconds = self.begin.open.settings.shutdown_timeout + GRACE_SECONDS
+        seconds = self.given.settings.shutdown_timeout + GRACE_SECONDS
         until = monotonic() + seconds
         while any(front.ready for front in self._fronts) and monotonic() < until:
             await asyncio.sleep(LOOK_SECONDS / 5)
@@ -178,7 +187,7 @@ class Fronts:
             self._later(self._replace(front))
 
     async def _watch(self) -> None:
-        hang = self.begin.open.settings.hang_seconds
+        hang = self.given.settings.hang_seconds
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for front in self._fronts:
@@ -217,7 +226,7 @@ class Fronts:
         fresh = await asyncio.to_thread(self._fork, gone.slot)
         try:
             opened = await asyncio.to_thread(fresh.opened)
-            if _identity(opened) != _identity(self.opened):
+            if _weights(opened) != _weights(self.opened):
                 raise NestlingError(
                     f"{self.begin.open.path}: its weights were replaced meanwhile; reload them"
                 )
@@ -241,5 +250,16 @@ class Fronts:
             log.error("the watch over the processes has failed", exc_info=error)
 
 
-def _identity(opened: Opened) -> tuple[str, str]:
+def _weights(opened: Opened) -> tuple[str, ...]:
     return opened.weights_sha256, opened.precision
+
+
+def _identity(opened: Opened) -> tuple[object, ...]:
+    """All by which answers may differ."""
+    return (
+        *_weights(opened),
+        opened.runner,
+        opened.default,
+        {name: each.temperature for name, each in opened.students.items()},
+        {name: each.version(opened.weights_sha256) for name, each in opened.cascades.items()},
+    )

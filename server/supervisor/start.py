@@ -90,7 +90,7 @@ def _start_many(
     board = Board(count)
     foreign = [each for each in (listeners.main, listeners.metrics) if each]
     forker = Forker(partial(run_front, board), foreign, settings.log_format)
-    begin = Begin(Open(path, share), token_bytes(16))
+    begin = Begin(Open(path, share), token_bytes(16), share)
     fronts = Fronts(count, forker, board, begin)
     try:
         opened = fronts.open(progress)

@@ -21,7 +21,7 @@ from nestling.server.http.keys import new_key
 from ..console.listening import listening
 from ..core.test_guarantee import ask as ask_texts
 from ..core.test_guarantee import watched
-from ..promises import BROKEN, promising, with_path
+from ..promises import BROKEN, promise, promising, with_path
 from ..serving import Server
 from ..sockets import BODY, Client, head
 
@@ -253,7 +253,9 @@ def weights_of_all(server: Server) -> list[str]:
     return found
 
 
-def test_a_reload_reaches_all_or_none(server: Server, stubborn: Path, calibrated_dir: Path) -> None:
+def test_a_reload_reaches_all_or_none(
+    server: Server, directory: Path, stubborn: Path, calibrated_dir: Path
+) -> None:
     answers_of_both(server)
     before = weights_of_all(server)
     body = {"checkpoint": str(calibrated_dir)}
@@ -270,6 +272,12 @@ def test_a_reload_reaches_all_or_none(server: Server, stubborn: Path, calibrated
     fronts(server)[1].kill()  # who comes later loads what holds now
     until(lambda: len(fronts(server)) == 2 and count(server, "nestling_processes") == 2)
     assert weights_of_all(server) == [now, now]
+    assert server.client.post("/admin/reload").status_code == 200  # the one given at start
+    assert weights_of_all(server) == before
+    promise(directory, 1e-3)  # which only another reload may take up
+    fronts(server)[0].kill()
+    until(lambda: len(fronts(server)) == 2 and count(server, "nestling_processes") == 2)
+    assert thresholds_of_all(server) == [1e-6, 1e-6]
 
 
 def test_a_drain_loses_nothing_and_leaves_nobody(
