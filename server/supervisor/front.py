@@ -143,6 +143,7 @@ class FrontServer(uvicorn.Server):
         settle()
         beating = asyncio.create_task(self._beat())
         self._tasks.add(beating)
+        self._tell_board()  # or it would be silent until its first turn
         front.link.tell(Ready())
 
     async def on_tick(self, counter: int) -> bool:
@@ -173,10 +174,13 @@ class FrontServer(uvicorn.Server):
             self._lost()
 
     async def _beat(self) -> None:
-        front = self._front
         while True:
-            front.board.beat(front.slot, front.inference.services.service.ready)
+            self._tell_board()
             await asyncio.sleep(BEAT_SECONDS)
+
+    def _tell_board(self) -> None:
+        front = self._front
+        front.board.beat(front.slot, front.inference.services.service.ready)
 
 
 ACCEPT = "accept"

@@ -48,7 +48,7 @@ class Fronts:
         self.begin, self.given = begin, begin.open
         self.stand: Callable[[], Stand] = dict
         self.told: Callable[[Any], None] = lambda _: None
-        self.lost: Callable[[FrontProcess], None] = lambda _: None
+        self.lost: Callable[[FrontProcess, bool], None] = lambda *_: None
         self.changing = asyncio.Lock()
         self._fronts: list[FrontProcess] = []
         self._serve: Callable[[socket.socket, bytes], None] | None = None
@@ -182,7 +182,7 @@ class Fronts:
             self._serve(connection, begun)
 
     def _gone(self, front: FrontProcess) -> None:
-        self.lost(front)
+        self.lost(front, not self._draining)
         if not self._draining:
             self._later(self._replace(front))
 

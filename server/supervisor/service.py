@@ -230,9 +230,10 @@ def supervised(fronts: Fronts, settings: Settings) -> Inference:
         elif isinstance(message, Observed):
             watch.observed(message)
 
-    def lost(front: FrontProcess) -> None:
+    def lost(front: FrontProcess, replaced: bool) -> None:
         registry.ended(front)
-        processes.restarted()
+        if replaced:
+            processes.restarted()
 
     fronts.stand, fronts.told, fronts.lost = lambda: watch.stand, told, lost
     services = FrontsReloader(fronts, build, build(executor), accept)
