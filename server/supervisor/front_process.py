@@ -41,7 +41,12 @@ class FrontProcess:
         self._connections, others = Handing.pair()
         board.clear(slot)
         with theirs, others:
-            self.pid = forker.fork(slot, theirs, others)
+            try:
+                self.pid = forker.fork(slot, theirs, others)
+            except BaseException:
+                self._control.close()
+                self._connections.close()
+                raise
         self._channel = BlockingChannel(self._control)
         self._channel.send(begin)
 

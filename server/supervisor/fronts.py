@@ -203,11 +203,14 @@ class Fronts:
     async def _replace(self, front: FrontProcess) -> None:
         """Begin another, as often as it takes."""
         try:
-            status = await asyncio.to_thread(front.end)
-        except (EOFError, OSError):
+            await self._again(front)
+        except EOFError:
             log.critical("the process that starts the others has ended, and all with it")
             logging.shutdown()
             os._exit(1)
+
+    async def _again(self, front: FrontProcess) -> None:
+        status = await asyncio.to_thread(front.end)
         front.close()
         log.error("process %d has ended with status %d: starting another", front.pid, status)
         pause = 0.0 if monotonic() - front.began > QUIET_SECONDS else FIRST_PAUSE
