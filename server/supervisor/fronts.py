@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 """From one look at the fronts to the next."""
 QUIET_SECONDS = 10.0
-"""A front that lived so long is replaced at once; one that did not, after a longer and longer
-time."""
+"""A front that has answered for so long is replaced at once; one that has not, after a longer and
+longer time."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 GRACE_SECONDS = 5.0
 """Beyond the time that a front has for its last answers, until it is killed."""
@@ -55,6 +55,8 @@ class Fronts:
         self._waiting: list[tuple[socket.socket, bytes]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._pauses: dict[int, float] = {}
+        """By slot, while what begins there soon ends."""
 
     def open(self, progress: Progress) -> Opened:
         """Begin all, and wait until they have loaded. Raises as `FrontProcess.opened` does."""
@@ -201,7 +203,6 @@ class Fronts:
                     self.hand(connection, begun)
 
     async def _replace(self, front: FrontProcess) -> None:
-        """Begin another, as often as it takes."""
         try:
             await self._again(front)
         except EOFError:
@@ -210,10 +211,14 @@ class Fronts:
             os._exit(1)
 
     async def _again(self, front: FrontProcess) -> None:
+        """Begin another, as often as it takes. Raises EOFError once nothing can be begun."""
+        quiet = monotonic() - front.since > QUIET_SECONDS
         status = await asyncio.to_thread(front.end)
         front.close()
         log.error("process %d has ended with status %d: starting another", front.pid, status)
-        pause = 0.0 if monotonic() - front.began > QUIET_SECONDS else FIRST_PAUSE
+        if quiet:
+            self._pauses.pop(front.slot, None)
+        pause = 0.0 if quiet else self._longer(front.slot)
         while True:
             await asyncio.sleep(pause)
             try:
@@ -222,7 +227,13 @@ class Fronts:
                 return
             except (NestlingError, ExecutorGoneError, OSError, RuntimeError) as error:
                 log.error("a process cannot be started again: %s; trying once more", error)
-            pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
+            pause = self._longer(front.slot)
+
+    def _longer(self, slot: int) -> float:
+        """The pause before the next beginning there."""
+        longer = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * self._pauses.get(slot, 0.0)))
+        self._pauses[slot] = longer
+        return longer
 
     async def _begin_again(self, gone: FrontProcess) -> None:
         index = self._fronts.index(gone) if gone in self._fronts else gone.slot
