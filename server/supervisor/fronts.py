@@ -136,11 +136,16 @@ class Fronts:
                 front.link.tell(message)
 
     async def ask(
-        self, message: object, whom: Sequence[FrontProcess] | None = None
+        self,
+        message: object,
+        whom: Sequence[FrontProcess] | None = None,
+        seconds: float | None = None,
     ) -> dict[FrontProcess, Any]:
-        """The answer, or what was raised of it, of each that answers. whom: None for all."""
+        """The answer, or what was raised of it, of each that answers. whom: None for all. seconds:
+        after which one that has not answered is a TimeoutError; None waits.
+        """
         asked = {
-            front: front.link.ask(message)
+            front: asyncio.wait_for(front.link.ask(message), seconds)
             for front in (self._fronts if whom is None else whom)
             if front.ready and front.link
         }

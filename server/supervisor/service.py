@@ -116,10 +116,7 @@ class FrontedService(Service):
             await asyncio.wrap_future(asked)
 
     async def _gather(self) -> None:
-        try:
-            answers = await asyncio.wait_for(self.fronts.ask(Snapshot()), GATHER_SECONDS)
-        except TimeoutError:
-            answers = {}
+        answers = await self.fronts.ask(Snapshot(), seconds=GATHER_SECONDS)
         for front, families in answers.items():
             if not isinstance(families, BaseException) and front.ready:
                 cast(SummedRegistry, self.metrics.registry).read(front, families)
