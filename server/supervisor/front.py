@@ -139,7 +139,7 @@ class FrontServer(uvicorn.Server):
         await super().startup(sockets)
         front = self._front
         await front.link.over(self._control)
-        self._handing = Handing(self._handed, self._accept)
+        self._handing = Handing(self._handed, self._accept, self._lost)
         settle()
         beating = asyncio.create_task(self._beat())
         self._tasks.add(beating)

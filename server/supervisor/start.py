@@ -87,6 +87,7 @@ def _start_many(
     from .service import supervised
 
     share = share_of(settings, count, read_architecture(path).max_tokens)
+    _allow_descriptors()
     board = Board(count)
     foreign = [each for each in (listeners.main, listeners.metrics) if each]
     forker = Forker(partial(run_front, board), foreign, settings.log_format)
@@ -105,6 +106,16 @@ def _start_many(
     finally:
         fronts.kill_all()
         forker.close()
+
+
+def _allow_descriptors() -> None:
+    """All that this process and those it starts may have: each connection is one, or on its way
+    two.
+    """
+    import resource  # not on Windows, where one process serves
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def check_files(settings: Settings) -> None:
