@@ -24,9 +24,9 @@ from ..engine.front_executor import FrontExecutor
 from ..engine.worker.channel import BlockingChannel
 from ..engine.worker.messages import Open
 from ..engine.worker.opening import ToldProgress, failed, open_runner
+from ..http.auth import Keyring
 from ..http.connection.config import Config
 from ..http.connection.head import Head
-from ..http.dispatcher import RequestDispatcher
 from ..http.front import TextPaths, create_front, text_routes
 from ..settings import Settings
 from .accepting import connect
@@ -40,8 +40,12 @@ from .promises import FrontWatch
 BEAT_SECONDS = 0.05
 
 
-def run_front(board: Board, slot: int, control: socket.socket, connections: socket.socket) -> None:
-    """From the first message of the supervisor to the last answer."""
+def run_front(
+    board: Board, keyring: Keyring, slot: int, control: socket.socket, connections: socket.socket
+) -> None:
+    """From the first message of the supervisor to the last answer. keyring: as it was read at
+    start: whatever the files say later, all processes know the same keys.
+    """
     kept = os.dup(control.fileno())  # closed by the end of the process, which so shows
     channel = BlockingChannel(control)
     if slot:  # what all of them would say of their runner alike, the first one says
@@ -57,7 +61,7 @@ def run_front(board: Board, slot: int, control: socket.socket, connections: sock
         go: Go = channel.receive()
         front = Front(board, slot, begin, FrontExecutor(runner, opened, begin.served))
         front.watch.stands(go.stand)
-        FrontServer(front, control, connections).run(sockets=[])
+        FrontServer(front, keyring, control, connections).run(sockets=[])
     os.close(kept)
 
 
@@ -116,9 +120,15 @@ class Front:
 class FrontServer(uvicorn.Server):
     """Answers on the connections that the supervisor hands over."""
 
-    def __init__(self, front: Front, control: socket.socket, connections: socket.socket) -> None:
+    def __init__(
+        self,
+        front: Front,
+        keyring: Keyring,
+        control: socket.socket,
+        connections: socket.socket,
+    ) -> None:
         self._front, self._control, self._handed = front, control, connections
-        self._dispatcher: RequestDispatcher = create_front(front.inference, front.settings)
+        self._dispatcher = create_front(front.inference, front.settings, keyring)
         settings: Settings = front.settings
         self._texts = TextPaths(text_routes())
         super().__init__(Config(self._dispatcher, settings, settings.shutdown_timeout, self))

@@ -77,6 +77,8 @@ def _start_many(
     check_files(settings)
     from ..engine.worker.messages import Open
     from ..http.app import create_app
+    from ..http.auth import Keyring
+    from ..http.keys import Keys
     from .board import Board
     from .forking import Forker
     from .front import run_front
@@ -90,7 +92,8 @@ def _start_many(
     _allow_descriptors()
     board = Board(count)
     foreign = [each for each in (listeners.main, listeners.metrics) if each]
-    forker = Forker(partial(run_front, board), foreign, settings.log_format)
+    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
+    forker = Forker(partial(run_front, board, keyring), foreign, settings.log_format)
     begin = Begin(Open(path, share), token_bytes(16), share)
     fronts = Fronts(count, forker, board, begin)
     try:

@@ -183,8 +183,9 @@ def test_an_experiment_is_declared_once_and_met_everywhere(server: Server) -> No
     until(lambda: server.metrics()["nestling_exposures_written_total"] >= 20)
 
 
-def test_who_is_killed_takes_nobody_along(server: Server) -> None:
+def test_who_is_killed_takes_nobody_along(server: Server, directory: Path) -> None:
     answers_of_both(server)
+    directory.with_name("keys").write_text("no keys any more\n")  # they were read at start
     doomed, other = fronts(server)
     with_doomed, with_other = on(server, doomed), on(server, other)
     restarts, answered = count(server, RESTARTS), count(server, CLASSIFY)
