@@ -93,6 +93,15 @@ def read_manifest(path: str | Path) -> Manifest:
     )
 
 
+def read_architecture(path: Path) -> Architecture:
+    """What a checkpoint says of its size. No other file is read. Raises CheckpointError."""
+    config = _read_config(path)
+    read: Architecture = parse(
+        path / CONFIG, lambda: Architecture.from_json(config["architecture"])
+    )
+    return read
+
+
 _Served = TypeVar("_Served", bound=Manifest)
 
 

@@ -83,7 +83,7 @@ class Reloader:
         except BaseException:
             self._busy.release()
             raise
-        self._next = path or self._path
+        self._next = path  # a runner that is pinned later is of the same
         return self._prepared[0].executor
 
     async def drop(self) -> None:

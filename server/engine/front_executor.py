@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 
 from ...models.runners.base import ForwardBatch, ForwardOutput, ModelRunner
 from .in_process import InProcessExecutor, T
+from .worker.messages import Opened
 
 log = logging.getLogger(__name__)
 INLINE_SECONDS = 0.03
@@ -32,8 +34,19 @@ class FrontExecutor(InProcessExecutor):
     A batch that hangs, or a defect, ends the process: its supervisor starts another.
     """
 
-    def __init__(self, runner: ModelRunner) -> None:
+    def __init__(self, runner: ModelRunner, opened: Opened, served: Opened | None = None) -> None:
+        """opened: what the runner says of itself. served: by whose thresholds it answers; None for
+        its own.
+        """
         super().__init__(runner)
+        self.opened = opened
+        if served:
+            self.manifest = replace(
+                self.manifest,
+                students=served.students,
+                cascades=served.cascades,
+                default=served.default,
+            )
         self._seconds: dict[str, float] = {}
         """That a token takes, by student."""
         self._on_thread = 0

@@ -13,7 +13,6 @@ from ..settings import Settings
 from .auth import Keyring
 from .connection.head import Head
 from .dispatcher import RequestDispatcher
-from .keys import Keys
 from .lost import ErrorFormats
 from .protocols.registry import ROUTERS
 from .route import MeasuredRoute
@@ -47,7 +46,7 @@ def text_routes() -> list[MeasuredRoute]:
     return [route for route in routes if isinstance(route, MeasuredRoute) and route.sheds]
 
 
-def create_front(inference: Inference, settings: Settings) -> RequestDispatcher:
+def create_front(inference: Inference, settings: Settings, keyring: Keyring) -> RequestDispatcher:
     """What answers texts; for anything else another process is asked."""
     routes = text_routes()
     inference.services.service.metrics.measure(route.path for route in routes)
@@ -71,7 +70,6 @@ def create_front(inference: Inference, settings: Settings) -> RequestDispatcher:
     app.state.draining = False
     app.state.error_formats = ErrorFormats([route for router in ROUTERS for route in router.routes])
     app.state.inference = inference
-    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
     return RequestDispatcher(app, routes, keyring, settings.log_requests, traces)
 
 

@@ -8,6 +8,7 @@ within milliseconds, and the code is in memory once.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import os
 import signal
@@ -53,32 +54,44 @@ class Forker:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for each in (self._end, *foreign):
             each.close()
-        _serve(theirs, run)
-        os._exit(0)
+        try:
+            _serve(theirs, run)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(0)  # what follows here is the supervisor's
 
     def fork(self, slot: int, control: socket.socket, connections: socket.socket) -> int:
-        """Begin a front, which takes its ends of the two sockets; returns its process id."""
-        with self._lock:
-            descriptors = [control.fileno(), connections.fileno()]
-            socket.send_fds(self._end, [REQUEST.pack(FORK, slot)], descriptors)
-            return self._answer()
+        """Begin a front, which takes its ends of the two sockets; returns its process id.
+
+        Raises OSError where the system has no room for another, EOFError as `end` does.
+        """
+        descriptors = [control.fileno(), connections.fileno()]
+        answer = self._ask(REQUEST.pack(FORK, slot), descriptors)
+        if answer < 0:
+            raise OSError(-answer, os.strerror(-answer))
+        return answer
 
     def end(self, pid: int) -> int:
         """Kill a front unless it has ended; its status, as `os.waitstatus_to_exitcode` has it.
 
-        Until then its process id is nobody else's.
+        Until then its process id is nobody else's. Raises EOFError where the process that starts
+        the fronts has ended.
         """
-        with self._lock:
-            self._end.send(REQUEST.pack(END, pid))
-            return self._answer()
+        return self._ask(REQUEST.pack(END, pid), [])
 
     def close(self) -> None:
         """End the process; the fronts have ended before."""
         self._end.close()
         os.waitpid(self.pid, 0)
 
-    def _answer(self) -> int:
-        data = self._end.recv(ANSWER.size)
+    def _ask(self, request: bytes, descriptors: list[int]) -> int:
+        with self._lock:
+            try:
+                socket.send_fds(self._end, [request], descriptors)
+                data = self._end.recv(ANSWER.size)
+            except ConnectionError:
+                data = b""
         if not data:
             raise EOFError("the process that starts the fronts has ended")
         return int(ANSWER.unpack(data)[0])
@@ -110,7 +123,10 @@ def _serve(supervisor: socket.socket, run: Run) -> None:
             supervisor.send(ANSWER.pack(os.waitstatus_to_exitcode(status)))
             continue
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # of memory or processes there are no more just now
+            pid = -(error.errno or errno.EAGAIN)
         if not pid:
             _become_front(supervisor, parent, run, number, descriptors)
         for descriptor in descriptors:

@@ -9,14 +9,12 @@ import signal
 import socket
 from collections.abc import Iterator, MutableSet
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from ...models import runners
-from ...models.checkpoint.manifest import Manifest
 from ...models.progress import SILENT
 from ...models.runners import RunnerName
 from ..build import assemble
@@ -24,11 +22,11 @@ from ..core.inference import Inference
 from ..engine.executor import Executor
 from ..engine.front_executor import FrontExecutor
 from ..engine.worker.channel import BlockingChannel
-from ..engine.worker.messages import Opened
+from ..engine.worker.messages import Open
 from ..engine.worker.opening import ToldProgress, failed, open_runner
+from ..http.auth import Keyring
 from ..http.connection.config import Config
 from ..http.connection.head import Head
-from ..http.dispatcher import RequestDispatcher
 from ..http.front import TextPaths, create_front, text_routes
 from ..settings import Settings
 from .accepting import connect
@@ -42,8 +40,12 @@ from .promises import FrontWatch
 BEAT_SECONDS = 0.05
 
 
-def run_front(board: Board, slot: int, control: socket.socket, connections: socket.socket) -> None:
-    """From the first message of the supervisor to the last answer."""
+def run_front(
+    board: Board, keyring: Keyring, slot: int, control: socket.socket, connections: socket.socket
+) -> None:
+    """From the first message of the supervisor to the last answer. keyring: as it was read at
+    start: whatever the files say later, all processes know the same keys.
+    """
     kept = os.dup(control.fileno())  # closed by the end of the process, which so shows
     channel = BlockingChannel(control)
     if slot:  # what all of them would say of their runner alike, the first one says
@@ -57,9 +59,9 @@ def run_front(board: Board, slot: int, control: socket.socket, connections: sock
             return
         channel.send(opened)
         go: Go = channel.receive()
-        front = Front(board, slot, begin, FrontExecutor(runner))
+        front = Front(board, slot, begin, FrontExecutor(runner, opened, begin.served))
         front.watch.stands(go.stand)
-        FrontServer(front, control, connections).run(sockets=[])
+        FrontServer(front, keyring, control, connections).run(sockets=[])
     os.close(kept)
 
 
@@ -68,7 +70,7 @@ class Front:
 
     def __init__(self, board: Board, slot: int, begin: Begin, executor: Executor) -> None:
         self.board, self.slot = board, slot
-        self.settings, self._open = begin.open.settings, begin.open
+        self.settings, self._path = begin.given, begin.open.path
         self.link = ControlLink(self.told, self.asked, lambda: os._exit(1))
         self.watch: FrontWatch
 
@@ -99,7 +101,7 @@ class Front:
         if isinstance(message, Snapshot):
             return list(services.service.metrics.registry.collect())
         if isinstance(message, Prepare):
-            return _opened(await services.prepare(message.path))
+            return cast(FrontExecutor, await services.prepare(message.path)).opened
         if isinstance(message, Commit):
             await services.commit()
         elif isinstance(message, Drop):
@@ -112,18 +114,21 @@ class Front:
 
     def _load(self, path: Path | None, runner: RunnerName | None) -> Executor:
         by = self.settings if runner is None else self.settings.pinning(runner)
-        loaded, _ = open_runner(
-            replace(self._open, path=path or self._open.path, settings=by), SILENT
-        )
-        return FrontExecutor(loaded)
+        return FrontExecutor(*open_runner(Open(path or self._path, by), SILENT))
 
 
 class FrontServer(uvicorn.Server):
     """Answers on the connections that the supervisor hands over."""
 
-    def __init__(self, front: Front, control: socket.socket, connections: socket.socket) -> None:
+    def __init__(
+        self,
+        front: Front,
+        keyring: Keyring,
+        control: socket.socket,
+        connections: socket.socket,
+    ) -> None:
         self._front, self._control, self._handed = front, control, connections
-        self._dispatcher: RequestDispatcher = create_front(front.inference, front.settings)
+        self._dispatcher = create_front(front.inference, front.settings, keyring)
         settings: Settings = front.settings
         self._texts = TextPaths(text_routes())
         super().__init__(Config(self._dispatcher, settings, settings.shutdown_timeout, self))
@@ -144,10 +149,11 @@ class FrontServer(uvicorn.Server):
         await super().startup(sockets)
         front = self._front
         await front.link.over(self._control)
-        self._handing = Handing(self._handed, self._accept)
+        self._handing = Handing(self._handed, self._accept, self._lost)
         settle()
         beating = asyncio.create_task(self._beat())
         self._tasks.add(beating)
+        self._tell_board()  # or it would be silent until its first turn
         front.link.tell(Ready())
 
     async def on_tick(self, counter: int) -> bool:
@@ -178,10 +184,13 @@ class FrontServer(uvicorn.Server):
             self._lost()
 
     async def _beat(self) -> None:
-        front = self._front
         while True:
-            front.board.beat(front.slot, front.inference.services.service.ready)
+            self._tell_board()
             await asyncio.sleep(BEAT_SECONDS)
+
+    def _tell_board(self) -> None:
+        front = self._front
+        front.board.beat(front.slot, front.inference.services.service.ready)
 
 
 ACCEPT = "accept"
@@ -215,17 +224,3 @@ class _Counted(MutableSet[Any]):
 
     def __len__(self) -> int:
         return len(self._open)
-
-
-def _opened(executor: Executor) -> Opened:
-    """What a loaded checkpoint is, for the supervisor."""
-    served: Manifest = executor.manifest
-    return Opened(
-        served.students,
-        served.cascades,
-        served.default,
-        "",
-        executor.precision,
-        executor.device,
-        served.weights_sha256,
-    )

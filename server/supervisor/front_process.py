@@ -30,7 +30,7 @@ class FrontProcess:
     def __init__(self, slot: int, forker: Forker, board: Board, begin: Begin) -> None:
         """Begins it; it loads what it is told to."""
         self.slot, self._forker, self._board = slot, forker, board
-        self.began = monotonic()
+        self.since = monotonic()  # that it answers; before, that it began
         self.ready = False
         self.link: ControlLink | None = None
         self.handing: Handing | None = None
@@ -41,7 +41,12 @@ class FrontProcess:
         self._connections, others = Handing.pair()
         board.clear(slot)
         with theirs, others:
-            self.pid = forker.fork(slot, theirs, others)
+            try:
+                self.pid = forker.fork(slot, theirs, others)
+            except BaseException:
+                self._control.close()
+                self._connections.close()
+                raise
         self._channel = BlockingChannel(self._control)
         self._channel.send(begin)
 
@@ -88,6 +93,7 @@ class FrontProcess:
         await self.link.over(self._control)
         self.handing = Handing(self._connections, take)
         await answers
+        self.since = monotonic()
         self.ready = True
 
     @property

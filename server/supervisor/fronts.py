@@ -9,13 +9,15 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from ...models.errors import NestlingError
 from ...models.progress import Progress
+from ...models.runners import RunnerName
 from ..engine.executor import ExecutorGoneError
-from ..engine.worker.messages import Opened
+from ..engine.worker.messages import Open, Opened
 from .board import Board
 from .forking import Forker
 from .front_process import FrontProcess
@@ -25,8 +27,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 """From one look at the fronts to the next."""
 QUIET_SECONDS = 10.0
-"""A front that lived so long is replaced at once; one that did not, after a longer and longer
-time."""
+"""A front that has answered for so long is replaced at once; one that has not, after a longer and
+longer time."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 GRACE_SECONDS = 5.0
 """Beyond the time that a front has for its last answers, until it is killed."""
@@ -35,46 +37,55 @@ GRACE_SECONDS = 5.0
 class Fronts:
     """All fronts. Belongs to the event loop, but for `open`.
 
-    begin: what each is told first; of another checkpoint after a reload. stand: how the promises
-    stand. told: what a front says that is not of its own state. lost: told of each that has ended,
-    and whether it had to be replaced. changing: held while fronts begin, or load something else.
+    begin: what each is told first; of another checkpoint after a reload. given: what was to be
+    opened at start, and how. stand: how the promises stand. told: what a front says that is not of
+    its own state. lost: told of each that has ended, and whether it had to be replaced. changing:
+    held while fronts begin, or load something else.
     """
 
     def __init__(self, count: int, forker: Forker, board: Board, begin: Begin) -> None:
         self._count, self._forker, self._board = count, forker, board
-        self.begin = begin
+        self.begin, self.given = begin, begin.open
         self.stand: Callable[[], Stand] = dict
         self.told: Callable[[Any], None] = lambda _: None
-        self.lost: Callable[[FrontProcess], None] = lambda _: None
+        self.lost: Callable[[FrontProcess, bool], None] = lambda *_: None
         self.changing = asyncio.Lock()
-        self.opened: Opened
         self._fronts: list[FrontProcess] = []
         self._serve: Callable[[socket.socket, bytes], None] | None = None
         self._waiting: list[tuple[socket.socket, bytes]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._pauses: dict[int, float] = {}
+        """By slot, while what begins there soon ends."""
 
     def open(self, progress: Progress) -> Opened:
         """Begin all, and wait until they have loaded. Raises as `FrontProcess.opened` does."""
         for slot in range(self._count):
             self._fronts.append(self._fork(slot))
         said = [front.opened(progress) for front in self._fronts]
-        self.take_up(self.begin, said)
+        self.take_up(self.given.path, said)
         return self.opened
 
-    def take_up(self, begin: Begin, said: Sequence[Opened]) -> None:
-        """What all have loaded is what those that begin later load. Raises NestlingError."""
+    @property
+    def opened(self) -> Opened:
+        """What is served."""
+        assert self.begin.served
+        return self.begin.served
+
+    def take_up(self, path: Path, said: Sequence[Opened]) -> None:
+        """What all have loaded is what those that begin later serve, whatever the settings would
+        choose or the files say by then. Raises NestlingError where they have not loaded the same.
+        """
         first = said[0]
         for each in said[1:]:
             if _identity(each) != _identity(first):
-                raise NestlingError(
-                    f"{begin.open.path}: it was replaced while it was loaded; try again"
-                )
-        settings = replace(begin.open.settings, device=first.device)
+                raise NestlingError(f"{path}: it was replaced while it was loaded; try again")
+        settings = replace(
+            self.given.settings, device=first.device, runner=cast("RunnerName", first.runner)
+        )
         if first.precision != "int8":
             settings = replace(settings, dtype=first.precision)
-        self.begin = replace(begin, open=replace(begin.open, settings=settings))
-        self.opened = first
+        self.begin = replace(self.begin, open=Open(path, settings), served=first)
 
     async def start(self) -> None:
         """Have all answer. Raises ExecutorGoneError."""
@@ -125,11 +136,16 @@ class Fronts:
                 front.link.tell(message)
 
     async def ask(
-        self, message: object, whom: Sequence[FrontProcess] | None = None
+        self,
+        message: object,
+        whom: Sequence[FrontProcess] | None = None,
+        seconds: float | None = None,
     ) -> dict[FrontProcess, Any]:
-        """The answer, or what was raised of it, of each that answers. whom: None for all."""
+        """The answer, or what was raised of it, of each that answers. whom: None for all. seconds:
+        after which one that has not answered is a TimeoutError; None waits.
+        """
         asked = {
-            front: front.link.ask(message)
+            front: asyncio.wait_for(front.link.ask(message), seconds)
             for front in (self._fronts if whom is None else whom)
             if front.ready and front.link
         }
@@ -145,7 +161,7 @@ class Fronts:
         while any(front.ready and front.handing and front.handing.busy for front in self._fronts):
             await asyncio.sleep(LOOK_SECONDS / 5)
         self.tell(Drain())
-        seconds = self.begin.open.settings.shutdown_timeout + GRACE_SECONDS
+        seconds = self.given.settings.shutdown_timeout + GRACE_SECONDS
         until = monotonic() + seconds
         while any(front.ready for front in self._fronts) and monotonic() < until:
             await asyncio.sleep(LOOK_SECONDS / 5)
@@ -173,12 +189,12 @@ class Fronts:
             self._serve(connection, begun)
 
     def _gone(self, front: FrontProcess) -> None:
-        self.lost(front)
+        self.lost(front, not self._draining)
         if not self._draining:
             self._later(self._replace(front))
 
     async def _watch(self) -> None:
-        hang = self.begin.open.settings.hang_seconds
+        hang = self.given.settings.hang_seconds
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for front in self._fronts:
@@ -192,16 +208,22 @@ class Fronts:
                     self.hand(connection, begun)
 
     async def _replace(self, front: FrontProcess) -> None:
-        """Begin another, as often as it takes."""
         try:
-            status = await asyncio.to_thread(front.end)
-        except (EOFError, OSError):
+            await self._again(front)
+        except EOFError:
             log.critical("the process that starts the others has ended, and all with it")
             logging.shutdown()
             os._exit(1)
+
+    async def _again(self, front: FrontProcess) -> None:
+        """Begin another, as often as it takes. Raises EOFError once nothing can be begun."""
+        quiet = monotonic() - front.since > QUIET_SECONDS
+        status = await asyncio.to_thread(front.end)
         front.close()
         log.error("process %d has ended with status %d: starting another", front.pid, status)
-        pause = 0.0 if monotonic() - front.began > QUIET_SECONDS else FIRST_PAUSE
+        if quiet:
+            self._pauses.pop(front.slot, None)
+        pause = 0.0 if quiet else self._longer(front.slot)
         while True:
             await asyncio.sleep(pause)
             try:
@@ -210,14 +232,20 @@ class Fronts:
                 return
             except (NestlingError, ExecutorGoneError, OSError, RuntimeError) as error:
                 log.error("a process cannot be started again: %s; trying once more", error)
-            pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
+            pause = self._longer(front.slot)
+
+    def _longer(self, slot: int) -> float:
+        """The pause before the next beginning there."""
+        longer = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * self._pauses.get(slot, 0.0)))
+        self._pauses[slot] = longer
+        return longer
 
     async def _begin_again(self, gone: FrontProcess) -> None:
         index = self._fronts.index(gone) if gone in self._fronts else gone.slot
         fresh = await asyncio.to_thread(self._fork, gone.slot)
         try:
             opened = await asyncio.to_thread(fresh.opened)
-            if _identity(opened) != _identity(self.opened):
+            if _weights(opened) != _weights(self.opened):
                 raise NestlingError(
                     f"{self.begin.open.path}: its weights were replaced meanwhile; reload them"
                 )
@@ -241,5 +269,16 @@ class Fronts:
             log.error("the watch over the processes has failed", exc_info=error)
 
 
-def _identity(opened: Opened) -> tuple[str, str]:
+def _weights(opened: Opened) -> tuple[str, ...]:
     return opened.weights_sha256, opened.precision
+
+
+def _identity(opened: Opened) -> tuple[object, ...]:
+    """All by which answers may differ."""
+    return (
+        *_weights(opened),
+        opened.runner,
+        opened.default,
+        {name: each.temperature for name, each in opened.students.items()},
+        {name: each.version(opened.weights_sha256) for name, each in opened.cascades.items()},
+    )

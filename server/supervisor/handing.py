@@ -22,12 +22,15 @@ Take = Callable[[socket.socket, bytes], None]
 class Handing:
     """One end of a pair of Unix sockets. Belongs to the event loop.
 
-    take: is given each connection that comes, and the bytes that have been read of it. What cannot
-    be handed on, since the other process has gone, is closed.
+    take: is given each connection that comes, and the bytes that have been read of it. lost: called
+    of each that could not come, as this process has no descriptor left. What cannot be handed on,
+    since the other process has gone, is closed.
     """
 
-    def __init__(self, end: socket.socket, take: Take) -> None:
-        self._end, self._take = end, take
+    def __init__(
+        self, end: socket.socket, take: Take, lost: Callable[[], None] = lambda: None
+    ) -> None:
+        self._end, self._take, self._lost = end, take, lost
         self._waiting: deque[tuple[bytes, socket.socket | None]] = deque()
         self._coming: socket.socket | None = None
         self._begun = b""
@@ -57,7 +60,7 @@ class Handing:
         """Take what has come; whether more may have."""
         for _ in range(AT_ONCE):
             try:
-                data, descriptors, _, _ = socket.recv_fds(self._end, PIECE + 1, 1)
+                data, descriptors, flags, _ = socket.recv_fds(self._end, PIECE + 1, 1)
             except BlockingIOError:
                 return False
             except OSError:
@@ -65,6 +68,9 @@ class Handing:
             if not data:  # the other process has gone, which is seen elsewhere
                 self._loop.remove_reader(self._end)
                 return False
+            if flags & socket.MSG_CTRUNC:
+                log.error("a connection is lost: this process has no descriptor left for it")
+                self._lost()
             if descriptors:
                 self._coming, self._begun = socket.socket(fileno=descriptors[0]), b""
             self._begun += data[1:]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.tightening import TighteningStep
-from ..engine.worker.messages import Open
+from ..engine.worker.messages import Open, Opened
+from ..settings import Settings
 
 Stand = Mapping[str, tuple[str, tuple[TighteningStep, ...]]]
 """How the promises stand: a cascade's name → version of its calibration, steps that were taken."""
@@ -15,12 +16,18 @@ Stand = Mapping[str, tuple[str, tuple[TighteningStep, ...]]]
 
 @dataclass(frozen=True)
 class Begin:
-    """The first message to a front; its answer is that of a worker. key: under which all fronts
-    make fingerprints of texts.
+    """The first message to a front; its answer is that of a worker.
+
+    open: what to load now. key: under which all fronts make fingerprints of texts. given: the
+    settings by which it loads other checkpoints later; those of `open` are the same until a
+    checkpoint is served, and then name the runner and the precision that serve. served: what the
+    others serve, whose thresholds hold whatever the files say by now; None before.
     """
 
     open: Open
     key: bytes
+    given: Settings
+    served: Opened | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Snapshot:
 class Prepare:
     """Asks to load another checkpoint beside the one that is served."""
 
-    path: Path | None
+    path: Path
 
 
 @dataclass(frozen=True)

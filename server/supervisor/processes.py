@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...models.cores import cores
 from ...models.errors import NestlingError
-from ..settings import Settings
+from ..settings import MOST_PROCESSES, Settings
 
 NVIDIA = Path("/proc/driver/nvidia/version")
 """There where the driver of a GPU is."""
@@ -30,7 +30,7 @@ def how_many(settings: Settings) -> int:
                 "it at auto"
             )
         return 1
-    return wanted or cores()
+    return wanted or min(cores(), MOST_PROCESSES)
 
 
 def on_gpu(settings: Settings) -> bool:
@@ -46,11 +46,14 @@ def on_gpu(settings: Settings) -> bool:
     return use("auto") != "cpu"
 
 
-def share_of(settings: Settings, processes: int) -> Settings:
+def share_of(settings: Settings, processes: int, max_tokens: int) -> Settings:
     """The settings of one of so many processes: a limit of the whole server is divided, and a
     request of the largest size still fits in; so is the price, since each has its share of the
     device. Experiments are declared before.
+
+    max_tokens: of one text, as the checkpoint has it.
     """
+    largest = settings.max_client_batch * min(max_tokens, settings.max_batch_tokens)
     return replace(
         settings,
         experiments=None,
@@ -61,7 +64,7 @@ def share_of(settings: Settings, processes: int) -> Settings:
         ),
         max_queued_tokens=max(
             ceil(settings.max_queued_tokens / processes),
-            min(settings.max_queued_tokens, settings.max_batch_tokens),
+            min(settings.max_queued_tokens, largest),
         ),
         price_per_hour=settings.price_per_hour / processes,
     )

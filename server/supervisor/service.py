@@ -116,10 +116,7 @@ class FrontedService(Service):
             await asyncio.wrap_future(asked)
 
     async def _gather(self) -> None:
-        try:
-            answers = await asyncio.wait_for(self.fronts.ask(Snapshot()), GATHER_SECONDS)
-        except TimeoutError:
-            answers = {}
+        answers = await self.fronts.ask(Snapshot(), seconds=GATHER_SECONDS)
         for front, families in answers.items():
             if not isinstance(families, BaseException) and front.ready:
                 cast(SummedRegistry, self.metrics.registry).read(front, families)
@@ -136,7 +133,7 @@ class FrontsReloader(Reloader):
         accept: Callable[[Executor], None],
     ) -> None:
         super().__init__(_by_fronts, build, service, accept)
-        self.fronts = fronts
+        self.fronts, self._before = fronts, fronts.begin
 
     async def start(self) -> None:
         cast(FrontedService, self.service).loop = asyncio.get_running_loop()
@@ -147,22 +144,23 @@ class FrontsReloader(Reloader):
         await self._busy.acquire()
         await self.fronts.changing.acquire()
         answers: dict[FrontProcess, Any] = {}
-        before = self.fronts.begin, self.fronts.opened
+        path = path or self.fronts.given.path
+        before = self.fronts.begin
         try:
             answers = await self.fronts.ask(Prepare(path))
             executor = self._agreed(path, list(answers.values()))
             self._accept(executor)
             self._prepared = [self._build(executor)]
         except BaseException:
-            self.fronts.begin, self.fronts.opened = before
+            self.fronts.begin = before
             loaded = [each for each, said in answers.items() if isinstance(said, Opened)]
             await self.fronts.ask(Drop(), loaded)
             self._release()
             raise
-        self._next = path or self._path
+        self._next, self._before = path, before
         return executor
 
-    def _agreed(self, path: Path | None, said: list[Any]) -> Executor:
+    def _agreed(self, path: Path, said: list[Any]) -> Executor:
         """What all have loaded. Raises NestlingError where one has not."""
         for each in said:
             if isinstance(each, NestlingError):
@@ -172,14 +170,12 @@ class FrontsReloader(Reloader):
         if not said:
             raise NestlingError("no process answers that could load it")
         opened: list[Opened] = said
-        open_ = self.fronts.begin.open
-        begin = replace(self.fronts.begin, open=replace(open_, path=path or open_.path))
-        self.fronts.take_up(begin, opened)
-        return AbsentExecutor(begin.open.path, opened[0])
+        self.fronts.take_up(path, opened)
+        return AbsentExecutor(path, opened[0])
 
     async def drop(self) -> None:
         await self.fronts.ask(Drop())
-        self._prepared = []
+        self._prepared, self.fronts.begin = [], self._before
         self._release()
 
     async def commit(self) -> Manifest:
@@ -231,9 +227,10 @@ def supervised(fronts: Fronts, settings: Settings) -> Inference:
         elif isinstance(message, Observed):
             watch.observed(message)
 
-    def lost(front: FrontProcess) -> None:
+    def lost(front: FrontProcess, replaced: bool) -> None:
         registry.ended(front)
-        processes.restarted()
+        if replaced:
+            processes.restarted()
 
     fronts.stand, fronts.told, fronts.lost = lambda: watch.stand, told, lost
     services = FrontsReloader(fronts, build, build(executor), accept)

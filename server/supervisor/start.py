@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from secrets import token_bytes
 
-from ...models.checkpoint.manifest import Manifest
+from ...models.checkpoint.manifest import Manifest, read_architecture
 from ...models.progress import Progress
 from ..engine.worker.process import WorkerProcess
 from ..settings import Settings
@@ -77,6 +77,8 @@ def _start_many(
     check_files(settings)
     from ..engine.worker.messages import Open
     from ..http.app import create_app
+    from ..http.auth import Keyring
+    from ..http.keys import Keys
     from .board import Board
     from .forking import Forker
     from .front import run_front
@@ -86,10 +88,13 @@ def _start_many(
     from .run import run
     from .service import supervised
 
+    share = share_of(settings, count, read_architecture(path).max_tokens)
+    _allow_descriptors()
     board = Board(count)
     foreign = [each for each in (listeners.main, listeners.metrics) if each]
-    forker = Forker(partial(run_front, board), foreign, settings.log_format)
-    begin = Begin(Open(path, share_of(settings, count)), token_bytes(16))
+    keyring = Keyring(Keys.read(settings.api_keys), Keys.read(settings.admin_keys))
+    forker = Forker(partial(run_front, board, keyring), foreign, settings.log_format)
+    begin = Begin(Open(path, share), token_bytes(16), share)
     fronts = Fronts(count, forker, board, begin)
     try:
         opened = fronts.open(progress)
@@ -104,6 +109,16 @@ def _start_many(
     finally:
         fronts.kill_all()
         forker.close()
+
+
+def _allow_descriptors() -> None:
+    """All that this process and those it starts may have: each connection is one, or on its way
+    two.
+    """
+    import resource  # not on Windows, where one process serves
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def check_files(settings: Settings) -> None:

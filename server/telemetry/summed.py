@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from threading import Lock
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.samples import Sample
@@ -46,7 +47,7 @@ GAUGES: dict[str, str | Callable[[Iterable[float]], float]] = {
 class SummedRegistry(CollectorRegistry):
     """The supervisor's own series, with those of the fronts as they were last read.
 
-    A front that ends leaves what has risen in it: no sum ever falls.
+    A front that ends leaves what has risen in it: no sum ever falls. Any thread may collect.
     """
 
     def __init__(self) -> None:
@@ -54,13 +55,19 @@ class SummedRegistry(CollectorRegistry):
         self._fronts: dict[object, list[Metric]] = {}
         self._past: dict[str, Values] = {}
         self._kinds: dict[str, Metric] = {}
+        self._changing = Lock()
 
     def read(self, front: object, families: list[Metric]) -> None:
         """So a front stands."""
-        self._fronts[front] = families
+        with self._changing:
+            self._fronts[front] = families
 
     def ended(self, front: object) -> None:
         """A front is no more."""
+        with self._changing:
+            self._keep(front)
+
+    def _keep(self, front: object) -> None:
         for family in self._fronts.pop(front, []):
             if family.type in RISING:
                 self._kinds[family.name] = family
@@ -74,13 +81,16 @@ class SummedRegistry(CollectorRegistry):
         """All families, each once."""
         own = {family.name: family for family in super().collect()}
         others: dict[str, list[Metric]] = {}
-        for families in self._fronts.values():
+        with self._changing:
+            fronts, kinds = list(self._fronts.values()), dict(self._kinds)
+            before = {name: dict(values) for name, values in self._past.items()}
+        for families in fronts:
             for family in families:
                 others.setdefault(family.name, []).append(family)
-        for name in dict.fromkeys([*own, *others, *self._past]):
+        for name in dict.fromkeys([*own, *others, *before]):
             mine, theirs = own.get(name), others.get(name, [])
-            family = mine or (theirs[0] if theirs else self._kinds[name])
-            yield _merged(family, mine, theirs, self._past.get(name, {}))
+            family = mine or (theirs[0] if theirs else kinds[name])
+            yield _merged(family, mine, theirs, before.get(name, {}))
 
     def restricted_registry(self, names: Iterable[str]) -> _Only:  # type: ignore[override]
         """The families that have these samples, with no others in them."""

@@ -76,7 +76,7 @@ class HttpConnection(asyncio.Protocol):
         self.out = Outlet(transport, self._settings.write_timeout, unread)
         self.ends = {
             "server": transport.get_extra_info("sockname")[:2],
-            "client": transport.get_extra_info("peername")[:2],
+            "client": (transport.get_extra_info("peername") or ("", 0))[:2],  # None after a reset
         }
         self.server.connections.add(self)  # type: ignore[arg-type]  # which protocols, uvicorn lists
         self._wait(Part.HEADERS)

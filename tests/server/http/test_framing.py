@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import select
+import socket
 import weakref
 from contextlib import suppress
+from struct import pack
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -153,6 +156,33 @@ class Application:
         await send({"type": "http.response.body", "body": b""})
 
 
+def connection_of(state: ServerState) -> HttpConnection:
+    none = Keys({})
+    application = cast(Any, Application())
+    dispatcher = RequestDispatcher(application, [], Keyring(none, none), log_requests=False)
+    config = Config(dispatcher, Settings(), shutdown_timeout=1)
+    return HttpConnection(dispatcher, Settings(), config=config, server_state=state, app_state={})
+
+
+def test_a_connection_that_was_reset_before_it_began_ends_like_any_other() -> None:
+    async def talk() -> None:
+        state = ServerState()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            accepted, _ = listener.accept()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+        client.close()
+        select.select([accepted], [], [], 30)
+        loop = asyncio.get_running_loop()
+        _, made = await loop.connect_accepted_socket(lambda: connection_of(state), accepted)
+        assert made.ends["client"] == ("", 0)  # nobody knows any more
+        async with asyncio.timeout(30):
+            while state.connections or accepted.fileno() >= 0:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(talk())
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -167,15 +197,8 @@ def test_a_connection_that_has_ended_is_no_garbage_in_a_cycle(sent: bytes) -> No
     made: list[weakref.ref[HttpConnection]] = []
 
     async def talk() -> None:
-        none = Keys({})
-        application = cast(Any, Application())
-        dispatcher = RequestDispatcher(application, [], Keyring(none, none), log_requests=False)
-        config = Config(dispatcher, Settings(), shutdown_timeout=1)
-
         def connection() -> HttpConnection:
-            new = HttpConnection(
-                dispatcher, Settings(), config=config, server_state=ServerState(), app_state={}
-            )
+            new = connection_of(ServerState())
             made.append(weakref.ref(new))
             return new
 

@@ -21,7 +21,7 @@ from nestling.server.http.keys import new_key
 from ..console.listening import listening
 from ..core.test_guarantee import ask as ask_texts
 from ..core.test_guarantee import watched
-from ..promises import BROKEN, promising, with_path
+from ..promises import BROKEN, promise, promising, with_path
 from ..serving import Server
 from ..sockets import BODY, Client, head
 
@@ -183,8 +183,9 @@ def test_an_experiment_is_declared_once_and_met_everywhere(server: Server) -> No
     until(lambda: server.metrics()["nestling_exposures_written_total"] >= 20)
 
 
-def test_who_is_killed_takes_nobody_along(server: Server) -> None:
+def test_who_is_killed_takes_nobody_along(server: Server, directory: Path) -> None:
     answers_of_both(server)
+    directory.with_name("keys").write_text("no keys any more\n")  # they were read at start
     doomed, other = fronts(server)
     with_doomed, with_other = on(server, doomed), on(server, other)
     restarts, answered = count(server, RESTARTS), count(server, CLASSIFY)
@@ -253,7 +254,9 @@ def weights_of_all(server: Server) -> list[str]:
     return found
 
 
-def test_a_reload_reaches_all_or_none(server: Server, stubborn: Path, calibrated_dir: Path) -> None:
+def test_a_reload_reaches_all_or_none(
+    server: Server, directory: Path, stubborn: Path, calibrated_dir: Path
+) -> None:
     answers_of_both(server)
     before = weights_of_all(server)
     body = {"checkpoint": str(calibrated_dir)}
@@ -270,6 +273,12 @@ def test_a_reload_reaches_all_or_none(server: Server, stubborn: Path, calibrated
     fronts(server)[1].kill()  # who comes later loads what holds now
     until(lambda: len(fronts(server)) == 2 and count(server, "nestling_processes") == 2)
     assert weights_of_all(server) == [now, now]
+    assert server.client.post("/admin/reload").status_code == 200  # the one given at start
+    assert weights_of_all(server) == before
+    promise(directory, 1e-3)  # which only another reload may take up
+    fronts(server)[0].kill()
+    until(lambda: len(fronts(server)) == 2 and count(server, "nestling_processes") == 2)
+    assert thresholds_of_all(server) == [1e-6, 1e-6]
 
 
 def test_a_drain_loses_nothing_and_leaves_nobody(

@@ -8,7 +8,7 @@ import pytest
 
 from nestling.models.cores import cores
 from nestling.models.errors import NestlingError
-from nestling.server.settings import Settings
+from nestling.server.settings import MOST_PROCESSES, Settings
 from nestling.server.supervisor import processes
 from nestling.server.supervisor.board import Board
 from nestling.server.supervisor.processes import how_many, share_of
@@ -18,6 +18,11 @@ def test_on_a_cpu_one_per_core_unless_told_otherwise() -> None:
     assert how_many(Settings(device="cpu")) == cores()
     assert how_many(Settings(device="cpu", processes="3")) == 3
     assert how_many(Settings(processes="1")) == 1
+
+
+def test_no_more_than_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 384)
+    assert how_many(Settings(device="cpu")) == MOST_PROCESSES
 
 
 def test_on_a_gpu_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -37,11 +42,14 @@ def test_what_is_no_number_of_processes(wrong: str) -> None:
 
 def test_limits_of_the_server_are_divided() -> None:
     whole = Settings(price_per_hour=6, max_queued_requests=9000, max_queued_tokens=10**6)
-    part = share_of(whole, 3)
+    part = share_of(whole, 3, 64)
     assert (part.max_queued_requests, part.max_queued_tokens) == (3000, 333_334)
     assert (part.price_per_hour, part.threads) == (2, max(1, cores() // 3))
-    small = share_of(Settings(max_client_batch=100, max_queued_requests=120), 4)
+    small = share_of(Settings(max_client_batch=100, max_queued_requests=120), 4, 64)
     assert small.max_queued_requests == 100  # the largest request still fits in
+    assert share_of(Settings(), 16, 80).max_queued_tokens == 1024 * 80  # whatever its texts are
+    assert share_of(Settings(max_batch_tokens=64), 16, 80).max_queued_tokens == 1024 * 64
+    assert share_of(Settings(max_queued_tokens=500), 16, 80).max_queued_tokens == 500
 
 
 def test_a_slot_of_the_board_is_one_front_alone() -> None:

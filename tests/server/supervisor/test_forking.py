@@ -1,0 +1,52 @@
+"""The process that forks the fronts."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from nestling.server.supervisor.forking import Forker
+
+Pair = tuple[socket.socket, socket.socket]
+really = os.fork
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    one, other = socket.socketpair()
+    with one, other:
+        yield one, other
+
+
+def test_a_fork_that_fails_ends_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    forks: list[None] = []
+
+    def fork() -> int:
+        forks.append(None)
+        if len(forks) == 2:  # after that of the process itself
+            raise OSError(errno.EAGAIN, "no more processes")
+        return really()
+
+    monkeypatch.setattr(os, "fork", fork)
+    forker = Forker(lambda *_: None, [], "text")
+    try:
+        with pytest.raises(BlockingIOError):
+            forker.fork(0, *pair)
+        assert forker.end(forker.fork(0, *pair)) in (0, -signal.SIGKILL)
+    finally:
+        forker.close()
+
+
+def test_the_end_of_the_forker_is_told(pair: Pair) -> None:
+    forker = Forker(lambda *_: None, [], "text")
+    os.kill(forker.pid, signal.SIGKILL)
+    with pytest.raises(EOFError, match="has ended"):
+        forker.fork(0, *pair)
+    with pytest.raises(EOFError, match="has ended"):
+        forker.end(1)
+    forker.close()
