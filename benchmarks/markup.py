@@ -17,6 +17,7 @@ def measured(name: str) -> dict[str, Any]:
 
 
 def percent(share: float, digits: int = 1) -> str:
+    """A share of 1, with so many digits after the point."""
     return f"{100 * share:.{digits}f} %"
 
 
@@ -28,10 +29,12 @@ def table(head: str, rows: list[list[str]]) -> list[str]:
 
 
 def line_of(cells: list[str]) -> str:
+    """One row; an empty cell is a single blank."""
     return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
 
 
 def marks(name: str) -> tuple[str, str]:
+    """The comments between which a table stands."""
     return f"<!-- {name} -->", f"<!-- end of {name} -->"
 
 

@@ -68,7 +68,7 @@ def redraws(given: argparse.Namespace, whole: Population) -> Iterator[dict[str, 
             yield {NOW: shadow.calibrated(rows, target, by)}
         return
     target = RiskTarget(given.alpha, given.confidence)
-    scores = [next(score for score in Score if score == name) for name in given.scores]
+    scores = [score for score in Score if score in given.scores]
     for redraw, rows in whole.drawn(given.examples, given.redraws):
         drawn = {score: each.select(rows) for score, each in whole.evidence.items()}
         tried = {score: drawn[score] for score in scores}

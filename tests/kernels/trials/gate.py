@@ -54,7 +54,7 @@ def trial(kernel: ModuleType, case: str, dtype: torch.dtype, apart: int = 1) -> 
         # An energy without rounding, whatever computes exp and log: e = 1, and 1/2 + 1/4.
         logits.view[9], logits.view[9, 0], temperature[9] = -200, 1, 1
         scope[9] = exactly(0.75, margin)
-        # An energy far below 0, which is less than any margin: a scope of 0 takes it in.
+        # An energy so low that its score is below any margin: a scope of 0 takes it in.
         logits.view[10], temperature[10] = -60000, 1
         threshold[6:11] = 0
         threshold[12::2] = 0
