@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from struct import Struct
 from threading import Lock
 
@@ -112,6 +113,12 @@ def _end_with_parent() -> None:
 
 
 def _serve(supervisor: socket.socket, run: Run) -> None:
+    """Until the supervisor ends, which it may do before it has read an answer."""
+    with suppress(ConnectionError):
+        _answer_all(supervisor, run)
+
+
+def _answer_all(supervisor: socket.socket, run: Run) -> None:
     while True:
         data, descriptors, _, _ = socket.recv_fds(supervisor, REQUEST.size, 2)
         if not data:

@@ -31,6 +31,7 @@ def main(checkpoint: str, gate: str, max_queued: str = "100", metrics_port: str 
         max_client_batch=4,
         max_batch_requests=4,
         max_queued_requests=int(max_queued),
+        target_delay_ms=0,  # what waits behind the gate waits as long as its test wants
     )
 
     class Patient(TorchRunner):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nestling.server.supervisor.forking import Forker
+from nestling.server.supervisor.forking import FORK, REQUEST, Forker
 
 Pair = tuple[socket.socket, socket.socket]
 really = os.fork
@@ -50,3 +50,25 @@ def test_the_end_of_the_forker_is_told(pair: Pair) -> None:
     with pytest.raises(EOFError, match="has ended"):
         forker.end(1)
     forker.close()
+
+
+def test_a_supervisor_that_ends_before_it_is_answered_leaves_no_word(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    forks: list[None] = []
+
+    def fork() -> int:
+        forks.append(None)
+        if len(forks) == 2:  # after that of the process itself
+            gone.recv(1)  # ends with the supervisor's socket
+        return really()
+
+    ours, gone = socket.socketpair()
+    with ours, gone:
+        monkeypatch.setattr(os, "fork", fork)
+        forker = Forker(lambda *_: None, [ours], "text")
+        socket.send_fds(forker._end, [REQUEST.pack(FORK, 0)], [each.fileno() for each in pair])
+        forker._end.close()
+        ours.close()
+        os.waitpid(forker.pid, 0)
+    assert capfd.readouterr().err == ""
