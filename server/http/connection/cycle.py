@@ -72,7 +72,7 @@ class RequestCycle:
             "path": head.path,
             "raw_path": head.target,
             "query_string": head.query,
-            "headers": head.fields,
+            "headers": head.fields.copy(),  # for whoever changes them
             "state": line.app_state.copy(),
             CONNECTION: self,
         }

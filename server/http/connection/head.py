@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import unquote
 
 import httptools
@@ -22,6 +23,10 @@ LINE_ENDS = (b"\r", b"\n")
 TLS_HANDSHAKE = b"\x16\x03"
 IN_LINE = (httptools.HttpParserInvalidMethodError, httptools.HttpParserInvalidURLError)
 SPOKEN = ("1.0", "1.1")
+KEPT_HEADS, KEPT_BYTES = 512, 1024
+"""Heads that are remembered with what they say, and how long one of them may be."""
+SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-api-key"})
+"""A head with one of these is not remembered."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,17 @@ class Head:
 
 
 class HeadReader:
-    """Reads one head from what has come so far, at whatever bytes that is split."""
+    """Reads one head from what has come so far, at whatever bytes that is split.
+
+    A client's heads hardly differ: one that comes again, byte for byte, and at once, says what it
+    said before.
+    """
+
+    _known: ClassVar[dict[bytes, Head]] = {}
 
     def __init__(self) -> None:
         self._seen = _Seen()
-        self._parser = httptools.HttpRequestParser(self._seen)
-        # What it would refuse of these it would only call malformed; see `length`.
-        self._parser.set_dangerous_leniencies(lenient_transfer_encoding=True)
+        self._parser: httptools.HttpRequestParser | None = None
         self._fed = 0
         self._blank = 0
         self.lines = b""
@@ -79,19 +88,30 @@ class HeadReader:
             return None
         found = buffer.find(END, max(0, self._fed - len(END) + 1), HEAD_BYTES)
         end = found + len(END) if found >= 0 else min(len(buffer), HEAD_BYTES)
-        piece, self._fed = bytes(buffer[self._fed : end]), end
-        self._feed(buffer, piece)
-        # A line that ends otherwise may end the head for one reader and not for another.
-        if self._seen.whole != (found >= 0) or _bare_line_ends(buffer, end):
-            raise _malformed(buffer, "a line does not end with CR LF")
-        if found >= 0:
-            head = self._head()
-            self.lines = bytes(buffer[:end])
-            del buffer[:end]
-            return head
-        if end == HEAD_BYTES:
-            raise _too_large(buffer)
-        return None
+        piece = bytes(buffer[self._fed : end])
+        head = None if self._fed else self._known.get(piece)
+        if head is None:
+            self._fed = end
+            parser = self._feed(buffer, piece)
+            # A line that ends otherwise may end the head for one reader and not for another.
+            if self._seen.whole != (found >= 0) or _bare_line_ends(buffer, end):
+                raise _malformed(buffer, "a line does not end with CR LF")
+            if found < 0:
+                if end == HEAD_BYTES:
+                    raise _too_large(buffer)
+                return None
+            head = self._head(parser)
+            self._remember(bytes(buffer[:end]), head)
+        self.lines = bytes(buffer[:end])
+        del buffer[:end]
+        return head
+
+    def _remember(self, lines: bytes, head: Head) -> None:
+        if len(lines) > KEPT_BYTES or not SECRETS.isdisjoint(dict(head.fields)):
+            return
+        if len(self._known) >= KEPT_HEADS:
+            self._known.clear()
+        self._known[lines] = head
 
     def _skip(self, buffer: bytearray) -> None:
         there = len(buffer)
@@ -103,7 +123,11 @@ class HeadReader:
                 f"more than {HEAD_BYTES} bytes of blank lines before a request",
             )
 
-    def _feed(self, buffer: bytearray, piece: bytes) -> None:
+    def _feed(self, buffer: bytearray, piece: bytes) -> httptools.HttpRequestParser:
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self._seen)
+            # What it would refuse of these it would only call malformed; see `length`.
+            self._parser.set_dangerous_leniencies(lenient_transfer_encoding=True)
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -112,12 +136,13 @@ class HeadReader:
             if isinstance(error.__context__, RefusalError):
                 raise error.__context__ from None
             raise _malformed(buffer, str(error), isinstance(error, IN_LINE)) from None
+        return self._parser
 
-    def _head(self) -> Head:
-        seen, version = self._seen, self._parser.get_http_version()
+    def _head(self, parser: httptools.HttpRequestParser) -> Head:
+        seen, version = self._seen, parser.get_http_version()
         if version not in SPOKEN:
             raise _version(version)
-        method = self._parser.get_method().decode("ascii")
+        method = parser.get_method().decode("ascii")
         if method == "CONNECT":
             raise RefusalError(
                 Refusal.METHOD,

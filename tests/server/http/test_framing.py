@@ -20,7 +20,7 @@ from nestling.server.http.auth import Keyring
 from nestling.server.http.connection.body import Chunked
 from nestling.server.http.connection.config import Config
 from nestling.server.http.connection.cycle import Line, RequestCycle
-from nestling.server.http.connection.head import Head, HeadReader
+from nestling.server.http.connection.head import KEPT_BYTES, KEPT_HEADS, Head, HeadReader
 from nestling.server.http.connection.protocol import HttpConnection
 from nestling.server.http.connection.refusal import RefusalError
 from nestling.server.http.departure import CONNECTION
@@ -99,6 +99,32 @@ def test_a_head_is_the_same_in_any_pieces() -> None:
         )
 
 
+def test_a_head_that_comes_again_says_the_same() -> None:
+    first, again = read_head([HEAD]), read_head([HEAD])
+    assert first == again
+    assert first[0] is again[0]
+    other = read_head([HEAD.replace(b"a%20b", b"a%20c")])
+    assert other[0] is not None
+    assert other[0].path == "/a c"
+
+
+@pytest.mark.parametrize("name", [b"Authorization", b"COOKIE", b"x-api-key"])
+def test_a_head_with_a_secret_is_not_remembered(name: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: here\r\n" + name + b": secret\r\n\r\n"
+    first, again = read_head([head]), read_head([head])
+    assert first == again
+    assert first[0] is not again[0]
+    assert not any(b"secret" in lines for lines in HeadReader._known)
+
+
+def test_so_many_heads_are_remembered() -> None:
+    for number in range(3 * KEPT_HEADS):
+        read_head([b"GET /%d HTTP/1.1\r\nHost: here\r\n\r\n" % number])
+        assert len(HeadReader._known) <= KEPT_HEADS
+    long = b"GET /long HTTP/1.1\r\nHost: here\r\nx: " + b"x" * KEPT_BYTES + b"\r\n\r\n"
+    assert read_head([long])[0] is not read_head([long])[0]
+
+
 def test_a_body_is_the_same_in_any_pieces() -> None:
     for pieces in splits(CHUNKS):
         assert read_body(None, pieces) == (b"hello world", b"behind")
@@ -128,8 +154,9 @@ def test_a_reader_is_no_garbage_in_a_cycle() -> None:
     gc.collect()
     gc.disable()
     try:
-        reader = HeadReader()
-        reader.read(bytearray(HEAD))
+        reader, buffer = HeadReader(), bytearray(HEAD[:9])
+        reader.read(buffer)
+        reader.read(buffer + HEAD[9:])
         gone = weakref.ref(reader)
         del reader
         assert gone() is None
