@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from functools import partial
 from math import inf
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +62,9 @@ class Inference:
         if self.experiments:
             await self.experiments.stop(timeout)
 
-    async def infer(
+    def infer(
         self, request: InferenceRequest, caller: Caller, service: Service | None = None
-    ) -> Answers:
+    ) -> Coroutine[Any, Any, Answers]:
         """One decision per text, in order, by the variants that the caller's unit has got.
 
         Who names a student or a cascade gets it; experiments are for those who ask for `auto`.
@@ -72,11 +73,31 @@ class Inference:
         met, a deadline that passes.
         """
         service = service or self.services.service
+        if self.experiments is None or request.constraints.model != AUTO:
+            return answer(service, request.inputs, request.constraints)
+        return self._experiment(self.experiments, request, caller, service)
+
+    def embed(
+        self,
+        inputs: Inputs,
+        model: str = AUTO,
+        dimensions: int | None = None,
+        service: Service | None = None,
+    ) -> Coroutine[Any, Any, Embeddings]:
+        """A student's vector of each text; `auto` and cascades stand for their last student.
+
+        dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for
+        an unknown model, a too long text, more dimensions than the student has, a full queue.
+        """
+        return embed(service or self.services.service, inputs, model, dimensions)
+
+    async def _experiment(
+        self, experiments: Experiments, request: InferenceRequest, caller: Caller, service: Service
+    ) -> Answers:
+        """Answer by the variants of the caller's unit, if it has got any, and record it."""
         inputs, constraints = request.inputs, request.constraints
-        assigned = None
-        if self.experiments is not None and constraints.model == AUTO:
-            assigned = assign(self.experiments, caller)
-        if self.experiments is None or assigned is None:
+        assigned = assign(experiments, caller)
+        if assigned is None:
             return await answer(service, inputs, constraints)
         variants = [each.variant for each in assigned.assignments]
         pinned = self._pinned(variants, service)
@@ -94,27 +115,13 @@ class Inference:
         finally:
             weights, seconds = pinned.manifest.weights_sha256, perf_counter() - started
             result = RequestResult(status, seconds, len(inputs), weights, answers)
-            self.experiments.record(exposures(assigned, result, labels, price))
+            experiments.record(exposures(assigned, result, labels, price))
         for part in answers.parts:
             part.variants = {a.experiment: a.variant.name for a in assigned.assignments}
         for pair in assigned.assignments:
             if pair.other is not None and not pinned.load.level:
-                self.experiments.later(self._other_arm(request, assigned, pair, service))
+                experiments.later(self._other_arm(request, assigned, pair, service))
         return answers
-
-    async def embed(
-        self,
-        inputs: Inputs,
-        model: str = AUTO,
-        dimensions: int | None = None,
-        service: Service | None = None,
-    ) -> Embeddings:
-        """A student's vector of each text; `auto` and cascades stand for their last student.
-
-        dimensions: a prefix of the vector, normalised again; None for all. Raises RequestError for
-        an unknown model, a too long text, more dimensions than the student has, a full queue.
-        """
-        return await embed(service or self.services.service, inputs, model, dimensions)
 
     async def _other_arm(
         self,

@@ -20,9 +20,9 @@ from .headers import header
 T = TypeVar("T")
 
 
-async def answer(
+def answer(
     request: Request, inputs: Inputs, constraints: RequestConstraints, user: str | None = None
-) -> Answers:
+) -> Coroutine[Any, Any, Answers]:
     """What `Inference.infer` returns to this HTTP request.
 
     user: whose request the body says it is. Raises ClientDisconnect when the client has gone.
@@ -30,18 +30,18 @@ async def answer(
     scope = request.scope
     caller = Caller(REQUEST_ID.get(), user, partial(header, request))
     asked = InferenceRequest(inputs, constraints)
-    inference: Inference = scope["app"].state.inference
-    return await _while_connected(request, inference.infer(asked, caller, scope["service"]))
+    inference: Inference = scope["inference"]
+    return _while_connected(request, inference.infer(asked, caller, scope["service"]))
 
 
-async def embed(
+def embed(
     request: Request, inputs: Inputs, model: str = AUTO, dimensions: int | None = None
-) -> Embeddings:
+) -> Coroutine[Any, Any, Embeddings]:
     """What `Inference.embed` returns to this HTTP request. Raises ClientDisconnect likewise."""
     scope = request.scope
-    inference: Inference = scope["app"].state.inference
+    inference: Inference = scope["inference"]
     work = inference.embed(inputs, model, dimensions, scope["service"])
-    return await _while_connected(request, work)
+    return _while_connected(request, work)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from ..core.inference import Inference
 from ..core.service import Service
 from ..errors import Refusal, RequestError
 from ..telemetry.requests import REQUEST_ID
@@ -46,6 +47,7 @@ class RequestDispatcher:
         traces: Traces | None = None,
     ) -> None:
         self.app = app
+        self._inference: Inference = app.state.inference
         self._fixed = {route.path: route for route in routes if not route.param_convertors}
         self._others = [route for route in routes if route.param_convertors]
         self._keyring, self._log_requests, self._traces = keyring, log_requests, traces
@@ -68,7 +70,10 @@ class RequestDispatcher:
         named = (b"x-request-id", request_id.encode())
         token = REQUEST_ID.set(request_id)
         try:
-            response = await self._answer(scope, receive)
+            request, route = self._begin(scope, receive)
+            response = self._refused(request, route)
+            if response is None and route is not None:
+                response = await route.handle_request(request)
             if response is None:
 
                 async def send_with_id(message: Message) -> None:
@@ -103,7 +108,7 @@ class RequestDispatcher:
 
     def refuse(self, path: str, error: RequestError) -> Response:
         """What is answered, in the form of its protocol, to a request that reaches no route."""
-        service = self.app.state.inference.services.service
+        service = self._inference.services.service
         scope = {"type": "http", "app": self.app, "path": path, "headers": [], "service": service}
         response = error_response(Request(scope), error)
         request_id = response.headers["x-request-id"] = id_of(())
@@ -115,25 +120,19 @@ class RequestDispatcher:
 
     def count(self, refusal: Refusal) -> None:
         """A connection has refused a request, or cut it off."""
-        self.app.state.inference.services.service.metrics.refused(refusal)
+        self._inference.services.service.metrics.refused(refusal)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
-        """What is answered without FastAPI; None if it is FastAPI's."""
-        scope["app"] = self.app
-        # One and the same from here to the end.
-        service = scope["service"] = self.app.state.inference.services.service
-        request = Request(scope, receive)
+    def _begin(self, scope: Scope, receive: Receive) -> tuple[Request, MeasuredRoute | None]:
+        """A request, and its route; None if it is FastAPI's to answer."""
+        scope["app"], scope["inference"] = self.app, self._inference
+        scope["service"] = self._inference.services.service  # the same from here to the end
         route, parameters = self._find(scope["path"])
-        if route is not None and scope["method"] not in (route.methods or ()):
+        if route is not None and scope["method"] in (route.methods or ()):
+            scope["path_params"] = parameters
+        else:
             route = None
         scope["route"] = route
-        refused = self._refused(request, route, service)
-        if refused is not None:
-            return refused
-        if route is not None:
-            scope["path_params"] = parameters
-            return await route.handle_request(request)
-        return None
+        return Request(scope, receive), route
 
     def _find(self, path: str) -> tuple[MeasuredRoute | None, dict[str, Any]]:
         if route := self._fixed.get(path):
@@ -143,13 +142,12 @@ class RequestDispatcher:
                 return route, match.groupdict()
         return None, {}
 
-    def _refused(
-        self, request: Request, route: MeasuredRoute | None, service: Service
-    ) -> Response | None:
+    def _refused(self, request: Request, route: MeasuredRoute | None) -> Response | None:
+        scope = request.scope
+        service: Service = scope["service"]
         try:
             if route is not None and route.sheds:
                 service.load.check_delay()
-            scope = request.scope
             if route is None or (route.path, scope["method"]) not in self._open:
                 self._keyring.check(request)
         except RequestError as error:

@@ -27,7 +27,7 @@ def service_of(request: Request) -> Service:
 
 def inference_of(request: Request) -> Inference:
     """What answers, with the services and the experiments behind it."""
-    return cast(Inference, request.app.state.inference)
+    return cast(Inference, request.scope["inference"])
 
 
 def json_response(
