@@ -78,12 +78,12 @@ def answer_headers(answers: Answers, device: str) -> RawHeaders:
     parts, told = answers.parts, answers.told
     headers = [
         (b"x-compute-type", device.encode()),
-        (b"x-compute-time", b"%d" % round(1e3 * told.device_seconds)),
+        (b"x-compute-time", b"%.0f" % (1e3 * told.device_seconds)),
         (b"x-compute-tokens", b"%d" % sum([sum(part.lengths) for part in parts])),
-        (b"x-total-time", b"%d" % round(1e3 * answers.total_seconds)),
-        (b"x-tokenization-time", b"%d" % round(1e3 * answers.tokenize_seconds)),
-        (b"x-queue-time", b"%d" % round(1e3 * told.waited)),
-        (b"x-inference-time", b"%d" % round(1e3 * told.ran)),
+        (b"x-total-time", b"%.0f" % (1e3 * answers.total_seconds)),
+        (b"x-tokenization-time", b"%.0f" % (1e3 * answers.tokenize_seconds)),
+        (b"x-queue-time", b"%.0f" % (1e3 * told.waited)),
+        (b"x-inference-time", b"%.0f" % (1e3 * told.ran)),
     ]
     if level := max([part.brownout for part in parts]):
         headers.append((b"x-nestling-brownout", b"%d" % level))

@@ -22,8 +22,7 @@ from .refusal import RefusalError
 Headers = Sequence[tuple[bytes, bytes]]
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {responses.get(status, '')}\r\n".encode()
-    for status in range(200, 600)
+    status: f"HTTP/1.1 {status} {responses.get(status, '')}".encode() for status in range(200, 600)
 }
 BODILESS = (204, 304)
 log = logging.getLogger(__name__)
@@ -261,8 +260,7 @@ def render_head(status: int, headers: Headers) -> bytes:
 
     Raises RuntimeError for a header that would end within itself: what follows would be another.
     """
-    lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    head = b"".join((STATUS_LINES[status], *lines, b"\r\n"))
-    if not len(lines) + 2 == head.count(b"\r") == head.count(b"\n") or b"\x00" in head:
+    head = b"\r\n".join((STATUS_LINES[status], *map(b": ".join, headers), b"", b""))
+    if not len(headers) + 2 == head.count(b"\r") == head.count(b"\n") or b"\x00" in head:
         raise RuntimeError("a header of an answer has a line end in it")
     return head
