@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from ...models.cascade.columns import Decisions
 from ..engine.latency import LatencyEstimator
@@ -12,8 +12,7 @@ from ..errors import Reason, RequestError
 from .policies import AUTO
 
 
-@dataclass(frozen=True)
-class RequestConstraints:
+class RequestConstraints(NamedTuple):
     """What a client asks of the answers to one request.
 
     model: `auto`, a cascade's or a student's name. deadline: on `time.perf_counter`'s clock; what

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
-from dataclasses import replace
 from functools import partial
 from math import inf
 from time import perf_counter
@@ -133,7 +132,7 @@ class Inference:
         """Ask the pair's other variant, when nobody waits."""
         variants = counterfactual(assigned.assignments, pair)
         service = self._pinned(variants, service)
-        unhurried = replace(request.constraints, deadline=inf, shadow=True)
+        unhurried = request.constraints._replace(deadline=inf, shadow=True)
         started, status, answers = perf_counter(), 200, None
         try:
             answers = await answer(service, request.inputs, constrained(unhurried, variants))

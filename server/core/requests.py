@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,7 @@ class _Part(Inputs):
         return self.whole.field(self.indices[index])
 
 
-@dataclass(frozen=True)
-class InferenceRequest:
+class InferenceRequest(NamedTuple):
     """What is asked, by whatever protocol it came."""
 
     inputs: Inputs
@@ -67,8 +66,7 @@ def no_header(_: str) -> None:
     """The look-up of a caller that sends no headers."""
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, as far as experiments want to know it.
 
     id: of the request. user: whose request it is, if it says so. header: looks up a header by its

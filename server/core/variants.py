@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ...experiments.assignment import Assignment
 from ...experiments.definition import Source, Unit, Variant
@@ -53,9 +52,9 @@ def constrained(constraints: RequestConstraints, variants: Iterable[Variant]) ->
     """The constraints under variants, each of which decides something else."""
     for variant in variants:
         if variant.policy is not None:
-            constraints = replace(constraints, model=variant.policy)
+            constraints = constraints._replace(model=variant.policy)
         if variant.thresholds is not None:
-            constraints = replace(constraints, thresholds=variant.thresholds)
+            constraints = constraints._replace(thresholds=variant.thresholds)
     return constraints
 
 
