@@ -146,21 +146,28 @@ class Decisions(Sequence[Decision]):
 
     def last(self, values: Callable[[StepColumns], Iterable[Any]]) -> list[Any]:
         """What the last step of each text has in a column; None where there is no step."""
-        if len(self.steps) == 1 and len(self.steps[0].rows) == len(self.tokens):
-            return list(values(self.steps[0]))
-        found: list[Any] = [None] * len(self.tokens)
-        for step in self.steps:
+        begun = self._begun
+        found = list(values(self.steps[0])) if begun else [None] * len(self.tokens)
+        for step in self.steps[begun:]:
             for row, value in zip(step.rows, values(step), strict=True):
                 found[row] = value
         return found
 
     def total(self, values: Callable[[StepColumns], Iterable[float]]) -> list[float]:
         """The sum of a column over the steps of each text."""
-        found = [0.0] * len(self.tokens)
-        for step in self.steps:
+        begun = self._begun
+        found = list(values(self.steps[0])) if begun else [0.0] * len(self.tokens)
+        for step in self.steps[begun:]:
             for row, value in zip(step.rows, values(step), strict=True):
                 found[row] += value
         return found
+
+    @property
+    def _begun(self) -> int:
+        """1 if the first step has spoken of every text, whose columns later ones but amend; 0 if a
+        batch had no room for all of them.
+        """
+        return int(bool(self.steps) and len(self.steps[0].rows) == len(self.tokens))
 
     @property
     def told(self) -> Told:
@@ -180,10 +187,11 @@ class Decisions(Sequence[Decision]):
             waited, ran = step.waited, step.ran
         else:
             stages = self.last(lambda step: [step.stage] * len(step.rows))
-            paths = [[] for _ in self.tokens]
-            for step in self.steps:
+            begun = self._begun
+            paths = [[self.steps[0].stage.student.name] if begun else []] * texts
+            for step in self.steps[begun:]:
                 for row in step.rows:
-                    paths[row].append(step.stage.student.name)
+                    paths[row] = [*paths[row], step.stage.student.name]
             labels = self.last(lambda step: step.labels)
             sure = self.last(lambda step: step.confidences)
             inside = self.last(lambda step: step.inside)

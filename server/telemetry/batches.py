@@ -143,14 +143,16 @@ class BatchMetrics:
         """
         tokens = texts = 0
         for part in parts:
-            tokens, texts = tokens + sum(part.lengths), texts + len(part.rows)
-            self._queue_duration.observe(began - part.since, len(part.rows))
+            count = len(part.rows)
+            tokens, texts = tokens + sum(part.lengths), texts + count
+            self._queue_duration.observe(began - part.since, count)
         self._batch_tokens.observe(tokens)
         self._batch_texts.observe(texts)
         if not said:
             return
         self._inference_duration.observe(seconds)
         device: dict[str, float] = defaultdict(float)
+        confidences: dict[str, list[float]] = defaultdict(list)
         outcomes: dict[tuple[str, str], int] = defaultdict(int)
         flops = ta_flops = answered_tokens = 0.0
         for part, step, left in said:
@@ -158,7 +160,7 @@ class BatchMetrics:
             device[student] += cost * step.seconds_per_flop
             if decisions.shadow:
                 continue
-            self._confidences[student].observe_all(step.confidences)
+            confidences[student] += step.confidences
             flops += cost
             if student == self._largest or not self._seconds_per_flop:
                 self._seconds_per_flop = step.seconds_per_flop
@@ -173,16 +175,19 @@ class BatchMetrics:
             took = part.waited + step.waited + part.ran + step.ran
             self._answer_durations[student].observe(took, answered)
             accepted = sum(step.accepts)
-            abstained = 0 if all(step.inside) else self._without_label(part, step, left)
             outcomes[student, "accepted"] += accepted
-            outcomes[student, "abstained"] += abstained
-            outcomes[student, "limited"] += answered - accepted - abstained
+            if accepted < answered:
+                abstained = self._without_label(part, step, left)
+                outcomes[student, "abstained"] += abstained
+                outcomes[student, "limited"] += answered - accepted - abstained
             ta_flops += sum(map(decisions.ta.__getitem__, lengths))
             answered_tokens += sum(lengths)
             if decisions.brownout:
                 self._browned_out[decisions.brownout].inc(answered)
         for student, spent in device.items():
             self._device_seconds.labels(student).inc(spent)
+        for student, sure in confidences.items():
+            self._confidences[student].observe_all(sure)
         for (student, outcome), count in outcomes.items():
             if count:
                 self._stage_answers.labels(student, outcome).inc(count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Annotated
 
@@ -221,7 +221,7 @@ def classifications(manifest: Manifest, decisions: Decisions) -> list[Classifica
                 "variants": variants,
                 "tokens": tokens,
                 "flops": round(flops),
-                "relative_cost": float(f"{relative_cost:.4g}"),
+                "relative_cost": _cost(relative_cost),
                 "device_seconds": float(f"{seconds:.4g}"),
                 "weights": weights,
             },
@@ -230,9 +230,21 @@ def classifications(manifest: Manifest, decisions: Decisions) -> list[Classifica
     ]
 
 
+@lru_cache(maxsize=1024)
+def _fixed(value: float) -> float:
+    """Of a stage: the same for all texts."""
+    return round(value, 6)
+
+
+@lru_cache(maxsize=4096)
+def _cost(relative: float) -> float:
+    """The same for all texts of a length on the same path."""
+    return float(f"{relative:.4g}")
+
+
 def _path_steps(labels: Sequence[str], step: StepColumns) -> list[PathStep]:
     student, score = step.stage.student.name, step.stage.score.value
-    threshold, scope = round(step.threshold, 6), round(step.stage.scope, 6)
+    threshold, scope = _fixed(step.threshold), _fixed(step.stage.scope)
     columns = zip(
         step.labels, step.confidences, step.scores, step.energies, step.accepts, strict=True
     )
