@@ -97,8 +97,9 @@ class FrontExecutor(InProcessExecutor):
 def _tokens(batch: ForwardBatch) -> dict[str, int]:
     """By student."""
     found: dict[str, int] = {}
+    lengths: list[int] = batch.lengths.tolist()
     first = 0
     for name, count in batch.runs:
-        found[name] = found.get(name, 0) + int(batch.lengths[first : first + count].sum())
+        found[name] = found.get(name, 0) + sum(lengths[first : first + count])
         first += count
     return found

@@ -50,22 +50,24 @@ def ranked(
     Not from objects: to make one for each label costs more than a small student.
     """
     order = _order(scores)[:, :most]
-    values = rounded(np.take_along_axis(scores, order, axis=-1))
-    rows = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
-    between, found = _between(labels), []
-    for without, row, indices in zip(abstained, rows, order.tolist(), strict=True):
-        if without:
-            found.append(b"[]")
-            continue
-        pieces = [b""] * (2 * len(indices))
-        pieces[0::2], pieces[1::2] = row.split(b","), [between[index] for index in indices]
-        found.append(BEFORE + b"".join(pieces)[: -len(AFTER)] + b"]")
+    values = rounded(np.take_along_axis(scores, order, axis=-1)).ravel()
+    shown = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    count, found = order.shape[1], []
+    pieces = [BEFORE, *[b""] * (2 * count)]
+    behind = _behind(labels)[order].tolist()
+    for first, names, without in zip(range(0, len(shown), count), behind, abstained, strict=True):
+        pieces[1::2], pieces[2::2] = shown[first : first + count], names
+        pieces[-1] = names[-1].removesuffix(AFTER) + b"]"
+        found.append(b"[]" if without else b"".join(pieces))
     return found
 
 
 def as_list(rows: Sequence[bytes]) -> bytes:
-    """Several as JSON."""
-    return b"[" + b",".join(rows) + b"]"
+    """Several as JSON. They may be long: none is copied twice."""
+    between = [b","] * (2 * len(rows) + 1)
+    between[0], between[-1] = b"[", b"]"
+    between[1::2] = rows
+    return b"".join(between)
 
 
 def rounded(values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -78,9 +80,11 @@ BEFORE, AFTER = b'[{"score":', b',{"score":'
 
 
 @lru_cache(maxsize=16)
-def _between(labels: tuple[str, ...]) -> list[bytes]:
+def _behind(labels: tuple[str, ...]) -> NDArray[np.object_]:
     """What stands behind a score in JSON: its label, and the beginning of the next."""
-    return [b',"label":' + orjson.dumps(label) + b"}" + AFTER for label in labels]
+    return np.array(
+        [b',"label":' + orjson.dumps(label) + b"}" + AFTER for label in labels], np.object_
+    )
 
 
 def _order(scores: NDArray[np.float32]) -> NDArray[np.int64]:
