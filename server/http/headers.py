@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from random import getrandbits
+from random import randbytes
 
 from starlette.requests import Request
 
@@ -65,7 +65,7 @@ def id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
         match values_of(headers, b"x-request-id"):
             case [given] if GIVEN.fullmatch(given):
                 return given
-    return f"{getrandbits(128):032x}"
+    return randbytes(16).hex()
 
 
 def answer_headers(answers: Answers, device: str) -> RawHeaders:
