@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import orjson
 from fastapi.routing import APIRoute
@@ -21,12 +21,14 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def service_of(request: Request) -> Service:
     """The service that answers a request: one and the same from its beginning to its end."""
-    return cast(Service, request.scope["service"])
+    service: Service = request.scope["service"]
+    return service
 
 
 def inference_of(request: Request) -> Inference:
     """What answers, with the services and the experiments behind it."""
-    return cast(Inference, request.scope["inference"])
+    inference: Inference = request.scope["inference"]
+    return inference
 
 
 def json_response(
@@ -87,7 +89,8 @@ class ProtocolRoute(APIRoute):
         service = service_of(request)
         service.users += 1
         try:
-            response = await cast(Handler, self.endpoint)(request)
+            endpoint: Handler = self.endpoint
+            response = await endpoint(request)
             status = response.status_code
         except Exception as exception:
             error = _as_request_error(exception, self.path)

@@ -86,9 +86,9 @@ class RequestCycle:
         self._waiting = b""
         self.failure: RefusalError | None = None
         self.leave: Callable[[], None] | None = None
-        self._news = asyncio.Event()
-        if not self.more_body:
-            self._news.set()
+        self._news = not self.more_body
+        self._reader: asyncio.Event | None = None
+        """Set when there is news; there is one once somebody waits, and hardly anybody does."""
 
     @property
     def streams(self) -> bool:
@@ -129,25 +129,31 @@ class RequestCycle:
         if not self.complete:  # else nobody wants it
             self.body += piece
         self.awaited = False
-        self._news.set()
+        self._tell()
 
     def fail(self, failure: RefusalError) -> None:
         """The rest of the body will not come: who reads it is told why."""
         self.failure, self.keep_alive = failure, False
-        self._news.set()
+        self._tell()
 
     def lose(self) -> None:
         """The client has gone."""
         self.gone = True
-        self._news.set()
+        self._tell()
         if self.leave:
             self.leave()
 
+    def _tell(self) -> None:
+        """There is news for whoever reads."""
+        self._news = True
+        if self._reader:
+            self._reader.set()
+
     def whole_body(self) -> bytearray | None:
         """The body, if all of it has come and nobody has taken any of it; it is taken now."""
-        if self.more_body or self.complete or self.gone or self.failure or not self._news.is_set():
+        if self.more_body or self.complete or self.gone or self.failure or not self._news:
             return None
-        self._news.clear()
+        self._news = False
         body, self.body = self.body, bytearray()
         return body
 
@@ -159,8 +165,11 @@ class RequestCycle:
                 self.awaited = False
             if self.more_body:
                 self._line.resume_reading()
-            await self._news.wait()
-            self._news.clear()
+            if not self._news:
+                self._reader = self._reader or asyncio.Event()
+                self._reader.clear()
+                await self._reader.wait()
+            self._news = False
         if self.failure and not self.complete:
             raise self.failure
         if self.complete or self.gone:
@@ -251,7 +260,7 @@ class RequestCycle:
     def _end(self) -> None:
         self.complete = True
         self.body = bytearray()
-        self._news.set()
+        self._tell()
         self._line.ended(self)
 
 
