@@ -75,23 +75,27 @@ def answer_headers(answers: Answers, device: str) -> RawHeaders:
     Times are whole milliseconds, over all stages; those in the queue and in batches are of the text
     that needed most.
     """
-    parts, told = answers.parts, answers.told
+    told = answers.told
+    tokens = level = cached = 0
+    for part in answers.parts:
+        tokens, level = tokens + sum(part.lengths), max(level, part.brownout)
+        cached += len(part) if part.cached else 0
     headers = [
         (b"x-compute-type", device.encode()),
         (b"x-compute-time", b"%.0f" % (1e3 * told.device_seconds)),
-        (b"x-compute-tokens", b"%d" % sum([sum(part.lengths) for part in parts])),
+        (b"x-compute-tokens", b"%d" % tokens),
         (b"x-total-time", b"%.0f" % (1e3 * answers.total_seconds)),
         (b"x-tokenization-time", b"%.0f" % (1e3 * answers.tokenize_seconds)),
         (b"x-queue-time", b"%.0f" % (1e3 * told.waited)),
         (b"x-inference-time", b"%.0f" % (1e3 * told.ran)),
     ]
-    if level := max([part.brownout for part in parts]):
+    if level:
         headers.append((b"x-nestling-brownout", b"%d" % level))
-    if cached := sum([len(part) for part in parts if part.cached]):
+    if cached:
         headers.append((b"x-nestling-cached", b"%d" % cached))
     if abstained := sum(told.abstained):
         headers.append((b"x-nestling-abstained", b"%d" % abstained))
-    if variants := parts[0].variants:
+    if variants := answers.parts[0].variants:
         shown = ",".join([f"{name}={variant}" for name, variant in variants.items()])
         headers.append((b"x-nestling-variant", shown.encode("latin-1")))
     if len(told.labels) > MOST_TEXTS:
