@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from ...models.cascade.parts import StagePart
 from ...models.cascade.steps import StepColumns
 from ...models.runners.scheduled import P, Said
+from .counts import Count, LabelledCount
 from .histogram import Histogram, HistogramSeries, LabelledHistogram
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -53,68 +54,68 @@ class BatchMetrics:
             SECONDS,
             registry,
         )
-        self._escalations = Counter(
+        self._escalations = LabelledCount(
             "nestling_escalations_total",
             "Texts passed on from one student to another.",
             ("source", "target"),
-            registry=registry,
+            registry,
         )
-        self._stage_answers = Counter(
+        self._stage_answers = LabelledCount(
             "nestling_stage_answers_total",
             "Answers of each student: accepted, escalated, standing for want of time or budget, or "
             "abstained: found out of scope, and so without a label.",
             ("student", "outcome"),
-            registry=registry,
+            registry,
         )
-        self._device_seconds = Counter(
+        self._device_seconds = LabelledCount(
             "nestling_device_seconds_total",
             "Device time by student: a batch's time, shared by the FLOPs of its texts.",
             ("student",),
-            registry=registry,
+            registry,
         )
-        self._cost = Counter(
+        self._cost = Count(
             "nestling_cost_total",
             "Device time at the price per hour that the operator stated.",
-            registry=registry,
+            registry,
         )
-        self._ta_cost = Counter(
+        self._ta_cost = Count(
             "nestling_ta_cost_total",
             "What the TA alone would have cost on the texts answered, at its measured speed.",
-            registry=registry,
+            registry,
         )
-        self._flops = Counter(
+        self._flops = Count(
             "nestling_flops_total",
             "Floating-point operations of all stages that ran.",
-            registry=registry,
+            registry,
         )
-        self._ta_flops = Counter(
+        self._ta_flops = Count(
             "nestling_ta_flops_total",
             "What the TA alone would have cost on the texts answered.",
-            registry=registry,
+            registry,
         )
-        browned_out = Counter(
+        browned_out = LabelledCount(
             "nestling_brownout_answers_total",
             "Texts answered by a cascade that overload had shortened, by level.",
             ("level",),
-            registry=registry,
+            registry,
         )
         self._browned_out = {level: browned_out.labels(str(level)) for level in (1, 2, 3)}
-        self._tokens = Counter(
+        self._tokens = Count(
             "nestling_tokens_total",
             "Tokens of the texts answered, special tokens included.",
-            registry=registry,
+            registry,
         )
-        self._abstained = Counter(
+        self._abstained = LabelledCount(
             "nestling_abstained_total",
             "Texts found out of scope and answered without a label, by policy.",
             ("policy",),
-            registry=registry,
+            registry,
         )
-        self._scope_escalations = Counter(
+        self._scope_escalations = LabelledCount(
             "nestling_scope_escalations_total",
             "Texts passed on by a student that found them out of scope, sure or not.",
             ("student",),
-            registry=registry,
+            registry,
         )
         self._confidences: dict[str, HistogramSeries] = {}
         self._answer_durations: dict[str, HistogramSeries] = {}

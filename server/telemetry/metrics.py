@@ -15,6 +15,7 @@ from prometheus_client import (
 
 from ..errors import Reason, Refusal
 from .batches import SECONDS, BatchMetrics
+from .counts import CountSeries, LabelledCount
 from .guarantee import GuaranteeMetrics
 from .histogram import Histogram, HistogramSeries, LabelledHistogram
 
@@ -38,13 +39,13 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = registry or CollectorRegistry()
         ProcessCollector(registry=registry)
-        self._all_requests = Counter(
+        self._all_requests = LabelledCount(
             "nestling_requests_total",
             "Requests by endpoint and HTTP status code.",
             ("endpoint", "code"),
-            registry=registry,
+            registry,
         )
-        self._requests: dict[tuple[str, int], Counter] = {}
+        self._requests: dict[tuple[str, int], CountSeries] = {}
         self._all_durations = LabelledHistogram(
             "nestling_request_duration_seconds",
             "From the first byte of a request's body to its answer.",
