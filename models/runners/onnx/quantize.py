@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from ...precision import WEIGHT_LEVELS
 from .assembly import Assembly
 
