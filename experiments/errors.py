@@ -64,3 +64,11 @@ def shown(value: object) -> str:
     except ValueError:  # a whole number of more digits than Python prints
         return "a whole number of thousands of digits"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+class StoreError(NestlingError):
+    """The database cannot be used; the message names it, without its password."""
+
+
+class PlanMovedError(Exception):
+    """Somebody else has declared another plan meanwhile."""

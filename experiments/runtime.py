@@ -16,19 +16,21 @@ from ..models.cascade.decisions import OUT_OF_SCOPE
 from ..models.checkpoint.manifest import Manifest
 from ..models.errors import NestlingError
 from ..models.precision import Precision
-from .analysis import Analysis, analyse, report_of, violations
+from .analysis import Analysis, analyse, deadlines, report_of, violations
 from .apply import EMPTY, declare, plan_of
 from .assignment import Assigners, Assignment
 from .clock import SteadyClock
 from .definition import Experiment, ExperimentPlan, Unit
 from .diff import Change
-from .errors import DeclarationError, Problem
+from .errors import DeclarationError, Problem, StoreError
 from .field_checks import Known
-from .outcome_checks import KnownLabels
+from .outcome_checks import KnownLabels, check_rates
 from .parsing import parse
-from .records import Exposure
+from .records import Exposure, Outcome
 from .statistics.report import Report
-from .store.database import StoreError, transaction
+from .store.database import transaction
+from .store.outcomes import Receipt
+from .store.outcomes import record as record_outcomes
 from .store.plans import NOTHING, Stops, StoredPlan, latest_plan, latest_version, stop, stopped
 from .store.retention import prune
 from .store.writer import Writer
@@ -110,10 +112,10 @@ class Experiments:
         await asyncio.to_thread(self._writer.close, timeout)
         self.engine.dispose()
 
-    def accept(self, known: Known) -> None:
+    def accept(self, manifest: Manifest, precision: Precision) -> None:
         """Raises DeclarationError for a checkpoint that lacks what the experiments name."""
         if self.version:
-            parse(self.declared, replace(known, stored=True))
+            parse(self.declared, replace(known_of(manifest, precision), stored=True))
 
     @property
     def declared(self) -> Any:
@@ -152,6 +154,15 @@ class Experiments:
 
     async def _record_later(self, work: Coroutine[Any, Any, Sequence[Exposure]]) -> None:
         self.record(await work)
+
+    async def take(self, given: Mapping[str, Outcome]) -> list[Receipt]:
+        """Store outcomes, by their places in what was sent. Raises FieldError, StoreError."""
+        now = self.clock.now()
+        late = deadlines(self.plan.by_name, now)
+        check_rates(given, self.plan)
+        await asyncio.to_thread(self.labels.check, given)
+        outcomes = list(given.values())
+        return await asyncio.to_thread(record_outcomes, self.engine, outcomes, now, late)
 
     async def declare(self, declared: object) -> Sequence[Change]:
         """Have a declaration hold on all replicas, whole or not at all.

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import torch
+    from prometheus_client import CollectorRegistry
     from sqlalchemy import Engine
     from torch import Tensor
 
+    from ..experiments.runtime import Experiments
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
     from ..models.precision import Precision
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from ..models.runners.base import ModelRunner
     from .core.guarantee_watch import GuaranteeWatch
     from .core.inference import Inference
-    from .core.reload import Load
+    from .core.reload import Load, Reloader
     from .core.service import Service
     from .engine.executor import Executor
     from .engine.worker.client import WorkerClient
@@ -77,12 +79,10 @@ def assemble(
     runner, or the same. database: of the experiments, open; None keeps no record. watching: over
     the promises, for one of many processes, which do not judge for themselves.
     """
-    from ..experiments.runtime import Experiments, known_of
     from .core.guarantee_watch import GuaranteeWatch
     from .core.inference import Inference
     from .core.reload import Reloader
     from .core.service import Service
-    from .telemetry.experiments import ExperimentMetrics
     from .telemetry.metrics import Metrics
     from .telemetry.processes import ProcessMetrics
 
@@ -101,19 +101,36 @@ def assemble(
 
     def accept(executor: Executor) -> None:
         if experiments:
-            experiments.accept(known_of(executor.manifest, executor.precision))
+            experiments.accept(executor.manifest, executor.precision)
 
     services = Reloader(load, serve, serve(executor), accept)
     if database is not None:
-        experiments = Experiments(
-            database,
-            lambda: known_of(services.service.manifest, services.service.precision),
-            services.pin,
-            ExperimentMetrics(metrics.registry),
-            timedelta(days=settings.keep_days) if settings.keep_days else None,
-            judges=alone,
-        )
+        experiments = recorded(database, services, metrics.registry, settings, judges=alone)
     return Inference(services, experiments)
+
+
+def recorded(
+    database: Engine,
+    services: Reloader,
+    registry: CollectorRegistry,
+    settings: Settings,
+    judges: bool = True,
+) -> Experiments:
+    """The experiments of a record that is open; without one nothing of a database is loaded.
+
+    judges: whether guardrails are looked at, and old records deleted, by this process.
+    """
+    from ..experiments.runtime import Experiments, known_of
+    from .telemetry.experiments import ExperimentMetrics
+
+    return Experiments(
+        database,
+        lambda: known_of(services.service.manifest, services.service.precision),
+        services.pin,
+        ExperimentMetrics(registry),
+        timedelta(days=settings.keep_days) if settings.keep_days else None,
+        judges=judges,
+    )
 
 
 def open_record(settings: Settings, manifest: Manifest, precision: Precision) -> Engine | None:

@@ -48,10 +48,10 @@ class Target:
 
 
 TARGETS = (
-    Target(KNEE, (FP32,), 6.0),
-    Target(KNEE, (INT8, BF16), 3.0),
+    Target(KNEE, (FP32,), 10.0),
+    Target(KNEE, (INT8, BF16), 5.0),
     Target(LISTS, (FP32,), 8.0),
-    Target(AT_REST, (), 0.5),
+    Target(AT_REST, (), 0.4),
 )
 
 

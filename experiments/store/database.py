@@ -13,7 +13,8 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from ...models.errors import NestlingError, missing_extra
+from ...models.errors import missing_extra
+from ..errors import StoreError
 from .migrate import check, upgrade
 
 CONNECT_SECONDS = 5
@@ -21,10 +22,6 @@ BUSY_SECONDS = 15
 """How long a writer of SQLite waits for another."""
 MAKES_ONE = "`nestling serve --experiments FILE` makes one"
 KINDS = ("sqlite:///FILE", "postgresql://USER:PASSWORD@HOST/DATABASE")
-
-
-class StoreError(NestlingError):
-    """The database cannot be used; the message names it, without its password."""
 
 
 def open_database(url: str) -> Engine:

@@ -11,12 +11,9 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ..definition import RampPhase
+from ..errors import PlanMovedError
 from .database import transaction
 from .schema import insert_new, microseconds, plans, stops, time_of
-
-
-class PlanMovedError(Exception):
-    """Somebody else has declared another plan meanwhile."""
 
 
 @dataclass(frozen=True)

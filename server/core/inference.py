@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Iterable
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from ...experiments.assignment import Assignment
 from ...experiments.definition import Variant
 from ...experiments.exposures import ExposureContext, RequestResult, counterfactual_arm, exposures
 from ...experiments.records import Exposure
-from ...experiments.runtime import Experiments
 from ...models.cascade.columns import Decisions
 from ...models.cascade.policy import Cascade
 from ..engine.executor import ExecutorGoneError
@@ -35,6 +34,9 @@ from .reload import Reloader
 from .requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
 from .service import Service
 from .variants import assign, constrained, counterfactual
+
+if TYPE_CHECKING:
+    from ...experiments.runtime import Experiments  # with all of the database
 
 log = logging.getLogger(__name__)
 

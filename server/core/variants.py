@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ...experiments.assignment import Assignment
 from ...experiments.definition import Source, Unit, Variant
 from ...experiments.exposures import ExposureContext
 from ...experiments.records import LARGEST, is_unit
-from ...experiments.runtime import Experiments
 from ...experiments.secrets import is_secret
 from ..errors import Reason, RequestError
 from .constraints import RequestConstraints
 from .requests import Caller
+
+if TYPE_CHECKING:
+    from ...experiments.runtime import Experiments  # with all of the database
 
 COVARIATE = "x-nestling-covariate"
 """Header: what was known of the unit before the experiment, a number."""

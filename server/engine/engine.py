@@ -142,8 +142,8 @@ class Engine:
 
     async def _take(self) -> list[PendingPart]:
         """The next batch; waits while there is none. Empty once the queue is closed and empty."""
+        await self._executor.turn()
         while True:
-            await self._executor.turn()
             self._called.clear()
             batch, seconds = self._queue.take()
             if batch or self._queue.closed:

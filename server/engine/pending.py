@@ -72,11 +72,13 @@ class PendingRequest:
 class PendingPart(StagePart):
     """Those texts of a request that ask the same student next.
 
-    retried: whether an engine that had them has died or hung.
+    retried: whether an engine that had them has died or hung. passed_over: batches that have left
+    without them while they waited for others that ask this student.
     """
 
     request: PendingRequest
     retried: bool = False
+    passed_over: int = 0
 
     @property
     def number(self) -> int:

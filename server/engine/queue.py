@@ -3,19 +3,19 @@
 First come, first served, packed to a token budget; escalated work goes first.
 
 Three lanes. What has been answered by a smaller student comes before anything new, in the order of
-its first arrival. New texts come next. The texts of large requests have a lane of their own, which
-gets a quarter of every batch as long as others wait too: neither starves the other. Shadow texts,
-for which nobody waits, go when there is nothing else.
+its first arrival, though one alone waits a little for others. New texts come next. The texts of
+large requests have a lane of their own, which gets a quarter of every batch as long as others wait
+too: neither starves the other. Shadow texts, for which nobody waits, go when there is nothing else.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 from time import perf_counter
 
+from .escalated import EscalatedLane
 from .pending import PendingPart, PendingRequest
 
 BULK_SHARE = 4
@@ -44,7 +44,7 @@ class WorkQueue:
         self.largest_small = max_texts // BULK_SHARE
         """Requests with more texts than this wait in the lane for large ones."""
         self._fill_seconds, self._clock = fill_seconds, clock
-        self._escalated: list[tuple[int, PendingPart]] = []  # a heap: earliest arrival first
+        self._escalated = EscalatedLane()
         self._fresh: deque[PendingPart] = deque()
         self._bulk: deque[PendingPart] = deque()
         self._shadow: deque[PendingPart] = deque()
@@ -61,7 +61,7 @@ class WorkQueue:
 
     def age(self) -> float:
         """Seconds that the oldest text has waited, those of large requests and shadows apart."""
-        heads = [part.request.arrived for _, part in self._escalated[:1]]
+        heads = [part.request.arrived for part in self._escalated.parts[:1]]
         if self._fresh:
             heads.append(self._fresh[0].request.arrived)
         return self._clock() - min(heads) if heads else 0.0
@@ -82,7 +82,8 @@ class WorkQueue:
     def requeue(self, parts: Sequence[PendingPart]) -> None:
         """Texts that a larger student is to answer. They keep the place of their arrival."""
         for part in parts:
-            heapq.heappush(self._escalated, (part.number, part))
+            part.passed_over = 0
+            self._escalated.put(part)
             self.waiting += len(part.rows)
 
     def take(self) -> tuple[list[PendingPart], float]:
@@ -109,38 +110,34 @@ class WorkQueue:
         """Seconds until the oldest text is old enough."""
         heads = [lane[0] for lane in (self._fresh, self._bulk, self._shadow) if lane]
         if self._escalated:
-            heads.append(self._escalated[0][1])
+            heads.append(self._escalated.parts[0])
         arrived = min([part.request.arrived for part in heads])
         return arrived + self._fill_seconds - self._clock()
 
     def _full(self) -> bool:
         if self.waiting >= self.max_texts:
             return True
-        waiting = [*(part for _, part in self._escalated), *self._fresh, *self._bulk]
+        waiting = [*self._escalated.parts, *self._fresh, *self._bulk]
         return sum([sum(part.lengths) for part in waiting]) >= self.max_tokens
 
     def _pack(self) -> list[PendingPart]:
         batch = _Batch(self.max_tokens, self.max_texts)
-        while self._escalated:
-            part = self._escalated[0][1]
-            if part.request.closed:
-                self.waiting -= len(part.rows)
-                heapq.heappop(self._escalated)
-                continue
-            rest = batch.add(part)
-            if rest is None:
-                heapq.heappop(self._escalated)
-                continue
-            heapq.heapreplace(self._escalated, (rest.number, rest))
-            break
+        self.waiting -= self._escalated.drop_closed()
+        self._add_escalated(batch, at_once=self.closed or not (self._fresh or self._bulk))
         kept = BULK_SHARE if self._bulk else 0
         self._move(self._fresh, batch, kept)
         self._move(self._bulk, batch)
         self._move(self._fresh, batch)
+        if not batch.parts:  # nobody waited any more for what was new
+            self._add_escalated(batch, at_once=True)
         if not batch.parts:
             self._move(self._shadow, batch)
         self.waiting -= batch.texts
         return batch.parts
+
+    def _add_escalated(self, batch: _Batch, at_once: bool) -> None:
+        for part in batch.add_in_order(self._escalated.take(at_once)):
+            self._escalated.put(part)
 
     def _move(self, lane: deque[PendingPart], batch: _Batch, kept: int = 0) -> None:
         """Fill a batch from a lane: in order, or, where more wait than fit, by length.

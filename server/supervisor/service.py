@@ -6,25 +6,22 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...experiments.runtime import Experiments, known_of
 from ...models.checkpoint.manifest import Manifest, read_manifest
 from ...models.errors import NestlingError
 from ...models.runners.base import ForwardBatch, ForwardOutput
-from ..build import open_record
+from ..build import open_record, recorded
 from ..core.inference import Inference
 from ..core.reload import Reloader
 from ..core.service import Service
 from ..engine.executor import Executor, ExecutorGoneError
 from ..engine.worker.messages import Opened
 from ..settings import Settings
-from ..telemetry.experiments import ExperimentMetrics
 from ..telemetry.metrics import Metrics
 from ..telemetry.processes import ProcessMetrics
 from ..telemetry.summed import SummedRegistry
@@ -32,6 +29,9 @@ from .front_process import FrontProcess
 from .fronts import Fronts
 from .messages import Came, Commit, Drop, Observed, Pin, Prepare, Refresh, Snapshot, Stands
 from .promises import SupervisorWatch
+
+if TYPE_CHECKING:
+    from ...experiments.runtime import Experiments  # with all of the database
 
 log = logging.getLogger(__name__)
 GATHER_SECONDS = 2.0
@@ -219,7 +219,7 @@ def supervised(fronts: Fronts, settings: Settings) -> Inference:
 
     def accept(executor: Executor) -> None:
         if experiments:
-            experiments.accept(known_of(executor.manifest, executor.precision))
+            experiments.accept(executor.manifest, executor.precision)
 
     def told(message: object) -> None:
         if isinstance(message, Came):
@@ -236,11 +236,5 @@ def supervised(fronts: Fronts, settings: Settings) -> Inference:
     services = FrontsReloader(fronts, build, build(executor), accept)
     database = open_record(settings, executor.manifest, executor.precision)
     if database is not None:
-        experiments = Experiments(
-            database,
-            lambda: known_of(services.service.manifest, services.service.precision),
-            services.pin,
-            ExperimentMetrics(registry),
-            timedelta(days=settings.keep_days) if settings.keep_days else None,
-        )
+        experiments = recorded(database, services, registry, settings)
     return Inference(services, experiments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
@@ -10,7 +12,9 @@ from ...experiments.definition import ExperimentPlan
 from ...experiments.statistics.missing import levels
 from ...experiments.statistics.report import Report
 from ...experiments.statistics.verdict import Conclusion
-from ...experiments.store.writer import Writer
+
+if TYPE_CHECKING:
+    from ...experiments.store.writer import Writer  # with all of the database
 
 
 class ExperimentMetrics:

@@ -147,7 +147,7 @@ def test_graphs_are_kept(gpu_image: Image, calibrated_dir: Path, tmp_path: Path)
     with container.start("serve", "/checkpoint") as server:
         assert server.classify(["money"])
         assert "no cache of graphs" not in server.log
-    assert list(container.volume(CACHE).glob("nestling/onnx/*/model.onnx"))
+    assert list(container.volume(CACHE).glob("nestling/onnx/*/tiny.onnx"))
 
 
 def test_triton_runs(gpu_image: Image, tmp_path: Path) -> None:

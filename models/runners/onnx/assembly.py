@@ -28,6 +28,13 @@ class Assembly:
             self._constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
+    def halves(self, name: str, value: NDArray[np.float32]) -> str:
+        """A constant in bfloat16. value: float32 of which each number is one in bfloat16 too."""
+        bits = (np.asarray(value, order="C").view(np.uint32) >> 16).astype("<u2")
+        kind, shape = TensorProto.BFLOAT16, value.shape
+        self._constants[name] = helper.make_tensor(name, kind, shape, bits.tobytes(), raw=True)
+        return name
+
     def integers(self, *values: int) -> str:
         """A constant (values,) int64, such as a shape."""
         name = "integers." + ".".join(map(str, values))

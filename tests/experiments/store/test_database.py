@@ -13,8 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, make_url, text
 
+from nestling.experiments.errors import StoreError
 from nestling.experiments.store import database
-from nestling.experiments.store.database import BUSY_SECONDS, StoreError, open_database, transaction
+from nestling.experiments.store.database import BUSY_SECONDS, open_database, transaction
 from nestling.experiments.store.migrate import VERSION_TABLE
 from nestling.experiments.store.schema import metadata
 from nestling.models.errors import NestlingError

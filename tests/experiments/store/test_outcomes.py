@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, func, select
 
+from nestling.experiments.errors import StoreError
 from nestling.experiments.records import Outcome
 from nestling.experiments.store.comparison import moments
-from nestling.experiments.store.database import StoreError, open_database, transaction
+from nestling.experiments.store.database import open_database, transaction
 from nestling.experiments.store.observations import Scope
 from nestling.experiments.store.outcomes import Receipt, record
 from nestling.experiments.store.retention import prune

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from nestling.models import Cascade, Stage, Student
 from nestling.models.cascade.columns import Decisions
 from nestling.models.cascade.policy import FlopsByLength
+from nestling.server.engine.escalated import ENOUGH, TURNS
 from nestling.server.engine.pending import PendingPart, PendingRequest
 from nestling.server.engine.queue import WorkQueue
 
@@ -24,7 +26,8 @@ def entry(
     *tokens: int, closed: bool = False, arrived: float = 0.0, shadow: bool = False
 ) -> PendingRequest:
     """A request of texts with so many tokens."""
-    cascade = Cascade("alone", (Stage(cast(Student, None), 0.0),))
+    student = cast(Student, SimpleNamespace(name="alone"))
+    cascade = Cascade("alone", (Stage(student, 0.0),))
     flops = cast(FlopsByLength, None)
     decisions = Decisions(cascade, [[0] * count for count in tokens], flops, shadow=shadow)
     request = PendingRequest(decisions, None, arrived)
@@ -145,6 +148,61 @@ def test_escalated_work_goes_first_by_its_arrival(
         waiting = waiting[len(escalated) :]
         got += escalated
     assert sorted(got, key=number) == sorted(taken, key=number)
+
+
+def escalated(queue: WorkQueue, *requests: PendingRequest) -> None:
+    """Have them answered once, and passed on."""
+    for request in requests:
+        queue.put(request)
+    taken = queue.take()[0]
+    assert [part.request for part in taken] == list(requests)
+    queue.requeue(taken)
+
+
+def test_an_escalated_text_waits_for_others_while_there_is_new_work_but_not_long() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    escalated(queue, alone := entry(1))
+    for _ in range(TURNS):
+        queue.put(new := entry(1))
+        assert take(queue) == all_of(new)
+    queue.put(new := entry(1))
+    assert take(queue) == [*all_of(alone), *all_of(new)]
+
+
+def test_enough_escalated_texts_go_at_once() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    escalated(queue, *(few := [entry(1) for _ in range(ENOUGH)]))
+    queue.put(new := entry(1))
+    assert take(queue) == [text for request in [*few, new] for text in all_of(request)]
+
+
+def test_an_escalated_text_goes_at_once_if_nothing_else_does() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    escalated(queue, alone := entry(1))
+    queue.put(entry(1, closed=True))
+    assert take(queue) == all_of(alone)
+
+
+def test_an_escalated_text_with_a_deadline_waits_for_nobody() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    hurried = entry(1)
+    hurried.decisions.deadline = 1.0
+    escalated(queue, hurried)
+    queue.put(new := entry(1))
+    assert take(queue) == [*all_of(hurried), *all_of(new)]
+
+
+def test_each_time_that_a_text_is_passed_on_it_may_wait_again() -> None:
+    queue = WorkQueue(BUDGET, TEXTS)
+    escalated(queue, alone := entry(1))
+    for _ in range(TURNS):
+        queue.put(entry(1))
+        queue.take()
+    queue.put(entry(1))
+    batch, _ = queue.take()
+    queue.requeue([part for part in batch if part.request is alone])
+    queue.put(new := entry(1))
+    assert take(queue) == all_of(new)
 
 
 def test_a_batch_full_of_escalated_texts_leaves_large_requests_for_the_next() -> None:

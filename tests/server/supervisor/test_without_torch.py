@@ -1,5 +1,7 @@
 """A server on ONNX Runtime, and the commands that compute nothing, where torch cannot be imported.
 
+Nor is anything of a database loaded where no experiments run.
+
 What stands in torch's place is found like torch and refuses to be imported, so that nothing hides
 behind its being there; and no process may have torch's libraries in its memory.
 """
@@ -44,6 +46,7 @@ def check(server: Server) -> None:
     }
     assert [path for path in mapped if "onnxruntime" in path.parts]
     assert [path for path in mapped if "torch" in path.name] == []
+    assert [path for path in mapped if "sqlalchemy" in path.parts] == []
 
 
 @pytest.mark.parametrize(

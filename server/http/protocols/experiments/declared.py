@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -10,11 +10,8 @@ from starlette.responses import Response
 
 from .....experiments.declaration import Declaration
 from .....experiments.definition import BUCKETS, Experiment
-from .....experiments.errors import DeclarationError
+from .....experiments.errors import DeclarationError, PlanMovedError, StoreError
 from .....experiments.json_text import key_twice
-from .....experiments.runtime import Experiments
-from .....experiments.store.database import StoreError
-from .....experiments.store.plans import PlanMovedError
 from .....models.json_checks import kind
 from .....models.nearest import in_words, listing
 from ....errors import Reason, RequestError
@@ -22,6 +19,9 @@ from ...body import parse_json, read_body
 from ...errors import NATIVE, READING
 from ...openapi import json_shown, path_parameters, request_body
 from ...route import ControlRoute, inference_of, json_response, service_of
+
+if TYPE_CHECKING:
+    from .....experiments.runtime import Experiments  # with all of the database
 
 router = APIRouter(route_class=ControlRoute, tags=["Experiments"])
 EXAMPLE = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -11,12 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .....experiments.analysis import deadlines
-from .....experiments.errors import FieldError
-from .....experiments.outcome_checks import check_rates
+from .....experiments.errors import FieldError, StoreError
 from .....experiments.records import Outcome
-from .....experiments.store.database import StoreError
-from .....experiments.store.outcomes import record
 from ....errors import Reason, RequestError
 from ...body import Body, check, check_count, parse_json, read_body
 from ...errors import CHECKING, NATIVE, READING
@@ -63,14 +58,8 @@ async def outcomes(request: Request) -> Response:
     content = await read_body(request, service_of(request).settings.max_body_bytes)
     body = parse_json(content, OutcomeBody.example)
     given = _checked(body)
-    now = experiments.clock.now()
-    late = deadlines(experiments.plan.by_name, now)
     try:
-        check_rates(given, experiments.plan)
-        await asyncio.to_thread(experiments.labels.check, given)
-        receipts = await asyncio.to_thread(
-            record, experiments.engine, list(given.values()), now, late
-        )
+        receipts = await experiments.take(given)
     except FieldError as error:
         raise RequestError(
             Reason.OUT_OF_RANGE, error.message, error.field, **error.details
