@@ -42,7 +42,6 @@ class Forker:
         """
         self._lock = Lock()
         self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        gc.collect()
         gc.freeze()  # else the first look for garbage in each front would copy the pages
         # Until the child ignores them: whoever stops the server early would hear it twice.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISORS)

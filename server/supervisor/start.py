@@ -13,6 +13,7 @@ from ...models.checkpoint.manifest import Manifest, read_architecture
 from ...models.progress import Progress
 from ..engine.worker.process import WorkerProcess
 from ..settings import Settings
+from .garbage import look_seldom
 from .listeners import Listeners, bind, url_of
 from .processes import how_many
 
@@ -39,6 +40,7 @@ def start(
     locate: finds the checkpoint. announce: called once requests are answered. Raises NestlingError
     for what the user can fix.
     """
+    look_seldom()
     with ExitStack() as stack:
         listeners = stack.enter_context(bind(settings))
         settings = listeners.taken(settings)
