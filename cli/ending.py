@@ -51,6 +51,15 @@ class Root(Group):
 
 def _end(run: Callable[[], int]) -> int:
     """Run a command, report what went wrong on stderr, and return the exit status."""
+    status = _report(run)
+    try:
+        sys.stdout.flush()
+    except OSError:  # reported above; Python would try again, and end with a status of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _report(run: Callable[[], int]) -> int:
     try:
         status = run()
         sys.stdout.flush()
@@ -67,7 +76,6 @@ def _end(run: Callable[[], int]) -> int:
             raise
         return _say(missing_extra(missing.name or "", "this command", extra), USER_ERROR)
     except BrokenPipeError:  # a reader such as `head` has seen enough, which is no failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a full disk, a file without permission
         where = f"{error.filename}: " if error.filename else ""

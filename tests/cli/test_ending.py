@@ -89,18 +89,29 @@ def test_version_and_help_without_a_command(nestling: Nestling) -> None:
     assert module.stdout == nestling("--version").stdout
 
 
+@pytest.fixture(params=["buffered", "unbuffered"])
+def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Of a command that writes at its end, or with every line."""
+    return os.environ | {"PYTHONUNBUFFERED": "1" if request.param == "unbuffered" else ""}
+
+
 @pytest.mark.parametrize("words", [["--help"], ["serve", "-h"], ["info", "CHECKPOINT"]])
-def test_head_is_no_failure(checkpoint_dir: Path, words: list[str]) -> None:
-    command = [*NESTLING, *(str(checkpoint_dir) if w == "CHECKPOINT" else w for w in words)]
-    done = subprocess.run(["bash", "-c", PIPE, "-", *command], capture_output=True, text=True)
+def test_head_is_no_failure(
+    checkpoint_dir: Path, words: list[str], environment: dict[str, str]
+) -> None:
+    command = ["bash", "-c", PIPE, "-", *NESTLING]
+    command += [str(checkpoint_dir) if word == "CHECKPOINT" else word for word in words]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="not this system's")
-def test_a_full_disk_is_said_in_one_line(checkpoint_dir: Path) -> None:
+def test_a_full_disk_is_said_in_one_line(checkpoint_dir: Path, environment: dict[str, str]) -> None:
+    command = [*NESTLING, "info", str(checkpoint_dir)]
     with Path("/dev/full").open("w") as full:
-        command = [*NESTLING, "info", str(checkpoint_dir)]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
     assert done.returncode == 2
     assert done.stderr == "nestling: No space left on device\n"
 
