@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..models.errors import NestlingError
 from ..models.training.recipe import Recipe
 
 RECIPE = Recipe()
@@ -25,8 +25,15 @@ def train(
         ),
     ],
     data: Annotated[Path, typer.Option(help="Training texts: .jsonl, .csv or .parquet.")],
-    validation: Annotated[Path, typer.Option(help="Texts whose accuracy is shown meanwhile.")],
     out: Annotated[Path, typer.Option(help="The checkpoint to write; must not exist.")],
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts whose accuracy is told at the end. Nothing is chosen by them, so they may "
+            "calibrate.",
+            show_default="none",
+        ),
+    ] = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
     label_map: Annotated[
@@ -43,27 +50,57 @@ def train(
             help="JSON file {name: {layers, dim, heads, ffn}}.", show_default="three sizes"
         ),
     ] = None,
-    epochs: Annotated[
-        int, typer.Option(help="Epochs of joint training.", min=1, max=10_000)
-    ] = RECIPE.joint.epochs,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="What the whole run may take, at most; fewer steps where they do not fit.",
+            min=0.1,
+            max=100_000,
+            show_default="none",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of joint training; fine-tuning takes a third as many.",
+            min=1,
+            max=10_000_000,
+            show_default="from the data",
+        ),
+    ] = None,
     batch_size: Annotated[
-        int, typer.Option(help="Labelled texts per step of joint training.", min=1, max=65_536)
-    ] = RECIPE.joint.batch_size,
+        int | None,
+        typer.Option(
+            help="Labelled texts per step of joint training.",
+            min=1,
+            max=65_536,
+            show_default="from the data",
+        ),
+    ] = None,
     learning_rate: Annotated[
         float, typer.Option(help="Of joint training; above 0.", min=0, max=1e38)
     ] = RECIPE.joint.learning_rate,
     pool: Annotated[
-        int, typer.Option(help="Recombined texts per training text; 0 for none.", min=0, max=1000)
-    ] = RECIPE.pool,
-    finetune_epochs: Annotated[
-        int, typer.Option(help="Epochs of fine-tuning an encoder.", min=1, max=10_000)
-    ] = RECIPE.finetune.epochs,
+        int | None,
+        typer.Option(
+            help="Recombined texts per training text; 0 for none.",
+            min=0,
+            max=1000,
+            show_default="from the data",
+        ),
+    ] = None,
     relation_weight: Annotated[
         float, typer.Option(help="Weight of MiniLMv2's relation loss.", min=0, max=1e300)
     ] = RECIPE.relation_weight,
     longest: Annotated[
-        int, typer.Option(help="Longest training text in tokens.", min=3, max=1_000_000)
-    ] = 128,
+        int | None,
+        typer.Option(
+            help="Longest training text in tokens.",
+            min=3,
+            max=1_000_000,
+            show_default="from the data",
+        ),
+    ] = None,
     save_every: Annotated[
         int, typer.Option(help="Steps between saved states.", min=1, max=1_000_000_000)
     ] = 500,
@@ -73,6 +110,9 @@ def train(
 ) -> None:
     """Train a TA and its students from a teacher, by the MatTA recipe.
 
+    Steps, batches and precision follow from the data and the machine; a tenth of the data is held
+    out and says which state to keep. Calibrate on other texts.
+
     A run that was killed goes on from its last saved state when the same command is given again.
     Several processes or GPUs: `accelerate launch -m nestling.cli train …`.
     """
@@ -80,31 +120,35 @@ def train(
     from .progress import ProgressDisplay
 
     check_new(out)
-    joint = replace(RECIPE.joint, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    recipe = replace(
-        RECIPE,
-        finetune=replace(RECIPE.finetune, epochs=finetune_epochs),
-        joint=joint,
-        pool=pool,
-        relation_weight=relation_weight,
-        seed=seed,
-    )
+    if minutes is not None and steps is not None:
+        raise NestlingError("--minutes and --steps: one of them decides how long training takes")
     with ProgressDisplay() as progress:
         progress.step("starting")
         from ..models.training.material import Options
+        from ..models.training.plan import Wishes
         from ..models.training.run import train as run
 
         options = Options(
             teacher=teacher,
             data=data,
-            validation=validation,
             out=out,
+            validation=validation,
             text_column=text_column,
             label_column=label_column,
             label_map=label_map,
             students=students,
             longest=longest,
             save_every=save_every,
+            wishes=Wishes(
+                steps=steps,
+                minutes=minutes,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                pool=pool,
+                relation_weight=relation_weight,
+                seed=seed,
+            ),
         )
-        written = run(options, recipe, progress)
-    typer.echo(f"{written}: written. Next: nestling calibrate {written} --data {validation}")
+        written = run(options, progress)
+    others = validation or "texts that were not trained on"
+    typer.echo(f"{written}: written. Next: nestling calibrate {written} --data {others}")

@@ -1,8 +1,9 @@
-"""New texts recombined from the training texts of one label, for the teacher to judge.
+"""New texts recombined from the training texts, for the teacher to judge.
 
 A small student stops improving on a small training set long before its capacity is used up.
 More texts help if they look like the real ones; whatever a recombination does to the meaning,
-the teacher's soft targets say. All four ways keep to the words of one label, and split at spaces.
+the teacher's soft targets say. Four ways keep to the words of one label; a share of the texts is
+spliced from two labels, and teaches where one ends and the other begins. All split at spaces.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ NOISE = 0.15
 LONGEST_CHAIN = 40
 
 
-def recombine(texts: Sequence[str], labels: Sequence[int], count: int, seed: int) -> list[str]:
+def recombine(
+    texts: Sequence[str], labels: Sequence[int], count: int, across: float, seed: int
+) -> list[str]:
     """`count` new texts at most: fewer where the training set is too small to give as many.
 
-    labels: of each text. The same seed gives the same texts. None of them is a training text,
-    and none occurs twice.
+    labels: of each text. across: share of the new texts that are of two labels. The same seed gives
+    the same texts. None of them is a training text, and none occurs twice.
     """
     rng = random.Random(seed)
     of_label: dict[int, list[Words]] = defaultdict(list)
@@ -45,6 +48,10 @@ def recombine(texts: Sequence[str], labels: Sequence[int], count: int, seed: int
         words = rng.choice(of_label[label])
         return [rng.choice(vocabulary[label]) if rng.random() < NOISE else w for w in words]
 
+    def splice_labels(label: int) -> Words:
+        other = rng.choice([each for each in known if each != label])
+        return _splice(rng.choice(of_label[label]), rng.choice(of_label[other]), rng)
+
     ways: list[Callable[[int], Words]] = [chain, drop_and_swap, splice, replace]
     known = sorted(of_label)
     seen = {" ".join(text.split()) for text in texts}
@@ -53,7 +60,9 @@ def recombine(texts: Sequence[str], labels: Sequence[int], count: int, seed: int
         if len(new) == count:
             break
         label = known[attempt // len(ways) % len(known)]
-        text = " ".join(ways[attempt % len(ways)](label))
+        mixed = len(known) > 1 and rng.random() < across
+        way = splice_labels if mixed else ways[attempt % len(ways)]
+        text = " ".join(way(label))
         if text and text not in seen:
             seen.add(text)
             new.append(text)

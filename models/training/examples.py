@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,15 +32,21 @@ class Examples:
         """Texts beyond `longest` tokens are cut; the last token, a special one, stays."""
         return cls(tokenise(texts, tokenizer, longest), torch.tensor(labels))
 
+    def at(self, indices: Sequence[int]) -> Examples:
+        return Examples(tuple(self.sequences[i] for i in indices), self.labels[list(indices)])
+
     def __len__(self) -> int:
         return len(self.sequences)
 
 
 def tokenise(texts: Sequence[str], tokenizer: TextTokenizer, longest: int) -> tuple[list[int], ...]:
     """Token ids, at most `longest` each; what is too long loses its middle, not its end token."""
+    return cut(tokenizer.encode(texts), longest)
+
+
+def cut(sequences: Iterable[list[int]], longest: int) -> tuple[list[int], ...]:
     return tuple(
-        ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]]
-        for ids in tokenizer.encode(texts)
+        ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in sequences
     )
 
 
@@ -87,9 +93,21 @@ def logits_of(
     return torch.empty_like(result).index_copy(0, torch.from_numpy(order), result)
 
 
+def right(
+    model: Callable[[PackedBatch], Tensor], student: StudentSpec, examples: Examples, name: str
+) -> Tensor:
+    """Of each example, whether its label is the student's first choice: (examples,) bool.
+
+    Raises NotFiniteError.
+    """
+    if not len(examples):
+        return torch.zeros(0, dtype=torch.bool)
+    predicted = logits_of(model, student, examples.sequences, name).argmax(-1)
+    return predicted == examples.labels
+
+
 def accuracy(
     model: Callable[[PackedBatch], Tensor], student: StudentSpec, examples: Examples, name: str
 ) -> float:
-    """Share of examples whose label is the student's first choice. Raises NotFiniteError."""
-    predicted = logits_of(model, student, examples.sequences, name).argmax(-1)
-    return (predicted == examples.labels).float().mean().item()
+    """Share of examples, one at least, that a student has right. Raises NotFiniteError."""
+    return right(model, student, examples, name).float().mean().item()

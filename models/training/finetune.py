@@ -44,12 +44,13 @@ class FineTuning:
     advice = "look at the data, or take another encoder"
 
     def __init__(
-        self, teacher: MeanTeacher, train: Examples, validation: Examples, recipe: Recipe
+        self, teacher: MeanTeacher, train: Examples, held_out: Examples, recipe: Recipe
     ) -> None:
+        self.phase = recipe.finetune
         self.module = _LabelLoss(teacher, recipe)
         self.relative_rates = dict.fromkeys(teacher.head.parameters(), recipe.head_rate)
         self._teacher, self._full = teacher, StudentSpec.full(teacher.model.architecture)
-        self._train, self._validation, self._recipe = train, validation, recipe
+        self._train, self._held_out, self._recipe = train, held_out, recipe
 
     def inputs(self, step: int, rank: int, processes: int) -> tuple[PackedBatch, Tensor]:
         recipe = self._recipe
@@ -59,7 +60,9 @@ class FineTuning:
         return pack(self._train.sequences, chosen, self._full), self._train.labels[chosen]
 
     def evaluate(self) -> dict[str, float]:
-        return {"teacher": accuracy(self._teacher, self._full, self._validation, "teacher")}
+        if not len(self._held_out):
+            return {}
+        return {"teacher": accuracy(self._teacher, self._full, self._held_out, "teacher")}
 
 
 class _LabelLoss(nn.Module):

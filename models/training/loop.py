@@ -1,29 +1,33 @@
 """The optimisation loop: the only one, for fine-tuning as for joint training.
 
 Every random choice of a step follows from the seed and the step's number, so the state that a
-resumed run needs is weights, optimiser and step; it goes on to the same result.
+resumed run needs is weights, optimiser, step and what the held-out part said; it goes on to the
+same result.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import NotFiniteError
 from ..progress import Progress
+from .best import Best
 from .recipe import TrainingPhase
+from .states import States
+from .trial import attention, autocast
 
 CLIP = 1.0
-STATE = "step-"
+EVALUATIONS = 10
+"""Of a phase, on the held-out part."""
 
 
 class Objective(Protocol):
@@ -32,6 +36,10 @@ class Objective(Protocol):
     @property
     def name(self) -> str:
         """Of the phase, in messages and in the working directory."""
+
+    @property
+    def phase(self) -> TrainingPhase:
+        """Its steps and their rates."""
 
     @property
     def advice(self) -> str:
@@ -49,42 +57,61 @@ class Objective(Protocol):
         """Arguments of the module's forward for this process' share of a step."""
 
     def evaluate(self) -> dict[str, float]:
-        """Validation accuracy by student."""
+        """Held-out accuracy by student; empty where nothing is held out."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """directory: where states are kept. save_every: steps between them, besides the evaluations'.
+
+    telling: held-out texts that may choose a state; 0 keeps the last.
+    """
+
+    directory: Path
+    bfloat16: bool
+    seed: int
+    save_every: int
+    telling: int
 
 
 def optimise(
     objective: Objective,
-    phase: TrainingPhase,
-    steps: int,
     accelerator: Accelerator,
-    directory: Path,
     progress: Progress,
-    *,
-    seed: int,
-    save_every: int,
-    evaluate_every: int,
-) -> None:
+    settings: LoopSettings,
+) -> int:
     """Run a phase from its last saved state, or from the start, to its end.
 
-    directory: where states are kept; the one before is removed once a new one is whole.
-    Raises NotFiniteError at the first step whose losses or gradient are not finite.
+    The objective's module has then the weights that the held-out part keeps (`Best`), and the
+    number of their steps is returned. Raises NotFiniteError at the first step whose losses or
+    gradient are not finite.
     """
+    phase = objective.phase
     optimizer = torch.optim.AdamW(
         _parameter_groups(objective, phase.weight_decay), lr=phase.learning_rate, fused=True
     )
     module, optimizer = accelerator.prepare(objective.module, optimizer)
-    done = _resume(accelerator, directory)
+    best = Best(settings.telling)
+    states = States(accelerator, settings.directory, best)
+    done = states.resume()
     if done:
-        progress.note(f"{objective.name}: resumed at step {done} of {steps}")
+        progress.note(f"{objective.name}: resumed at step {done} of {phase.steps}")
     module.train()
-    for step in range(done, steps):
-        torch.manual_seed(_step_seed(seed, step, accelerator.process_index))
+    evaluate_every = max(1, phase.steps // EVALUATIONS)
+    for step in range(done, phase.steps):
+        if best.stop:
+            progress.note(
+                f"{objective.name}: stopped at step {step} of {phase.steps}: held-out texts say "
+                f"that it has been getting worse since step {best.kept}"
+            )
+            break
+        torch.manual_seed(_step_seed(settings.seed, step, accelerator.process_index))
         for group in optimizer.param_groups:
-            group["lr"] = group["relative"] * phase.rate(step, steps)
+            group["lr"] = group["relative"] * phase.rate(step)
         inputs = objective.inputs(step, accelerator.process_index, accelerator.num_processes)
-        with _attention(accelerator.device):
+        with attention(accelerator.device), autocast(accelerator.device, settings.bfloat16):
             losses: dict[str, Tensor] = module(*inputs)
-        where = f"{objective.name}: step {step + 1} of {steps}"
+        where = f"{objective.name}: step {step + 1} of {phase.steps}"
         _check_losses(accelerator, losses, where, objective.advice)
         accelerator.backward(sum(losses.values()))
         norm = accelerator.clip_grad_norm_(module.parameters(), CLIP)
@@ -93,13 +120,19 @@ def optimise(
         optimizer.step()
         optimizer.zero_grad()
         shown = {name: loss.detach() for name, loss in losses.items()}
-        progress.step(objective.name, step + 1, steps, partial(_shown, shown))
-        last = step + 1 == steps
-        if last or (step + 1) % evaluate_every == 0:
-            _on_main(accelerator, partial(_tell_accuracies, objective, progress, where))
-        if not last and (step + 1) % save_every == 0:
-            _save(accelerator, directory, step + 1)
+        progress.step(objective.name, step + 1, phase.steps, partial(_shown, shown))
+        last = step + 1 == phase.steps
+        told = last or (step + 1) % evaluate_every == 0
+        if told:
+            with autocast(accelerator.device, settings.bfloat16):
+                score = _held_out_score(accelerator, objective, progress, where)
+            if best.saw(score, step + 1):
+                states.keep(objective.module)
+        if not last and (told or (step + 1) % settings.save_every == 0):
+            states.save(step + 1)
+    states.load_kept(objective.module)
     accelerator.free_memory(module, optimizer)
+    return best.kept
 
 
 def _check_losses(
@@ -114,11 +147,21 @@ def _check_losses(
         raise NotFiniteError(f"{where}: the loss is not finite: {said}; {advice}")
 
 
-def _tell_accuracies(objective: Objective, progress: Progress, where: str) -> None:
-    try:
-        progress.note(_accuracies(objective.evaluate()))
-    except NotFiniteError as error:
-        raise NotFiniteError(f"{where}: {error}; {objective.advice}") from error
+def _held_out_score(
+    accelerator: Accelerator, objective: Objective, progress: Progress, where: str
+) -> float:
+    """Mean held-out accuracy of all students, found by the first process and told to the others."""
+    score = [0.0]
+    if accelerator.is_main_process:
+        try:
+            found = objective.evaluate()
+        except NotFiniteError as error:
+            raise NotFiniteError(f"{where}: {error}; {objective.advice}") from error
+        if found:
+            progress.note(_accuracies(found))
+            score = [sum(found.values()) / len(found)]
+    broadcast_object_list(score)
+    return score[0]
 
 
 def _shown(losses: Mapping[str, Tensor]) -> str:
@@ -127,14 +170,7 @@ def _shown(losses: Mapping[str, Tensor]) -> str:
 
 def _accuracies(found: Mapping[str, float]) -> str:
     shown = "  ".join(f"{name} {100 * value:.2f} %" for name, value in found.items())
-    return f"validation accuracy: {shown}"
-
-
-def _attention(device: torch.device) -> AbstractContextManager[None]:
-    """Which of torch's attentions trains. On a CPU the fused one's backward is so slow on short
-    sequences that it takes a third of a step; the plain one's is not.
-    """
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+    return f"held-out accuracy: {shown}"
 
 
 def _parameter_groups(objective: Objective, weight_decay: float) -> list[dict[str, Any]]:
@@ -153,40 +189,3 @@ def _parameter_groups(objective: Objective, weight_decay: float) -> list[dict[st
 
 def _step_seed(seed: int, step: int, rank: int) -> int:
     return (seed * 1_000_003 + step) * 1_009 + rank
-
-
-def _resume(accelerator: Accelerator, directory: Path) -> int:
-    """Load the last whole state; the number of steps it holds, or 0."""
-    states = sorted(directory.glob(STATE + "*"), key=_steps_of) if directory.is_dir() else []
-    if not states:
-        return 0
-    accelerator.load_state(str(states[-1]))
-    return _steps_of(states[-1])
-
-
-def _steps_of(state: Path) -> int:
-    return int(state.name.removeprefix(STATE))
-
-
-def _save(accelerator: Accelerator, directory: Path, step: int) -> None:
-    """Write a state under a temporary name, rename it, and only then remove the older ones."""
-    temporary = directory / "unfinished"
-    if accelerator.is_main_process:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(temporary))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        older = list(directory.glob(STATE + "*"))
-        temporary.rename(directory / f"{STATE}{step}")
-        for state in older:
-            shutil.rmtree(state)
-    accelerator.wait_for_everyone()
-
-
-def _on_main(accelerator: Accelerator, work: Callable[[], None]) -> None:
-    if accelerator.is_main_process:
-        with accelerator.autocast():
-            work()
-    accelerator.wait_for_everyone()

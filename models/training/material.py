@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,7 +21,10 @@ from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
-from .examples import Examples
+from .examples import Examples, cut, tokenise
+from .held_out import split
+from .plan import Wishes, longest_text, planned
+from .recipe import Recipe
 from .students import default_students, read_students
 
 Weights = dict[str, Tensor]
@@ -31,27 +34,30 @@ Weights = dict[str, Tensor]
 class Options:
     """What the user asks for. teacher: a directory or Hub id. students: a JSON file, or none.
 
+    validation: texts whose accuracy is told at the end, or none; nothing is chosen by them.
     label_map: a JSON file {label of the data: label of the teacher}, or none.
+    longest: of a text in tokens, or none: what covers the data.
     """
 
     teacher: str
     data: Path
-    validation: Path
     out: Path
+    validation: Path | None = None
     text_column: str = "text"
     label_column: str = "label"
     label_map: Path | None = None
     students: Path | None = None
-    longest: int = 128
+    longest: int | None = None
     save_every: int = 500
-    evaluations: int = 10
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True)
 class Material:
     """pretrained: the teacher, or the encoder that becomes it. imported: its weights by our names.
 
-    longest: of a text, in tokens.
+    data: all of it. texts: those that train; held_out: the others. validation: of the user's file,
+    whose sha256 is beside it. longest: of a text, in tokens.
     doubts: what about the data was probably not meant, a sentence each.
     """
 
@@ -61,10 +67,13 @@ class Material:
     students: dict[str, StudentSpec]
     tokenizer: TextTokenizer
     data: Labelled
-    held_out: Labelled
+    texts: tuple[str, ...]
     train: Examples
-    validation: Examples
+    held_out: Examples
+    validation: Examples | None
+    validation_sha256: str | None
     longest: int
+    recipe: Recipe
     doubts: tuple[str, ...]
 
 
@@ -73,12 +82,15 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     progress.step("looking for the teacher")
     pretrained = Pretrained.at(find(options.teacher))
     progress.step("reading texts")
-    data, held_out = (
-        read_labelled(path, options.text_column, options.label_column)
-        for path in (options.data, options.validation)
-    )
+    data = read_labelled(options.data, options.text_column, options.label_column)
     refuse_look_alikes(data, options.data)
-    labels = _labels(options, pretrained, data, held_out)
+    validation = options.validation and read_labelled(
+        options.validation, options.text_column, options.label_column
+    )
+    files = {options.data: data} | (
+        {options.validation: validation} if options.validation and validation else {}
+    )
+    labels = _labels(options, pretrained, files)
     architecture = _architecture(pretrained, labels)
     students = (
         read_students(options.students, architecture)
@@ -86,10 +98,19 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         else default_students(architecture)
     )
     tokenizer = _tokenizer(pretrained)
-    longest = min(options.longest, architecture.max_tokens)
-    train, validation = (
-        Examples.of(each.texts, label_indices(each, labels, path), tokenizer, longest)
-        for each, path in ((data, options.data), (held_out, options.validation))
+    seed = options.wishes.seed
+    indices = label_indices(data, labels, options.data)
+    progress.step("tokenising texts")
+    sequences = tokenise(data.texts, tokenizer, architecture.max_tokens)
+    longest = options.longest or longest_text([len(ids) for ids in sequences])
+    longest = min(longest, architecture.max_tokens)
+    everything = Examples(cut(sequences, longest), torch.tensor(indices))
+    train, held_out = split(data.texts, data.labels, seed)
+    validated = validation and Examples.of(
+        validation.texts,
+        label_indices(validation, labels, options.validation or ""),
+        tokenizer,
+        longest,
     )
     return Material(
         pretrained,
@@ -98,28 +119,36 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         students,
         tokenizer,
         data,
-        held_out,
-        train,
-        validation,
+        tuple(data.texts[i] for i in train),
+        everything.at(train),
+        everything.at(held_out),
+        validated or None,
+        validation.sha256 if validation else None,
         longest,
+        planned(options.wishes, [len(everything.sequences[i]) for i in train], len(labels)),
         (
             *doubts_about_labels(data, options.data),
             *_untaught(labels, data, options.data),
-            *doubts_about_sharing(data, held_out, options.validation),
+            *(
+                doubts_about_sharing(data, validation, options.validation)
+                if validation and options.validation
+                else ()
+            ),
         ),
     )
 
 
 def _labels(
-    options: Options, pretrained: Pretrained, data: Labelled, held_out: Labelled
+    options: Options, pretrained: Pretrained, files: Mapping[Path, Labelled]
 ) -> tuple[str, ...]:
+    """The model's, which those of each file must be among."""
     teacher = pretrained.labels
     if not teacher:
         if options.label_map:
             raise NestlingError(
                 f"label-map: {options.teacher} is an encoder without labels; the data's are learnt"
             )
-        teacher = tuple(sorted(set(data.labels)))
+        teacher = tuple(sorted(set(files[options.data].labels)))
         if len(teacher) < 2:
             raise DataError(f"{options.data}: one label only; there is nothing to tell apart")
         return teacher
@@ -128,8 +157,9 @@ def _labels(
     labels = teacher
     if options.label_map:
         mapped = read_label_map(options.label_map)
-        labels = served_labels(teacher, [*data.labels, *held_out.labels], mapped, options.label_map)
-    for each, path in ((data, options.data), (held_out, options.validation)):
+        named = [label for each in files.values() for label in each.labels]
+        labels = served_labels(teacher, named, mapped, options.label_map)
+    for path, each in files.items():
         refuse_strangers(each, labels, teacher, path)
     return labels
 

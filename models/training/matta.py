@@ -1,11 +1,12 @@
 """MatTA (Verma et al. 2025, arXiv 2505.23337): the TA and the students inside it, trained together.
 
-At every step the TA learns the labels and the teacher's soft targets, and each student that has
-its turn learns the labels and the TA's soft targets. Which students have a turn is the sandwich
-rule (Yu & Huang 2019, arXiv 1903.05134): the largest, the smallest, one between by lot.
+The TA learns the labels and the teacher's soft targets, and each student that has its turn learns
+the labels and the TA's soft targets. Which students have a turn is the sandwich rule (Yu & Huang
+2019, arXiv 1903.05134): the largest, the smallest, one between by lot.
 
 A step of a small student costs a fraction of the TA's, so students see many more texts: beside
-the labelled batch some from a pool of recombined texts, which the teacher has judged.
+the labelled batch some from a pool of recombined texts, which the teacher has judged, and steps in
+which the TA has no turn; there the teacher's soft targets stand in for the TA's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from ...kernels.layout import Layout
 from ...kernels.linear import linear
+from ..checkpoint.manifest import TA
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
@@ -39,14 +41,15 @@ class Pool:
 @dataclass(frozen=True)
 class StepInputs:
     """shared: the labelled texts, then those from the pool; what students see. labels: of the
-    first texts. teacher: the teacher's logits on all. ta: the leading texts, which the TA sees.
+    first texts. teacher: the teacher's logits on all. ta: the leading texts, which the TA sees;
+    none of them in a step in which it does not train.
     students: who has a turn. ramp: weight of the TA's soft targets.
     """
 
     shared: PackedBatch
     labels: Tensor
     teacher: Tensor
-    ta: PackedBatch
+    ta: PackedBatch | None
     students: tuple[str, ...]
     ramp: float
 
@@ -66,9 +69,10 @@ class JointTraining:
         train: Examples,
         targets: Tensor,
         pool: Pool,
-        validation: Examples,
+        held_out: Examples,
         recipe: Recipe,
     ) -> None:
+        self.phase = recipe.joint
         self.module = _JointLoss(model, students, recipe)
         self.advice = f"lower --learning-rate, which is {recipe.joint.learning_rate:g}"
         if recipe.relation_weight:
@@ -77,8 +81,7 @@ class JointTraining:
         self._model, self._students = model, dict(students)
         self._full = StudentSpec.full(model.architecture)
         self._train, self._targets, self._pool = train, targets, pool
-        self._validation, self._recipe = validation, recipe
-        self._steps = recipe.joint.steps(len(train))
+        self._held_out, self._recipe = held_out, recipe
 
     def inputs(self, step: int, rank: int, processes: int) -> tuple[StepInputs]:
         recipe, train, pool = self._recipe, self._train, self._pool
@@ -86,6 +89,7 @@ class JointTraining:
         sequences = [train.sequences[i] for i in chosen]
         targets = self._targets[chosen]
         for_ta = len(sequences)
+        ta_turn = step % recipe.ta_every == 0 or not self._students
         if pool.sequences and recipe.pool_batch:
             from_pool = turn(step, recipe.pool_batch, len(pool.sequences), recipe.seed + 1)
             mine = from_pool[rank::processes]
@@ -97,19 +101,21 @@ class JointTraining:
                 PackedBatch.of(sequences, self._full),
                 train.labels[chosen],
                 targets,
-                PackedBatch.of(sequences[:for_ta], self._full),
+                PackedBatch.of(sequences[:for_ta], self._full) if ta_turn else None,
                 sandwich(list(self._students), step, recipe.seed),
-                ramp(step, round(recipe.ramp * self._steps)),
+                ramp(step, round(recipe.ramp * recipe.joint.steps)),
             ),
         )
 
     def evaluate(self) -> dict[str, float]:
-        everyone = self._students | {"ta": self._full}
-        return {n: accuracy(self._model, s, self._validation, n) for n, s in everyone.items()}
+        everyone = self._students | {TA: self._full}
+        if not len(self._held_out):
+            return {}
+        return {n: accuracy(self._model, s, self._held_out, n) for n, s in everyone.items()}
 
 
 def sandwich(students: Sequence[str], step: int, seed: int) -> tuple[str, ...]:
-    """The smallest student, and one of the others by lot; the TA, the largest, always trains."""
+    """The smallest student, and one of the others by lot; the largest, the TA, is not named."""
     if len(students) < 2:
         return tuple(students)
     between = int(np.random.default_rng([seed, step]).integers(1, len(students)))
@@ -129,18 +135,19 @@ class _JointLoss(nn.Module):
         r, device = self.recipe, self.model.device
         labels, teacher = step.labels.to(device), step.teacher.to(device)
         embedded = self.model.embed(step.shared)  # once: it has the largest gradient of all
-        rows = len(step.ta.tokens)
-        ta = self.model(step.ta, embedded[:rows], r.joint.dropout)
-        losses = {"ta": self._loss(ta, labels, teacher[: len(ta)])}
-        # A student's soft targets: the TA's where it has judged, mixed in slowly; the teacher's.
-        mixed = torch.lerp(teacher[: len(ta)], ta.detach().float(), step.ramp)
-        targets = torch.cat([mixed, teacher[len(ta) :]])
+        losses, targets = {}, teacher
+        if step.ta is not None:
+            ta = self.model(step.ta, embedded[: len(step.ta.tokens)], r.joint.dropout)
+            losses[TA] = self._loss(ta, labels, teacher[: len(ta)])
+            # A student's soft targets: the TA's where it has judged, mixed in slowly.
+            mixed = torch.lerp(teacher[: len(ta)], ta.detach().float(), step.ramp)
+            targets = torch.cat([mixed, teacher[len(ta) :]])
         for name in step.students:
             spec = self.students[name]
             logits = self.model(step.shared.for_student(spec), embedded[:, : spec.dim])
             losses[name] = self._loss(logits, labels, targets)
-            if r.relation_weight:
-                relations = self._relations(step, embedded[:rows], spec)
+            if r.relation_weight and step.ta is not None:
+                relations = self._relations(step.ta, embedded[: len(step.ta.tokens)], spec)
                 losses[name] = losses[name] + r.relation_weight * relations
         return {name: loss / len(losses) for name, loss in losses.items()}
 
@@ -150,15 +157,15 @@ class _JointLoss(nn.Module):
         hard = label_loss(logits[: len(labels)], labels, r.smoothing)
         return r.label_weight * hard + distillation_loss(logits, targets, r.temperature)
 
-    def _relations(self, step: StepInputs, embedded: Tensor, spec: StudentSpec) -> Tensor:
+    def _relations(self, batch: PackedBatch, embedded: Tensor, spec: StudentSpec) -> Tensor:
         """MiniLMv2's loss at the student's last layer, which the TA has too."""
         layer = spec.layers[-1]
-        layout = step.ta.layout
+        layout = batch.layout
         mask = layout.on(embedded.device).padded_mask
         total = embedded.new_zeros(())
         with torch.no_grad():
-            ta = self._inputs(step.ta, embedded, layer)
-        student = self._inputs(step.ta.for_student(spec), embedded[:, : spec.dim], layer)
+            ta = self._inputs(batch, embedded, layer)
+        student = self._inputs(batch.for_student(spec), embedded[:, : spec.dim], layer)
         part, a = self.model.block(layer), self.model.architecture
         inner, full = spec.heads[-1] * a.head_dim, a.heads * a.head_dim
         heads = gcd(inner, full, self.recipe.relation_heads)

@@ -1,4 +1,4 @@
-"""The numbers of a training run, in one place, with their defaults."""
+"""The numbers of a training run, in one place. `plan.py` finds those that follow from the data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TrainingPhase:
     batch_size: labelled texts per step, over all processes.
     """
 
-    epochs: int
+    steps: int
     batch_size: int
     learning_rate: float
     warmup: float = 0.1
@@ -36,17 +36,11 @@ class TrainingPhase:
                 f"batch-size: a step of {batch} texts cannot be shared by {processes} processes"
             )
 
-    def steps(self, examples: int) -> int:
-        """Steps of the whole phase."""
-        return self.epochs * self.steps_per_epoch(examples)
-
-    def steps_per_epoch(self, examples: int) -> int:
-        return examples // min(self.batch_size, examples)
-
-    def rate(self, step: int, steps: int) -> float:
+    def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
-        warmup = max(1, round(self.warmup * steps))
-        return self.learning_rate * min((step + 1) / warmup, (steps - step) / (steps - warmup + 1))
+        warmup = max(1, round(self.warmup * self.steps))
+        fall = (self.steps - step) / (self.steps - warmup + 1)
+        return self.learning_rate * min((step + 1) / warmup, fall)
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,11 @@ class Recipe:
     head_rate: learning rate of its new classifier, relative to the encoder's: a classifier that
     lags behind distorts the encoder (Kumar et al. 2022, arXiv 2202.10054).
     joint: how TA and students are trained together.
-    pool: texts recombined from the training texts, per training text, judged by the teacher.
+    ta_every: the TA trains in each such step; in the others the students learn from the teacher
+    alone. The TA's part of a step is the most expensive, and the students need more steps than it.
+    pool: texts recombined from the training texts and judged by the teacher.
+    across: share of them that are spliced from texts of two labels. The teacher is unsure of those,
+    and what students learn from them is where the labels meet.
     pool_batch: such texts that each student sees per step, beside the labelled batch.
     pool_ta: how many of those the TA sees too.
     ta_rate: learning rate of the layers that no student has, relative to the others'.
@@ -68,13 +66,15 @@ class Recipe:
     importance_batches: how many batches the importance order is taken from.
     """
 
-    finetune: TrainingPhase = TrainingPhase(epochs=5, batch_size=64, learning_rate=1e-4)
+    finetune: TrainingPhase = TrainingPhase(steps=300, batch_size=64, learning_rate=1e-4)
     head_rate: float = 20.0
     joint: TrainingPhase = TrainingPhase(
-        epochs=8, batch_size=32, learning_rate=5e-4, warmup=0.05, dropout=0.0
+        steps=900, batch_size=32, learning_rate=5e-4, warmup=0.05, dropout=0.0
     )
+    ta_every: int = 2
     smoothing: float = 0.1
-    pool: int = 8
+    pool: int = 40_000
+    across: float = 1 / 3
     pool_batch: int = 96
     pool_ta: int = 16
     ta_rate: float = 0.3
@@ -83,7 +83,7 @@ class Recipe:
     ramp: float = 0.05
     relation_weight: float = 0.0
     relation_heads: int = 12
-    importance_batches: int = 64
+    importance_batches: int = 16
     seed: int = 0
 
     def __post_init__(self) -> None:

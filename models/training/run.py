@@ -1,6 +1,7 @@
 """`nestling train`: from an encoder or a fine-tuned teacher to a checkpoint, in one run.
 
-    teacher (fine-tuned first, if it has no classifier)
+    a part of the data held out, by which training judges itself
+    → teacher (fine-tuned first, if it has no classifier)
     → its soft targets on training texts and pool
     → TA, permuted by importance
     → joint training of TA and students
@@ -12,21 +13,18 @@ that was killed goes on where it was.
 
 from __future__ import annotations
 
-import json
-import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor
 
+from ..checkpoint.manifest import TA
 from ..checkpoint.save import write_checkpoint
 from ..errors import NestlingError, NotFiniteError
 from ..inputs.data.fingerprints import TextSample
@@ -35,19 +33,27 @@ from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
 from .augment import recombine
-from .examples import logits_of, pack, tokenise, turn
+from .budget import Budget
+from .examples import accuracy, logits_of, pack, right, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
+from .held_out import TELLING
 from .importance import importance_order
-from .loop import optimise
-from .material import Options, Weights, gather_material
+from .loop import LoopSettings, optimise
+from .losses import label_loss
+from .material import Material, Options, Weights, gather_material
 from .matta import JointTraining, Pool
+from .opening import opening, too_little
 from .permutation import permute
+from .provenance import provenance, settings
 from .recipe import Recipe
+from .trial import attention, autocast, bfloat16_is_faster, seconds_per_step
+from .verdict import Verdict
+from .workplace import Workplace
 
 Teacher = Callable[[PackedBatch], Tensor]
 
 
-def train(options: Options, recipe: Recipe, progress: Progress = SILENT) -> Path:
+def train(options: Options, progress: Progress = SILENT) -> Path:
     """Train and write the checkpoint.
 
     Raises NestlingError for what cannot be used, and where numbers are no longer finite: then
@@ -55,35 +61,45 @@ def train(options: Options, recipe: Recipe, progress: Progress = SILENT) -> Path
     """
     if options.out.exists():
         raise NestlingError(f"{options.out}: exists already; a checkpoint is never written over")
-    accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # where the TA has no turn
+    accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[unused])
     shown = progress if accelerator.is_main_process else SILENT
-    run = TrainingRun(options, recipe, accelerator, shown)
+    material = gather_material(options, shown)
+    run = TrainingRun(options, material, material.recipe, accelerator, shown)
     try:
         return run.train()
     except NotFiniteError as error:
         if accelerator.is_main_process:
-            shutil.rmtree(run.work)
+            shutil.rmtree(run.work.path)
         raise NotFiniteError(f"{error}. No checkpoint is written, no state kept") from error
 
 
 class TrainingRun:
     """One run and its steps, each of which finds what an earlier, killed run has left.
 
-    work: `<out>.training/`, where it keeps that. Raises NestlingError for files that cannot be
-    used, and for a `work` that a run with other settings has left.
+    recipe: what the data and the user ask for; the minutes may shorten it on the way.
+    work: `<out>.training/`, where it keeps that. Raises NestlingError for steps that have no text
+    for some process, and for a `work` that a run with other settings has left.
     """
 
     def __init__(
-        self, options: Options, recipe: Recipe, accelerator: Accelerator, progress: Progress
+        self,
+        options: Options,
+        material: Material,
+        recipe: Recipe,
+        accelerator: Accelerator,
+        progress: Progress,
     ) -> None:
-        self.options, self.recipe = options, recipe
+        self.options, self.material, self.recipe = options, material, recipe
         self.accelerator, self.progress = accelerator, progress
-        self.material = gather_material(options, progress)
+        self.budget = Budget(options.wishes.minutes)
+        self.bfloat16 = False
         for phase in (recipe.joint, recipe.finetune):
-            phase.check_processes(len(self.material.train), accelerator.num_processes)
-        self.work = options.out.with_name(options.out.name + ".training")
-        self._claim()
-        for doubt in self.material.doubts:
+            phase.check_processes(len(material.train), accelerator.num_processes)
+        folder = options.out.with_name(options.out.name + ".training")
+        same = settings(options, material, recipe, accelerator.num_processes)
+        self.work = Workplace(folder, same, accelerator)
+        for doubt in material.doubts:
             progress.note(f"warning: {doubt}")
 
     def train(self) -> Path:
@@ -91,31 +107,30 @@ class TrainingRun:
         started = time.monotonic()
         model, teacher = self.teacher()
         pool, targets = self.soft_targets(teacher)
+        judged = self._judged(teacher)
         self._permute(model, teacher)
-        joint = JointTraining(
-            model,
-            self.material.students,
-            self.material.train,
-            targets,
-            pool,
-            self.material.validation,
-            self.recipe,
-        )
-        self._optimise(joint, self.recipe.joint)
+        self._joint_training(model, pool, targets)
         if self.accelerator.is_main_process:
+            verdict = self._verdict(model, judged)
             self.progress.step("writing the checkpoint")
-            provenance = self._provenance(time.monotonic() - started)
+            said = provenance(
+                self.options, self.material, self.recipe, self.accelerator.num_processes
+            )
             write_checkpoint(
                 self.options.out,
                 self.material.architecture,
                 self.material.students,
                 model.state_dict(),
                 self.material.pretrained.tokenizer,
-                provenance,
+                said
+                | {
+                    "bfloat16": self.bfloat16,
+                    "seconds": round(time.monotonic() - started),
+                    "held_out": verdict.to_json(TA),
+                },
                 trained_on=TextSample.of(self.material.data.texts),
             )
-            shutil.rmtree(self.work)
-        self.accelerator.wait_for_everyone()
+        self.work.remove()
         return self.options.out
 
     def teacher(self) -> tuple[NestedTransformer, Teacher]:
@@ -127,145 +142,160 @@ class TrainingRun:
         model = NestedTransformer(self.material.architecture)
         model.load_state_dict(model.state_dict() | self.material.imported)
         model.to(self.accelerator.device)
+        self._ask_the_machine(model)
         if self.material.pretrained.labels:
             return model, model
         teacher = MeanTeacher(model).to(self.accelerator.device)
 
         def finetune() -> Weights:
-            objective = FineTuning(
-                teacher, self.material.train, self.material.validation, self.recipe
+            self._optimise(
+                FineTuning(teacher, self.material.train, self.material.held_out, self.recipe)
             )
-            self._optimise(objective, self.recipe.finetune)
             return dict(teacher.state_dict())
 
-        teacher.load_state_dict(self._kept("teacher", finetune))
+        teacher.load_state_dict(self.work.weights("teacher", finetune))
         model.head.requires_grad_()
         return model, teacher
 
+    def _ask_the_machine(self, model: NestedTransformer) -> None:
+        """The precision that trains faster here, and how many steps fit into the minutes."""
+        full = StudentSpec.full(self.material.architecture)
+        train, batch_size = self.material.train, self.recipe.finetune.batch_size
+        i = turn(0, batch_size, len(train), self.recipe.seed)
+        batch, labels = pack(train.sequences, i, full), train.labels[i].to(model.device)
+
+        def decide() -> dict[str, Any]:
+            self.progress.step("trying float32 and bfloat16")
+            loss = label_loss
+            faster, ratio = bfloat16_is_faster(lambda _: loss(model(batch), labels), model.device)
+            seconds = seconds_per_step(
+                lambda _: loss(model(batch), labels), model.device, faster, runs=1
+            )
+            model.zero_grad()
+            recipe = self.budget.before_fine_tuning(self.recipe, seconds)
+            return {
+                "bfloat16": faster,
+                "ratio": ratio,
+                "finetune": recipe.finetune.steps,
+                "pool": recipe.pool,
+                "importance_batches": recipe.importance_batches,
+            }
+
+        decided = self.work.decision("machine", decide)
+        self.bfloat16 = decided["bfloat16"]
+        self.recipe = replace(
+            self.recipe,
+            finetune=replace(self.recipe.finetune, steps=decided["finetune"]),
+            pool=decided["pool"],
+            importance_batches=decided["importance_batches"],
+        )
+        for line in opening(self.material, self.recipe, self.bfloat16, decided["ratio"]):
+            self.progress.note(line)
+
     def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
         """The teacher's logits on the training texts and on recombined ones."""
-        train, seed = self.material.train, self.recipe.seed
+        train, recipe = self.material.train, self.recipe
         self.progress.step("recombining texts")
         texts = recombine(
-            self.material.data.texts, train.labels.tolist(), self.recipe.pool * len(train), seed
+            self.material.texts, train.labels.tolist(), recipe.pool, recipe.across, recipe.seed
         )
         sequences = tokenise(texts, self.material.tokenizer, self.material.longest)
-        full = StudentSpec.full(self.material.architecture)
 
         def judge() -> Weights:
-            def judged(of: str, texts: Sequence[list[int]]) -> Tensor:
-                phase = f"soft targets of the {of}"
-                return logits_of(teacher, full, texts, "teacher", self.progress, phase)
+            self.progress.note(f"teacher: soft targets of {len(sequences):,} recombined texts")
+            targets = self._logits(teacher, "training texts", train.sequences)
+            pool = self._logits(teacher, "recombined texts", sequences) if sequences else None
+            return {"train": targets, "pool": targets[:0] if pool is None else pool}
 
-            self.progress.note(f"teacher: soft targets of {len(sequences)} recombined texts")
-            with self.accelerator.autocast():
-                targets = judged("training texts", train.sequences)
-                pool = judged("recombined texts", sequences) if sequences else targets[:0]
-                return {"train": targets, "pool": pool}
-
-        kept = self._kept("targets", judge)
+        kept = self.work.weights("targets", judge)
         return Pool(sequences, kept["pool"]), kept["train"]
+
+    def _logits(self, teacher: Teacher, of: str, texts: Sequence[list[int]]) -> Tensor:
+        full, phase = StudentSpec.full(self.material.architecture), f"soft targets of the {of}"
+        with autocast(self.accelerator.device, self.bfloat16):
+            return logits_of(teacher, full, texts, "teacher", self.progress, phase)
+
+    def _judged(self, teacher: Teacher) -> Tensor:
+        """Which of the held-out texts the teacher has right, before its weights move on."""
+        full, held_out = StudentSpec.full(self.material.architecture), self.material.held_out
+
+        def judge() -> Weights:
+            with autocast(self.accelerator.device, self.bfloat16):
+                return {"right": right(teacher, full, held_out, "teacher")}
+
+        return self.work.weights("judged", judge)["right"]
 
     def _permute(self, model: NestedTransformer, teacher: Teacher) -> None:
         """Put the TA's most important parts first."""
         full = StudentSpec.full(self.material.architecture)
+        train, recipe = self.material.train, self.recipe
+
+        def batches() -> Iterator[tuple[PackedBatch, Tensor]]:
+            for step in range(recipe.importance_batches):
+                self.progress.step("importance of the TA's parts", step, recipe.importance_batches)
+                i = turn(step, recipe.finetune.batch_size, len(train), recipe.seed)
+                yield pack(train.sequences, i, full), train.labels[i]
 
         def reorder() -> Weights:
-            chosen = [
-                turn(
-                    step,
-                    self.recipe.finetune.batch_size,
-                    len(self.material.train),
-                    self.recipe.seed,
-                )
-                for step in range(self.recipe.importance_batches)
-            ]
-
-            def batches() -> Iterator[tuple[PackedBatch, Tensor]]:
-                train = self.material.train
-                for done, i in enumerate(chosen):
-                    self.progress.step("importance of the TA's parts", done, len(chosen))
-                    yield pack(train.sequences, i, full), train.labels[i]
-
-            with self.accelerator.autocast():
+            device = self.accelerator.device
+            with attention(device), autocast(device, self.bfloat16):
                 order = importance_order(model, teacher, batches())
             weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
             return permute(weights, order, self.material.architecture)
 
-        model.load_state_dict(self._kept("initial", reorder))
+        model.load_state_dict(self.work.weights("initial", reorder))
 
-    def _optimise(self, objective: FineTuning | JointTraining, phase: Any) -> None:
-        steps = phase.steps(len(self.material.train))
-        optimise(
-            objective,
-            phase,
-            steps,
-            self.accelerator,
-            self.work / objective.name,
-            self.progress,
-            seed=self.recipe.seed,
-            save_every=self.options.save_every,
-            evaluate_every=max(1, steps // self.options.evaluations),
+    def _joint_training(self, model: NestedTransformer, pool: Pool, targets: Tensor) -> None:
+        def objective() -> JointTraining:
+            m = self.material
+            return JointTraining(model, m.students, m.train, targets, pool, m.held_out, self.recipe)
+
+        def decide() -> dict[str, Any]:
+            if self.budget.minutes is None:
+                return {"joint": self.recipe.joint.steps}
+            self.progress.step("timing a step of the students")
+            tried = objective()
+
+            def loss(step: int) -> Tensor:
+                losses: dict[str, Tensor] = tried.module(*tried.inputs(step, 0, 1))
+                return torch.stack(list(losses.values())).sum()
+
+            turns = self.recipe.ta_every
+            seconds = seconds_per_step(loss, model.device, self.bfloat16, runs=turns)
+            model.zero_grad()
+            recipe = self.budget.before_joint_training(self.recipe, seconds)
+            return {"joint": recipe.joint.steps, "seconds": seconds}
+
+        decided = self.work.decision("joint", decide)
+        if warning := too_little(decided, self.recipe):
+            self.progress.note(warning)
+        joint = replace(self.recipe.joint, steps=decided["joint"])
+        self.recipe = replace(self.recipe, joint=joint)
+        self._optimise(objective())
+
+    def _optimise(self, objective: FineTuning | JointTraining) -> None:
+        held_out = len(self.material.held_out)
+        kept = LoopSettings(
+            self.work.path / objective.name,
+            self.bfloat16,
+            self.recipe.seed,
+            self.options.save_every,
+            held_out if held_out >= TELLING else 0,
         )
+        optimise(objective, self.accelerator, self.progress, kept)
 
-    def _kept(self, name: str, build: Callable[[], Weights]) -> Weights:
-        """What `build` gives, from the working directory if an earlier run left it there."""
-        path = self.work / f"{name}.safetensors"
-        missing = not path.exists()
-        self.accelerator.wait_for_everyone()  # all have looked before the first one writes
-        if missing:
-            weights = {n: t.detach().cpu().contiguous() for n, t in build().items()}
-            if self.accelerator.is_main_process:
-                temporary = path.with_suffix(".unfinished")
-                save_file(weights, temporary)
-                temporary.replace(path)
-            self.accelerator.wait_for_everyone()
-        return load_file(path)
-
-    def _claim(self) -> None:
-        """Make the working directory, or see that it belongs to a run with the same settings."""
-        settings = json.dumps(self._settings(), indent=1)
-        file = self.work / "settings.json"
-        if file.exists():
-            if file.read_text("utf-8") != settings:
-                raise NestlingError(
-                    f"{self.work}: left by a run with other settings; remove it to start anew"
-                )
-        elif self.accelerator.is_main_process:
-            self.work.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_suffix(".unfinished")
-            temporary.write_text(settings, "utf-8")
-            temporary.replace(file)
-        self.accelerator.wait_for_everyone()
-
-    def _settings(self) -> dict[str, Any]:
-        """What decides the result: equal settings may resume each other."""
-        return {
-            "recipe": asdict(self.recipe),
-            "architecture": self.material.architecture.to_json(),
-            "students": {name: spec.to_json() for name, spec in self.material.students.items()},
-            "data_sha256": self.material.data.sha256,
-            "longest": self.material.longest,
-            "processes": self.accelerator.num_processes,
-        }
-
-    def _provenance(self, seconds: float) -> dict[str, Any]:
-        return {
-            "teacher": Path(self.options.teacher).name,
-            "data": self.options.data.name,
-            "data_sha256": self.material.data.sha256,
-            "validation_sha256": self.material.held_out.sha256,
-            "examples": len(self.material.train),
-            "recipe": asdict(self.recipe),
-            "seconds": round(seconds),
-            "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
-            "processes": self.accelerator.num_processes,
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        }
-
-
-def _has_bf16() -> bool:
-    """Whether this machine multiplies in bfloat16 faster than in float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    def _verdict(self, model: NestedTransformer, judged: Tensor) -> Verdict:
+        """The last look at the held-out texts, and at the user's validation."""
+        full = StudentSpec.full(self.material.architecture)
+        everyone = self.material.students | {TA: full}
+        self.progress.step("looking at the held-out texts")
+        verdict = Verdict(
+            {n: right(model, s, self.material.held_out, n) for n, s in everyone.items()}, judged
+        )
+        for line in verdict.lines(TA):
+            self.progress.note(line)
+        if validation := self.material.validation:
+            found = {n: accuracy(model, s, validation, n) for n, s in everyone.items()}
+            shown = "  ".join(f"{name} {100 * share:.1f} %" for name, share in found.items())
+            self.progress.note(f"validation accuracy, {len(validation):,} texts: {shown}")
+        return verdict

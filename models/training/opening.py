@@ -1,0 +1,51 @@
+"""What a training says before it begins: what it will do, and what it was given too little for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .held_out import TELLING
+from .material import Material
+from .recipe import Recipe
+
+
+def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) -> list[str]:
+    """The plan in a few lines. ratio: how many times as fast bfloat16 is here as float32."""
+    lengths = [len(ids) for ids in material.train.sequences]
+    held_out = len(material.held_out)
+    precision = "bfloat16" if bfloat16 else "float32"
+    labels = len(material.architecture.labels)
+    lines = [
+        f"data: {len(lengths):,} texts train, {held_out:,} are held out; {labels} labels; "
+        f"{np.median(lengths):.0f} tokens in the middle, {material.longest} are read at most",
+        f"plan: {_fine_tuning(material, recipe)}"
+        f"{recipe.joint.steps:,} steps for TA and students, of {recipe.joint.batch_size} labelled "
+        f"and {recipe.pool_batch} recombined texts, in {precision} (bfloat16 is {ratio:.2f} times "
+        "as fast as float32 here)",
+    ]
+    if held_out < TELLING:
+        lines.append(
+            f"warning: {held_out} held-out texts are too few to choose by; the last state is kept, "
+            "and the accuracies shown say little"
+        )
+    return lines
+
+
+def too_little(decided: Mapping[str, Any], recipe: Recipe) -> str | None:
+    """A warning where the minutes leave less than half of the steps that the data ask for."""
+    if 2 * decided["joint"] >= recipe.joint.steps:
+        return None
+    needed = recipe.joint.steps * decided["seconds"] / 60
+    return (
+        f"warning: --minutes leaves {decided['joint']:,} steps for TA and students; data like this "
+        f"ask for {recipe.joint.steps:,}, which take about {needed:.0f} minutes here"
+    )
+
+
+def _fine_tuning(material: Material, recipe: Recipe) -> str:
+    if material.pretrained.labels:
+        return "the teacher knows the labels; "
+    return f"{recipe.finetune.steps:,} steps make the encoder a teacher; "

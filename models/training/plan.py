@@ -1,0 +1,86 @@
+"""How long a training is and how large its steps are, from the data alone.
+
+The rules are fitted to nothing but the orders of magnitude: steps grow with the square root of the
+examples, since each further example teaches less, and slowly with the labels; a step's texts shrink
+where they are long, so that a step of long texts costs about what one of short texts does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
+
+from .recipe import Recipe
+
+STEPS = 12.6
+"""Joint steps of one example with few labels; times the root of the examples."""
+FEWEST = 200
+FINE_TUNING = 1 / 3
+"""Steps that make an encoder the teacher, per joint step."""
+TOKENS = 6_144
+"""In a joint step's texts, about."""
+COVERED = 0.95
+"""Share of the training texts that are read to their end, unless they are longer than LONGEST."""
+LONGEST = 256
+SHORTEST = 32
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says instead of the plan; None where nothing is said.
+
+    steps: of joint training; fine-tuning keeps its share. minutes: of the whole run, at most.
+    pool: recombined texts per training text.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch_size: int | None = None
+    learning_rate: float = Recipe.joint.learning_rate
+    pool: int | None = None
+    relation_weight: float = 0.0
+    seed: int = 0
+
+
+def longest_text(lengths: Sequence[int]) -> int:
+    """Tokens that training reads of a text, from the lengths of all in tokens.
+
+    As many as cover `COVERED` of the texts, in whole sixteens, from `SHORTEST` to `LONGEST`.
+    """
+    covering = int(np.quantile(lengths, COVERED, method="higher"))
+    return min(max(-(-covering // 16) * 16, SHORTEST), LONGEST)
+
+
+def planned(wishes: Wishes, lengths: Sequence[int], labels: int) -> Recipe:
+    """The recipe for training texts of these lengths, in tokens as training reads them.
+
+    Raises NestlingError for wishes that are no numbers to train with.
+    """
+    recipe = Recipe(relation_weight=wishes.relation_weight, seed=wishes.seed)
+    examples = len(lengths)
+    texts = recipe.joint.batch_size + recipe.pool_batch
+    share = min(1.0, TOKENS / (texts * float(np.mean(lengths))))
+    many_labels = max(1.0, labels / 6) ** 0.1
+    steps = wishes.steps or max(FEWEST, round(STEPS * sqrt(examples) * many_labels))
+    pool_batch = max(24, round(share * recipe.pool_batch))
+    pool = 8 * examples if wishes.pool is None else wishes.pool * examples
+    return replace(
+        recipe,
+        finetune=replace(
+            recipe.finetune,
+            steps=max(1, round(FINE_TUNING * steps)),
+            batch_size=max(16, round(share * recipe.finetune.batch_size)),
+        ),
+        joint=replace(
+            recipe.joint,
+            steps=steps,
+            batch_size=wishes.batch_size or max(8, round(share * recipe.joint.batch_size)),
+            learning_rate=wishes.learning_rate,
+        ),
+        pool=pool if wishes.pool is not None else min(pool, max(examples, steps * pool_batch // 2)),
+        pool_batch=pool_batch,
+        pool_ta=max(4, round(share * recipe.pool_ta)),
+    )

@@ -1,0 +1,50 @@
+"""What a checkpoint says of its training, and what two runs must share to resume each other."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .material import Material, Options
+from .recipe import Recipe
+
+
+def settings(
+    options: Options, material: Material, recipe: Recipe, processes: int
+) -> dict[str, Any]:
+    """What decides the result: equal settings may resume each other."""
+    return {
+        "recipe": asdict(recipe),
+        "minutes": options.wishes.minutes,
+        "architecture": material.architecture.to_json(),
+        "students": {name: spec.to_json() for name, spec in material.students.items()},
+        "data_sha256": material.data.sha256,
+        "longest": material.longest,
+        "processes": processes,
+    }
+
+
+def provenance(
+    options: Options, material: Material, recipe: Recipe, processes: int
+) -> dict[str, Any]:
+    """Where a checkpoint comes from; the run adds what it found."""
+    found: dict[str, Any] = {
+        "teacher": Path(options.teacher).name,
+        "data": options.data.name,
+        "data_sha256": material.data.sha256,
+    }
+    if material.validation_sha256:
+        found["validation_sha256"] = material.validation_sha256
+    return found | {
+        "examples": len(material.train),
+        "longest": material.longest,
+        "recipe": asdict(recipe),
+        "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
+        "processes": processes,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+    }
