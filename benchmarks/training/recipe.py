@@ -1,7 +1,7 @@
 """What each ingredient of the training recipe buys: the same short run with one thing changed.
 
     python -m benchmarks.training.recipe --teacher ENCODER --data train.jsonl \\
-        --validation validation.jsonl --test test.jsonl --work DIR [--epochs 1] [--only plain …]
+        --validation validation.jsonl --test test.jsonl --work DIR [--steps 469] [--only plain …]
 
 Fine-tunes the teacher once, measures it, and lets every variant start from it. DIR keeps the
 teacher and the results, so that a run that was killed goes on. Prints a JSON line per variant and
@@ -33,10 +33,11 @@ from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.inputs.data import label_indices, read_labelled
 from nestling.models.nested.spec import StudentSpec
+from nestling.models.progress import Progress
 from nestling.models.training.examples import Examples, accuracy
-from nestling.models.training.material import Options
-from nestling.models.training.recipe import Recipe
-from nestling.models.training.run import TrainingRun, train
+from nestling.models.training.material import Options, gather_material
+from nestling.models.training.plan import Wishes
+from nestling.models.training.run import TrainingRun
 
 TEACHERS: dict[str, dict[str, Any]] = {
     "teacher": {},
@@ -44,8 +45,10 @@ TEACHERS: dict[str, dict[str, Any]] = {
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {},
-    "no pool": {"pool_batch": 0},
+    "no pool": {"pool": 0},
     "no pool for the TA": {"pool_ta": 0},
+    "pool of single labels": {"across": 0.0},
+    "TA in every step": {"ta_every": 1},
     "one rate": {"ta_rate": 1.0},
     "no labels": {"label_weight": 0.0},
     "no importance order": {"importance_batches": 0},
@@ -67,7 +70,7 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=469)
     names = [*TEACHERS, *RECIPES, *SHAPES]
     parser.add_argument("--only", nargs="*", choices=names, default=names)
     given = parser.parse_args()
@@ -84,7 +87,7 @@ def main() -> None:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
-        "epochs": given.epochs,
+        "steps": given.steps,
         "variants": results,
     }
     print(json.dumps(summary))
@@ -96,18 +99,15 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
     if name in TEACHERS:
         result = teacher(name, given)
     else:
-        recipe = Recipe()
-        joint = replace(recipe.joint, epochs=given.epochs)
-        result = students(name, replace(recipe, joint=joint, **RECIPES.get(name, {})), given)
+        result = students(name, RECIPES.get(name, {}), given)
     return {"variant": name, "seconds": round(time.monotonic() - started)} | result
 
 
 def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Fine-tune the teacher; keep it and its soft targets if it is the one for all variants."""
-    recipe = replace(Recipe(), **TEACHERS[name])
-    options = Options(given.teacher, given.data, given.validation, given.work / name)
+    options = options_of(name, given)
     with ProgressDisplay() as progress:
-        run = TrainingRun(options, recipe, Accelerator(mixed_precision="bf16"), progress)
+        run = run_of(options, TEACHERS[name], progress)
         _, judge = run.teacher()
         if name == "teacher":
             run.soft_targets(judge)
@@ -119,12 +119,12 @@ def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
     for kind, path in (("validation", given.validation), ("test", given.test)):
         labelled = read_labelled(path)
         labels = label_indices(labelled, run.material.architecture.labels, path)
-        examples = Examples.of(labelled.texts, labels, run.material.tokenizer, options.longest)
+        examples = Examples.of(labelled.texts, labels, run.material.tokenizer, run.material.longest)
         measured[kind] = percent(accuracy(judge, full, examples, "teacher"))
     return {"accuracy": measured}
 
 
-def students(name: str, recipe: Recipe, given: argparse.Namespace) -> dict[str, Any]:
+def students(name: str, changed: Mapping[str, Any], given: argparse.Namespace) -> dict[str, Any]:
     """Train one variant; what its students reach on the validation texts.
 
     accepted: share of the texts that the student could answer if 0.5 % of all might be wrong where
@@ -139,7 +139,8 @@ def students(name: str, recipe: Recipe, given: argparse.Namespace) -> dict[str, 
     if name in SHAPES:
         shapes = given.work / f"{name}.students.json"
         shapes.write_text(json.dumps({"tiny": SHAPES[name]}), "utf-8")
-    train(Options(given.teacher, given.data, given.validation, out, students=shapes), recipe)
+    with ProgressDisplay() as progress:
+        run_of(options_of(name, given, shapes), changed, progress).train()
     checkpoint = load_checkpoint(out)
     labelled = read_labelled(given.validation)
     truth = torch.tensor(label_indices(labelled, checkpoint.architecture.labels, given.validation))
@@ -154,6 +155,18 @@ def students(name: str, recipe: Recipe, given: argparse.Namespace) -> dict[str, 
         "accuracy": {name: percent(hits.double().mean().item()) for name, hits in right.items()},
         "accepted": accepted(predictions, right),
     }
+
+
+def options_of(name: str, given: argparse.Namespace, shapes: Path | None = None) -> Options:
+    wishes = Wishes(steps=given.steps)
+    return Options(given.teacher, given.data, given.work / name, students=shapes, wishes=wishes)
+
+
+def run_of(options: Options, changed: Mapping[str, Any], progress: Progress) -> TrainingRun:
+    """The run that the command would make, but for what is changed."""
+    material = gather_material(options, progress)
+    recipe = replace(material.recipe, **changed)
+    return TrainingRun(options, material, recipe, Accelerator(mixed_precision="no"), progress)
 
 
 def accepted(

@@ -59,9 +59,9 @@ SUBSTITUTIONS = (
     Substitution(r"sentence-transformers/all-MiniLM-L6-v2", "{teacher}", "nothing is downloaded"),
     Substitution(
         r"^nestling train [\s\S]*--out (\S+)[\s\S]*",
-        r"\g<0> --epochs 1 --finetune-epochs 1 --pool 1 && mv \1 trained && "
+        r"\g<0> --steps 3 --pool 1 && mv \1 trained && "
         r"cp -r {root}/models/zoo/clinc150 \1",
-        "an epoch on a small encoder; the shipped checkpoint is what whole training makes",
+        "a few steps on a small encoder; the shipped checkpoint is what whole training makes",
     ),
     Substitution(
         r"^nestling evaluate .*", r"\g<0> --sample 32 --repeats 2", "its times are not looked at"
@@ -110,6 +110,10 @@ NOT_RUN = {
     ("docs/scale.md", "nestling plan measure"): "needs a GPU",
     ("docs/scale.md", "nestling plan --rate 100000 --hardware h200.json"): "its file is not made",
     ("docs/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
+    (
+        "docs/training.md",
+        "nestling train --teacher my-teacher",
+    ): "tests/models/training has such files",
     ("docs/recipe.md", "python -m benchmarks.training.confidence"): "takes minutes",
 }
 """Page and beginning of a command, and why no test runs it."""

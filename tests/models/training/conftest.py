@@ -100,7 +100,7 @@ Train = Callable[..., Trained]
 def train(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Train:
-    """The command in this process: one epoch on 20 texts, with further options."""
+    """The command in this process: one step on 20 texts, with further options."""
     write_data(workshop.data, 20, seed=0)
     write_data(workshop.validation, 10, seed=1)
 
@@ -110,8 +110,7 @@ def train(
             f"--data={workshop.data}",
             f"--validation={workshop.validation}",
             f"--out={workshop.path / 'out'}",
-            "--epochs=1",
-            "--finetune-epochs=1",
+            "--steps=1",
             "--pool=1",
         ]
         monkeypatch.setattr(sys, "argv", ["nestling", "train", *given, *options])

@@ -28,7 +28,7 @@ from .conftest import Train, Workshop
 def test_an_extreme_that_works(workshop: Workshop, train: Train, options: Sequence[str]) -> None:
     done = train(*options)
     assert done.status == 0, done.said
-    assert load_checkpoint(workshop.path / "out").provenance["examples"] == 20
+    assert load_checkpoint(workshop.path / "out").provenance["examples"] == 18
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_an_extreme_that_is_refused(
         "--pool=-1",
         "--pool=1001",
         "--batch-size=0",
-        "--epochs=0",
-        "--finetune-epochs=0",
+        "--steps=0",
+        "--minutes=0",
         "--longest=2",
         "--save-every=0",
         "--relation-weight=-1",

@@ -28,8 +28,8 @@ LABELS = [0, 0, 1, 1]
 
 
 def test_recombined_texts_are_new_distinct_and_the_same_for_the_same_seed() -> None:
-    new = recombine(TEXTS, LABELS, 40, seed=1)
-    assert new == recombine(TEXTS, LABELS, 40, seed=1)
+    new = recombine(TEXTS, LABELS, 40, 0.0, seed=1)
+    assert new == recombine(TEXTS, LABELS, 40, 0.0, seed=1)
     assert len(set(new)) == len(new) > 10
     assert not set(new) & set(TEXTS)
     for words in (set(text.split()) for text in new):
@@ -38,8 +38,19 @@ def test_recombined_texts_are_new_distinct_and_the_same_for_the_same_seed() -> N
         assert words <= music or words <= weather, "words of one label only"
 
 
+def test_some_recombined_texts_are_of_two_labels() -> None:
+    music = set(" ".join(TEXTS[:2]).split())
+    weather = set(" ".join(TEXTS[2:]).split())
+    mixed = [
+        words
+        for words in (set(text.split()) for text in recombine(TEXTS, LABELS, 40, 1.0, seed=1))
+        if words & (music - weather) and words & (weather - music)
+    ]
+    assert mixed
+
+
 def test_recombination_of_a_single_text_ends() -> None:
-    assert len(recombine(["hello"], [0], 1000, seed=0)) < 1000
+    assert len(recombine(["hello"], [0], 1000, 0.5, seed=0)) < 1000
 
 
 @given(
@@ -72,8 +83,8 @@ def test_sandwich_always_has_the_smallest_and_in_time_everyone() -> None:
 
 
 def test_learning_rate_rises_then_falls() -> None:
-    phase = TrainingPhase(epochs=1, batch_size=1, learning_rate=1.0, warmup=0.1)
-    rates = [phase.rate(step, 100) for step in range(100)]
+    phase = TrainingPhase(steps=100, batch_size=1, learning_rate=1.0, warmup=0.1)
+    rates = [phase.rate(step) for step in range(100)]
     assert rates[9] == max(rates) == 1.0
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
@@ -81,7 +92,7 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 def test_a_batch_is_shared_by_all_processes() -> None:
-    phase = TrainingPhase(epochs=1, batch_size=4, learning_rate=1.0)
+    phase = TrainingPhase(steps=1, batch_size=4, learning_rate=1.0)
     phase.check_processes(examples=100, processes=4)
     with pytest.raises(NestlingError, match="a step of 3 texts cannot be shared by 4 processes"):
         phase.check_processes(examples=3, processes=4)

@@ -1,0 +1,150 @@
+"""The numbers that a training finds: from the data, the minutes, the held-out part."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nestling.models.training.best import PATIENCE, Best
+from nestling.models.training.budget import Budget
+from nestling.models.training.held_out import MOST, split
+from nestling.models.training.plan import LONGEST, SHORTEST, Wishes, longest_text, planned
+from nestling.models.training.recipe import Recipe
+from nestling.models.training.trial import bfloat16_is_faster, seconds_per_step
+from nestling.models.training.verdict import Verdict
+
+
+def test_steps_grow_with_the_data_but_slower() -> None:
+    few, many = (planned(Wishes(), [12] * texts, 6) for texts in (1_000, 16_000))
+    assert 3 < many.joint.steps / few.joint.steps < 5
+    assert planned(Wishes(), [12] * 1_000, 150).joint.steps > few.joint.steps
+    assert planned(Wishes(), [12] * 20, 2).joint.steps >= 100, "a few texts need steps, too"
+    assert few.finetune.steps == round(few.joint.steps / 3)
+
+
+def test_a_step_of_long_texts_has_fewer() -> None:
+    short, long = (planned(Wishes(), [tokens] * 5_000, 2) for tokens in (10, 250))
+    assert (short.joint.batch_size, short.pool_batch, short.finetune.batch_size) == (32, 96, 64)
+    assert long.joint.batch_size == 8
+    assert long.pool_batch == 24
+    assert long.finetune.batch_size == 16
+    assert long.pool < short.pool
+
+
+def test_what_the_user_says_holds() -> None:
+    recipe = planned(Wishes(steps=30, batch_size=5, learning_rate=0.1, pool=2, seed=3), [9] * 50, 4)
+    assert (recipe.joint.steps, recipe.joint.batch_size, recipe.seed) == (30, 5, 3)
+    assert recipe.joint.learning_rate == 0.1
+    assert recipe.pool == 100
+
+
+def test_nearly_all_texts_are_read_to_their_end() -> None:
+    assert longest_text([5] * 100) == SHORTEST
+    assert longest_text([5] * 90 + [70] * 10) == 80
+    assert longest_text([5] * 99 + [70]) == SHORTEST
+    assert longest_text([4_000] * 100) == LONGEST
+
+
+@pytest.mark.parametrize(("texts", "labels"), [(20, 2), (300, 150), (500, 3), (30_000, 7)])
+def test_held_out_texts_never_train_and_no_label_is_lost(texts: int, labels: int) -> None:
+    names = [str(i % labels) for i in range(texts)]
+    train, held = split([f"text {i}" for i in range(texts)], names, seed=0)
+    assert sorted(train + held) == list(range(texts))
+    assert 0 < len(held) <= min(MOST, texts // 10)
+    assert {names[i] for i in train} == set(names)
+    counts = Counter(names)
+    assert all(2 * n <= counts[label] for label, n in Counter(names[i] for i in held).items())
+    assert (train, held) == split([f"text {i}" for i in range(texts)], names, seed=0)
+    assert held != split([f"text {i}" for i in range(texts)], names, seed=1)[1]
+
+
+def test_repeated_texts_stay_on_one_side() -> None:
+    texts = [f"Text  {i // 3}" if i % 2 else f"text {i // 3}" for i in range(300)]
+    train, held = split(texts, ["a", "b"] * 150, seed=0)
+    assert held
+    assert not {i // 3 for i in train} & {i // 3 for i in held}
+
+
+def test_a_label_with_one_text_trains() -> None:
+    train, _ = split([str(i) for i in range(100)], ["rare"] + ["other"] * 99, seed=0)
+    assert 0 in train
+
+
+def test_the_latest_state_within_noise_is_kept() -> None:
+    best = Best(texts=400)  # a standard error of 1.5 points at 90 %
+    assert best.saw(0.90, 10)
+    assert best.saw(0.89, 20), "within a standard error"
+    assert not best.saw(0.87, 30)
+    assert not best.stop
+    for step in range(PATIENCE - 1):
+        assert not best.saw(0.86, 40 + step)
+    assert best.stop
+    assert best.kept == 20
+
+
+def test_a_few_texts_choose_nothing() -> None:
+    best = Best(texts=0)
+    assert all(best.saw(score, step) for step, score in enumerate((0.9, 0.1, 0.0)))
+    assert not best.stop
+
+
+def right(*wrong: int) -> torch.Tensor:
+    found = torch.ones(100, dtype=torch.bool)
+    found[list(wrong)] = False
+    return found
+
+
+def test_a_ta_that_is_worse_beyond_noise_is_told() -> None:
+    quiet = Verdict({"tiny": right(0, 1), "ta": right(0, 1, 2)}, right(3, 4))
+    assert len(quiet.lines("ta")) == 1
+    assert (
+        "100 texts: teacher 98.0 ± 1.4 %  tiny 98.0 ± 1.4 %  ta 97.0 ± 1.7 %"
+        in quiet.lines("ta")[0]
+    )
+    worse = Verdict({"ta": right(*range(10))}, right(0))
+    first, second = worse.lines("ta")
+    assert first.startswith("held-out accuracy of what is written")
+    assert "the TA is 9.0 points worse than its teacher, beyond noise (p = 0.002)" in second
+    assert "--minutes" in second
+    assert worse.to_json("ta")["teacher_accuracy"] == 0.99
+    assert worse.p_value("ta") == pytest.approx(0.5**9)  # nine of nine, a coin each
+
+
+def test_nothing_held_out_is_said() -> None:
+    nothing = Verdict({"ta": right()[:0]}, right()[:0])
+    assert nothing.lines("ta") == ["no texts held out: there are too few"]
+    assert nothing.to_json("ta") == {"texts": 0}
+
+
+def test_minutes_shorten_what_does_not_fit() -> None:
+    recipe = Recipe()
+    assert Budget(None).before_fine_tuning(recipe, 1.0) is recipe
+    assert Budget(None).before_joint_training(recipe, 1.0) is recipe
+    short = Budget(10).before_fine_tuning(recipe, seconds=1.0)
+    assert short.finetune.steps == 150
+    assert short.pool == round(0.15 * 600 / (1 / 3 / 64))
+    long = Budget(10_000).before_fine_tuning(recipe, seconds=1.0)
+    assert long == recipe, "more minutes do not fine-tune longer"
+    joint = Budget(10, started=time.monotonic() - 300).before_joint_training(recipe, seconds=0.5)
+    assert 530 <= joint.joint.steps <= 540
+    more = Budget(10_000).before_joint_training(replace(recipe), seconds=0.5)
+    assert more.joint.steps == 4 * recipe.joint.steps
+
+
+def test_a_trial_counts_each_kind_of_step() -> None:
+    weight = torch.ones(8, 8, requires_grad=True)
+    seen = []
+
+    def loss(step: int) -> torch.Tensor:
+        seen.append(step % 2)
+        return (weight @ weight).sum()
+
+    device = torch.device("cpu")
+    assert seconds_per_step(loss, device, bfloat16=False) > 0
+    assert set(seen) == {0, 1}
+    faster, ratio = bfloat16_is_faster(loss, device)
+    assert faster == (ratio > 1 / 0.9)
