@@ -29,6 +29,14 @@ def train(
     out: Annotated[Path, typer.Option(help="The checkpoint to write; must not exist.")],
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    probabilities: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with an object {label: probability} for each text, as a language model "
+            "gives them. It is learnt in place of the label, which may be missing.",
+            show_default="none",
+        ),
+    ] = None,
     label_map: Annotated[
         Path | None,
         typer.Option(
@@ -101,6 +109,7 @@ def train(
             out=out,
             text_column=text_column,
             label_column=label_column,
+            probabilities_column=probabilities,
             label_map=label_map,
             students=students,
             longest=longest,

@@ -16,6 +16,7 @@ from ..inputs.data import Labelled, label_indices, read_labelled
 from ..inputs.data.doubts import doubts_about_labels, doubts_about_sharing, refuse_look_alikes
 from ..inputs.data.label_map import read_label_map, refuse_strangers, served_labels
 from ..inputs.data.naming import listed
+from ..inputs.data.probabilities import probability_table
 from ..inputs.tokenizer import TextTokenizer
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
@@ -40,6 +41,7 @@ class Options:
     out: Path
     text_column: str = "text"
     label_column: str = "label"
+    probabilities_column: str | None = None
     label_map: Path | None = None
     students: Path | None = None
     longest: int = 128
@@ -73,10 +75,9 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     progress.step("looking for the teacher")
     pretrained = Pretrained.at(find(options.teacher))
     progress.step("reading texts")
-    data, held_out = (
-        read_labelled(path, options.text_column, options.label_column)
-        for path in (options.data, options.validation)
-    )
+    columns = options.text_column, options.label_column
+    data = read_labelled(options.data, *columns, options.probabilities_column)
+    held_out = read_labelled(options.validation, *columns)
     refuse_look_alikes(data, options.data)
     labels = _labels(options, pretrained, data, held_out)
     architecture = _architecture(pretrained, labels)
@@ -88,7 +89,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     tokenizer = _tokenizer(pretrained)
     longest = min(options.longest, architecture.max_tokens)
     train, validation = (
-        Examples.of(each.texts, label_indices(each, labels, path), tokenizer, longest)
+        _examples(each, labels, path, tokenizer, longest)
         for each, path in ((data, options.data), (held_out, options.validation))
     )
     return Material(
@@ -119,7 +120,7 @@ def _labels(
             raise NestlingError(
                 f"label-map: {options.teacher} is an encoder without labels; the data's are learnt"
             )
-        teacher = tuple(sorted(set(data.labels)))
+        teacher = tuple(sorted(data.names))
         if len(teacher) < 2:
             raise DataError(f"{options.data}: one label only; there is nothing to tell apart")
         return teacher
@@ -128,10 +129,19 @@ def _labels(
     labels = teacher
     if options.label_map:
         mapped = read_label_map(options.label_map)
-        labels = served_labels(teacher, [*data.labels, *held_out.labels], mapped, options.label_map)
+        labels = served_labels(teacher, [*data.names, *held_out.names], mapped, options.label_map)
     for each, path in ((data, options.data), (held_out, options.validation)):
         refuse_strangers(each, labels, teacher, path)
     return labels
+
+
+def _examples(
+    data: Labelled, labels: Sequence[str], path: Path, tokenizer: TextTokenizer, longest: int
+) -> Examples:
+    taught = None
+    if data.probabilities:
+        taught = torch.from_numpy(probability_table(data.probabilities, data.labels, labels))
+    return Examples.of(data.texts, label_indices(data, labels, path), tokenizer, longest, taught)
 
 
 def _architecture(pretrained: Pretrained, labels: tuple[str, ...]) -> Architecture:
@@ -179,5 +189,5 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def _untaught(labels: Sequence[str], data: Labelled, path: Path) -> list[str]:
-    missing = sorted(set(labels) - set(data.labels))
+    missing = sorted(set(labels) - data.names.keys())
     return [f"{path}: no text of the teacher's {listed(missing)}"] if missing else []

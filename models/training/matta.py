@@ -39,8 +39,8 @@ class Pool:
 @dataclass(frozen=True)
 class StepInputs:
     """shared: the labelled texts, then those from the pool; what students see. labels: of the
-    first texts. teacher: the teacher's logits on all. ta: the leading texts, which the TA sees.
-    students: who has a turn. ramp: weight of the TA's soft targets.
+    first texts, or their probabilities. teacher: the teacher's logits on all. ta: the leading
+    texts, which the TA sees. students: who has a turn. ramp: weight of the TA's soft targets.
     """
 
     shared: PackedBatch
@@ -95,7 +95,7 @@ class JointTraining:
         return (
             StepInputs(
                 PackedBatch.of(sequences, self._full),
-                train.labels[chosen],
+                train.taught[chosen],
                 targets,
                 PackedBatch.of(sequences[:for_ta], self._full),
                 sandwich(list(self._students), step, recipe.seed),

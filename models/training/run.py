@@ -185,7 +185,7 @@ class TrainingRun:
                 train = self.material.train
                 for done, i in enumerate(chosen):
                     self.progress.step("importance of the TA's parts", done, len(chosen))
-                    yield pack(train.sequences, i, full), train.labels[i]
+                    yield pack(train.sequences, i, full), train.taught[i]
 
             with self.accelerator.autocast():
                 order = importance_order(model, teacher, batches())
@@ -245,6 +245,7 @@ class TrainingRun:
             "architecture": self.material.architecture.to_json(),
             "students": {name: spec.to_json() for name, spec in self.material.students.items()},
             "data_sha256": self.material.data.sha256,
+            "probabilities": self.options.probabilities_column,
             "longest": self.material.longest,
             "processes": self.accelerator.num_processes,
         }
@@ -253,6 +254,7 @@ class TrainingRun:
         return {
             "teacher": Path(self.options.teacher).name,
             "data": self.options.data.name,
+            "probabilities": self.options.probabilities_column,
             "data_sha256": self.material.data.sha256,
             "validation_sha256": self.material.held_out.sha256,
             "examples": len(self.material.train),

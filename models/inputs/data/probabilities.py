@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import fsum
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...errors import DataError
 from .cells import fault_of, is_nothing, shown
 from .json_objects import parse, repeated_keys
@@ -35,6 +38,20 @@ def as_probabilities(
 def most_probable(given: Probabilities) -> str:
     """The label; of equally probable ones the first by name, in the order of code points."""
     return max(sorted(given), key=given.__getitem__)
+
+
+def probability_table(
+    probabilities: Sequence[Probabilities | None], labels: Sequence[str], known: Sequence[str]
+) -> NDArray[np.float32]:
+    """(texts, known labels), float32: the probabilities as they are written; 1 at the label of a
+    text that has none. labels: of each text. Every name is a known one.
+    """
+    index = {label: column for column, label in enumerate(known)}
+    table = np.zeros((len(labels), len(known)), dtype=np.float32)
+    for row, (given, label) in enumerate(zip(probabilities, labels, strict=True)):
+        for name, probability in (given or {label: 1.0}).items():
+            table[row, index[name]] = probability
+    return table
 
 
 def _probabilities(value: object, where: str) -> Probabilities:
