@@ -37,6 +37,12 @@ def train(
             show_default="none",
         ),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="More texts, without labels: the teacher judges them.", show_default="none"
+        ),
+    ] = None,
     label_map: Annotated[
         Path | None,
         typer.Option(
@@ -111,6 +117,7 @@ def train(
             label_column=label_column,
             probabilities_column=probabilities,
             label_map=label_map,
+            unlabelled=unlabelled,
             students=students,
             longest=longest,
             save_every=save_every,

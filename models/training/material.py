@@ -24,6 +24,7 @@ from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
 from .examples import Examples
 from .students import default_students, read_students
+from .unlabelled import Unlabelled, read_unlabelled
 
 Weights = dict[str, Tensor]
 
@@ -33,6 +34,7 @@ class Options:
     """What the user asks for. teacher: a directory or Hub id. students: a JSON file, or none.
 
     label_map: a JSON file {label of the data: label of the teacher}, or none.
+    unlabelled: texts that the teacher judges, or none.
     """
 
     teacher: str
@@ -43,6 +45,7 @@ class Options:
     label_column: str = "label"
     probabilities_column: str | None = None
     label_map: Path | None = None
+    unlabelled: Path | None = None
     students: Path | None = None
     longest: int = 128
     save_every: int = 500
@@ -66,6 +69,7 @@ class Material:
     held_out: Labelled
     train: Examples
     validation: Examples
+    unlabelled: Unlabelled
     longest: int
     doubts: tuple[str, ...]
 
@@ -92,6 +96,12 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         _examples(each, labels, path, tokenizer, longest)
         for each, path in ((data, options.data), (held_out, options.validation))
     )
+    unlabelled = Unlabelled()
+    if options.unlabelled:
+        labelled = data, held_out
+        unlabelled = read_unlabelled(
+            options.unlabelled, options.text_column, labelled, tokenizer, longest
+        )
     return Material(
         pretrained,
         _import(pretrained, architecture),
@@ -102,11 +112,13 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         held_out,
         train,
         validation,
+        unlabelled,
         longest,
         (
             *doubts_about_labels(data, options.data),
             *_untaught(labels, data, options.data),
             *doubts_about_sharing(data, held_out, options.validation),
+            *unlabelled.doubts,
         ),
     )
 

@@ -30,10 +30,15 @@ from .recipe import Recipe
 
 @dataclass(frozen=True)
 class Pool:
-    """Texts that are distilled without labels: token ids, and the teacher's logits."""
+    """Texts that are distilled without labels: token ids, and the teacher's logits.
+
+    real: how many of them, the first, people wrote; the others are recombined. The TA prefers
+    them.
+    """
 
     sequences: tuple[list[int], ...]
     targets: Tensor
+    real: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class JointTraining:
         if pool.sequences and recipe.pool_batch:
             from_pool = turn(step, recipe.pool_batch, len(pool.sequences), recipe.seed + 1)
             mine = from_pool[rank::processes]
+            mine = mine[np.argsort(mine >= pool.real, kind="stable")]  # the TA sees the first
             sequences += [pool.sequences[i] for i in mine]
             targets = torch.cat([targets, pool.targets[mine]])
             for_ta += recipe.pool_ta // processes

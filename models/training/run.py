@@ -43,6 +43,7 @@ from .material import Options, Weights, gather_material
 from .matta import JointTraining, Pool
 from .permutation import permute
 from .recipe import Recipe
+from .unlabelled import sure_labels
 
 Teacher = Callable[[PackedBatch], Tensor]
 
@@ -112,7 +113,9 @@ class TrainingRun:
                 model.state_dict(),
                 self.material.pretrained.tokenizer,
                 provenance,
-                trained_on=TextSample.of(self.material.data.texts),
+                trained_on=TextSample.of(
+                    [*self.material.data.texts, *self.material.unlabelled.texts]
+                ),
             )
             shutil.rmtree(self.work)
         self.accelerator.wait_for_everyone()
@@ -143,28 +146,42 @@ class TrainingRun:
         return model, teacher
 
     def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
-        """The teacher's logits on the training texts and on recombined ones."""
-        train, seed = self.material.train, self.recipe.seed
-        self.progress.step("recombining texts")
-        texts = recombine(
-            self.material.data.texts, train.labels.tolist(), self.recipe.pool * len(train), seed
-        )
-        sequences = tokenise(texts, self.material.tokenizer, self.material.longest)
+        """The teacher's logits on the training texts, and on unlabelled and recombined ones."""
+        train, unlabelled, seed = self.material.train, self.material.unlabelled, self.recipe.seed
         full = StudentSpec.full(self.material.architecture)
 
-        def judge() -> Weights:
-            def judged(of: str, texts: Sequence[list[int]]) -> Tensor:
+        def judge(of: str, texts: Sequence[list[int]]) -> Tensor:
+            def judged() -> Weights:
+                if not texts:
+                    return {"logits": torch.empty(0, len(self.material.architecture.labels))}
                 phase = f"soft targets of the {of}"
-                return logits_of(teacher, full, texts, "teacher", self.progress, phase)
+                with self.accelerator.autocast():
+                    logits = logits_of(teacher, full, texts, "teacher", self.progress, phase)
+                return {"logits": logits}
 
-            self.progress.note(f"teacher: soft targets of {len(sequences)} recombined texts")
-            with self.accelerator.autocast():
-                targets = judged("training texts", train.sequences)
-                pool = judged("recombined texts", sequences) if sequences else targets[:0]
-                return {"train": targets, "pool": pool}
+            return self._kept(f"targets-{of.partition(' ')[0]}", judged)["logits"]
 
-        kept = self._kept("targets", judge)
-        return Pool(sequences, kept["pool"]), kept["train"]
+        targets = judge("training texts", train.sequences)
+        on_unlabelled = judge("unlabelled texts", unlabelled.sequences)
+        self.progress.step("recombining texts")
+        more, their_labels = sure_labels(unlabelled.texts, on_unlabelled)
+        texts = recombine(
+            [*self.material.data.texts, *more],
+            [*train.labels.tolist(), *their_labels],
+            self.recipe.pool * len(train),
+            seed,
+        )
+        sequences = tokenise(texts, self.material.tokenizer, self.material.longest)
+        self.progress.note(
+            f"teacher: soft targets of {len(unlabelled.texts):,} unlabelled texts and "
+            f"{len(sequences):,} recombined ones"
+        )
+        on_recombined = judge("recombined texts", sequences)
+        return Pool(
+            (*unlabelled.sequences, *sequences),
+            torch.cat([on_unlabelled, on_recombined]),
+            len(unlabelled.texts),
+        ), targets
 
     def _permute(self, model: NestedTransformer, teacher: Teacher) -> None:
         """Put the TA's most important parts first."""
@@ -246,6 +263,7 @@ class TrainingRun:
             "students": {name: spec.to_json() for name, spec in self.material.students.items()},
             "data_sha256": self.material.data.sha256,
             "probabilities": self.options.probabilities_column,
+            "unlabelled_sha256": self.material.unlabelled.sha256,
             "longest": self.material.longest,
             "processes": self.accelerator.num_processes,
         }
@@ -258,6 +276,8 @@ class TrainingRun:
             "data_sha256": self.material.data.sha256,
             "validation_sha256": self.material.held_out.sha256,
             "examples": len(self.material.train),
+            "unlabelled_sha256": self.material.unlabelled.sha256,
+            "unlabelled": len(self.material.unlabelled.texts),
             "recipe": asdict(self.recipe),
             "seconds": round(seconds),
             "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
