@@ -23,14 +23,19 @@ def info(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint directory or Hub id.")],
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
-    from ..models.checkpoint.manifest import calibrated_for, read_manifest
-    from ..models.checkpoint.pretrained import find
-    from ..models.checkpoint.weights import read_weights
-    from ..models.precision import PRECISIONS
-    from .console import wide_console
+    from .progress import ProgressDisplay
 
-    manifest = read_manifest(find(checkpoint))
-    read_weights(manifest)  # which looks at every number
+    with ProgressDisplay() as progress:
+        progress.step("starting")
+        from ..models.checkpoint.manifest import calibrated_for, read_manifest
+        from ..models.checkpoint.pretrained import find
+        from ..models.checkpoint.weights import read_weights
+        from ..models.precision import PRECISIONS
+        from .console import wide_console
+
+        manifest = read_manifest(find(checkpoint))
+        progress.step("looking at the weights")
+        read_weights(manifest)  # which looks at every number
     served = {precision: calibrated_for(manifest, precision) for precision in PRECISIONS}
     console = wide_console()
     console.print(_students(manifest))
