@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,43 +115,11 @@ def calibrate(
     Cascades are kept by name: calibrating again adds one, or replaces the one of the same name.
     The first becomes the default.
     """
-    from ..models.calibration.target import RiskTarget
-    from ..models.checkpoint.manifest import CALIBRATION
-    from ..models.precision import chosen as chosen_precision
-    from ..models.precision import file_of
-    from ..server.build import read_for
-    from .outputs import check_file
     from .progress import ProgressDisplay
-    from .recalibrate import recalibrate
 
+    if (data is None) == (from_shadow is None):
+        raise NestlingError("calibrate: takes one of --data and --from-shadow")
     if from_shadow is not None:
-        manifest, wanted = of_records(checkpoint, from_shadow, runner, precision)
-    else:
-        wanted = chosen_precision(runner, precision)
-        manifest = read_for(checkpoint, wanted)
-    check_file(checkpoint / file_of(CALIBRATION, wanted), "calibrate")
-    seconds = time_model(cost, profile, manifest, wanted)
-    if report is not None:
-        check_report(report)
-    if data is not None and from_shadow is None:
-        loss = loss or "drop"
-        drop = MAX_DROP if max_drop is None else max_drop
-        target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
-        scopes = scope_target(scope, out_of_scope, abstain)
-        with ProgressDisplay() as progress:
-            loaded, result, chosen = _from_texts(
-                manifest, wanted, data, target, seconds, by, scopes, out_of_scope, name, default,
-                text_column, label_column, progress,
-            )  # fmt: skip
-        show(loaded, result.cascade, result.choice)
-        if by is not None:
-            show_groups(result.cascade)
-        typer.echo(f"`auto` is answered by {chosen}.")
-        tell_what_is_served(checkpoint)
-        if report is not None:
-            found = (result.cascade, result.choice, list(loaded.students))
-            write_report(report, loaded, wanted, data, [found])
-    elif from_shadow is not None and data is None:
         if default or loss not in (None, "disagreement"):
             raise NestlingError(
                 "--from-shadow: has no labels, so that its loss is disagreement; and it leaves "
@@ -162,9 +131,64 @@ def calibrate(
                 "group it is of; calibrate on --data with such a column"
             )
         refuse_scope(scope, out_of_scope, abstain)
-        recalibrate(manifest, wanted, from_shadow, seconds, max_drop, confidence, name, report)
-    else:
-        raise NestlingError("calibrate: takes one of --data and --from-shadow")
+    with ProgressDisplay() as progress:
+        progress.step("starting")  # what is imported from here on takes seconds
+        from ..models.checkpoint.manifest import CALIBRATION
+        from ..models.precision import chosen as chosen_precision
+        from ..models.precision import file_of
+        from ..server.build import read_for
+        from .outputs import check_file
+
+        if from_shadow is not None:
+            manifest, wanted = of_records(checkpoint, from_shadow, runner, precision)
+        else:
+            wanted = chosen_precision(runner, precision)
+            manifest = read_for(checkpoint, wanted)
+        check_file(checkpoint / file_of(CALIBRATION, wanted), "calibrate")
+        seconds = time_model(cost, profile, manifest, wanted)
+        if report is not None:
+            check_report(report)
+        if from_shadow is not None:
+            from .recalibrate import recalibrate
+
+            tell = recalibrate(
+                manifest, wanted, from_shadow, seconds, max_drop, confidence, name, report, progress
+            )
+        elif data is not None:
+            from ..models.calibration.target import RiskTarget
+
+            loss = loss or "drop"
+            drop = MAX_DROP if max_drop is None else max_drop
+            target = RiskTarget(drop, CONFIDENCE if confidence is None else confidence, loss)
+            scopes = scope_target(scope, out_of_scope, abstain)
+            loaded, result, chosen = _from_texts(
+                manifest, wanted, data, target, seconds, by, scopes, out_of_scope, name, default,
+                text_column, label_column, progress,
+            )  # fmt: skip
+            tell = partial(
+                _tell, loaded, result, chosen, wanted, data, by is not None, report, checkpoint
+            )
+    tell()
+
+
+def _tell(
+    loaded: Checkpoint,
+    result: Calibrated,
+    chosen: str,
+    precision: Precision,
+    data: Path,
+    groups: bool,
+    report: Path | None,
+    checkpoint: Path,
+) -> None:
+    show(loaded, result.cascade, result.choice)
+    if groups:
+        show_groups(result.cascade)
+    typer.echo(f"`auto` is answered by {chosen}.")
+    tell_what_is_served(checkpoint)
+    if report is not None:
+        found = (result.cascade, result.choice, list(loaded.students))
+        write_report(report, loaded, precision, data, [found])
 
 
 def _from_texts(

@@ -98,25 +98,26 @@ def classify(
     be answered says why in the column `error`; then the exit status is 1. A run that was stopped
     goes on where it was when the same command is given again.
     """
-    from ..models.offline.answers import TextLimits
-    from ..models.offline.run import OfflineRequest
-
     if max_cost == 0:
         raise NestlingError("--max-cost: 0 is not above 0")
     # Before anything loads them: the processes are what the cores are for.
     for variable, value in (("TOKENIZERS_PARALLELISM", "false"), ("OMP_NUM_THREADS", "1")):
         os.environ.setdefault(variable, value)
-    request = OfflineRequest(
-        locate(checkpoint),
-        model,
-        text_column,
-        TextLimits(min_confidence, inf if max_cost is None else max_cost),
-        truncate,
-        runner,
-        processes,
-    )
     started = monotonic()
     with ProgressDisplay() as progress:
+        progress.step("starting")  # what is imported from here on takes seconds
+        from ..models.offline.answers import TextLimits
+        from ..models.offline.run import OfflineRequest
+
+        request = OfflineRequest(
+            locate(checkpoint),
+            model,
+            text_column,
+            TextLimits(min_confidence, inf if max_cost is None else max_cost),
+            truncate,
+            runner,
+            processes,
+        )
         result = _run(request, input, output, progress)
     _report(result, output, monotonic() - started)
     if result.tally.answered < result.tally.rows:

@@ -74,17 +74,19 @@ def evaluate(
     The checkpoint is left as it is; --keep writes the numbers into it, as report.json, those of
     another precision beside it.
     """
-    from ..models.checkpoint.integrity import write_hashed_json
-    from ..models.checkpoint.manifest import REPORT
-    from ..models.checkpoint.seen import doubts_about_evaluation
-    from ..models.evaluation.predictions import encode_all
-    from ..models.inputs.data import label_indices, read_labelled, read_texts
-    from ..models.precision import chosen, file_of
-    from ..server.build import read_for
-    from .outputs import check_file, check_folder
     from .progress import ProgressDisplay
 
     with ProgressDisplay() as progress:
+        progress.step("starting")  # what is imported from here on takes seconds
+        from ..models.checkpoint.integrity import write_hashed_json
+        from ..models.checkpoint.manifest import REPORT
+        from ..models.checkpoint.seen import doubts_about_evaluation
+        from ..models.evaluation.predictions import encode_all
+        from ..models.inputs.data import label_indices, read_labelled, read_texts
+        from ..models.precision import chosen, file_of
+        from ..server.build import read_for
+        from .outputs import check_file, check_folder
+
         if out is not None:
             check_folder(out)
             _check_drawing()

@@ -23,14 +23,19 @@ def info(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint directory or Hub id.")],
 ) -> None:
     """Show students, widths, parameters, FLOPs, thresholds and hashes."""
-    from ..models.checkpoint.manifest import calibrated_for, read_manifest
-    from ..models.checkpoint.pretrained import find
-    from ..models.checkpoint.weights import read_weights
-    from ..models.precision import PRECISIONS
-    from .console import wide_console
+    from .progress import ProgressDisplay
 
-    manifest = read_manifest(find(checkpoint))
-    read_weights(manifest)  # which looks at every number
+    with ProgressDisplay() as progress:
+        progress.step("starting")
+        from ..models.checkpoint.manifest import calibrated_for, read_manifest
+        from ..models.checkpoint.pretrained import find
+        from ..models.checkpoint.weights import read_weights
+        from ..models.precision import PRECISIONS
+        from .console import wide_console
+
+        manifest = read_manifest(find(checkpoint))
+        progress.step("looking at the weights")
+        read_weights(manifest)  # which looks at every number
     served = {precision: calibrated_for(manifest, precision) for precision in PRECISIONS}
     console = wide_console()
     console.print(_students(manifest))
@@ -120,10 +125,26 @@ def _promise(cascade: Cascade) -> tuple[str, str, str, str]:
     )
 
 
+def _shown(value: object) -> str:
+    """Numbers as they are read, with four digits; of an object its entries, nested in brackets."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if not isinstance(value, dict):
+        return str(value)
+    entries = (
+        f"{key} ({_shown(each)})" if isinstance(each, dict) else f"{key} {_shown(each)}"
+        for key, each in value.items()
+        if each is not None
+    )
+    return ", ".join(entries)
+
+
 def _origin(checkpoint: Manifest) -> str:
     lines = [f"weights    sha256 {checkpoint.weights_sha256}"]
     for name, cascade in checkpoint.cascades.items():
         if cascade.guarantee:
             lines.append(f"{name}  calibrated on sha256 {cascade.guarantee.data_sha256}")
-    lines += [f"{key:<10} {value}" for key, value in checkpoint.provenance.items()]
+    given = {key: value for key, value in checkpoint.provenance.items() if value is not None}
+    width = max(map(len, given), default=0)
+    lines += [f"{key:<{width}} {_shown(value)}" for key, value in given.items()]
     return "\n".join(lines)

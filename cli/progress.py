@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-EVERY = 4.0
+EVERY = 3.0
 """Seconds between two lines, whether or not a step was finished meanwhile."""
 TICK = 0.5
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..models.cascade.policy import Cascade, Student
     from ..models.checkpoint.manifest import Manifest
     from ..models.precision import Precision
+    from ..models.progress import Progress
 
 
 def recalibrate(
@@ -30,24 +32,26 @@ def recalibrate(
     confidence: float | None,
     name: str | None,
     report: Path | None,
-) -> None:
+    progress: Progress,
+) -> Callable[[], None]:
     """Choose the thresholds of the recorded cascades anew, all of them or none.
 
     seconds: that are minimised; None minimises FLOPs. alpha, confidence: None keeps each cascade's
-    own. name: one cascade alone. report: file for a page about it.
+    own. name: one cascade alone. report: file for a page about it. Returns what shows the result,
+    for when no progress is shown any more.
     """
     from ..models.calibration.recalibrate import check_enough
     from ..models.calibration.recalibrate import recalibrate as find
     from ..models.calibration.records import read_records
     from ..models.checkpoint.save import write_calibration
-    from .progress import ProgressDisplay
 
-    cascades = _wanted(manifest, name)
+    cascades = _wanted(manifest, name, progress)
+    progress.step(f"reading {file}")
     found = read_records(file, manifest.weights_sha256, cascades, precision)
     refused = "".join(f"; {count:,} {why}" for why, count in sorted(found.refused.items()))
     if not found.usable:
         raise DataError(f"{file}: no record that can be used{refused}")
-    typer.echo(
+    progress.note(
         f"{file}: {sum(map(len, found.usable.values())):,} records that can be used{refused}"
     )
     known = {cascade.name: cascade for cascade in cascades}
@@ -55,29 +59,32 @@ def recalibrate(
     for each, records in found.usable.items():
         check_enough(known[each], records, targets[each])
     results = []
-    with ProgressDisplay() as progress:
-        for done, (each, records) in enumerate(found.usable.items()):
-            progress.step("looking for the thresholds", done, len(found.usable))
-            results.append(find(known[each], records, targets[each], seconds))
+    for done, (each, records) in enumerate(found.usable.items()):
+        progress.step("looking for the thresholds", done, len(found.usable))
+        results.append(find(known[each], records, targets[each], seconds))
     fresh = {result.cascade.name: result.cascade for result in results}
     temperatures = {student.name: student.temperature for student in manifest.students.values()}
     write_calibration(
         manifest, temperatures, {**manifest.cascades, **fresh}, manifest.default, precision
     )
-    for result in results:
-        show(manifest, result.cascade, result.choice)
-    if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:
-        typer.echo(f"Without records, and as before: {', '.join(kept)}.")
-    if report is not None:
-        found_by = [
-            (each.cascade, each.choice, _students(known[each.cascade.name])) for each in results
-        ]
-        write_report(report, manifest, precision, file, found_by)
-    typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
-    tell_what_is_served(manifest.path)
+
+    def tell() -> None:
+        for result in results:
+            show(manifest, result.cascade, result.choice)
+        if kept := [cascade.name for cascade in cascades if cascade.name not in fresh]:
+            typer.echo(f"Without records, and as before: {', '.join(kept)}.")
+        if report is not None:
+            found_by = [
+                (each.cascade, each.choice, _students(known[each.cascade.name])) for each in results
+            ]
+            write_report(report, manifest, precision, file, found_by)
+        typer.echo("A running server takes it up by SIGHUP or POST /admin/reload.")
+        tell_what_is_served(manifest.path)
+
+    return tell
 
 
-def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
+def _wanted(loaded: Manifest, name: str | None, progress: Progress) -> list[Cascade]:
     if name is not None and name not in loaded.cascades:
         known = ", ".join(loaded.cascades) or "none"
         raise NestlingError(f"name: {name!r} is no cascade of this checkpoint; there are {known}")
@@ -89,7 +96,7 @@ def _wanted(loaded: Manifest, name: str | None) -> list[Cascade]:
             "text is of; calibrate it on --data"
         )
     if apart:
-        typer.echo(
+        progress.note(
             f"Promised to groups apart, which no record names, and as before: {', '.join(apart)}."
         )
         wanted = [each for each in wanted if each.name not in apart]

@@ -53,14 +53,16 @@ def replay(
 
     Every number is a range where the log leaves a doubt. What no log can tell is said below.
     """
-    from ..models.checkpoint.pretrained import find
-    from ..models.evaluation.replay import as_served
-    from ..models.evaluation.replay import replay as follow
     from .progress import ProgressDisplay
 
-    manifest, wanted = of_records(find(checkpoint), log, runner, precision)
-    policies = _policies(manifest, policy, thresholds)
     with ProgressDisplay() as progress:
+        progress.step("starting")  # what is imported from here on takes seconds
+        from ..models.checkpoint.pretrained import find
+        from ..models.evaluation.replay import as_served
+        from ..models.evaluation.replay import replay as follow
+
+        manifest, wanted = of_records(find(checkpoint), log, runner, precision)
+        policies = _policies(manifest, policy, thresholds)
         progress.step(f"reading {log}")
         found = _read(log, manifest, wanted)
         if not found.usable:

@@ -36,6 +36,20 @@ def train(
     ] = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    probabilities: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with an object {label: probability} for each text, as a language model "
+            "gives them. It is learnt in place of the label, which may be missing.",
+            show_default="none",
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="More texts, without labels: the teacher judges them.", show_default="none"
+        ),
+    ] = None,
     label_map: Annotated[
         Path | None,
         typer.Option(
@@ -135,7 +149,9 @@ def train(
             validation=validation,
             text_column=text_column,
             label_column=label_column,
+            probabilities_column=probabilities,
             label_map=label_map,
+            unlabelled=unlabelled,
             students=students,
             longest=longest,
             save_every=save_every,

@@ -20,20 +20,37 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Examples:
-    """Token ids of each text, and its label's index."""
+    """Token ids of each text, and its label's index.
+
+    taught: what is learnt of the labels: themselves, or where data come with probabilities those,
+    (texts, labels) float32.
+    """
 
     sequences: tuple[list[int], ...]
     labels: Tensor
+    taught: Tensor
 
     @classmethod
     def of(
-        cls, texts: Sequence[str], labels: Sequence[int], tokenizer: TextTokenizer, longest: int
+        cls,
+        texts: Sequence[str],
+        labels: Sequence[int],
+        tokenizer: TextTokenizer,
+        longest: int,
+        taught: Tensor | None = None,
     ) -> Examples:
-        """Texts beyond `longest` tokens are cut; the last token, a special one, stays."""
-        return cls(tokenise(texts, tokenizer, longest), torch.tensor(labels))
+        """Texts beyond `longest` tokens are cut; the last token, a special one, stays.
+
+        taught: without it, the labels.
+        """
+        indices = torch.tensor(labels)
+        sequences = tokenise(texts, tokenizer, longest)
+        return cls(sequences, indices, indices if taught is None else taught)
 
     def at(self, indices: Sequence[int]) -> Examples:
-        return Examples(tuple(self.sequences[i] for i in indices), self.labels[list(indices)])
+        chosen = list(indices)
+        sequences = tuple(self.sequences[i] for i in chosen)
+        return Examples(sequences, self.labels[chosen], self.taught[chosen])
 
     def __len__(self) -> int:
         return len(self.sequences)

@@ -57,7 +57,7 @@ class FineTuning:
         chosen: np.ndarray = turn(step, recipe.finetune.batch_size, len(self._train), recipe.seed)[
             rank::processes
         ]
-        return pack(self._train.sequences, chosen, self._full), self._train.labels[chosen]
+        return pack(self._train.sequences, chosen, self._full), self._train.taught[chosen]
 
     def evaluate(self) -> dict[str, float]:
         if not len(self._held_out):

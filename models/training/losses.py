@@ -10,7 +10,8 @@ from torch import Tensor
 def label_loss(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy with the labels, smoothed (Szegedy et al. 2016, arXiv 1512.00567, eq. 7).
 
-    logits: (rows, classes). labels: (rows,) int64.
+    logits: (rows, classes). labels: (rows,) int64, or their probabilities, (rows, classes) float32;
+    a label whose probability is 1 gives what the label itself gives.
     """
     return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 

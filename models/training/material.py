@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -16,16 +16,18 @@ from ..inputs.data import Labelled, label_indices, read_labelled
 from ..inputs.data.doubts import doubts_about_labels, doubts_about_sharing, refuse_look_alikes
 from ..inputs.data.label_map import read_label_map, refuse_strangers, served_labels
 from ..inputs.data.naming import listed
+from ..inputs.data.probabilities import probability_table
 from ..inputs.tokenizer import TextTokenizer
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
-from .examples import Examples, cut, tokenise
+from .examples import Examples, cut
 from .held_out import split
 from .plan import Wishes, longest_text, planned
 from .recipe import Recipe
 from .students import default_students, read_students
+from .unlabelled import Unlabelled, read_unlabelled
 
 Weights = dict[str, Tensor]
 
@@ -36,6 +38,7 @@ class Options:
 
     validation: texts whose accuracy is told at the end, or none; nothing is chosen by them.
     label_map: a JSON file {label of the data: label of the teacher}, or none.
+    unlabelled: texts that the teacher judges, or none.
     longest: of a text in tokens, or none: what covers the data.
     """
 
@@ -45,7 +48,9 @@ class Options:
     validation: Path | None = None
     text_column: str = "text"
     label_column: str = "label"
+    probabilities_column: str | None = None
     label_map: Path | None = None
+    unlabelled: Path | None = None
     students: Path | None = None
     longest: int | None = None
     save_every: int = 500
@@ -72,6 +77,7 @@ class Material:
     held_out: Examples
     validation: Examples | None
     validation_sha256: str | None
+    unlabelled: Unlabelled
     longest: int
     recipe: Recipe
     doubts: tuple[str, ...]
@@ -82,11 +88,10 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     progress.step("looking for the teacher")
     pretrained = Pretrained.at(find(options.teacher))
     progress.step("reading texts")
-    data = read_labelled(options.data, options.text_column, options.label_column)
+    columns = options.text_column, options.label_column
+    data = read_labelled(options.data, *columns, options.probabilities_column)
     refuse_look_alikes(data, options.data)
-    validation = options.validation and read_labelled(
-        options.validation, options.text_column, options.label_column
-    )
+    validation = options.validation and read_labelled(options.validation, *columns)
     files = {options.data: data} | (
         {options.validation: validation} if options.validation and validation else {}
     )
@@ -98,20 +103,22 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         else default_students(architecture)
     )
     tokenizer = _tokenizer(pretrained)
-    seed = options.wishes.seed
-    indices = label_indices(data, labels, options.data)
     progress.step("tokenising texts")
-    sequences = tokenise(data.texts, tokenizer, architecture.max_tokens)
-    longest = options.longest or longest_text([len(ids) for ids in sequences])
+    everything = _examples(data, labels, options.data, tokenizer, architecture.max_tokens)
+    longest = options.longest or longest_text([len(ids) for ids in everything.sequences])
     longest = min(longest, architecture.max_tokens)
-    everything = Examples(cut(sequences, longest), torch.tensor(indices))
-    train, held_out = split(data.texts, data.labels, seed)
-    validated = validation and Examples.of(
-        validation.texts,
-        label_indices(validation, labels, options.validation or ""),
-        tokenizer,
-        longest,
-    )
+    everything = replace(everything, sequences=cut(everything.sequences, longest))
+    train, held_out = split(data.texts, data.labels, options.wishes.seed)
+    lengths = [len(everything.sequences[i]) for i in train]
+    validated, shared = None, []
+    if options.validation and validation:
+        validated = _examples(validation, labels, options.validation, tokenizer, longest)
+        shared = doubts_about_sharing(data, validation, options.validation)
+    unlabelled = Unlabelled()
+    if options.unlabelled:
+        unlabelled = read_unlabelled(
+            options.unlabelled, options.text_column, list(files.values()), tokenizer, longest
+        )
     return Material(
         pretrained,
         _import(pretrained, architecture),
@@ -122,18 +129,16 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         tuple(data.texts[i] for i in train),
         everything.at(train),
         everything.at(held_out),
-        validated or None,
+        validated,
         validation.sha256 if validation else None,
+        unlabelled,
         longest,
-        planned(options.wishes, [len(everything.sequences[i]) for i in train], len(labels)),
+        planned(options.wishes, lengths, len(labels)),
         (
             *doubts_about_labels(data, options.data),
             *_untaught(labels, data, options.data),
-            *(
-                doubts_about_sharing(data, validation, options.validation)
-                if validation and options.validation
-                else ()
-            ),
+            *shared,
+            *unlabelled.doubts,
         ),
     )
 
@@ -148,7 +153,7 @@ def _labels(
             raise NestlingError(
                 f"label-map: {options.teacher} is an encoder without labels; the data's are learnt"
             )
-        teacher = tuple(sorted(set(files[options.data].labels)))
+        teacher = tuple(sorted(files[options.data].names))
         if len(teacher) < 2:
             raise DataError(f"{options.data}: one label only; there is nothing to tell apart")
         return teacher
@@ -157,11 +162,20 @@ def _labels(
     labels = teacher
     if options.label_map:
         mapped = read_label_map(options.label_map)
-        named = [label for each in files.values() for label in each.labels]
+        named = [label for each in files.values() for label in each.names]
         labels = served_labels(teacher, named, mapped, options.label_map)
     for path, each in files.items():
         refuse_strangers(each, labels, teacher, path)
     return labels
+
+
+def _examples(
+    data: Labelled, labels: Sequence[str], path: Path, tokenizer: TextTokenizer, longest: int
+) -> Examples:
+    taught = None
+    if data.probabilities:
+        taught = torch.from_numpy(probability_table(data.probabilities, data.labels, labels))
+    return Examples.of(data.texts, label_indices(data, labels, path), tokenizer, longest, taught)
 
 
 def _architecture(pretrained: Pretrained, labels: tuple[str, ...]) -> Architecture:
@@ -209,5 +223,5 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def _untaught(labels: Sequence[str], data: Labelled, path: Path) -> list[str]:
-    missing = sorted(set(labels) - set(data.labels))
+    missing = sorted(set(labels) - data.names.keys())
     return [f"{path}: no text of the teacher's {listed(missing)}"] if missing else []

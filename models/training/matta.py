@@ -32,16 +32,21 @@ from .recipe import Recipe
 
 @dataclass(frozen=True)
 class Pool:
-    """Texts that are distilled without labels: token ids, and the teacher's logits."""
+    """Texts that are distilled without labels: token ids, and the teacher's logits.
+
+    real: how many of them, the first, people wrote; the others are recombined. The TA prefers
+    them.
+    """
 
     sequences: tuple[list[int], ...]
     targets: Tensor
+    real: int = 0
 
 
 @dataclass(frozen=True)
 class StepInputs:
     """shared: the labelled texts, then those from the pool; what students see. labels: of the
-    first texts. teacher: the teacher's logits on all. ta: the leading texts, which the TA sees;
+    first texts, or their probabilities. teacher: the teacher's logits on all. ta: the leading texts, which the TA sees;
     none of them in a step in which it does not train.
     students: who has a turn. ramp: weight of the TA's soft targets.
     """
@@ -93,13 +98,14 @@ class JointTraining:
         if pool.sequences and recipe.pool_batch:
             from_pool = turn(step, recipe.pool_batch, len(pool.sequences), recipe.seed + 1)
             mine = from_pool[rank::processes]
+            mine = mine[np.argsort(mine >= pool.real, kind="stable")]  # the TA sees the first
             sequences += [pool.sequences[i] for i in mine]
             targets = torch.cat([targets, pool.targets[mine]])
             for_ta += recipe.pool_ta // processes
         return (
             StepInputs(
                 PackedBatch.of(sequences, self._full),
-                train.labels[chosen],
+                train.taught[chosen],
                 targets,
                 PackedBatch.of(sequences[:for_ta], self._full) if ta_turn else None,
                 sandwich(list(self._students), step, recipe.seed),

@@ -24,6 +24,8 @@ def settings(
         "architecture": material.architecture.to_json(),
         "students": {name: spec.to_json() for name, spec in material.students.items()},
         "data_sha256": material.data.sha256,
+        "probabilities": options.probabilities_column,
+        "unlabelled_sha256": material.unlabelled.sha256,
         "longest": material.longest,
         "processes": processes,
     }
@@ -40,6 +42,11 @@ def provenance(
     }
     if material.validation_sha256:
         found["validation_sha256"] = material.validation_sha256
+    if options.probabilities_column:
+        found["probabilities"] = options.probabilities_column
+    if material.unlabelled.texts:
+        found["unlabelled"] = len(material.unlabelled.texts)
+        found["unlabelled_sha256"] = material.unlabelled.sha256
     return found | {
         "examples": len(material.train),
         "longest": material.longest,

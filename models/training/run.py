@@ -47,6 +47,7 @@ from .permutation import permute
 from .provenance import provenance, settings
 from .recipe import Recipe
 from .trial import attention, autocast, bfloat16_is_faster, seconds_per_step
+from .unlabelled import sure_labels
 from .verdict import Verdict
 from .workplace import Workplace
 
@@ -128,7 +129,9 @@ class TrainingRun:
                     "seconds": round(time.monotonic() - started),
                     "held_out": verdict.to_json(TA),
                 },
-                trained_on=TextSample.of(self.material.data.texts),
+                trained_on=TextSample.of(
+                    [*self.material.data.texts, *self.material.unlabelled.texts]
+                ),
             )
         self.work.remove()
         return self.options.out
@@ -162,7 +165,7 @@ class TrainingRun:
         full = StudentSpec.full(self.material.architecture)
         train, batch_size = self.material.train, self.recipe.finetune.batch_size
         i = turn(0, batch_size, len(train), self.recipe.seed)
-        batch, labels = pack(train.sequences, i, full), train.labels[i].to(model.device)
+        batch, labels = pack(train.sequences, i, full), train.taught[i].to(model.device)
 
         def decide() -> dict[str, Any]:
             self.progress.step("trying float32 and bfloat16")
@@ -193,27 +196,42 @@ class TrainingRun:
             self.progress.note(line)
 
     def soft_targets(self, teacher: Teacher) -> tuple[Pool, Tensor]:
-        """The teacher's logits on the training texts and on recombined ones."""
-        train, recipe = self.material.train, self.recipe
+        """The teacher's logits on the training texts, and on unlabelled and recombined ones."""
+        train, unlabelled, recipe = self.material.train, self.material.unlabelled, self.recipe
+        targets = self._targets(teacher, "training", train.sequences)
+        on_unlabelled = self._targets(teacher, "unlabelled", unlabelled.sequences)
         self.progress.step("recombining texts")
+        more, their_labels = sure_labels(unlabelled.texts, on_unlabelled)
         texts = recombine(
-            self.material.texts, train.labels.tolist(), recipe.pool, recipe.across, recipe.seed
+            [*self.material.texts, *more],
+            [*train.labels.tolist(), *their_labels],
+            recipe.pool,
+            recipe.across,
+            recipe.seed,
         )
         sequences = tokenise(texts, self.material.tokenizer, self.material.longest)
+        self.progress.note(
+            f"teacher: soft targets of {len(unlabelled.texts):,} unlabelled texts and "
+            f"{len(sequences):,} recombined ones"
+        )
+        on_recombined = self._targets(teacher, "recombined", sequences)
+        pool = (*unlabelled.sequences, *sequences)
+        judged = torch.cat([on_unlabelled, on_recombined])
+        return Pool(pool, judged, len(unlabelled.texts)), targets
+
+    def _targets(self, teacher: Teacher, of: str, texts: Sequence[list[int]]) -> Tensor:
+        """The teacher's logits, (texts, labels) float32."""
+        full = StudentSpec.full(self.material.architecture)
 
         def judge() -> Weights:
-            self.progress.note(f"teacher: soft targets of {len(sequences):,} recombined texts")
-            targets = self._logits(teacher, "training texts", train.sequences)
-            pool = self._logits(teacher, "recombined texts", sequences) if sequences else None
-            return {"train": targets, "pool": targets[:0] if pool is None else pool}
+            if not texts:
+                return {"logits": torch.empty(0, len(self.material.architecture.labels))}
+            phase = f"soft targets of the {of} texts"
+            with autocast(self.accelerator.device, self.bfloat16):
+                logits = logits_of(teacher, full, texts, "teacher", self.progress, phase)
+            return {"logits": logits}
 
-        kept = self.work.weights("targets", judge)
-        return Pool(sequences, kept["pool"]), kept["train"]
-
-    def _logits(self, teacher: Teacher, of: str, texts: Sequence[list[int]]) -> Tensor:
-        full, phase = StudentSpec.full(self.material.architecture), f"soft targets of the {of}"
-        with autocast(self.accelerator.device, self.bfloat16):
-            return logits_of(teacher, full, texts, "teacher", self.progress, phase)
+        return self.work.weights(f"targets-{of}", judge)["logits"]
 
     def _judged(self, teacher: Teacher) -> Tensor:
         """Which of the held-out texts the teacher has right, before its weights move on."""
@@ -234,7 +252,7 @@ class TrainingRun:
             for step in range(recipe.importance_batches):
                 self.progress.step("importance of the TA's parts", step, recipe.importance_batches)
                 i = turn(step, recipe.finetune.batch_size, len(train), recipe.seed)
-                yield pack(train.sequences, i, full), train.labels[i]
+                yield pack(train.sequences, i, full), train.taught[i]
 
         def reorder() -> Weights:
             device = self.accelerator.device

@@ -37,7 +37,7 @@ def test_from_int8_to_int8(checkpoint: Checkpoint, nestling: Nestling, tmp_path:
     run = nestling("replay", checkpoint.path, "--log", log, "--json")
     assert json.loads(run.stdout)["texts"] == 400
     run = nestling("calibrate", checkpoint.path, "--from-shadow", log)
-    assert "400 records that can be used" in run.stdout, run.output
+    assert "400 records that can be used" in run.stderr, run.output
     assert "computes in float32 from its next start or reload on: calibr" in run.stdout
     assert "--runner onnx-int8 keeps int8" in run.stdout
     now = load_checkpoint(checkpoint.path)

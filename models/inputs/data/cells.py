@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from ...errors import DataError
 from .naming import shortened
@@ -40,15 +41,23 @@ def as_groups(values: Sequence[object], column: str, path: Path) -> tuple[str, .
 
 
 def as_labels(
-    values: Sequence[object], column: str, path: Path, kind: str = "labels"
+    values: Sequence[object],
+    column: str,
+    path: Path,
+    kind: str = "labels",
+    otherwise: Mapping[int, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Whole numbers count as the text of their digits; not beside texts, which may look the same.
 
+    otherwise: labels of rows, counted from 1, whose cell may hold nothing.
     Raises DataError that names the first row without a label.
     """
     labels = []
     first: tuple[int, type] | None = None
     for row, value in enumerate(values, start=1):
+        if row in otherwise and is_nothing(value):
+            labels.append(otherwise[row])
+            continue
         where = f"{path}: row {row}: {column}"
         whole = isinstance(value, int) and not isinstance(value, bool)
         text = str(value) if whole else value
@@ -56,10 +65,15 @@ def as_labels(
         first = first or (row, type(value))
         if type(value) is not first[1]:
             raise DataError(
-                f"{where} is {_shown(value)}, but that of row {first[0]} is {_kind(first[1])}; "
+                f"{where} is {shown(value)}, but that of row {first[0]} is {_kind(first[1])}; "
                 f"{kind} are all texts or all whole numbers"
             )
     return tuple(labels)
+
+
+def is_nothing(value: object) -> bool:
+    """Whether a row lacks the value: no such key, `null`, an empty cell of CSV."""
+    return value is ABSENT or value is None or value == ""
 
 
 def fault_of(value: object, expected: str = "a text") -> str | None:
@@ -71,7 +85,7 @@ def fault_of(value: object, expected: str = "a text") -> str | None:
     if value is None:
         return "is empty"
     if not isinstance(value, str):
-        return f"is {_shown(value)}; expected {expected}"
+        return f"is {shown(value)}; expected {expected}"
     if not any(character.isprintable() and not character.isspace() for character in value):
         said = f" but for invisible characters, {shortened(ascii(value))}" if value.strip() else ""
         return f"is empty{said}"
@@ -87,7 +101,8 @@ def _text(value: object, where: str, expected: str) -> str:
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value and its kind, as a message repeats them."""
     if isinstance(value, str):
         return f"the text {shortened(repr(value))}"
     rendered = json.dumps(value, ensure_ascii=False, default=str)

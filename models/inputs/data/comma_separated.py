@@ -14,8 +14,10 @@ LONGEST_CELL = 2**31 - 1
 """Characters; the module's own limit, 131,072, is less than some documents have."""
 
 
-def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[object]]:
-    """Values by column, as `cells_of` finds the rows.
+def read(
+    content: bytes, columns: Sequence[str], optional: Sequence[str], path: Path
+) -> dict[str, list[object]]:
+    """Values by column, as `cells_of` finds the rows; optional columns may be missing.
 
     Raises DataError for quotes that do not match and for rows of other length than the first.
     """
@@ -23,19 +25,20 @@ def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[o
     header = next(rows, None)
     if header is None:
         return {column: [] for column in columns}
-    check_header(header, columns, path)
-    places = {column: header.index(column) for column in columns}
-    found: dict[str, list[object]] = {column: [] for column in columns}
+    places = {c: header.index(c) for c in check_header(header, columns, path, optional)}
+    found: dict[str, list[object]] = {column: [] for column in places}
     for cells in rows:
         for column, place in places.items():
             found[column].append(cells[place])
     return found
 
 
-def check_header(header: Sequence[str], columns: Sequence[str], path: Path) -> None:
-    """Raises DataError unless each of the columns is named, and once."""
+def check_header(
+    header: Sequence[str], columns: Sequence[str], path: Path, optional: Sequence[str] = ()
+) -> list[str]:
+    """The columns that are there. Raises DataError unless each of `columns` is, and once."""
     hint = "" if len(header) > 1 else "; cells are separated by commas"
-    find_columns(header, columns, path, hint)
+    return find_columns(header, columns, path, hint, optional)
 
 
 def cells_of(lines: Iterable[str], path: Path) -> Iterator[list[str]]:

@@ -30,12 +30,23 @@ def decode(content: bytes, path: Path) -> str:
         ) from None
 
 
-def find_columns(names: Iterable[str], wanted: Sequence[str], path: Path, hint: str = "") -> None:
-    """Raises DataError unless each wanted name is there, and once."""
+def find_columns(
+    names: Iterable[str],
+    wanted: Sequence[str],
+    path: Path,
+    hint: str = "",
+    optional: Sequence[str] = (),
+) -> list[str]:
+    """The wanted names, and those of the optional ones that are there.
+
+    Raises DataError unless each wanted name is there, and none of these more than once.
+    """
     present = list(names)
-    for column in wanted:
+    found = [*wanted, *(column for column in optional if column in present)]
+    for column in found:
         if column not in present:
             there = listed(present) or "none"
             raise DataError(f"{path}: no column {column!r}; there are {there}{hint}")
         if present.count(column) > 1:
             raise DataError(f"{path}: the column {column!r} is there {present.count(column)} times")
+    return found

@@ -8,13 +8,14 @@ from pathlib import Path
 from ...errors import DataError
 from .fingerprints import fingerprint
 from .labelled import Labelled
-from .naming import shortened
+from .naming import listed, shortened
+from .probabilities import most_probable
 
 
 def refuse_look_alikes(data: Labelled, path: Path) -> None:
     """Raises DataError if two labels differ in nothing that a reader sees."""
     seen: dict[str, tuple[str, int]] = {}
-    for row, label in enumerate(data.labels, start=1):
+    for label, row in data.names.items():
         other, first = seen.setdefault(_visible(label), (label, row))
         if label != other:
             raise DataError(
@@ -24,10 +25,12 @@ def refuse_look_alikes(data: Labelled, path: Path) -> None:
 
 
 def doubts_about_labels(data: Labelled, path: Path) -> list[str]:
-    """Labels that differ in case alone; texts that have several labels."""
+    """Labels that differ in case alone; texts that have several labels; labels that are not the
+    most probable ones.
+    """
     doubts = []
     by_case: dict[str, str] = {}
-    for label in dict.fromkeys(data.labels):
+    for label in data.names:
         other = by_case.setdefault(label.casefold(), label)
         if other != label:
             doubts.append(f"{path}: labels {other!r} and {label!r} differ in case alone")
@@ -44,7 +47,7 @@ def doubts_about_labels(data: Labelled, path: Path) -> list[str]:
             f"label: {shortened(repr(data.texts[row - 1]))} is {other!r} in row {first} and "
             f"{label!r} in row {row}"
         )
-    return doubts
+    return doubts + _doubts_about_probabilities(data, path)
 
 
 def doubts_about_sharing(train: Labelled, held_out: Labelled, path: Path) -> list[str]:
@@ -57,6 +60,26 @@ def doubts_about_sharing(train: Labelled, held_out: Labelled, path: Path) -> lis
         f"{path}: {shared:,} of {len(held_out.texts):,} texts are among those that are trained on; "
         "accuracy on them says nothing of new texts"
     ]
+
+
+def _doubts_about_probabilities(data: Labelled, path: Path) -> list[str]:
+    doubts = []
+    pairs = enumerate(zip(data.labels, data.probabilities or (), strict=False), start=1)
+    unlike = [
+        (row, label, most_probable(given))
+        for row, (label, given) in pairs
+        if given and given.get(label, 0.0) < max(given.values())
+    ]
+    if unlike:
+        row, label, likeliest = unlike[0]
+        doubts.append(
+            f"{path}: {len(unlike):,} of {len(data.texts):,} rows have another label than the most "
+            f"probable one: row {row} has {label!r}, but {likeliest!r} is the most probable. "
+            "The probabilities are learnt"
+        )
+    if never := sorted(data.names.keys() - set(data.labels)):
+        doubts.append(f"{path}: no text has the label {listed(never)}; only probabilities name it")
+    return doubts
 
 
 def _visible(label: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import DataError
@@ -25,28 +25,34 @@ class _Object(dict[str, object]):
         self.twice = {key for key, count in counted.items() if count > 1}
 
 
-def read_lines(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[object]]:
+def read_lines(
+    content: bytes, columns: Sequence[str], optional: Sequence[str], path: Path
+) -> dict[str, list[object]]:
     """Values by column, from a file with an object per line; empty lines are no rows.
+
+    optional: columns that no row need have.
 
     Raises DataError that names the line which is not JSON, and the row which is no object.
     """
     lines = enumerate(LINES.split(decode(content, path)), start=1)
     rows = [parse(line, f"{path}: line {number}") for number, line in lines if line.strip()]
-    return _columns(rows, columns, path)
+    return _columns(rows, columns, optional, path)
 
 
-def read_document(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[object]]:
+def read_document(
+    content: bytes, columns: Sequence[str], optional: Sequence[str], path: Path
+) -> dict[str, list[object]]:
     """Values by column, from one list of objects, or from lines.
 
     Raises DataError as `read_lines` does.
     """
     text = decode(content, path)
     if not text.lstrip().startswith("["):
-        return read_lines(content, columns, path)
+        return read_lines(content, columns, optional, path)
     rows = parse(text, str(path))
     if not isinstance(rows, list):
         raise RuntimeError("what begins with a bracket is a list")
-    return _columns(rows, columns, path)
+    return _columns(rows, columns, optional, path)
 
 
 def parse(text: str, where: str) -> object:
@@ -62,6 +68,11 @@ def parse(text: str, where: str) -> object:
         raise DataError(f"{where}: {error}") from None
 
 
+def repeated_keys(value: Mapping[str, object]) -> list[str]:
+    """Keys that an object, if `parse` has read it, has more than once."""
+    return sorted(value.twice) if isinstance(value, _Object) else []
+
+
 def check_object(value: object, columns: Sequence[str], where: str) -> dict[str, object]:
     """The same value. Raises DataError unless it is an object that has no column twice."""
     if not isinstance(value, _Object):
@@ -72,11 +83,13 @@ def check_object(value: object, columns: Sequence[str], where: str) -> dict[str,
     return value
 
 
-def _columns(rows: Iterable[object], columns: Sequence[str], path: Path) -> dict[str, list[object]]:
+def _columns(
+    rows: Iterable[object], columns: Sequence[str], optional: Sequence[str], path: Path
+) -> dict[str, list[object]]:
+    every = [*columns, *optional]
     objects = [
-        check_object(value, columns, f"{path}: row {row}")
-        for row, value in enumerate(rows, start=1)
+        check_object(value, every, f"{path}: row {row}") for row, value in enumerate(rows, start=1)
     ]
     if objects:
         find_columns(dict.fromkeys(key for each in objects for key in each), columns, path)
-    return {column: [each.get(column, ABSENT) for each in objects] for column in columns}
+    return {column: [each.get(column, ABSENT) for each in objects] for column in every}

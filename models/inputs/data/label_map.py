@@ -84,10 +84,10 @@ def refuse_strangers(
 
     labels: the teacher's, as the data call them.
     """
-    for row, label in enumerate(data.labels, start=1):
+    for label, row in data.names.items():
         if label in labels:
             continue
-        ours = sorted(set(data.labels))
+        ours = sorted(data.names)
         meant, advice = _meant(ours, teacher), f": {EXAMPLE}"
         if meant and len(meant) <= MOST:
             advice = f"; this may be meant: {json.dumps(meant, ensure_ascii=False)}"

@@ -9,31 +9,66 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...nearest import did_you_mean
-from .cells import as_groups, as_labels, as_texts
+from .cells import as_groups, as_labels, as_texts, is_nothing
 from .columns import read_columns
 from .naming import listed
+from .probabilities import Probabilities, as_probabilities, most_probable
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts with the names of their labels, in file order; sha256 of the file."""
+    """Texts with the names of their labels, in file order; sha256 of the file.
+
+    probabilities: of the labels of each text, None for a text that has none; empty where no text
+    has any.
+    """
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     sha256: str
+    probabilities: tuple[Probabilities | None, ...] = ()
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Every name of a label, as a text's own or among its probabilities, in file order, and
+        the first row that has it, counted from 1.
+        """
+        rows: dict[str, int] = {}
+        for row, label in enumerate(self.labels, start=1):
+            rows.setdefault(label, row)
+            for name in (self.probabilities and self.probabilities[row - 1]) or ():
+                rows.setdefault(name, row)
+        return rows
 
 
 def read_labelled(
-    path: str | Path, text_column: str = "text", label_column: str = "label"
+    path: str | Path,
+    text_column: str = "text",
+    label_column: str = "label",
+    probabilities_column: str | None = None,
 ) -> Labelled:
-    """Raises DataError that names the file, the column and the row at fault."""
+    """Texts with labels. With a column of probabilities a text may lack one of the two, and the
+    file the column of labels: then its label is the most probable one.
+
+    Raises DataError that names the file, the column and the row at fault.
+    """
     path = Path(path)
-    if text_column == label_column:
-        raise DataError(f"{path}: text and label are both read from the column {text_column!r}")
-    content, columns = read_columns(path, (text_column, label_column))
+    _refuse_same(path, text=text_column, label=label_column, probabilities=probabilities_column)
+    if probabilities_column is None:
+        content, columns = read_columns(path, (text_column, label_column))
+        given: tuple[Probabilities | None, ...] = ()
+    else:
+        content, columns = read_columns(path, (text_column, probabilities_column), (label_column,))
+        given = as_probabilities(columns[probabilities_column], probabilities_column, path)
     texts = as_texts(columns[text_column], text_column, path)
-    labels = as_labels(columns[label_column], label_column, path)
-    return Labelled(texts, labels, hashlib.sha256(content).hexdigest())
+    likely = {row: most_probable(each) for row, each in enumerate(given, start=1) if each}
+    for row, value in enumerate(columns[label_column], start=1):
+        if given and row not in likely and is_nothing(value):
+            raise DataError(
+                f"{path}: row {row}: has neither {label_column} nor {probabilities_column}"
+            )
+    labels = as_labels(columns[label_column], label_column, path, otherwise=likely)
+    return Labelled(texts, labels, hashlib.sha256(content).hexdigest(), given)
 
 
 def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
@@ -48,8 +83,7 @@ def read_groups(path: str | Path, column: str, text_column: str = "text") -> tup
     Raises DataError that names the file, the column and the row at fault.
     """
     path = Path(path)
-    if column == text_column:
-        raise DataError(f"{path}: text and group are both read from the column {column!r}")
+    _refuse_same(path, text=text_column, group=column)
     _, columns = read_columns(path, (text_column, column))
     return as_groups(columns[column], column, path)
 
@@ -64,3 +98,11 @@ def label_indices(data: Labelled, known: Sequence[str], path: str | Path) -> lis
                 f"{listed(known)}{did_you_mean(label, known)}"
             )
     return [index[label] for label in data.labels]
+
+
+def _refuse_same(path: Path, **columns: str | None) -> None:
+    """Raises DataError where two kinds of values would be read from one column."""
+    seen: dict[str, str] = {}
+    for kind, column in columns.items():
+        if column is not None and (other := seen.setdefault(column, kind)) != kind:
+            raise DataError(f"{path}: {other} and {kind} are both read from the column {column!r}")

@@ -17,8 +17,10 @@ METADATA = b"huggingface"
 """Where `datasets` writes what its columns are."""
 
 
-def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[object]]:
-    """Values by column; those of a `ClassLabel` by their names.
+def read(
+    content: bytes, columns: Sequence[str], optional: Sequence[str], path: Path
+) -> dict[str, list[object]]:
+    """Values by column; those of a `ClassLabel` by their names. Optional columns may be missing.
 
     Raises DataError for what is not Parquet and for numbers that have no name.
     """
@@ -32,18 +34,18 @@ def read(content: bytes, columns: Sequence[str], path: Path) -> dict[str, list[o
     try:
         file = parquet.ParquetFile(pa.BufferReader(content))
         schema = file.schema_arrow
-        find_columns(schema.names, columns, path)
-        table = file.read(columns=list(columns))
+        there = find_columns(schema.names, columns, path, optional=optional)
+        table = file.read(columns=there)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: is not Parquet that can be read: {reason}") from error
     names = _class_names(schema, path)
-    values = {column: table[column].to_pylist() for column in columns}
+    values = {column: table[column].to_pylist() for column in there}
     return {
         column: _named(values[column], names[column], column, path)
         if column in names
         else values[column]
-        for column in columns
+        for column in there
     }
 
 

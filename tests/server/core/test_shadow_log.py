@@ -153,8 +153,8 @@ def test_from_traffic_to_new_thresholds(
         target = ("--max-drop", "0.6", "--confidence", "0.8")
         page = tmp_path / "page.html"
         assert calibrate(directory, "--from-shadow", log, *target, "--report", page) == 0
-        said = capsys.readouterr().out
-        assert "200 records that can be used" in said
+        said, progress = capsys.readouterr()
+        assert "200 records that can be used" in progress
         assert "Without records, and as before: short." in said
         new = load_checkpoint(directory)
         assert new.students == old.students

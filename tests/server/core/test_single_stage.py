@@ -49,7 +49,7 @@ def test_a_cascade_of_one_student_is_watched_and_may_get_the_ta_back(
 
     target = ("--max-drop", "0.6", "--confidence", "0.8")
     assert calibrate(directory, "--from-shadow", log, *target) == 0
-    assert f"{len(texts)} records that can be used" in capsys.readouterr().out
+    assert f"{len(texts)} records that can be used" in capsys.readouterr().err
     new = load_checkpoint(directory).cascades["alone"]
     assert new.stages[0].student.name == smallest.name
     assert new.stages[-1].threshold == 0

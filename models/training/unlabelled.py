@@ -1,0 +1,79 @@
+"""Texts without labels beside the labelled ones: real ones, where recombined ones only look so.
+
+The teacher judges them, and they join the pool that is distilled without labels. Those of which it
+is sure are recombined too, so that few labelled texts do not limit which words the pool has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ..checkpoint.integrity import sha256_of
+from ..errors import DataError
+from ..inputs.data import Labelled, read_texts
+from ..inputs.data.fingerprints import fingerprint
+from ..inputs.tokenizer import TextTokenizer
+from .examples import tokenise
+
+SURE = 0.9
+"""The teacher's probability from which its label counts as that of the text, in recombining."""
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Texts, none twice and none of them among the labelled ones, and their token ids.
+
+    sha256: of their file; None where there is none.
+    doubts: what about the file was probably not meant, a sentence each.
+    """
+
+    texts: tuple[str, ...] = ()
+    sequences: tuple[list[int], ...] = ()
+    sha256: str | None = None
+    doubts: tuple[str, ...] = ()
+
+
+def read_unlabelled(
+    path: Path,
+    text_column: str,
+    labelled: Sequence[Labelled],
+    tokenizer: TextTokenizer,
+    longest: int,
+) -> Unlabelled:
+    """What the file has beyond the labelled texts, whether those train or test.
+
+    A text that tests would otherwise be trained on. longest: of a text, in tokens.
+    Raises DataError that names the file and the row at fault, or says that nothing is left.
+    """
+    seen = {fingerprint(text) for data in labelled for text in data.texts}
+    texts = read_texts(path, text_column)
+    kept = []
+    for text in texts:
+        if (own := fingerprint(text)) not in seen:
+            seen.add(own)
+            kept.append(text)
+    left_out = len(texts) - len(kept)
+    if not kept:
+        raise DataError(f"{path}: every text is among the labelled ones, too; nothing is added")
+    doubts: tuple[str, ...] = ()
+    if left_out:
+        doubts = (
+            f"{path}: {left_out:,} of {len(texts):,} texts are left out: they are repeated, or "
+            "among the labelled ones",
+        )
+    sequences = tokenise(kept, tokenizer, longest)
+    return Unlabelled(tuple(kept), sequences, sha256_of(path), doubts)
+
+
+def sure_labels(texts: Sequence[str], logits: Tensor) -> tuple[list[str], list[int]]:
+    """Texts of which the teacher is sure, and the index of the label that it gives each.
+
+    logits: the teacher's, (texts, labels).
+    """
+    probabilities, labels = logits.float().softmax(-1).max(-1)
+    sure = (probabilities >= SURE).nonzero().flatten().tolist()
+    return [texts[i] for i in sure], [int(labels[i]) for i in sure]
