@@ -60,7 +60,7 @@ SHAPES: dict[str, dict[str, Any]] = {  # of a student with about 2 % of the TA's
     "last layer, a third of the heads": {"layers": [5], "dim": 384, "heads": [4], "ffn": [1536]},
     "two narrow layers": {"layers": [2, 5], "dim": 96, "heads": [4, 4], "ffn": [384, 384]},
 }
-KEPT = ("teacher.safetensors", "targets.safetensors")
+KEPT = ("teacher.safetensors", "targets-training.safetensors", "targets-unlabelled.safetensors")
 
 
 def main() -> None:
@@ -113,7 +113,7 @@ def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
             run.soft_targets(judge)
     if name == "teacher":
         for file in KEPT:
-            shutil.copyfile(run.work / file, given.work / file)
+            shutil.copyfile(run.work.path / file, given.work / file)
     full = StudentSpec.full(run.material.architecture)
     measured = {}
     for kind, path in (("validation", given.validation), ("test", given.test)):

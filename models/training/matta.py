@@ -46,8 +46,8 @@ class Pool:
 @dataclass(frozen=True)
 class StepInputs:
     """shared: the labelled texts, then those from the pool; what students see. labels: of the
-    first texts, or their probabilities. teacher: the teacher's logits on all. ta: the leading texts, which the TA sees;
-    none of them in a step in which it does not train.
+    first texts, or their probabilities. teacher: the teacher's logits on all. ta: the leading
+    texts, which the TA sees; None in a step in which it does not train.
     students: who has a turn. ramp: weight of the TA's soft targets.
     """
 

@@ -39,14 +39,14 @@ from .finetune import FineTuning, MeanTeacher
 from .held_out import TELLING
 from .importance import importance_order
 from .loop import LoopSettings, optimise
-from .losses import label_loss
+from .machine import before_fine_tuning, before_joint_training
 from .material import Material, Options, Weights, gather_material
 from .matta import JointTraining, Pool
 from .opening import opening, too_little
 from .permutation import permute
 from .provenance import provenance, settings
 from .recipe import Recipe
-from .trial import attention, autocast, bfloat16_is_faster, seconds_per_step
+from .trial import attention, autocast
 from .unlabelled import sure_labels
 from .verdict import Verdict
 from .workplace import Workplace
@@ -162,33 +162,17 @@ class TrainingRun:
 
     def _ask_the_machine(self, model: NestedTransformer) -> None:
         """The precision that trains faster here, and how many steps fit into the minutes."""
-        full = StudentSpec.full(self.material.architecture)
-        train, batch_size = self.material.train, self.recipe.finetune.batch_size
-        i = turn(0, batch_size, len(train), self.recipe.seed)
-        batch, labels = pack(train.sequences, i, full), train.taught[i].to(model.device)
+        train, recipe = self.material.train, self.recipe
 
         def decide() -> dict[str, Any]:
             self.progress.step("trying float32 and bfloat16")
-            loss = label_loss
-            faster, ratio = bfloat16_is_faster(lambda _: loss(model(batch), labels), model.device)
-            seconds = seconds_per_step(
-                lambda _: loss(model(batch), labels), model.device, faster, runs=1
-            )
-            model.zero_grad()
-            recipe = self.budget.before_fine_tuning(self.recipe, seconds)
-            return {
-                "bfloat16": faster,
-                "ratio": ratio,
-                "finetune": recipe.finetune.steps,
-                "pool": recipe.pool,
-                "importance_batches": recipe.importance_batches,
-            }
+            return before_fine_tuning(model, train, recipe, self.budget)
 
         decided = self.work.decision("machine", decide)
         self.bfloat16 = decided["bfloat16"]
         self.recipe = replace(
-            self.recipe,
-            finetune=replace(self.recipe.finetune, steps=decided["finetune"]),
+            recipe,
+            finetune=replace(recipe.finetune, steps=decided["finetune"]),
             pool=decided["pool"],
             importance_batches=decided["importance_batches"],
         )
@@ -269,20 +253,10 @@ class TrainingRun:
             return JointTraining(model, m.students, m.train, targets, pool, m.held_out, self.recipe)
 
         def decide() -> dict[str, Any]:
-            if self.budget.minutes is None:
-                return {"joint": self.recipe.joint.steps}
             self.progress.step("timing a step of the students")
-            tried = objective()
-
-            def loss(step: int) -> Tensor:
-                losses: dict[str, Tensor] = tried.module(*tried.inputs(step, 0, 1))
-                return torch.stack(list(losses.values())).sum()
-
-            turns = self.recipe.ta_every
-            seconds = seconds_per_step(loss, model.device, self.bfloat16, runs=turns)
-            model.zero_grad()
-            recipe = self.budget.before_joint_training(self.recipe, seconds)
-            return {"joint": recipe.joint.steps, "seconds": seconds}
+            return before_joint_training(
+                objective(), model.device, self.bfloat16, self.recipe, self.budget
+            )
 
         decided = self.work.decision("joint", decide)
         if warning := too_little(decided, self.recipe):
