@@ -57,7 +57,7 @@ def test_each_is_seen_as_often_as_a_recombined_one_and_by_the_ta_before_it() -> 
     real, recombined = [[2, 4, 3]] * 5, [[2, 5, 6, 3]] * 15
     train = Examples(([2, 7, 8, 9, 3],) * 4, torch.zeros(4).long(), torch.zeros(4).long())
     pool = Pool((*real, *recombined), torch.zeros(20, 5), real=5)
-    recipe = Recipe(pool_batch=10, pool_ta=3)
+    recipe = Recipe(pool_batch=10, pool_ta=3, ta_every=1)
     joint = JointTraining(
         NestedTransformer(architecture), tiny_students(), train, torch.zeros(4, 5), pool, train,
         recipe,
