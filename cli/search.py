@@ -117,7 +117,7 @@ def search(
         if result.added:
             progress.step("writing the students")
             _write(manifest, out, data, labelled, options, result)
-    show(result, out or checkpoint, data)
+    show(result, out if out and result.added else checkpoint, data)
 
 
 def _write(
@@ -131,10 +131,10 @@ def _write(
     """Into the checkpoint itself, or into a copy of it."""
     from dataclasses import asdict
 
-    from ..models.checkpoint.searches import Search, add_students, copy_with_students
+    from ..models.checkpoint.searches import SearchRecord, add_students, copy_with_students
     from ..models.inputs.data.fingerprints import TextSample
 
-    record = Search(
+    record = SearchRecord(
         data=data.name,
         data_sha256=labelled.sha256,
         looked_at=TextSample.of(labelled.texts),

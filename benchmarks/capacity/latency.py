@@ -53,7 +53,7 @@ def measured(given: argparse.Namespace, progress: Progress) -> dict[str, object]
     unseen = [spec for spec in drawn(a, given.students, CHECKED_SEED) if spec not in specs]
     everyone = with_drawn(manifest, [*drawn(a), *unseen])
     runner = choose(given.runner, everyone, RunnerOptions(threads=1), progress).runner
-    first, second = (time_students(runner, lengths, progress) for _ in range(2))
+    first, second = (time_students(runner, lengths, 1, progress) for _ in range(2))
     model = LatencyModel.fitted(a, [each for each in first if each.student in specs])
     again = {(t.student, t.texts, t.tokens): t.seconds for t in second}
     checked = [each for each in first if each.student not in specs]
@@ -86,7 +86,7 @@ def _of(errors: list[float]) -> dict[str, float]:
     return {
         "within_10_percent": _within(errors),
         "median": round(median(errors), 4),
-        "worst": round(max(errors, key=abs), 4),
+        "worst": round(max(errors, key=lambda error: abs(error)), 4),
     }
 
 

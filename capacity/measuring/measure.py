@@ -76,7 +76,7 @@ def measure(
     options = RunnerOptions(device, computed_in, threads=threads)
     everyone = with_drawn(manifest, drawn(manifest.architecture))
     alone = choose(by, everyone, options, progress).runner
-    timings = time_students(alone, workload.lengths, progress)
+    timings = time_students(alone, workload.lengths, threads, progress)
     progress.step("fitting costs")
     costs, table = fit(observed, lengths, tick, TICK_SECONDS)
     here = environment(PACKAGES)

@@ -21,7 +21,7 @@ from .manifest import CONFIG, SEARCHES, Manifest, parse
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchRecord:
     """data: name of the file of texts, with its sha256. looked_at: a sample of its texts. options:
     what was asked for. students: by name, what was measured of each that was added.
     """
@@ -36,7 +36,7 @@ class Search:
         return {**vars(self), "looked_at": self.looked_at.to_json()}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Search:
+    def from_json(cls, data: dict[str, Any]) -> SearchRecord:
         """Raises KeyError or ValueError for what `to_json` has not made."""
         return cls(
             data["data"],
@@ -47,18 +47,18 @@ class Search:
         )
 
 
-def read_searches(path: Path) -> list[Search]:
+def read_searches(path: Path) -> list[SearchRecord]:
     """All that have added students to the checkpoint in a directory. Raises CheckpointError."""
     file = path / SEARCHES
     if not file.exists():
         return []
-    found: list[Search] = parse(
-        file, lambda: [Search.from_json(each) for each in read_hashed_json(file)["searches"]]
+    found: list[SearchRecord] = parse(
+        file, lambda: [SearchRecord.from_json(each) for each in read_hashed_json(file)["searches"]]
     )
     return found
 
 
-def add_students(path: Path, students: Mapping[str, StudentSpec], search: Search) -> None:
+def add_students(path: Path, students: Mapping[str, StudentSpec], search: SearchRecord) -> None:
     """Add students to the checkpoint in a directory: all of them, or none.
 
     Weights, calibration and report stay as they are. Raises NestlingError for a name that is taken.
@@ -74,7 +74,7 @@ def add_students(path: Path, students: Mapping[str, StudentSpec], search: Search
 
 
 def copy_with_students(
-    manifest: Manifest, out: Path, students: Mapping[str, StudentSpec], search: Search
+    manifest: Manifest, out: Path, students: Mapping[str, StudentSpec], search: SearchRecord
 ) -> None:
     """A copy of a checkpoint that has them too. Raises NestlingError if `out` exists."""
     with new_directory(out, "a checkpoint") as temporary:

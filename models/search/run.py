@@ -27,7 +27,7 @@ from .limits import SearchLimits
 from .space import SearchSpace
 from .trials import Trials
 
-ASKING_TA = 0.05
+ASKING_TA = 0.1
 """Of the time: asking the TA once takes at most so much, which decides how many texts there are."""
 MEASURING = 0.2
 """Of the time, which is kept for measuring what was found."""
