@@ -83,10 +83,11 @@ def measured(given: argparse.Namespace, progress: Progress) -> dict[str, object]
 
 
 def _of(errors: list[float]) -> dict[str, float]:
+    low, high = min(errors), max(errors)
     return {
         "within_10_percent": _within(errors),
         "median": round(median(errors), 4),
-        "worst": round(max(errors, key=lambda error: abs(error)), 4),
+        "worst": round(high if high > -low else low, 4),
     }
 
 
