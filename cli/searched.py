@@ -25,8 +25,8 @@ def show(result: SearchResult, checkpoint: Path, data: Path) -> None:
     columns = ("student", "", "layers", "dim", "heads", "ffn", "FLOPs",
                *(("time", "ms") if timed else ()), "accuracy", "interval")  # fmt: skip
     for column in columns:
-        left = column in ("student", "")
-        table.add_column(column, justify="left" if left else "right", no_wrap=left)
+        left, whole = column in ("student", ""), column not in ("layers", "heads", "ffn")
+        table.add_column(column, justify="left" if left else "right", no_wrap=whole)
     for each in result.students:
         table.add_row(*_cells(each, timed))
     console = wide_console()

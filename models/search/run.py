@@ -29,7 +29,7 @@ from .trials import Trials
 
 ASKING_TA = 0.1
 """Of the time: asking the TA once takes at most so much, which decides how many texts there are."""
-MEASURING = 0.2
+MEASURING = 0.3
 """Of the time, which is kept for measuring what was found."""
 TRIED = 32
 """Texts by which the speed of the TA is told."""
