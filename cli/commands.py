@@ -19,6 +19,7 @@ from .plan import plan
 from .replay import replay
 from .root import Command
 from .samples import samples
+from .search import search
 from .serve import serve
 from .train import train
 
@@ -29,7 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 10_000},
 )
-for command in (serve, classify, train, samples, calibrate, evaluate, replay, export, info, key):
+COMMANDS = (
+    serve, classify, train, search, samples, calibrate, evaluate, replay, export, info, key,
+)  # fmt: skip
+for command in COMMANDS:
     app.command(cls=Command)(command)
 app.add_typer(experiment, name="experiment")
 app.add_typer(loadtest, name="loadtest")

@@ -44,14 +44,16 @@ def measure(
     seed: int,
     progress: Progress = SILENT,
 ) -> Profile:
-    """Start a real server, load it in many ways, and fit costs to what it spent.
+    """Start a real server, load it in many ways, and fit costs to what it spent; then time students
+    without one, also such as the checkpoint does not have.
 
     data: JSON Lines of `text` and `label`. runner: `torch` or `onnx-int8`. precision: None is that
     of the runner, or of a server on the device. Raises NestlingError or LoadtestError for what the
     user can fix.
     """
     from ...models.device import use
-    from ...models.runners.choose import dtype_for
+    from ...models.latency.timing import drawn, time_students, with_drawn
+    from ...models.runners.choose import RunnerOptions, choose, dtype_for
 
     computed_in = chosen(runner, precision)
     there = use(device)  # a wrong name is refused before anything is computed
@@ -71,6 +73,10 @@ def measure(
         loads = Loads(server, texts, seed)
         observed = list(loads.all(list(manifest.students), rounds, progress))
         threads = max(1, len(server.worker_cores))
+    options = RunnerOptions(device, computed_in, threads=threads)
+    everyone = with_drawn(manifest, drawn(manifest.architecture))
+    alone = choose(by, everyone, options, progress).runner
+    timings = time_students(alone, workload.lengths, threads, progress)
     progress.step("fitting costs")
     costs, table = fit(observed, lengths, tick, TICK_SECONDS)
     here = environment(PACKAGES)
@@ -94,6 +100,7 @@ def measure(
         costs=costs,
         fit=table,
         workload=workload,
+        timings=tuple(timings),
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 
 from ...models.checkpoint.integrity import replace_text
 from ...models.checkpoint.manifest import Manifest
+from ...models.latency.model import TimedBatch
 from ...models.precision import Precision, chosen
 from ...models.runners import RunnerName
 from ..errors import PlanError
@@ -27,7 +28,8 @@ class Profile:
     """What `nestling plan measure` found on a machine, for one runner and one checkpoint.
 
     texts: the workload that came with it. date: ISO 8601, UTC. precision: None in files from before
-    there was a choice, when the runner decided it.
+    there was a choice, when the runner decided it. timings: of students, those of the checkpoint
+    and others, by which any other's time is told; empty in files from before they were taken.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -47,6 +49,7 @@ class Profile:
     fit: list[dict[str, Any]]
     workload: Workload
     precision: Precision | None = None
+    timings: tuple[TimedBatch, ...] = ()
 
     @property
     def computed_in(self) -> Precision:

@@ -1,22 +1,28 @@
-"""Whether a checkpoint has seen a data set before: in its training, or in its calibration."""
+"""Whether a checkpoint has seen a data set before: in training, in a search, or in calibration."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import DataError
 from ..inputs.data.fingerprints import TextSample, fingerprint
 from .integrity import read_hashed_json
 from .manifest import TRAINING_TEXTS, Manifest, parse
+from .searches import read_searches
 
-MOST_TRAINED_ON = 0.2
-"""Share of the calibration's texts that may be in the training set. In traffic some are."""
+MOST_MET = 0.2
+"""Share of the calibration's texts that may be among those of the training, or of a search. In
+traffic some are."""
 ENOUGH = 20
-"""Texts of which a share is believed, where the checkpoint keeps a sample of its training texts."""
+"""Texts of which a share is believed, where the checkpoint keeps a sample of those it has met."""
 MOST_REPEATS = 0.05
 """Share of the calibration's rows that repeat another one's text without a word being said."""
+
+
+_Known = tuple[str | None, TextSample | None, str]
+"""Texts that the checkpoint has met: the sha256 of their file, a sample of them, what they were."""
 
 
 def refuse_training_texts(
@@ -24,16 +30,19 @@ def refuse_training_texts(
 ) -> list[str]:
     """What a calibration on these texts would promise too much of, a sentence each.
 
-    sha256: of their file. Raises DataError for texts that the checkpoint was trained on: students
-    are surer and more often right there than on new ones, and the promise would be void.
+    sha256: of their file. Raises DataError for texts that the checkpoint was trained on, or that a
+    search for its students looked at: students are surer and more often right there than on new
+    ones, and the promise would be void.
     """
-    found = _trained_on(manifest, texts, sha256, path)
-    if found and found[1]:
-        raise DataError(
-            f"{found[0]}. What is promised on such texts does not hold on new ones: calibrate on "
-            "texts that were kept apart"
-        )
-    doubts = [f"{found[0]}; the promise is a little too good"] if found else []
+    doubts = []
+    known = [_training(manifest), *_searches(manifest)]
+    for said, too_much in _met(known, texts, sha256, path):
+        if too_much:
+            raise DataError(
+                f"{said}. What is promised on such texts does not hold on new ones: calibrate on "
+                "texts that were kept apart"
+            )
+        doubts.append(f"{said}; the promise is a little too good")
     repeats = sum(count - 1 for count in Counter(map(fingerprint, texts)).values())
     if repeats > MOST_REPEATS * len(texts):
         doubts.append(
@@ -43,12 +52,31 @@ def refuse_training_texts(
     return doubts
 
 
+def refuse_to_search(
+    manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
+) -> list[str]:
+    """Why students that these texts choose may be worse than they seem, a sentence each.
+
+    sha256: of their file. Raises DataError for texts that the checkpoint was trained on, on which
+    all students look alike.
+    """
+    doubts = []
+    for said, too_much in _met([_training(manifest)], texts, sha256, path):
+        if too_much:
+            raise DataError(
+                f"{said}. Students that are good on those need not be on new ones: search with "
+                "texts that were kept apart"
+            )
+        doubts.append(f"{said}; what is measured is a little too good")
+    return doubts
+
+
 def doubts_about_evaluation(
     manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
 ) -> list[str]:
     """Why numbers measured on these texts say less of new ones, a sentence each."""
-    found = _trained_on(manifest, texts, sha256, path)
-    doubts = [f"{found[0]}; the numbers are too good"] if found else []
+    known = [_training(manifest), *_searches(manifest)]
+    doubts = [f"{said}; the numbers are too good" for said, _ in _met(known, texts, sha256, path)]
     calibrated = [
         name
         for name, cascade in manifest.cascades.items()
@@ -62,26 +90,32 @@ def doubts_about_evaluation(
     return doubts
 
 
-def _trained_on(
-    manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
-) -> tuple[str, bool] | None:
-    """What is known of the training on these texts, and whether it is too much for a promise."""
-    if manifest.provenance.get("data_sha256") == sha256:
-        return f"{path}: is the very file that {manifest.path} was trained on", True
-    sample = _sample(manifest)
-    if sample is None:
-        return None
-    shared = sample.shared_with(texts)
-    if not shared.found:
-        return None
-    of = f"{shared.compared:,} texts" + ("" if sample.whole else " that could be told")
-    said = f"{path}: {shared.found:,} of {of} are among those that {manifest.path} was trained on"
-    enough = sample.whole or shared.compared >= ENOUGH
-    return said, enough and shared.share > MOST_TRAINED_ON
+def _met(
+    known: Iterable[_Known], texts: Sequence[str], sha256: str, path: Path
+) -> Iterator[tuple[str, bool]]:
+    """What is known of these texts, and whether it is too much for a promise."""
+    for data_sha256, sample, what in known:
+        if data_sha256 == sha256:
+            yield f"{path}: is the very file {what}", True
+        elif sample is not None and (shared := sample.shared_with(texts)).found:
+            of = f"{shared.compared:,} texts" + ("" if sample.whole else " that could be told")
+            enough = sample.whole or shared.compared >= ENOUGH
+            said = f"{path}: {shared.found:,} of {of} are among those {what}"
+            yield said, enough and shared.share > MOST_MET
 
 
-def _sample(manifest: Manifest) -> TextSample | None:
-    """Of the training texts; None where the checkpoint keeps none."""
+def _training(manifest: Manifest) -> _Known:
+    data_sha256 = manifest.provenance.get("data_sha256")
+    return data_sha256, _training_texts(manifest), f"that {manifest.path} was trained on"
+
+
+def _searches(manifest: Manifest) -> list[_Known]:
+    what = f"by which students of {manifest.path} were searched for"
+    return [(each.data_sha256, each.looked_at, what) for each in read_searches(manifest.path)]
+
+
+def _training_texts(manifest: Manifest) -> TextSample | None:
+    """A sample of them; None where the checkpoint keeps none."""
     file = manifest.path / TRAINING_TEXTS
     if not file.exists():
         return None

@@ -10,12 +10,14 @@ import pytest
 from nestling.capacity.errors import PlanError
 from nestling.capacity.profile.library import SHIPPED
 from nestling.capacity.profile.profile import Profile
-from nestling.cli.costs import time_model
+from nestling.cli.costs import latency_model, time_model
 from nestling.models import NestlingError
 from nestling.models.calibration.cost import flops_of, seconds_of
 from nestling.models.checkpoint.integrity import sha256_of
 from nestling.models.checkpoint.manifest import Manifest
 from nestling.models.evaluation.timing import BATCH
+from nestling.models.latency.model import TimedBatch
+from nestling.models.latency.timing import drawn
 
 
 @pytest.fixture
@@ -52,3 +54,19 @@ def test_what_is_no_cost_is_refused(
     replace(profile, weights_sha256="0" * 64).write(file)
     with pytest.raises(PlanError, match="whose weights are 000000000000"):
         time_model("time", file, manifest, "float32")
+
+
+def test_a_profile_tells_the_time_of_any_student(
+    file: Path, profile: Profile, manifest: Manifest
+) -> None:
+    assert latency_model("flops", None, manifest) is None
+    with pytest.raises(NestlingError, match="was measured before profiles told how long other"):
+        latency_model("time", file, manifest)
+    specs = drawn(manifest.architecture)
+    timings = tuple(TimedBatch(spec, 1, 9, 0.001 * len(spec.layers)) for spec in specs)
+    replace(profile, timings=timings).write(file)
+    model = latency_model("time", file, manifest)
+    assert model is not None
+    assert model.seconds(manifest.ta.spec, 1, 9) == pytest.approx(
+        0.001 * manifest.architecture.layers, rel=0.2
+    )

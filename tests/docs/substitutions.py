@@ -66,6 +66,9 @@ SUBSTITUTIONS = (
     Substitution(
         r"^nestling evaluate .*", r"\g<0> --sample 32 --repeats 2", "its times are not looked at"
     ),
+    Substitution(
+        r"^nestling search .*", r"\g<0> --minutes 0.3", "less of a search; the last option counts"
+    ),
     Substitution(r"--shadow 0\.01", "--shadow 1", "of few texts all, of many texts one in 100"),
     Substitution(
         r"^nestling calibrate \S+ --from-shadow .*",
@@ -110,10 +113,11 @@ NOT_RUN = {
     ("docs/scale.md", "nestling plan measure"): "needs a GPU",
     ("docs/scale.md", "nestling plan --rate 100000 --hardware h200.json"): "its file is not made",
     ("docs/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
-    (
-        "docs/training.md",
-        "nestling train --teacher my-teacher",
-    ): "tests/models/training has such files",
+    ("docs/training.md", "nestling train"): "tests/models/training has such files",
+    ("docs/search.md", "nestling plan measure"): "takes minutes; tests/capacity measures",
+    ("docs/search.md", "nestling search models/zoo/clinc150 --data search.jsonl --out faster"): (
+        "its profile is not made"
+    ),
     ("docs/recipe.md", "python -m benchmarks.training.confidence"): "takes minutes",
 }
 """Page and beginning of a command, and why no test runs it."""

@@ -1,0 +1,87 @@
+"""Students that are added to a checkpoint: all of them or none, and the texts are remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nestling.models import Checkpoint, DataError, NestlingError, StudentSpec, load_checkpoint
+from nestling.models.checkpoint import searches
+from nestling.models.checkpoint.searches import (
+    SearchRecord,
+    add_students,
+    copy_with_students,
+    read_searches,
+)
+from nestling.models.checkpoint.seen import doubts_about_evaluation, refuse_training_texts
+from nestling.models.inputs.data.fingerprints import TextSample
+
+TEXTS = [f"play song number {i}" for i in range(100)]
+OTHERS = [f"what is the weather on day {i}" for i in range(100)]
+FOUND = {"mix-9": StudentSpec((1, 3), 32, (3, 4), (24, 64))}
+
+
+def a_search(texts: list[str] = TEXTS) -> SearchRecord:
+    measured = {"mix-9": {"accuracy": 0.9}}
+    return SearchRecord(
+        "search.jsonl", "ab" * 32, TextSample.of(texts), {"max_drop": 0.01}, measured
+    )
+
+
+def test_they_are_students_like_others(checkpoint_dir: Path) -> None:
+    before = load_checkpoint(checkpoint_dir)
+    add_students(checkpoint_dir, FOUND, a_search())
+    after = load_checkpoint(checkpoint_dir)
+    assert after.students.keys() - before.students.keys() == {"mix-9"}
+    assert after.students["mix-9"].spec == FOUND["mix-9"]
+    assert after.weights_sha256 == before.weights_sha256
+    assert read_searches(checkpoint_dir) == [a_search()]
+
+
+def test_a_name_that_is_taken_is_refused(checkpoint_dir: Path) -> None:
+    with pytest.raises(NestlingError, match="has a student 'tiny' already"):
+        add_students(checkpoint_dir, {"tiny": FOUND["mix-9"]}, a_search())
+    assert read_searches(checkpoint_dir) == []
+
+
+def test_a_copy_leaves_the_checkpoint_as_it_is(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    copy_with_students(checkpoint, tmp_path / "wider", FOUND, a_search())
+    assert "mix-9" in load_checkpoint(tmp_path / "wider").students
+    assert "mix-9" not in load_checkpoint(checkpoint.path).students
+    with pytest.raises(NestlingError, match="exists already"):
+        copy_with_students(checkpoint, tmp_path / "wider", FOUND, a_search())
+
+
+def test_a_search_that_was_killed_between_its_files_breaks_nothing(
+    checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = searches.write_hashed_json, []
+
+    def killed(path: Path, data: dict[str, object]) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, data)
+
+    monkeypatch.setattr(searches, "write_hashed_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        add_students(checkpoint_dir, FOUND, a_search())
+    assert "mix-9" not in load_checkpoint(checkpoint_dir).students
+
+
+def test_texts_that_were_looked_at_do_not_calibrate(checkpoint_dir: Path) -> None:
+    add_students(checkpoint_dir, FOUND, a_search(OTHERS))
+    add_students(checkpoint_dir, {"mix-8": FOUND["mix-9"]}, a_search())
+    checkpoint, path = load_checkpoint(checkpoint_dir), Path("data.jsonl")
+    with pytest.raises(DataError, match=r"is the very file by which students of .* were searched"):
+        refuse_training_texts(checkpoint, ["new"], "ab" * 32, path)
+    for texts in (TEXTS, OTHERS):
+        with pytest.raises(DataError, match="100 of 100 texts are among those by which students"):
+            refuse_training_texts(checkpoint, texts, "cd" * 32, path)
+    fresh = [f"book a table for {i}" for i in range(100)]
+    assert refuse_training_texts(checkpoint, fresh, "cd" * 32, path) == []
+    (said,) = refuse_training_texts(checkpoint, fresh + TEXTS[:3], "cd" * 32, path)
+    assert said.endswith("the promise is a little too good")
+    (said,) = doubts_about_evaluation(checkpoint, TEXTS, "cd" * 32, path)
+    assert said.endswith("the numbers are too good")

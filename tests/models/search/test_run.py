@@ -1,0 +1,107 @@
+"""A whole search on a small TA: within its limits, measured on texts that chose nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from nestling.models import Checkpoint, DataError, NestlingError, StudentSpec
+from nestling.models.evaluation.predictions import predict_all
+from nestling.models.search.division import divide
+from nestling.models.search.evolution import Evolution
+from nestling.models.search.found import SearchResult
+from nestling.models.search.run import SearchOptions, search
+from nestling.models.search.space import SearchSpace
+from nestling.models.search.trials import Trials
+
+SHA = "5eed" * 16
+OPTIONS = SearchOptions(max_drop=0.2, seconds=2.0)
+
+
+def run(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor, options: SearchOptions = OPTIONS
+) -> SearchResult:
+    return search(checkpoint, texts, truth, "texts", SHA, options)
+
+
+def test_it_tells_what_students_are_worth(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor
+) -> None:
+    found = run(checkpoint, texts, truth)
+    assert found.looked_at + found.measured_on <= len(texts)
+    assert found.asked >= len(checkpoint.students) - 1
+    ta = found.students[-1]
+    assert (ta.name, ta.accuracy, ta.flops, ta.known) == ("ta", 1.0, 1.0, True)
+    assert {each.name for each in found.students} >= checkpoint.students.keys()
+    for each in found.students:
+        low, high = each.interval
+        assert low <= each.accuracy <= high
+        assert each.texts == found.measured_on
+        assert not (each.known and each.added)
+        each.spec.validate(checkpoint.architecture)
+    assert 1 <= len(found.added) <= OPTIONS.most
+    assert found.before.stages[-1] == "ta"
+    assert set(found.after.stages) <= found.added.keys() | checkpoint.students.keys()
+
+
+def test_nobody_beyond_the_limit_is_found(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor
+) -> None:
+    found = run(checkpoint, texts, truth, replace(OPTIONS, max_cost=0.2))
+    assert all(each.cost <= 0.2 for each in found.students if not each.known)
+    with pytest.raises(NestlingError, match=r"max-cost: 1e-07 is below what one layer of the"):
+        run(checkpoint, texts, truth, replace(OPTIONS, max_cost=1e-7))
+
+
+def test_too_few_texts_are_refused(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor
+) -> None:
+    with pytest.raises(DataError, match="60 texts are too few to search with: it takes 120"):
+        run(checkpoint, texts[:60], truth[:60])
+
+
+def test_texts_are_divided_by_their_hash() -> None:
+    first, again, other = divide(300, 10_000, SHA), divide(300, 10_000, SHA), divide(300, 999, "a1")
+    assert first.rows.tolist() == again.rows.tolist() != other.rows.tolist()
+    assert sorted(first.rows.tolist()) == list(range(300))
+    assert (len(first.looking), len(first.measuring), first.first) == (200, 100, 50)
+    assert divide(1_000_000, 500, SHA).texts == 500
+    assert divide(1_000, 3, SHA).texts == 120
+
+
+def _cost(spec: StudentSpec) -> float:
+    return 0.01 * len(spec.layers)
+
+
+def test_the_same_seed_asks_the_same_students(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor
+) -> None:
+    def asked() -> list[object]:
+        sequences = checkpoint.tokenizer.encode(texts)
+        trials = Trials(checkpoint, sequences, truth, 60, 0.1)
+        space = SearchSpace.of(checkpoint.architecture, [])
+        rng = np.random.default_rng(3)
+        evolution = Evolution(space, trials, _cost, lambda _: True, rng)
+        for _ in range(3):
+            evolution._generation(evolution._children())
+        return [trial.spec for trial in evolution.best]
+
+    assert asked() == asked() != []
+
+
+def test_a_student_asked_in_two_rungs_is_as_right_as_asked_at_once(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor
+) -> None:
+    sequences, spec = checkpoint.tokenizer.encode(texts), checkpoint.students["small"].spec
+    trials = Trials(checkpoint, sequences, truth, 60, 0.1)
+    assert trials.ta.accuracy == 1.0
+    first = trials.first(spec, 0.5)
+    whole = trials.rest(first)
+    assert (len(first.right), len(whole.right)) == (60, 240)
+    assert trials.beginning(whole).kept == first.kept
+    expected = predict_all(checkpoint, texts, "texts").labels("small") == truth
+    assert whole.right.tolist() == expected.tolist()
+    assert 0 <= whole.kept <= 1
