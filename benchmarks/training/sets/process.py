@@ -1,0 +1,130 @@
+"""Commands as processes: each run once to its end, with its log, and what it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nestling.models.checkpoint.integrity import replace_text
+
+STOP = 20.0
+"""Seconds that a command may take to end when it is told."""
+
+
+class CommandFailedError(RuntimeError):
+    """A command ended with a status that nobody expected. The message names its log."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Of a command and all its children, over all attempts: a run that was killed goes on in the
+    next. cpu_seconds: None where an attempt was killed, which leaves no such number. peak_mib: the
+    greatest memory of one process, of the last attempt.
+    """
+
+    wall_seconds: float
+    cpu_seconds: float | None
+    peak_mib: float | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """status: with which it ended. out, error: what it printed, of the second the last line."""
+
+    status: int
+    out: str
+    error: str
+    spent: Spent
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An interpreter that has Nestling. own: whether it is this one, which keeps its variables;
+    another must not find this one's code.
+    """
+
+    python: str
+    own: bool
+
+    def environment(self) -> dict[str, str]:
+        """What its processes get."""
+        foreign = () if self.own else ("PYTHONPATH", "VIRTUAL_ENV")
+        return {name: value for name, value in os.environ.items() if name not in foreign}
+
+    def nestling(self, *arguments: str | Path) -> list[str]:
+        """The command line of a subcommand."""
+        return [self.python, "-m", "nestling.cli", *map(str, arguments)]
+
+
+def once(
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    allowed: Sequence[int] = (0,),
+) -> Finished:
+    """Run a command in `folder` unless it has ended there before; keep how it ended in NAME.json.
+
+    Its standard error goes to a log for each attempt. Raises CommandFailedError for a status that
+    is not allowed, and keeps nothing of it but the log.
+    """
+    kept = folder / f"{name}.json"
+    if kept.exists():
+        found = json.loads(kept.read_text("utf-8"))
+        return Finished(**{**found, "spent": Spent(**found["spent"])})
+    earlier = sorted(folder.glob(f"{name}.*.log"), key=lambda log: log.stat().st_mtime)
+    log = folder / f"{name}.{len(earlier) + 1}.log"
+    printed = folder / f"{name}.out"
+    before = sum(map(_lasted, earlier))
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as said, printed.open("w", encoding="utf-8") as out:
+        said.write(f"{time.time():.1f} {shlex.join(command)}\n")
+        said.flush()
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=said
+        )
+        usage = _awaited(process)
+    wall = time.monotonic() - started + before
+    error = log.read_text("utf-8").splitlines()[-1]
+    if process.returncode not in allowed:
+        log.rename(log.with_suffix(".failed"))  # no attempt that the next one goes on from
+        raise CommandFailedError(
+            f"{name}: ended with status {process.returncode}: {error}; see {log.stem}.failed in "
+            f"{folder}"
+        )
+    cpu = None if earlier else round(usage.ru_utime + usage.ru_stime, 1)
+    spent = Spent(round(wall, 1), cpu, round(usage.ru_maxrss / 1024, 1), len(earlier) + 1)
+    finished = Finished(process.returncode, printed.read_text("utf-8"), error, spent)
+    replace_text(kept, json.dumps(asdict(finished)) + "\n")
+    return finished
+
+
+def _awaited(process: subprocess.Popen[bytes]) -> resource.struct_rusage:
+    """What it and its children used. Where this program is told to end, it ends too."""
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage
+
+
+def _lasted(log: Path) -> float:
+    """Seconds of an attempt that was killed: to its last word, of which there is one every few
+    seconds."""
+    with log.open(encoding="utf-8") as lines:
+        return max(0.0, log.stat().st_mtime - float(lines.readline().split()[0]))
