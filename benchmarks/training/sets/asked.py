@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.cli.progress import ProgressDisplay
 from nestling.models.calibration.calibrate import gather
 from nestling.models.calibration.choice import SCORES
 from nestling.models.calibration.cost import flops_of
@@ -19,6 +18,7 @@ from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import predict_all
 from nestling.models.inputs.data import label_indices, read_labelled
 from nestling.models.precision import Precision, margin_of
+from nestling.models.progress import Progress
 from nestling.server.build import load_for
 
 PRECISION: Precision = "float32"
@@ -39,10 +39,10 @@ class Asked:
         return -self.evidence[SCORES[0]].loss.astype(np.int8)
 
 
-def asked(checkpoint: Path, file: Path, kept: Path) -> Asked:
+def asked(checkpoint: Path, file: Path, kept: Path, progress: Progress) -> Asked:
     """By the temperatures that the checkpoint has now. kept: an .npz, read where it exists."""
     if not kept.exists():
-        _ask(checkpoint, file, kept)
+        _ask(checkpoint, file, kept, progress)
     with np.load(kept) as found:
         common = Evidence(
             found[SCORES[0].value], found["loss"], found["cost"], margin_of(PRECISION)
@@ -51,12 +51,11 @@ def asked(checkpoint: Path, file: Path, kept: Path) -> Asked:
         return Asked(tuple(map(str, found["students"])), evidence)
 
 
-def _ask(checkpoint: Path, file: Path, kept: Path) -> None:
-    with ProgressDisplay() as progress:
-        loaded, runner = load_for(checkpoint, PRECISION, progress)
-        labelled = read_labelled(file)
-        truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, file))
-        predictions = predict_all(loaded, labelled.texts, file, runner, progress)
+def _ask(checkpoint: Path, file: Path, kept: Path, progress: Progress) -> None:
+    loaded, runner = load_for(checkpoint, PRECISION, progress)
+    labelled = read_labelled(file)
+    truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, file))
+    predictions = predict_all(loaded, labelled.texts, file, runner, progress)
     students = predictions.students
     temperatures = {student.name: student.temperature for student in students}
     cost = flops_of(students, list(map(len, predictions.sequences)))

@@ -8,11 +8,12 @@ import resource
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nestling.models.checkpoint.integrity import replace_text
+from nestling.models.progress import Progress
 
 STOP = 20.0
 """Seconds that a command may take to end when it is told."""
@@ -69,42 +70,67 @@ def once(
     command: Sequence[str],
     folder: Path,
     environment: Mapping[str, str],
-    allowed: Sequence[int] = (0,),
+    progress: Progress,
+    expected: Callable[[Finished], bool] = lambda ended: ended.status == 0,
+    made: Path | None = None,
 ) -> Finished:
     """Run a command in `folder` unless it has ended there before; keep how it ended in NAME.json.
 
-    Its standard error goes to a log for each attempt. Raises CommandFailedError for a status that
-    is not allowed, and keeps nothing of it but the log.
+    Its standard error goes to a log for each attempt. made: what it renames into its place when all
+    is done; where that is there, an attempt went on to its end after this program was killed.
+    Raises CommandFailedError where it ended otherwise than expected, and keeps nothing but the log.
     """
     kept = folder / f"{name}.json"
     if kept.exists():
         found = json.loads(kept.read_text("utf-8"))
         return Finished(**{**found, "spent": Spent(**found["spent"])})
-    earlier = sorted(folder.glob(f"{name}.*.log"), key=lambda log: log.stat().st_mtime)
-    log = folder / f"{name}.{len(earlier) + 1}.log"
-    printed = folder / f"{name}.out"
-    before = sum(map(_lasted, earlier))
+    logs = sorted(folder.glob(f"{name}.*.log"), key=lambda log: log.stat().st_mtime)
+    before = sum(map(_lasted, logs))
+    if made is not None and made.exists() and logs:
+        spent = Spent(round(before, 1), None, None, len(logs))
+        finished = Finished(0, "", _last_line(logs[-1]), spent)
+    else:
+        log = folder / f"{name}.{len(logs) + 1}.log"
+        progress.step(
+            f"{folder.parent.name}, {folder.name}: {name}", detail=lambda: _last_line(log)
+        )
+        finished = _run(command, folder / f"{name}.out", log, environment, before, len(logs))
+        if not expected(finished):
+            log.rename(log.with_suffix(".failed"))  # no attempt that the next one goes on from
+            raise CommandFailedError(
+                f"{folder.parent.name}, {folder.name}: {name} ended with status {finished.status}: "
+                f"{finished.error} (all of it: {log.with_suffix('.failed')})"
+            )
+    replace_text(kept, json.dumps(asdict(finished)) + "\n")
+    return finished
+
+
+def _run(
+    command: Sequence[str],
+    printed: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    before: float,
+    attempts: int,
+) -> Finished:
+    """before, attempts: of those that were killed."""
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as said, printed.open("w", encoding="utf-8") as out:
         said.write(f"{time.time():.1f} {shlex.join(command)}\n")
         said.flush()
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=said
+            command,
+            cwd=log.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=said,
         )
         usage = _awaited(process)
     wall = time.monotonic() - started + before
-    error = log.read_text("utf-8").splitlines()[-1]
-    if process.returncode not in allowed:
-        log.rename(log.with_suffix(".failed"))  # no attempt that the next one goes on from
-        raise CommandFailedError(
-            f"{name}: ended with status {process.returncode}: {error}; see {log.stem}.failed in "
-            f"{folder}"
-        )
-    cpu = None if earlier else round(usage.ru_utime + usage.ru_stime, 1)
-    spent = Spent(round(wall, 1), cpu, round(usage.ru_maxrss / 1024, 1), len(earlier) + 1)
-    finished = Finished(process.returncode, printed.read_text("utf-8"), error, spent)
-    replace_text(kept, json.dumps(asdict(finished)) + "\n")
-    return finished
+    cpu = None if attempts else round(usage.ru_utime + usage.ru_stime, 1)
+    spent = Spent(round(wall, 1), cpu, round(usage.ru_maxrss / 1024, 1), attempts + 1)
+    return Finished(process.returncode, printed.read_text("utf-8"), _last_line(log), spent)
 
 
 def _awaited(process: subprocess.Popen[bytes]) -> resource.struct_rusage:
@@ -128,3 +154,7 @@ def _lasted(log: Path) -> float:
     seconds."""
     with log.open(encoding="utf-8") as lines:
         return max(0.0, log.stat().st_mtime - float(lines.readline().split()[0]))
+
+
+def _last_line(log: Path) -> str:
+    return log.read_text("utf-8", errors="replace").splitlines()[-1]
