@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.models.calibration.evidence import Evidence, Floats
+from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.learn_then_test import MOST_STAGES
 from nestling.models.calibration.path import subsets
 from nestling.models.cascade.score import Score
@@ -89,9 +89,3 @@ def _ends(score: NDArray[np.float32], broken: Rows, allowed: int) -> tuple[Rows,
     losses = np.concatenate([[0], broken])[counts].astype(np.int64)
     last = np.append(np.diff(losses) > 0, True) & (losses <= allowed)
     return counts[last], losses[last]
-
-
-def mean_costs(evidence: Evidence) -> Floats:
-    """Of each student alone, as a share of the TA's."""
-    mean = evidence.cost.mean(axis=1)
-    return np.asarray(mean / mean[-1], dtype=np.float64)
