@@ -71,8 +71,11 @@ def _lost(axes: Axes, rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    draw(trained_rows(), OUT)
-    print(OUT.relative_to(ROOT))
+    if rows := trained_rows():
+        draw(rows, OUT)
+        print(OUT.relative_to(ROOT))
+    else:
+        print("datasets.json: no set is trained yet, nothing is drawn")
 
 
 if __name__ == "__main__":

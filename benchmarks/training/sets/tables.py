@@ -42,10 +42,10 @@ def texts() -> list[str]:
 
 
 def students() -> list[str]:
-    """Accuracy of teacher, TA and students, and what the training took."""
+    """Accuracy of teacher, TA and students, what the training took, and the most of one process."""
     cells = []
     for row in trained_rows():
-        now, before = row["now"], row["before"]
+        now = row["now"]
         held, spent = now["held_out"], now["train"]
         parts = ("teacher_accuracy", "ta_accuracy")
         held_out = [percent(held[part]) if held else "" for part in parts]
@@ -59,13 +59,37 @@ def students() -> list[str]:
                 percent(ta["accuracy"]),
                 ", ".join(below),
                 minutes(spent),
-                minutes(before["train"]) if before else "",
+                f"{spent['peak_mib']:,.0f}" if spent["peak_mib"] else "",
             ]
         )
     head = (
         "set | teacher, held out | TA, held out | TA, test | students, test | minutes of training "
-        "| of the version before"
+        "| memory, MiB"
     )
+    return table(head, cells)
+
+
+def before() -> list[str]:
+    """An earlier version on the same texts, and this one."""
+    cells = []
+    for row in trained_rows():
+        if not row["before"]:
+            continue
+        both = (row["before"], row["now"])
+        found = [f"`{row['set']}`"]
+        for way in both:
+            least = min(way["students"].values(), key=lambda each: each["cost"])
+            found += [
+                minutes(way["train"]),
+                percent(way["students"]["ta"]["accuracy"]),
+                percent(least["accuracy"]),
+                f"{way['cascades']['0.01']['times_fewer']:.1f}×",
+            ]
+        cells.append(found)
+    if not cells:
+        return ["Not measured yet."]
+    parts = ("minutes", "TA", "smallest student", "fewer FLOPs at 1 %")
+    head = " | ".join(["set", *(f"{part}, {way}" for way in ("before", "now") for part in parts)])
     return table(head, cells)
 
 
@@ -152,6 +176,7 @@ TRAINED: dict[str, Callable[[], list[str]]] = {
     "set students": students,
     **{f"set cascades {alpha:g}": partial(cascades, alpha) for alpha in ALPHAS},
     "set savers": savers,
+    "set before": before,
 }
 TABLES: dict[str, Callable[[], list[str]]] = {
     "set texts": texts,

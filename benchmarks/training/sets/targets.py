@@ -78,9 +78,18 @@ def targets() -> list[Target]:
         lambda row, ratio: ratio <= 0.5,
         every,
     )
+    result = Target(
+        "TA's accuracy on test against the version before, worst set",
+        "points of accuracy",
+        "at least 0, within noise",
+        _ahead_of_before,
+        min,
+        lambda row, points: points / 100 >= -_noise(_ta(row, "before"), row["texts"]["test"]),
+        every,
+    )
     kept, costs = map(_kept, ALPHAS), map(_beside_oracle, ALPHAS)
     saved = (_saved("intent sets", INTENTS, 8.0), _saved("TREC", QUESTIONS, 5.0))
-    return [teacher, *kept, *costs, *saved, median, time]
+    return [teacher, *kept, *costs, *saved, median, time, result]
 
 
 def _kept(alpha: float) -> Target:
@@ -174,13 +183,25 @@ def _ahead_of_teacher(row: Row) -> float | None:
 
 
 def _within_noise(row: Row, points: float) -> bool:
-    """As far as two shares of the same texts can differ by chance, were they drawn apart; where it
-    is not known how many texts were held out, no noise is allowed for.
-    """
+    """Where it is not known how many texts were held out, no noise is allowed for."""
     held = row["now"]["held_out"]
-    teacher, texts = held["teacher_accuracy"], held.get("examples")
-    noise = Z * sqrt(2 * teacher * (1 - teacher) / texts) if texts else 0.0
+    texts = held.get("examples")
+    noise = _noise(held["teacher_accuracy"], texts) if texts else 0.0
     return points / 100 >= -BELOW - noise
+
+
+def _noise(accuracy: float, texts: int) -> float:
+    """As far as two accuracies differ by chance at 95 %, were their texts drawn apart."""
+    return Z * sqrt(2 * accuracy * (1 - accuracy) / texts)
+
+
+def _ta(row: Row, way: str) -> float:
+    accuracy: float = row[way]["students"]["ta"]["accuracy"]
+    return accuracy
+
+
+def _ahead_of_before(row: Row) -> float | None:
+    return 100 * (_ta(row, "now") - _ta(row, "before")) if row["before"] else None
 
 
 def _over_oracle(row: Row, alpha: float) -> float | None:

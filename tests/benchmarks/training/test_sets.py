@@ -99,7 +99,7 @@ def row(name: str, times: float = 8.0, lost: float = 0.0, ratio: float = 0.4) ->
         },
         "tfidf": {"accuracy": 0.88, "answered": 0.67},
         "now": now,
-        "before": {"train": spent},
+        "before": now | {"train": spent, "held_out": None},
     }  # fmt: skip
 
 
