@@ -25,7 +25,7 @@ from typing import Any
 
 from nestling.cli.progress import ProgressDisplay
 from nestling.models.checkpoint.integrity import replace_text
-from nestling.models.errors import DataError
+from nestling.models.errors import DataError, NestlingError
 from nestling.models.progress import Progress
 
 from ..markup import MEASURED
@@ -63,7 +63,7 @@ def main() -> None:
         try:
             with ProgressDisplay() as progress:
                 row = rows.get(each.name, {}) | measured(each, given, progress)
-        except CommandFailedError as error:
+        except (CommandFailedError, NestlingError) as error:
             print(error, file=sys.stderr)
             failed = True
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from nestling.models.checkpoint.integrity import replace_text
 from nestling.models.progress import Progress
@@ -91,10 +93,7 @@ def once(
         finished = Finished(0, "", _last_line(logs[-1]), spent)
     else:
         log = folder / f"{name}.{len(logs) + 1}.log"
-        progress.step(
-            f"{folder.parent.name}, {folder.name}: {name}", detail=lambda: _last_line(log)
-        )
-        finished = _run(command, folder / f"{name}.out", log, environment, before, len(logs))
+        finished = _run(command, name, log, environment, before, len(logs), progress)
         if not expected(finished):
             log.rename(log.with_suffix(".failed"))  # no attempt that the next one goes on from
             raise CommandFailedError(
@@ -107,30 +106,54 @@ def once(
 
 def _run(
     command: Sequence[str],
-    printed: Path,
+    name: str,
     log: Path,
     environment: Mapping[str, str],
     before: float,
     attempts: int,
+    progress: Progress,
 ) -> Finished:
     """before, attempts: of those that were killed."""
+    folder, printed = log.parent, log.parent / f"{name}.out"
     started = time.monotonic()
-    with log.open("w", encoding="utf-8") as said, printed.open("w", encoding="utf-8") as out:
+    with (
+        _lock(printed.with_suffix(".lock")) as lock,
+        log.open("w", encoding="utf-8") as said,
+        printed.open("w", encoding="utf-8") as out,
+    ):
         said.write(f"{time.time():.1f} {shlex.join(command)}\n")
         said.flush()
+        phase = f"{folder.parent.name}, {folder.name}: {name}"
+        progress.step(phase, detail=lambda: _last_line(log))
         process = subprocess.Popen(
             command,
-            cwd=log.parent,
+            cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=said,
+            pass_fds=(lock.fileno(),),
         )
         usage = _awaited(process)
     wall = time.monotonic() - started + before
     cpu = None if attempts else round(usage.ru_utime + usage.ru_stime, 1)
     spent = Spent(round(wall, 1), cpu, round(usage.ru_maxrss / 1024, 1), attempts + 1)
     return Finished(process.returncode, printed.read_text("utf-8"), _last_line(log), spent)
+
+
+def _lock(path: Path) -> IO[str]:
+    """Held by the command, too: it may go on after this program is killed, and what it has begun
+    is no other's to go on with. Raises CommandFailedError while it does.
+    """
+    lock = path.open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise CommandFailedError(
+            f"{path.with_suffix('')}: an earlier attempt still runs; wait until it has ended"
+        ) from None
+    return lock
 
 
 def _awaited(process: subprocess.Popen[bytes]) -> resource.struct_rusage:

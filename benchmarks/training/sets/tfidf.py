@@ -1,8 +1,8 @@
 """An anchor that costs nothing: TF-IDF of words and characters, and logistic regression.
 
-Nothing is tuned: words in ones and twos, characters in twos to fives within words, counts by their
-logarithm, the most frequent 100,000 of each; a regression with C = 10. It learns from the texts
-that train everything else, and is measured on the same test.
+The same for all sets: words in ones and twos, characters in twos to fives within words, counts by
+their logarithm, the most frequent 100,000 of each; a regression with C = 10. It learns from the
+texts that train everything else, and is measured on the same test.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -51,6 +52,14 @@ def test_the_time_of_killed_attempts_counts(tmp_path: Path) -> None:
     assert found.spent.attempts == 2
     assert found.spent.wall_seconds >= 60
     assert found.spent.cpu_seconds is None
+
+
+def test_an_attempt_that_still_runs_is_left_alone(tmp_path: Path) -> None:
+    with (tmp_path / "step.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CommandFailedError, match="still runs"):
+            run(tmp_path, "pass")
+    assert run(tmp_path, "pass").spent.attempts == 1
 
 
 def test_what_was_made_after_all_is_not_made_again(tmp_path: Path) -> None:
