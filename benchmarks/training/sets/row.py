@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nestling.loadtest.results.environment import environment
 from nestling.models.calibration.evidence import Evidence
 from nestling.models.cascade.score import Score
 
 from .asked import Asked, asked
 from .lost import accuracy_lost
 from .oracle import oracle
+from .origin import origin
 from .passes import ALPHAS, Pass
 from .texts import CALIBRATION, TEST
 from .tiny_saver import tiny_saver
@@ -60,18 +58,6 @@ def trained(way: Pass, teacher: str, texts: Mapping[str, Any], anchors: bool) ->
             row["cost_over_oracle"] = _short(row["cost"] / best["cost"])
         said["tiny_saver"] = _saver(parts[CALIBRATION], parts[TEST])
     return said
-
-
-def origin() -> dict[str, Any]:
-    """When, where and with what. threads: of each process, for a product of matrices."""
-    about = environment(("nestling", "torch", "transformers", "scikit-learn"))
-    cores = os.cpu_count() or 1
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{about['hardware']['cpu']}, {cores} cores",
-        "threads": int(os.environ.get("OMP_NUM_THREADS", cores)),
-        "versions": about["versions"],
-    }
 
 
 def _cascade(policy: Mapping[str, Any] | None, texts: int, none: str | None) -> dict[str, Any]:

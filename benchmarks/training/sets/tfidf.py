@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_union
 
 from nestling.models.checkpoint.integrity import replace_text
 
+from .origin import origin
 from .texts import TEST, TRAIN, Row, read
 
 MOST_FEATURES = 100_000
@@ -29,13 +31,14 @@ MAX_ERROR = 0.005
 KEPT = "tfidf.json"
 
 
-def anchor(work: Path) -> dict[str, float]:
+def anchor(work: Path) -> dict[str, Any]:
     """Of the set that was prepared in that folder; measured once."""
     file = work / KEPT
     if not file.exists():
-        replace_text(file, json.dumps(measured(read(work, TRAIN), read(work, TEST))) + "\n")
-    found: dict[str, float] = json.loads(file.read_text("utf-8"))
-    return found
+        found = measured(read(work, TRAIN), read(work, TEST))
+        replace_text(file, json.dumps(found | origin()) + "\n")
+    kept: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return kept
 
 
 def measured(train: Sequence[Row], test: Sequence[Row]) -> dict[str, float]:
