@@ -22,12 +22,14 @@ from ...markup import MEASURED, measured
 from .lost import Z
 from .passes import ALPHAS
 from .registry import ENOUGH, INTENTS, QUESTIONS, SETS
-from .tables import Row
+from .tables import Row, held_out
 
 COMMAND = "python -m benchmarks.training.datasets"
 TARGETS = MEASURED / "targets.json"
 BELOW = 0.003
 """By so much the TA may be less accurate than its teacher, and by noise."""
+LEVEL = 0.05
+"""From so large a p-value on, a difference may be noise."""
 OVER_ORACLE = 1 / 0.75
 
 
@@ -178,16 +180,13 @@ def _cascade(row: Row, alpha: float) -> Row:
 
 
 def _ahead_of_teacher(row: Row) -> float | None:
-    held = row["now"]["held_out"]
+    held = held_out(row)
     return 100 * (held["ta_accuracy"] - held["teacher_accuracy"]) if held else None
 
 
 def _within_noise(row: Row, points: float) -> bool:
-    """Where it is not known how many texts were held out, no noise is allowed for."""
-    held = row["now"]["held_out"]
-    texts = held.get("examples")
-    noise = _noise(held["teacher_accuracy"], texts) if texts else 0.0
-    return points / 100 >= -BELOW - noise
+    """Or training's own test on the texts that one of them alone has right finds no difference."""
+    return points / 100 >= -BELOW or held_out(row).get("p_value", 0.0) >= LEVEL
 
 
 def _noise(accuracy: float, texts: int) -> float:

@@ -94,7 +94,7 @@ def row(name: str, times: float = 8.0, lost: float = 0.0, ratio: float = 0.4) ->
         "date": "2026-01-01T00:00:00+00:00",
         "machine": "a machine, 2 cores",
         "train": spent | {"wall_seconds": 600 * ratio},
-        "held_out": {"teacher_accuracy": 0.9, "ta_accuracy": 0.899, "examples": 500},
+        "held_out": {"texts": 500, "teacher_accuracy": 0.9, "ta_accuracy": 0.899},
         "students": {"tiny": {"accuracy": 0.8, "cost": 0.02}, "ta": {"accuracy": 0.9, "cost": 1}},
         "cascades": dict.fromkeys(("0.005", "0.01", "0.02"), cascade),
         "tiny_saver": {**cascade, "student": "tiny"},
@@ -129,6 +129,18 @@ def test_what_misses_a_target_is_named() -> None:
     missed = [figure for figure, each in found.items() if not each["met"]]
     assert len(missed) == 5  # the accuracy of three cascades, TREC's cost, minutes
     assert all("trec" in found[figure]["limited_by"] for figure in missed)
+
+
+def test_a_ta_below_its_teacher_may_be_noise() -> None:
+    rows = [row(name) for name in SETS]
+    held = {"texts": 500, "teacher_accuracy": 0.9, "ta_accuracy": 0.89, "p_value": 0.3}
+    name = targets.targets()[0].figure
+    rows[0]["now"]["held_out"] = held
+    assert judged(rows)[name]["met"]
+    rows[0]["now"]["held_out"] = held | {"p_value": 0.01}
+    assert judged(rows)[name]["limited_by"] == "missed by clinc150 (-1.00)"
+    rows[0]["now"]["held_out"] = {"texts": 0}
+    assert judged(rows)[name]["limited_by"] == "not measured: clinc150"
 
 
 def test_what_is_not_measured_is_not_met() -> None:
