@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, metavar="PYTHON")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # its commands end with it
+    signal.signal(signal.SIGTERM, end)
     try:
         sets, rows = chosen(given.only, given.data), read(given.out)
         check(given)
@@ -72,6 +72,12 @@ def main() -> None:
         print(json.dumps(row), flush=True)
     print(json.dumps(content(rows)))
     sys.exit(1 if failed else 0)
+
+
+def end(*_: object) -> None:
+    """Of SIGTERM: the command that runs is told to end, too."""
+    print("ended by SIGTERM; the same command goes on from here", file=sys.stderr)
+    sys.exit(TERMINATED)
 
 
 def check(given: argparse.Namespace) -> None:
