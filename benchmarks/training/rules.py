@@ -41,15 +41,27 @@ def before(
 
 
 def tiny_saver(whole: Population, rows: NDArray[np.int64]) -> dict[str, Chosen]:
-    """Of each student, the lowest threshold above which it is at least as accurate as the TA."""
+    """Of each student, the threshold that this rule gives it."""
     evidence, score = whole.evidence[Score.PROBABILITY], Score.PROBABILITY
     ta, found = len(whole.names) - 1, {}
     for student in range(ta):
-        drawn = evidence.score[student, rows]
-        order = np.argsort(-drawn, kind="stable")
-        behind = np.flatnonzero(np.cumsum(whole.ahead[student, rows][order]) < 0)
-        last = behind[0] - 1 if len(behind) else len(order) - 1
-        threshold = float(drawn[order][last]) - evidence.margin if last >= 0 else 1.0
+        drawn, ahead = evidence.score[student, rows], whole.ahead[student, rows]
+        threshold = saver_threshold(drawn, ahead, evidence.margin)
         name = f"TinySaver, {whole.names[student]}"
         found[name] = whole.of(score, (student, ta), np.array([threshold, 0.0]))
     return found
+
+
+def saver_threshold(
+    score: NDArray[np.floating], ahead: NDArray[np.integer], margin: float
+) -> float:
+    """TinySaver's (arXiv 2403.17726): the lowest above which a student is at least as accurate as
+    the TA on the texts that it answers; 1 where there is none.
+
+    score, ahead: (texts,), the second 1 where the student alone is right, −1 where the TA alone is.
+    margin: what the gate asks above a threshold.
+    """
+    order = np.argsort(-score, kind="stable")
+    behind = np.flatnonzero(np.cumsum(ahead[order]) < 0)
+    last = behind[0] - 1 if len(behind) else len(order) - 1
+    return float(score[order][last]) - margin if last >= 0 else 1.0

@@ -112,6 +112,8 @@ NOT_RUN = {
     ): "tests/benchmarks/test_device.py has it",
     ("docs/scale.md", "nestling plan measure"): "needs a GPU",
     ("docs/scale.md", "nestling plan --rate 100000 --hardware h200.json"): "its file is not made",
+    ("docs/datasets.md", "python -m benchmarks.training.datasets"): "trains for hours",
+    ("docs/datasets.md", "python -m benchmarks.tables"): "test_numbers holds the pages against it",
     ("docs/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
     ("docs/training.md", "nestling train"): "tests/models/training has such files",
     ("docs/search.md", "nestling plan measure"): "takes minutes; tests/capacity measures",
