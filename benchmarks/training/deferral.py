@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--alpha", type=float, nargs="+", default=[0.005, 0.01])
+    parser.add_argument("--alpha", type=float, nargs="+", default=[0.005, 0.01, 0.02])
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--examples", type=int, default=3000)
     parser.add_argument("--redraws", type=int, default=200)

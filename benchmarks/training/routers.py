@@ -25,6 +25,8 @@ from nestling.models.cascade.score import Score
 
 FOLDS = 5
 """Of the ordering part: the texts that plan have scores of a regression that has not seen them."""
+SHRINKAGE = 0.1
+"""`C` of the regression. On 12 redraws of CLINC150 at 1 % 0.03 and 1 cost more."""
 PREDICTED = 0
 """The column of features that holds the predicted class."""
 
@@ -106,4 +108,4 @@ def _regression() -> Pipeline:
     """The class enters as the share of its texts that are bad, shrunk towards that of all."""
     by_class = TargetEncoder(target_type="binary", cv=StratifiedKFold(FOLDS))
     columns = make_column_transformer((by_class, [PREDICTED]), remainder="passthrough")
-    return make_pipeline(columns, StandardScaler(), LogisticRegression(max_iter=1000))
+    return make_pipeline(columns, StandardScaler(), LogisticRegression(C=SHRINKAGE))
