@@ -35,7 +35,6 @@ from nestling.models.calibration.learn_then_test import (
 )
 from nestling.models.calibration.path import estimated_risk, subsets
 from nestling.models.calibration.target import RiskTarget
-from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError
 from nestling.models.progress import Progress
 
@@ -45,6 +44,8 @@ from .population import population
 from .routers import Asked, Routers
 
 NOW = "score"
+LEARNED = "regression"
+OWN_ONLY = "regression on its own logits"
 EITHER = "score or regression"
 BOOTSTRAPS = 2000
 
@@ -78,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--alpha", type=float, nargs="+", default=[0.005, 0.01, 0.02])
+    parser.add_argument("--alpha", type=float, nargs="+", default=[0.005, 0.01])
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--examples", type=int, default=3000)
     parser.add_argument("--redraws", type=int, default=200)
@@ -88,13 +89,13 @@ def main() -> None:
     if not 0 < given.examples < whole.texts:
         parser.error(f"--examples: {given.examples} is not between 0 and {whole.texts}, all texts")
     evidence = {score: replace(each, margin=0.0) for score, each in whole.evidence.items()}
-    asked, wrong = Asked(evidence, whole.labels), whole.right == 0
+    asked = Asked(evidence, whole.labels)
     targets = [RiskTarget(alpha, given.confidence) for alpha in given.alpha]
     with ProgressDisplay() as progress:
         results = [
             row
             for target in targets
-            for row in compared(asked, wrong, target, given.examples, given.redraws, progress)
+            for row in compared(asked, target, given.examples, given.redraws, progress)
         ]
     said = {
         "benchmark": "deferral",
@@ -110,14 +111,13 @@ def main() -> None:
 
 def compared(
     asked: Asked,
-    wrong: NDArray[np.bool_],
     target: RiskTarget,
     examples: int,
     redraws: int,
     progress: Progress,
 ) -> Iterator[dict[str, object]]:
     """A line per rule, of all redraws."""
-    texts = wrong.shape[1]
+    texts = asked.labels.shape[1]
     found: dict[str, list[OnOthers]] = {}
     for redraw in range(redraws):
         progress.step(f"redraws at {target.alpha:g}", redraw, redraws)
@@ -125,24 +125,20 @@ def compared(
         rows, others = order[:examples], order[examples:]
         parts = split(examples, target.alpha, target.confidence, redraw)
         parts = Split(rows[parts.ordering], rows[parts.testing])
-        for name, each in candidates(asked, wrong, parts, target).items():
+        for name, each in candidates(asked, parts, target).items():
             found.setdefault(name, []).append(served(each, parts, others, target))
     for name, results in found.items():
         yield {"alpha": target.alpha, "rule": name} | summary(results, found[NOW], target.alpha)
 
 
-def candidates(
-    asked: Asked, wrong: NDArray[np.bool_], parts: Split, target: RiskTarget
-) -> dict[str, Candidate]:
-    """What each rule would test, by its name. wrong: (students, texts), which answers are."""
+def candidates(asked: Asked, parts: Split, target: RiskTarget) -> dict[str, Candidate]:
+    """What each rule would test, by its name."""
     room, ordering = tolerated(parts, target), parts.ordering
-    broken = asked.evidence[Score.MARGIN].broken
     scored = (candidate(asked.evidence[score].stages, asked, ordering, room) for score in SCORES)
     now = preferred(next(scored), scored)
     routers = {
-        "regression on losses": Routers(asked, broken, ordering),
-        "the same, own logits only": Routers(asked, broken, ordering, own_only=True),
-        "regression on errors": Routers(asked, wrong, ordering),
+        LEARNED: Routers(asked, ordering),
+        OWN_ONLY: Routers(asked, ordering, own_only=True),
     }
     learned = {
         name: candidate(each.evidence, asked, ordering, room) for name, each in routers.items()

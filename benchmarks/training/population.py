@@ -41,9 +41,9 @@ class Chosen:
 @dataclass(frozen=True)
 class Population:
     """students: the TA last. evidence: by score; its costs are FLOPs. seconds: (students, texts) by
-    the profile, None without one. time: that they are of. right: (students, texts), 1 where that
-    student is right, else 0. labels: (students, texts), their answers. classes: the true ones, by
-    name. default: the checkpoint's own cascade, None without one.
+    the profile, None without one. time: that they are of. ahead: (students, texts), 1 where that
+    student alone is right, −1 where the TA alone is. labels: (students, texts), their answers.
+    classes: the true ones, by name. default: the checkpoint's own cascade, None without one.
     """
 
     students: tuple[Student, ...]
@@ -51,7 +51,7 @@ class Population:
     evidence: Mapping[Score, Evidence]
     seconds: Floats | None
     time: TimeModel | None
-    right: NDArray[np.int64]
+    ahead: NDArray[np.int64]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     default: Cascade | None
@@ -64,12 +64,7 @@ class Population:
 
     @property
     def texts(self) -> int:
-        return int(self.right.shape[1])
-
-    @property
-    def ahead(self) -> NDArray[np.int64]:
-        """(students, texts), 1 where that student alone is right, −1 where the TA alone is."""
-        return np.asarray(self.right - self.right[-1])
+        return int(self.ahead.shape[1])
 
     @property
     def flops(self) -> Floats:
@@ -155,13 +150,14 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
         score: gather(predictions, reference, temperatures, score, flops, margin, kept, net=net)
         for score in Score
     }
+    right = (answers == truth).numpy().astype(np.int64)
     return Population(
         students=students,
         predictions=predictions,
         evidence=evidence,
         seconds=None if time is None else seconds_of(time, students, tokens),
         time=time,
-        right=(answers == truth).numpy().astype(np.int64),
+        ahead=right - right[-1],
         labels=answers.numpy(),
         classes=tuple(classes),
         default=default,

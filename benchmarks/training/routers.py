@@ -65,12 +65,11 @@ class Asked:
 class Routers:
     """The regressions of one calibration, each fitted once.
 
-    asked: all texts. bad: (students, texts) bool, what a regression predicts of an answer: that it
-    should not stand. ordering: the texts that it is fitted on. own_only: see `Asked.features`.
+    A regression predicts that a text would be lost, were this student to answer it. asked: all
+    texts. ordering: those that it is fitted on. own_only: see `Asked.features`.
     """
 
     asked: Asked
-    bad: NDArray[np.bool_]
     ordering: NDArray[np.int64]
     own_only: bool = False
     _scores: dict[tuple[int, ...], NDArray[np.float32]] = field(default_factory=dict)
@@ -85,27 +84,28 @@ class Routers:
         return replace(found, score=np.stack([*learned, found.score[-1]]))
 
     def score(self, student: int, earlier: tuple[int, ...]) -> NDArray[np.float32]:
-        """1 − P(bad) of each text; the margin where too few of those that order are bad."""
+        """1 − P(lost) of each text; the margin where too few of those that order would be."""
         key = (student,) if self.own_only else (student, *earlier)
         if key not in self._scores:
             self._scores[key] = self._fitted(student, earlier)
         return self._scores[key]
 
     def _fitted(self, student: int, earlier: tuple[int, ...]) -> NDArray[np.float32]:
-        bad = self.bad[student, self.ordering]
-        if min(bad.sum(), (~bad).sum()) < 2 * FOLDS:  # a fold's fit needs some of both kinds
-            return np.asarray(self.asked.evidence[Score.MARGIN].score[student])
+        margin = self.asked.evidence[Score.MARGIN]
+        lost = margin.broken[student, self.ordering]
+        if min(lost.sum(), (~lost).sum()) < 2 * FOLDS:  # a fold's fit needs some of both kinds
+            return np.asarray(margin.score[student])
         features = self.asked.features(student, earlier, self.own_only)
         seen, rule = features[self.ordering], _regression()
         folds = StratifiedKFold(FOLDS)
-        crossed = cross_val_predict(rule, seen, bad, cv=folds, method="predict_proba")
-        found = rule.fit(seen, bad).predict_proba(features)[:, 1]
+        crossed = cross_val_predict(rule, seen, lost, cv=folds, method="predict_proba")
+        found = rule.fit(seen, lost).predict_proba(features)[:, 1]
         found[self.ordering] = crossed[:, 1]
         return rounded(1 - found)
 
 
 def _regression() -> Pipeline:
-    """The class enters as the share of its texts that are bad, shrunk towards that of all."""
+    """The class enters as the share of its texts that are lost, shrunk towards that of all."""
     by_class = TargetEncoder(target_type="binary", cv=StratifiedKFold(FOLDS))
     columns = make_column_transformer((by_class, [PREDICTED]), remainder="passthrough")
     return make_pipeline(columns, StandardScaler(), LogisticRegression(C=SHRINKAGE))
