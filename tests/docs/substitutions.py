@@ -111,6 +111,10 @@ NOT_RUN = {
     ("docs/scale.md", "nestling plan --rate 100000 --hardware h200.json"): "its file is not made",
     ("docs/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
     ("docs/recipe.md", "python -m benchmarks.training.confidence"): "takes minutes",
+    (
+        "docs/recipe.md",
+        "python -m benchmarks.training.ablations",
+    ): "tests/benchmarks/training has it",
 }
 """Page and beginning of a command, and why no test runs it."""
 

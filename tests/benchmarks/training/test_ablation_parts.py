@@ -17,6 +17,7 @@ from benchmarks.training.ablations.compare import ALPHA, Answers, compared, resa
 from benchmarks.training.ablations.growth import Seedling
 from benchmarks.training.ablations.objectives import AloneLoss, gatekeeper_loss
 from benchmarks.training.ablations.orders import order_of
+from benchmarks.training.ablations.table import rows_of
 from benchmarks.training.ablations.texts import SetFiles
 from benchmarks.training.ablations.variants import VARIANTS, half_ffn, narrow
 from nestling.models.errors import DataError
@@ -158,6 +159,26 @@ def test_differences_are_paired() -> None:
     low, high = found["accuracy_interval"]
     assert 0.01 < low < 0.02 < high < 0.03  # unpaired it would reach below 0
     assert "accuracy_more" not in compared(answers(more, score), None)
+
+
+def test_the_table_marks_what_is_resolved() -> None:
+    line = {
+        "set": "trec",
+        "says": "not ordered",
+        "against": "narrow",
+        "student": "half",
+        "accuracy": 0.8,
+        "accuracy_more": -0.021,
+        "accuracy_interval": [-0.03, -0.01],
+        "accepted": 0.5,
+        "accepted_more": 0.004,
+        "accepted_interval": [-0.01, 0.02],
+    }
+    *_, row = rows_of([line])
+    assert row == (
+        "| trec | not ordered | `half` | 80.0 % | **-2.1** (-3.0 to -1.0) | 50.0 % "
+        "| +0.4 (-1.0 to +2.0) |"
+    )
 
 
 def test_accepted_is_what_may_be_answered() -> None:
