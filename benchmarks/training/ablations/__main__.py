@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nestling.cli.progress import ProgressDisplay
 from nestling.models.checkpoint.integrity import replace_text
+from nestling.models.errors import DataError
 from nestling.models.progress import Progress
 
 from ..guarantee import origin
@@ -51,12 +52,16 @@ def main() -> None:
     given = parser.parse_args()
     if given.steps < 2:
         parser.error(f"--steps: {given.steps} is fewer than 2, one before a TA grows and one after")
+    try:
+        sets = {name: SetFiles.of(given.data / name, given.work / name) for name in given.sets}
+    except DataError as error:
+        parser.error(f"--sets: {error}")
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     runs = []
     with ProgressDisplay() as progress:
-        for name in given.sets:
+        for name, files in sets.items():
             for seed in given.seeds:
-                for run in of_seed(given, name, seed, accelerator, progress):
+                for run in of_seed(given, name, files, seed, accelerator, progress):
                     print(json.dumps({k: v for k, v in run.items() if k not in KEPT}), flush=True)
                     runs.append(run)
         progress.step("comparing")
@@ -73,6 +78,7 @@ def chosen(only: Iterable[str]) -> list[str]:
 def of_seed(
     given: argparse.Namespace,
     name: str,
+    files: SetFiles,
     seed: int,
     accelerator: Accelerator,
     progress: Progress,
@@ -85,7 +91,6 @@ def of_seed(
         file = folder / f"{variant}-{given.steps}.json"
         if not file.exists():
             if bench is None:
-                files = SetFiles.of(given.data / name, given.work / name)
                 bench = Bench(
                     given.teacher, files, folder, seed, given.steps, accelerator, progress
                 )

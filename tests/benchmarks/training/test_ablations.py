@@ -58,6 +58,16 @@ def test_a_killed_run_goes_on_with_what_it_has(
     assert "accuracy_more" not in recipe
 
 
+def test_a_set_that_is_not_there_is_named_before_anything_trains(
+    told: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [*told, "--sets", "tiny", "other"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "--sets: " in (said := capsys.readouterr().err)
+    assert "other: needs train.jsonl and test.jsonl" in said
+
+
 @pytest.mark.slow
 def test_every_variant_runs(
     told: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
