@@ -45,7 +45,6 @@ from .routers import Asked, Routers
 
 NOW = "score"
 LEARNED = "regression"
-OWN_ONLY = "regression on its own logits"
 EITHER = "score or regression"
 BOOTSTRAPS = 2000
 
@@ -136,14 +135,9 @@ def candidates(asked: Asked, parts: Split, target: RiskTarget) -> dict[str, Cand
     room, ordering = tolerated(parts, target), parts.ordering
     scored = (candidate(asked.evidence[score].stages, asked, ordering, room) for score in SCORES)
     now = preferred(next(scored), scored)
-    routers = {
-        LEARNED: Routers(asked, ordering),
-        OWN_ONLY: Routers(asked, ordering, own_only=True),
-    }
-    learned = {
-        name: candidate(each.evidence, asked, ordering, room) for name, each in routers.items()
-    }
-    return {NOW: now, **learned, EITHER: preferred(now, learned.values())}
+    routers = Routers(asked, ordering)
+    learned = candidate(routers.evidence, asked, ordering, room)
+    return {NOW: now, LEARNED: learned, EITHER: preferred(now, [learned])}
 
 
 def preferred(first: Candidate, others: Iterable[Candidate]) -> Candidate:

@@ -113,7 +113,7 @@ class GatekeeperLoss(nn.Module):
 
 
 def gatekeeper_loss(logits: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """Gatekeeper (Rabanser et al. 2025, arXiv 2502.19335, eq. 3 to 5): cross-entropy where the
+    """Gatekeeper (Rabanser et al. 2025, arXiv 2502.19335): cross-entropy where the
     answer is right, the divergence from the uniform distribution where it is wrong.
 
     alpha · Σ_right CE / rows + (1 − alpha) · Σ_wrong KL(p ‖ uniform) / rows.

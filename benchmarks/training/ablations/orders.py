@@ -30,8 +30,8 @@ def order_of(
     """What the parts are ranked by; None leaves them as they are.
 
     first-order: |Σ w · ∂L/∂w| per part, the recipe's. fisher: Σ (w · ∂L/∂w)² with the gradient of
-    a batch, mean over batches: FWSVD's Fisher information (Hsu et al. 2022, arXiv 2207.00112,
-    eq. 7) of the weights' scale. magnitude: Σ w². teacher: logits by the model's weights.
+    a batch, mean over batches: the Fisher information (FWSVD, Hsu et al. 2022, arXiv 2207.00112)
+    of what each weight is multiplied by. magnitude: Σ w². teacher: logits by the model's weights.
     """
     if name == "none":
         return None
