@@ -23,7 +23,6 @@ from nestling.models.precision import PRECISIONS, file_of
 
 from .markup import ROOT, marks, measured, percent, replaced, table
 from .server import tables as server
-from .training.ablations.table import ablations
 
 REPORT = ROOT / "models" / "zoo" / "clinc150" / "report.json"
 WORDS = {
@@ -122,7 +121,6 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "thresholds": thresholds,
     **server.TABLES,
     "monitor": monitor,
-    "ablations": ablations,
 }
 
 

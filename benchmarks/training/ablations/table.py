@@ -1,21 +1,18 @@
-"""The comparison as a table of docs/recipe.md."""
+"""The comparison as a table, such as docs/recipe.md can have it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...markup import measured, percent, table
+from ...markup import percent, table
 
 HEAD = "set | trained | student | accuracy | against the recipe | accepted | against the recipe"
 
 
-def ablations() -> list[str]:
-    """What each variant gives its students, and how much more than what it is compared with."""
-    return rows_of(measured("ablations")["results"])
-
-
 def rows_of(results: list[dict[str, Any]]) -> list[str]:
-    """Lines of the table, one for each set, variant and student."""
+    """What each variant gives its students, and how much more than what it is compared with: the
+    lines of the table, one for each set, variant and student.
+    """
     rows = []
     for line in results:
         rows.append(
