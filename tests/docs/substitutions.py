@@ -121,6 +121,10 @@ NOT_RUN = {
         "its profile is not made"
     ),
     ("docs/recipe.md", "python -m benchmarks.training.confidence"): "takes minutes",
+    (
+        "docs/recipe.md",
+        "python -m benchmarks.training.ablations",
+    ): "tests/benchmarks/training has it",
 }
 """Page and beginning of a command, and why no test runs it."""
 

@@ -1,0 +1,1 @@
+"""Training with one thing changed at a time, on several data sets and seeds."""

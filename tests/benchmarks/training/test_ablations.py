@@ -1,0 +1,80 @@
+"""The program that changes one thing of the training recipe at a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.training.ablations import __main__ as program
+from benchmarks.training.ablations.variants import VARIANTS
+
+from ...models.training.conftest import write_data, write_pretrained
+
+STUDENTS = {"tiny", "small", "medium", "ta"}
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the program is given but the variants: one set of 40 texts, five steps."""
+    data = tmp_path / "data" / "tiny"
+    data.mkdir(parents=True)
+    write_data(data / "train.jsonl", 40, seed=0)
+    write_data(data / "test.jsonl", 20, seed=1)
+    teacher = write_pretrained(tmp_path / "teacher", classifier=True)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    words = f"ablations --data {data.parent} --teacher {teacher} --work {tmp_path / 'work'}"
+    return [*words.split(), "--sets", "tiny", "--seeds", "0", "--steps", "5"]
+
+
+def ran(
+    told: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[dict[str, Any]]:
+    """The lines that the program prints."""
+    monkeypatch.setattr(sys, "argv", told)
+    capsys.readouterr()
+    program.main()
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_killed_run_goes_on_with_what_it_has(
+    told: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ran([*told, "--only", "recipe"], monkeypatch, capsys)
+    assert [line["variant"] for line in first[:-1]] == ["teacher", "recipe"]
+    *runs, last = ran([*told, "--only", "labels-only"], monkeypatch, capsys)
+    assert [run["variant"] for run in runs] == ["teacher", "recipe", "labels-only"]
+    assert runs[1] == first[1]
+    assert {line["student"] for line in last["results"]} == STUDENTS
+    lines = {(line["variant"], line["student"]): line for line in last["results"]}
+    changed, recipe = lines["labels-only", "tiny"], lines["recipe", "tiny"]
+    assert changed["accuracy"] - recipe["accuracy"] == pytest.approx(changed["accuracy_more"])
+    low, high = changed["accuracy_interval"]
+    assert low <= changed["accuracy_more"] <= high
+    assert ("labels-only", "ta") not in lines  # nothing trains one there
+    assert "accuracy_more" not in recipe
+
+
+def test_a_set_that_is_not_there_is_named_before_anything_trains(
+    told: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [*told, "--sets", "tiny", "other"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "--sets: " in (said := capsys.readouterr().err)
+    assert "other: needs train.jsonl and test.jsonl" in said
+
+
+@pytest.mark.slow
+def test_every_variant_runs(
+    told: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *runs, last = ran(told, monkeypatch, capsys)
+    assert {run["variant"] for run in runs} == {"teacher", *VARIANTS}
+    for run in runs:
+        if run["variant"].startswith("grown"):
+            assert run["students_logits_moved"] == 0
+    assert {line["variant"] for line in last["results"]} == set(VARIANTS)
