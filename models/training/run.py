@@ -48,7 +48,7 @@ from .provenance import provenance, settings
 from .recipe import Recipe
 from .trial import attention, autocast
 from .unlabelled import sure_labels
-from .verdict import Verdict
+from .verdict import HeldOutVerdict
 from .workplace import Workplace
 
 Teacher = Callable[[PackedBatch], Tensor]
@@ -276,12 +276,12 @@ class TrainingRun:
         )
         optimise(objective, self.accelerator, self.progress, kept)
 
-    def _verdict(self, model: NestedTransformer, judged: Tensor) -> Verdict:
+    def _verdict(self, model: NestedTransformer, judged: Tensor) -> HeldOutVerdict:
         """The last look at the held-out texts, and at the user's validation."""
         full = StudentSpec.full(self.material.architecture)
         everyone = self.material.students | {TA: full}
         self.progress.step("looking at the held-out texts")
-        verdict = Verdict(
+        verdict = HeldOutVerdict(
             {n: right(model, s, self.material.held_out, n) for n, s in everyone.items()}, judged
         )
         for line in verdict.lines(TA):

@@ -19,7 +19,7 @@ HELP = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class HeldOutVerdict:
     """right: by student, which of the held-out texts it has right, (texts,) bool. teacher: the
     same of the teacher.
     """

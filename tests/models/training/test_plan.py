@@ -15,7 +15,7 @@ from nestling.models.training.held_out import MOST, split
 from nestling.models.training.plan import LONGEST, SHORTEST, Wishes, longest_text, planned
 from nestling.models.training.recipe import Recipe
 from nestling.models.training.trial import bfloat16_is_faster, seconds_per_step
-from nestling.models.training.verdict import Verdict
+from nestling.models.training.verdict import HeldOutVerdict
 
 
 def test_steps_grow_with_the_data_but_slower() -> None:
@@ -99,13 +99,13 @@ def right(*wrong: int) -> torch.Tensor:
 
 
 def test_a_ta_that_is_worse_beyond_noise_is_told() -> None:
-    quiet = Verdict({"tiny": right(0, 1), "ta": right(0, 1, 2)}, right(3, 4))
+    quiet = HeldOutVerdict({"tiny": right(0, 1), "ta": right(0, 1, 2)}, right(3, 4))
     assert len(quiet.lines("ta")) == 1
     assert (
         "100 texts: teacher 98.0 ± 1.4 %  tiny 98.0 ± 1.4 %  ta 97.0 ± 1.7 %"
         in quiet.lines("ta")[0]
     )
-    worse = Verdict({"ta": right(*range(10))}, right(0))
+    worse = HeldOutVerdict({"ta": right(*range(10))}, right(0))
     first, second = worse.lines("ta")
     assert first.startswith("held-out accuracy of what is written")
     assert "the TA is 9.0 points worse than its teacher, beyond noise (p = 0.002)" in second
@@ -115,7 +115,7 @@ def test_a_ta_that_is_worse_beyond_noise_is_told() -> None:
 
 
 def test_nothing_held_out_is_said() -> None:
-    nothing = Verdict({"ta": right()[:0]}, right()[:0])
+    nothing = HeldOutVerdict({"ta": right()[:0]}, right()[:0])
     assert nothing.lines("ta") == ["no texts held out: there are too few"]
     assert nothing.to_json("ta") == {"texts": 0}
 
