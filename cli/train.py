@@ -1,4 +1,4 @@
-"""`nestling train`: a TA and its students from a teacher."""
+"""`nestling train`: a TA and its students from a teacher, or further from their traffic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ..models.errors import NestlingError
 from ..models.training.recipe import Recipe
+from .train_further import train_further
 
 RECIPE = Recipe()
 """What is used where nothing is said."""
@@ -17,16 +19,54 @@ SEEDS = 2**32 - 1
 
 
 def train(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="The checkpoint to write; must not exist.")],
     teacher: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Hugging Face sequence-classification checkpoint, or an encoder to be fine-tuned "
-            "first: a directory or a Hub id."
+            "first: a directory or a Hub id.",
+            show_default="none",
         ),
-    ],
-    data: Annotated[Path, typer.Option(help="Training texts: .jsonl, .csv or .parquet.")],
-    validation: Annotated[Path, typer.Option(help="Texts whose accuracy is shown meanwhile.")],
-    out: Annotated[Path, typer.Option(help="The checkpoint to write; must not exist.")],
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Training texts: .jsonl, .csv or .parquet. With --resume-from, those that are "
+            "repeated so that nothing is forgotten.",
+            show_default="none",
+        ),
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts whose accuracy is shown meanwhile. With --resume-from, texts by which "
+            "before and after are judged, too.",
+            show_default="none",
+        ),
+    ] = None,
+    resume_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="A checkpoint that is trained further, in place of --teacher; see "
+            "docs/traffic.md.",
+            show_default="none",
+        ),
+    ] = None,
+    traffic: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --resume-from: texts that it was asked, as nestling serve keeps them with "
+            "--shadow-texts; some may have a label.",
+            show_default="none",
+        ),
+    ] = None,
+    keep_worse: Annotated[
+        bool,
+        typer.Option(
+            "--keep-worse", help="With --resume-from: write the checkpoint even if it is worse."
+        ),
+    ] = False,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
     label_map: Annotated[
@@ -71,7 +111,7 @@ def train(
         int, typer.Option(help="Same seed and machine: same model.", min=0, max=SEEDS)
     ] = RECIPE.seed,
 ) -> None:
-    """Train a TA and its students from a teacher, by the MatTA recipe.
+    """Train a TA and its students from a teacher, by the MatTA recipe; or a checkpoint further.
 
     A run that was killed goes on from its last saved state when the same command is given again.
     Several processes or GPUs: `accelerate launch -m nestling.cli train …`.
@@ -80,6 +120,12 @@ def train(
     from .progress import ProgressDisplay
 
     check_new(out)
+    if resume_from is not None or traffic is not None or keep_worse:
+        train_further(context)
+        return
+    if teacher is None or data is None or validation is None:
+        missing = [n for n in ("teacher", "data", "validation") if context.params[n] is None]
+        raise NestlingError(f"--{missing[0]}: is missing; see `nestling train --help`")
     joint = replace(RECIPE.joint, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     recipe = replace(
         RECIPE,

@@ -68,7 +68,7 @@ def _trained_on(
     """What is known of the training on these texts, and whether it is too much for a promise."""
     if manifest.provenance.get("data_sha256") == sha256:
         return f"{path}: is the very file that {manifest.path} was trained on", True
-    sample = _sample(manifest)
+    sample = training_sample(manifest)
     if sample is None:
         return None
     shared = sample.shared_with(texts)
@@ -80,7 +80,7 @@ def _trained_on(
     return said, enough and shared.share > MOST_TRAINED_ON
 
 
-def _sample(manifest: Manifest) -> TextSample | None:
+def training_sample(manifest: Manifest) -> TextSample | None:
     """Of the training texts; None where the checkpoint keeps none."""
     file = manifest.path / TRAINING_TEXTS
     if not file.exists():
