@@ -72,20 +72,24 @@ def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> Furt
     texts: dict[TextPart, list[FurtherText]] = {part: [] for part in TextPart}
     if options.validation:
         texts[TextPart.JUDGES] += _labelled(options, options.validation, VALIDATION, labels, files)
-    judging = {fingerprint(each.text) for each in texts[TextPart.JUDGES]}
+    placed = {fingerprint(each.text) for each in texts[TextPart.JUDGES]}
     if options.data:
         data = _labelled(options, options.data, DATA, labels, files)
         parts = parts_of([each.text for each in data], None if options.validation else known)
         for each, part in zip(data, parts, strict=True):
-            if fingerprint(each.text) not in judging:
+            if fingerprint(each.text) not in placed:
                 texts[part].append(each)
+        placed.update(fingerprint(each.text) for each in data)
     else:
         notes.append(
             "no --data: what the checkpoint has learnt before is not repeated, and may be forgotten"
         )
+    learnt_before = known.kept if known else frozenset()
     for each in _of_traffic(traffic):
-        if fingerprint(each.text) not in judging:
-            texts[part_of(each.text)].append(each)
+        found = fingerprint(each.text)
+        if found not in placed:  # else its label is known from there
+            part = TextPart.TRAINS if found in learnt_before else part_of(each.text)
+            texts[part].append(each)
     _check(texts, options)
     learnt = [each.text for each in texts[TextPart.TRAINS]]
     trained_on = known.joined(learnt) if known else TextSample.of(learnt)
