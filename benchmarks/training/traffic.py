@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from nestling.models.inputs.data import read_labelled
+from nestling.models.inputs.data.fingerprints import fingerprint
 
 ROUNDS = 3
 
@@ -70,7 +71,8 @@ def main() -> None:
 def write_parts(given: argparse.Namespace) -> dict[str, Path]:
     """The files of the simulation, by name; traffic is cumulative, as a log is."""
     data = read_labelled(given.data)
-    rows = list(zip(data.texts, data.labels, strict=True))
+    pairs = zip(data.texts, data.labels, strict=True)
+    rows = list({fingerprint(text): (text, label) for text, label in pairs}.values())
     lot = random.Random(given.seed)
     lot.shuffle(rows)
     apart = given.validating + given.calibrating
