@@ -17,6 +17,7 @@ from .conftest import Further, write_lines, write_traffic
 LONGER = ("--epochs=4", "--learning-rate=0.005", "--pool=0")
 
 
+@pytest.mark.slow
 def test_labelled_traffic_makes_it_better(
     further: Further, checkpoint_dir: Path, tmp_path: Path
 ) -> None:
