@@ -1,4 +1,4 @@
-"""`nestling train`: a TA and its students from a teacher."""
+"""`nestling train`: a TA and its students from a teacher, or further from their traffic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from ..models.errors import NestlingError
 from ..models.training.recipe import Recipe
+from .train_further import train_further
 
 RECIPE = Recipe()
 """What is used where nothing is said."""
@@ -17,23 +18,54 @@ SEEDS = 2**32 - 1
 
 
 def train(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="The checkpoint to write; must not exist.")],
     teacher: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Hugging Face sequence-classification checkpoint, or an encoder to be fine-tuned "
-            "first: a directory or a Hub id."
+            "first: a directory or a Hub id.",
+            show_default="none",
         ),
-    ],
-    data: Annotated[Path, typer.Option(help="Training texts: .jsonl, .csv or .parquet.")],
-    out: Annotated[Path, typer.Option(help="The checkpoint to write; must not exist.")],
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Training texts: .jsonl, .csv or .parquet. With --resume-from, those that are "
+            "repeated so that nothing is forgotten.",
+            show_default="none",
+        ),
+    ] = None,
     validation: Annotated[
         Path | None,
         typer.Option(
             help="Texts whose accuracy is told at the end. Nothing is chosen by them, so they may "
-            "calibrate.",
+            "calibrate. With --resume-from, more texts by which before and after are judged.",
             show_default="none",
         ),
     ] = None,
+    resume_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="A checkpoint that is trained further, in place of --teacher; see "
+            "docs/traffic.md.",
+            show_default="none",
+        ),
+    ] = None,
+    traffic: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --resume-from: texts that it was asked, as nestling serve keeps them with "
+            "--shadow-texts; some may have a label.",
+            show_default="none",
+        ),
+    ] = None,
+    keep_worse: Annotated[
+        bool,
+        typer.Option(
+            "--keep-worse", help="With --resume-from: write the checkpoint even if it is worse."
+        ),
+    ] = False,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
     probabilities: Annotated[
@@ -92,8 +124,14 @@ def train(
         ),
     ] = None,
     learning_rate: Annotated[
-        float, typer.Option(help="Of joint training; above 0.", min=0, max=1e38)
-    ] = RECIPE.joint.learning_rate,
+        float | None,
+        typer.Option(
+            help="Of joint training; above 0.",
+            min=0,
+            max=1e38,
+            show_default=f"{RECIPE.joint.learning_rate:g}, with --resume-from less",
+        ),
+    ] = None,
     pool: Annotated[
         int | None,
         typer.Option(
@@ -122,7 +160,7 @@ def train(
         int, typer.Option(help="Same seed and machine: same model.", min=0, max=SEEDS)
     ] = RECIPE.seed,
 ) -> None:
-    """Train a TA and its students from a teacher, by the MatTA recipe.
+    """Train a TA and its students from a teacher, by the MatTA recipe; or a checkpoint further.
 
     Steps, batches and precision follow from the data and the machine; a tenth of the data is held
     out and says which state to keep. Calibrate on other texts.
@@ -136,6 +174,12 @@ def train(
     check_new(out)
     if minutes is not None and steps is not None:
         raise NestlingError("--minutes and --steps: one of them decides how long training takes")
+    if resume_from is not None or traffic is not None or keep_worse:
+        train_further(context.params)
+        return
+    if teacher is None or data is None:
+        missing = "--teacher" if teacher is None else "--data"
+        raise NestlingError(f"{missing}: is missing; see `nestling train --help`")
     with ProgressDisplay() as progress:
         progress.step("starting")
         from ..models.training.material import Options

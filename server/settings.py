@@ -115,7 +115,10 @@ class Settings:
         high=1,
     )
     shadow_log: Path | None = option(
-        None, "File that keeps what they answered, for nestling calibrate; never a text."
+        None, "File that keeps what they answered, for nestling calibrate."
+    )
+    shadow_texts: bool = option(
+        False, "Keep the texts there too, for nestling train --traffic; without it never a text."
     )
     on_violation: OnViolation = option(
         "alarm", "What follows once a cascade's promise is found broken."
@@ -163,6 +166,8 @@ class Settings:
             raise NestlingError(f"otlp_endpoint: {self.otlp_endpoint!r} is no http or https URL")
         if self.shadow_log and not self.shadow:
             raise NestlingError("shadow_log: nothing is asked twice while shadow is 0")
+        if self.shadow_texts and not self.shadow_log:
+            raise NestlingError("shadow_texts: there is no shadow_log that could keep them")
         if self.on_violation != "alarm" and not self.shadow:
             raise NestlingError(
                 f"on_violation: {self.on_violation} waits for ever, as nothing is watched while "

@@ -1,4 +1,6 @@
-"""What the students of a cascade and the TA answered to one served text, without the text.
+"""What the students of a cascade and the TA answered to one served text.
+
+The text itself is there only where the server was told to keep it.
 
 A file of records has one JSON object per line. Records of other weights, temperatures or precision
 say nothing of the cascade that is there now, and are told apart; its thresholds do not matter,
@@ -74,6 +76,7 @@ class ShadowRecord:
 
     precision: in which the students ran. tokens: how many. stages: all of the cascade, in its
     order, and the TA. served: the student whose answer the client got. ta: index of the TA's label.
+    text: as the client sent it; None where it is not kept, or came as tokens.
     Raises ValueError where served is no stage.
     """
 
@@ -87,6 +90,7 @@ class ShadowRecord:
     stages: tuple[AskedStudent, ...]
     served: str
     ta: Index
+    text: str | None = None
 
     def __post_init__(self) -> None:
         if self.served not in {stage.student for stage in self.stages}:
@@ -98,7 +102,8 @@ class ShadowRecord:
             {field: value for field, value in vars(stage).items() if value is not None}
             for stage in self.stages
         ]
-        return orjson.dumps({**vars(self), "stages": stages}) + b"\n"
+        own = {field: value for field, value in vars(self).items() if value is not None}
+        return orjson.dumps({**own, "stages": stages}) + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> ShadowRecord:

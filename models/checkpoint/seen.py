@@ -106,7 +106,7 @@ def _met(
 
 def _training(manifest: Manifest) -> _Known:
     data_sha256 = manifest.provenance.get("data_sha256")
-    return data_sha256, _training_texts(manifest), f"that {manifest.path} was trained on"
+    return data_sha256, training_sample(manifest), f"that {manifest.path} was trained on"
 
 
 def _searches(manifest: Manifest) -> list[_Known]:
@@ -114,8 +114,8 @@ def _searches(manifest: Manifest) -> list[_Known]:
     return [(each.data_sha256, each.looked_at, what) for each in read_searches(manifest.path)]
 
 
-def _training_texts(manifest: Manifest) -> TextSample | None:
-    """A sample of them; None where the checkpoint keeps none."""
+def training_sample(manifest: Manifest) -> TextSample | None:
+    """Of the training texts; None where the checkpoint keeps none."""
     file = manifest.path / TRAINING_TEXTS
     if not file.exists():
         return None

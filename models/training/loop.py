@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
@@ -72,6 +72,12 @@ class LoopSettings:
     seed: int
     save_every: int
     telling: int
+
+
+def accelerator_of_a_run() -> Accelerator:
+    """For `optimise`, which knows precisions itself, and in some of whose steps the TA rests."""
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision="no", kwargs_handlers=[unused])
 
 
 def optimise(

@@ -16,15 +16,11 @@ def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) ->
     """The plan in a few lines. ratio: how many times as fast bfloat16 is here as float32."""
     lengths = [len(ids) for ids in material.train.sequences]
     held_out = len(material.held_out)
-    precision = "bfloat16" if bfloat16 else "float32"
     labels = len(material.architecture.labels)
     lines = [
         f"data: {len(lengths):,} texts train, {held_out:,} are held out; {labels} labels; "
         f"{np.median(lengths):.0f} tokens in the middle, {material.longest} are read at most",
-        f"plan: {_fine_tuning(material, recipe)}"
-        f"{recipe.joint.steps:,} steps for TA and students, of {recipe.joint.batch_size} labelled "
-        f"and {recipe.pool_batch} recombined texts, in {precision} (bfloat16 is {ratio:.2f} times "
-        "as fast as float32 here)",
+        f"plan: {_fine_tuning(material, recipe)}{joint_plan(recipe, bfloat16, ratio)}",
     ]
     if held_out < TELLING:
         lines.append(
@@ -32,6 +28,16 @@ def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) ->
             "and the accuracies shown say little"
         )
     return lines
+
+
+def joint_plan(recipe: Recipe, bfloat16: bool, ratio: float) -> str:
+    """Of TA and students. ratio: how many times as fast bfloat16 is here as float32."""
+    precision = "bfloat16" if bfloat16 else "float32"
+    return (
+        f"{recipe.joint.steps:,} steps for TA and students, of {recipe.joint.batch_size} texts "
+        f"and {recipe.pool_batch} recombined ones, in {precision} (bfloat16 is {ratio:.2f} times "
+        "as fast as float32 here)"
+    )
 
 
 def too_little(decided: Mapping[str, Any], recipe: Recipe) -> str | None:

@@ -20,6 +20,10 @@ STEPS = 12.6
 FEWEST = 200
 FINE_TUNING = 1 / 3
 """Steps that make an encoder the teacher, per joint step."""
+FURTHER = 1 / 3
+"""Joint steps of further training, per step of a first one on as many texts."""
+GENTLY = 0.4
+"""Learning rate of further training, relative to a first one's: what was learnt is to be kept."""
 TOKENS = 6_144
 """In a joint step's texts, about."""
 COVERED = 0.95
@@ -33,13 +37,13 @@ class Wishes:
     """What the user says instead of the plan; None where nothing is said.
 
     steps: of joint training; fine-tuning keeps its share. minutes: of the whole run, at most.
-    pool: recombined texts per training text.
+    learning_rate: of joint training. pool: recombined texts per training text.
     """
 
     steps: int | None = None
     minutes: float | None = None
     batch_size: int | None = None
-    learning_rate: float = Recipe.joint.learning_rate
+    learning_rate: float | None = None
     pool: int | None = None
     relation_weight: float = 0.0
     seed: int = 0
@@ -78,9 +82,21 @@ def planned(wishes: Wishes, lengths: Sequence[int], labels: int) -> Recipe:
             recipe.joint,
             steps=steps,
             batch_size=wishes.batch_size or max(8, round(share * recipe.joint.batch_size)),
-            learning_rate=wishes.learning_rate,
+            learning_rate=recipe.joint.learning_rate
+            if wishes.learning_rate is None
+            else wishes.learning_rate,
         ),
         pool=pool if wishes.pool is not None else min(pool, max(examples, steps * pool_batch // 2)),
         pool_batch=pool_batch,
         pool_ta=max(4, round(share * recipe.pool_ta)),
     )
+
+
+def planned_further(wishes: Wishes, lengths: Sequence[int], labels: int) -> Recipe:
+    """As `planned`, for a checkpoint that is trained further: fewer steps, and smaller ones."""
+    first = planned(wishes, lengths, labels).joint
+    if wishes.steps is None:
+        wishes = replace(wishes, steps=max(1, round(FURTHER * first.steps)))
+    if wishes.learning_rate is None:
+        wishes = replace(wishes, learning_rate=GENTLY * first.learning_rate)
+    return planned(wishes, lengths, labels)

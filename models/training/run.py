@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from torch import Tensor
 
 from ..checkpoint.manifest import TA
@@ -38,7 +38,7 @@ from .examples import accuracy, logits_of, pack, right, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
 from .held_out import TELLING
 from .importance import importance_order
-from .loop import LoopSettings, optimise
+from .loop import LoopSettings, accelerator_of_a_run, optimise
 from .machine import before_fine_tuning, before_joint_training
 from .material import Material, Options, Weights, gather_material
 from .matta import JointTraining, Pool
@@ -62,8 +62,7 @@ def train(options: Options, progress: Progress = SILENT) -> Path:
     """
     if options.out.exists():
         raise NestlingError(f"{options.out}: exists already; a checkpoint is never written over")
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # where the TA has no turn
-    accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[unused])
+    accelerator = accelerator_of_a_run()
     shown = progress if accelerator.is_main_process else SILENT
     material = gather_material(options, shown)
     run = TrainingRun(options, material, material.recipe, accelerator, shown)

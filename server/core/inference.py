@@ -202,7 +202,7 @@ async def _compute(
         answered = await service.engine.run(decisions)
         admission.answered()
     if service.shadow and not constraints.shadow:
-        service.shadow.consider(answered)
+        service.shadow.consider(answered, inputs.texts if inputs.tokens is None else ())
     return Answers([answered], tokenized - started, perf_counter() - started)
 
 

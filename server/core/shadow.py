@@ -50,12 +50,15 @@ class ShadowEvaluator:
         self._log = (
             ShadowLog(settings.shadow_log, metrics.log_errors.inc) if settings.shadow_log else None
         )
+        self._keeps_texts = settings.shadow_texts
         self._writer = ThreadPoolExecutor(1, "shadow-log")
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: asyncio.Task[None] | None = None
 
-    def consider(self, answered: Decisions) -> None:
-        """Texts that have just been answered."""
+    def consider(self, answered: Decisions, texts: Sequence[str]) -> None:
+        """Texts that have just been answered. texts: in the same order; none if they came as
+        tokens.
+        """
         for row in range(len(answered)):
             if not self.sampler.chooses():
                 continue
@@ -67,7 +70,8 @@ class ShadowEvaluator:
                 if found in UNRECORDED or not self._log:
                     continue
             self.sampler.waiting += 1
-            task = asyncio.create_task(self._evaluate(decision, monitor, self._last))
+            text = texts[row] if self._keeps_texts and texts else None
+            task = asyncio.create_task(self._evaluate(decision, text, monitor, self._last))
             self._last = task
             self._tasks.add(task)
             task.add_done_callback(self._done)
@@ -96,6 +100,7 @@ class ShadowEvaluator:
     async def _evaluate(
         self,
         decision: Decision,
+        text: str | None,
         monitor: GuaranteeMonitor | None,
         before: asyncio.Task[None] | None,
     ) -> None:
@@ -116,7 +121,8 @@ class ShadowEvaluator:
         if monitor:
             self._watch.observe(monitor, decision, agrees(decision, steps[TA]))
         if self._log:
-            record = self._record(decision, [steps[name] for name in wanted], steps[TA].label)
+            asked = [steps[name] for name in wanted]
+            record = self._record(decision, asked, steps[TA].label, text)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._writer, self._log.write, record)
 
@@ -131,7 +137,9 @@ class ShadowEvaluator:
         asked = await asyncio.gather(*map(self._ask, requests))
         return {d.answer.stage.student.name: d.answer for decisions in asked for d in decisions}
 
-    def _record(self, decision: Decision, steps: Sequence[Step], ta: int) -> ShadowRecord:
+    def _record(
+        self, decision: Decision, steps: Sequence[Step], ta: int, text: str | None
+    ) -> ShadowRecord:
         weights = self._manifest.weights_sha256
         return ShadowRecord(
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -143,6 +151,7 @@ class ShadowEvaluator:
             stages=tuple(map(AskedStudent.of, steps)),
             served=decision.answer.stage.student.name,
             ta=ta,
+            text=text,
         )
 
 

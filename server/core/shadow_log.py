@@ -1,4 +1,4 @@
-"""The file of shadow records: what every stage answered to a watched text, never the text."""
+"""The file of shadow records: what every stage answered to a watched text."""
 
 from __future__ import annotations
 

@@ -58,10 +58,16 @@ SUBSTITUTIONS = (
     ),
     Substitution(r"sentence-transformers/all-MiniLM-L6-v2", "{teacher}", "nothing is downloaded"),
     Substitution(
-        r"^nestling train [\s\S]*--out (\S+)[\s\S]*",
+        r"^nestling train (?!--resume-from)[\s\S]*--out (\S+)[\s\S]*",
         r"\g<0> --steps 3 --pool 1 && mv \1 trained && "
         r"cp -r {root}/models/zoo/clinc150 \1",
         "a few steps on a small encoder; the shipped checkpoint is what whole training makes",
+    ),
+    Substitution(
+        r"^(nestling train --resume-from [\s\S]*)--data (\S+)([\s\S]*)",
+        r"head -n 64 \2 > few.jsonl && \1--data few.jsonl\3 --steps 3 --pool 0 "
+        r"--learning-rate 1e-6",
+        "a few steps of the shipped checkpoint",
     ),
     Substitution(
         r"^nestling evaluate .*", r"\g<0> --sample 32 --repeats 2", "its times are not looked at"
@@ -92,7 +98,7 @@ SUBSTITUTIONS = (
 EVERY = 2
 """Of the examples' texts each second one is there: all take the calibrations minutes."""
 
-SENDS_TEXTS = r"--from-shadow|^nestling replay"
+SENDS_TEXTS = r"--from-shadow|--traffic|^nestling replay"
 """Commands before which the texts of the examples have been sent, as traffic would have been."""
 
 NOT_RUN = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -50,6 +51,10 @@ class TextSample:
         found = sorted({fingerprint(text) for text in texts})
         return cls(len(found), frozenset(found[:KEPT]))
 
+    @cached_property
+    def _largest(self) -> int:
+        return max(self.kept)
+
     @property
     def whole(self) -> bool:
         """Whether every text is in the sample."""
@@ -59,9 +64,27 @@ class TextSample:
         """How many of other texts, repeats included, are in the set."""
         prints = [fingerprint(text) for text in texts]
         if not self.whole:
-            largest = max(self.kept)
-            prints = [each for each in prints if each <= largest]
+            prints = [each for each in prints if each <= self._largest]
         return Shared(len(prints), sum(each in self.kept for each in prints))
+
+    def lacks(self, text: str) -> bool:
+        """Whether a text is certainly not in the set; the sample knows of each or of some only."""
+        found = fingerprint(text)
+        return found not in self.kept and (self.whole or found <= self._largest)
+
+    def joined(self, texts: Iterable[str]) -> TextSample:
+        """A sample of the set and these texts together; of a set that is not kept whole, `distinct`
+        is estimated.
+        """
+        prints = {fingerprint(text) for text in texts}
+        kept = self.kept | prints
+        if self.whole:
+            distinct = len(kept)
+        else:
+            told = [each for each in prints if each <= self._largest]
+            fresh = sum(each not in self.kept for each in told)
+            distinct = self.distinct + round(len(prints) * fresh / max(1, len(told)))
+        return TextSample(distinct, frozenset(sorted(kept)[:KEPT]))
 
     def to_json(self) -> dict[str, Any]:
         numbers = np.array(sorted(self.kept), dtype="<u8")

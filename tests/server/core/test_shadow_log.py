@@ -13,10 +13,11 @@ import pytest
 
 from nestling.cli import main
 from nestling.models import Checkpoint, NestlingError, Predictor, load_checkpoint
-from nestling.models.calibration.records import AskedStudent, ShadowRecord, previous
+from nestling.models.calibration.records import AskedStudent, ShadowRecord, previous, read_lines
 from nestling.models.checkpoint.integrity import read_hashed_json
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
+from nestling.server.core.requests import Inputs
 from nestling.server.core.service import Service
 from nestling.server.core.shadow_log import ShadowLog
 from nestling.server.http.keys import new_key
@@ -72,6 +73,30 @@ def test_every_stage_is_asked_at_the_temperature_of_its_cascade(
             assert asked["temperature"] == stage.student.temperature
             assert asked["label"] == decisions[row].answer.label
             assert asked["confidence"] == pytest.approx(decisions[row].answer.confidence, abs=1e-5)
+
+
+def test_texts_are_kept_only_when_that_is_asked_for(
+    calibrated: Checkpoint, texts: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "shadow.jsonl"
+    ids = calibrated.tokenizer.encode(texts[:1])
+
+    async def scenario(service: Service, runner: GatedRunner) -> None:
+        runner.poison = -1
+        await answer(service, Inputs(texts[:3], single=False), RequestConstraints())
+        await until(lambda: len(records(path)) == 3)
+        await answer(service, Inputs([], single=False, tokens=ids), RequestConstraints())
+        await until(lambda: len(records(path)) == 4)
+
+    run(calibrated, scenario, shadow=1.0, shadow_log=path, shadow_texts=True)  # type: ignore[arg-type]
+    kept = [record.get("text") for record in records(path)]
+    assert kept == [*texts[:3], None]
+    assert all(isinstance(each, ShadowRecord) for each in read_lines(path))
+
+
+def test_texts_want_a_log() -> None:
+    with pytest.raises(NestlingError, match="shadow_texts: there is no shadow_log"):
+        Settings(shadow=0.1, shadow_texts=True)
 
 
 def test_a_full_file_gives_way_to_the_next(tmp_path: Path) -> None:

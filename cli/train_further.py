@@ -1,0 +1,120 @@
+"""`nestling train --resume-from`: a checkpoint learns from its traffic, or stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..models.errors import NestlingError
+
+if TYPE_CHECKING:
+    from ..models.training.further.comparison import Comparison, Judgement
+
+REFUSED = {
+    "teacher": "the checkpoint as it was is the teacher",
+    "students": "it trains those of the checkpoint",
+    "label_map": "the labels are those of the checkpoint",
+    "unlabelled": "texts without labels may stand in the file of --traffic",
+    "probabilities": "a text has one label here, or none",
+}
+"""Options of `nestling train` that say nothing here, and why."""
+WISHES = (
+    "steps",
+    "minutes",
+    "batch_size",
+    "learning_rate",
+    "pool",
+    "relation_weight",
+    "seed",
+)
+OPTIONS = (
+    "traffic",
+    "out",
+    "data",
+    "validation",
+    "text_column",
+    "label_column",
+    "keep_worse",
+    "longest",
+    "save_every",
+)
+
+
+def train_further(given: Mapping[str, Any]) -> None:
+    """What `nestling train` does with --resume-from. given: its options, by name.
+
+    Raises NestlingError for options that do not go together, and where something became worse.
+    """
+    _check(given)
+    from .progress import ProgressDisplay
+
+    with ProgressDisplay() as progress:
+        progress.step("starting")
+        from ..models.training.further.material import FurtherOptions
+        from ..models.training.further.run import train_further as run
+        from ..models.training.plan import Wishes
+
+        options = FurtherOptions(
+            checkpoint=given["resume_from"],
+            **{name: given[name] for name in OPTIONS},
+            wishes=Wishes(**{name: given[name] for name in WISHES}),
+        )
+        result = run(options, progress)
+    show(result.judgement)
+    worse = ", ".join(f"{each.student} on {each.where}" for each in result.judgement.worse)
+    if result.written is None:
+        raise NestlingError(
+            f"worse beyond noise: {worse}. Nothing is written; --keep-worse writes it without "
+            "training again, a smaller --learning-rate or more --data may do better"
+        )
+    if worse:
+        typer.echo(f"Worse beyond noise, and kept because of --keep-worse: {worse}.")
+    out = result.written
+    typer.echo(
+        f"{out}: written, without thresholds, which were those of other weights. Next: nestling "
+        f"calibrate {out} --data TEXTS, on texts that neither trained nor judged"
+    )
+
+
+def show(judgement: Judgement) -> None:
+    """A table of before and after."""
+    from rich.table import Table
+
+    from .console import wide_console
+
+    table = Table(title="On texts that were kept apart")
+    for column in ("texts", "student", "before", "after", "difference, 95 %", "p of worse", ""):
+        table.add_column(column, justify="left" if column in ("texts", "student", "") else "right")
+    worse = judgement.worse
+    for each in judgement.compared:
+        own = each.student == judgement.ta and each.by_the_ta
+        low, high = (100 * end for end in each.interval)
+        table.add_row(
+            _where(each),
+            each.student,
+            f"{each.before:.1%}",
+            f"{each.after:.1%}",
+            "" if own else f"{100 * (each.after - each.before):+.1f} ({low:+.1f} to {high:+.1f})",
+            "" if own else f"{each.p_worse():.2g}",
+            "worse" if each in worse else "",
+        )
+    wide_console().print(table)
+
+
+def _where(each: Comparison) -> str:
+    by = ", by the earlier TA's word" if each.by_the_ta else ""
+    return f"{each.texts:,} of {each.where}{by}"
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    if given["resume_from"] is None:
+        first = "--traffic" if given["traffic"] is not None else "--keep-worse"
+        raise NestlingError(f"{first}: says nothing without --resume-from CHECKPOINT")
+    if given["traffic"] is None:
+        raise NestlingError("--resume-from: wants --traffic FILE, the texts that it was asked")
+    for name, why in REFUSED.items():
+        if given[name] is not None:
+            flag = "--" + name.replace("_", "-")
+            raise NestlingError(f"{flag}: does not go with --resume-from; {why}")

@@ -1,0 +1,144 @@
+"""What further training starts from, read before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...checkpoint.load import Checkpoint, load_checkpoint
+from ...checkpoint.seen import training_sample
+from ...errors import DataError
+from ...inputs.data import label_indices, read_labelled
+from ...inputs.data.fingerprints import TextSample, fingerprint
+from ...progress import SILENT, Progress
+from ..examples import cut, tokenise
+from ..plan import Wishes, longest_text, planned_further
+from ..recipe import Recipe
+from .parts import TextPart, part_of, parts_of
+from .traffic import TrafficTexts, read_traffic, told
+
+TRAFFIC, DATA, VALIDATION = "traffic", "data", "validation"
+"""Where texts come from, as tables call it."""
+FEWEST = 10
+"""Texts of traffic that train; and that judge, where nothing else does."""
+
+
+@dataclass(frozen=True)
+class FurtherOptions:
+    """What the user asks for. data: labelled texts that are repeated. validation: others that
+    judge. keep_worse: whether to write what is worse, too. longest: of a text that trains, in
+    tokens, or none: what covers them.
+    """
+
+    checkpoint: Path
+    traffic: Path
+    out: Path
+    data: Path | None = None
+    validation: Path | None = None
+    text_column: str = "text"
+    label_column: str = "label"
+    keep_worse: bool = False
+    longest: int | None = None
+    save_every: int = 500
+    wishes: Wishes = field(default_factory=Wishes)
+
+
+@dataclass(frozen=True)
+class FurtherText:
+    """label: its index, None where nobody has said it. source: `TRAFFIC`, `DATA`, `VALIDATION`."""
+
+    text: str
+    label: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class FurtherMaterial:
+    """texts: by what they are for. sequences: token ids of those that train, `longest` at most.
+    trained_on: a sample of all that the checkpoint will have been trained on. files: sha256 by
+    source. notes: what was found, a sentence each.
+    """
+
+    checkpoint: Checkpoint
+    texts: dict[TextPart, list[FurtherText]]
+    sequences: tuple[list[int], ...]
+    longest: int
+    recipe: Recipe
+    trained_on: TextSample
+    files: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> FurtherMaterial:
+    """Raises CheckpointError, and DataError for files that cannot be used or have too few texts."""
+    progress.step("loading the checkpoint")
+    checkpoint = load_checkpoint(options.checkpoint)
+    labels = checkpoint.architecture.labels
+    progress.step("reading texts")
+    traffic = read_traffic(options.traffic, labels)
+    known = training_sample(checkpoint)
+    notes, files = [told(traffic, options.traffic)], {TRAFFIC: traffic.sha256}
+    texts: dict[TextPart, list[FurtherText]] = {part: [] for part in TextPart}
+    if options.validation:
+        texts[TextPart.JUDGES] += _labelled(options, options.validation, VALIDATION, labels, files)
+    placed = {fingerprint(each.text) for each in texts[TextPart.JUDGES]}
+    if options.data:
+        data = _labelled(options, options.data, DATA, labels, files)
+        parts = parts_of([each.text for each in data], None if options.validation else known)
+        for each, part in zip(data, parts, strict=True):
+            if fingerprint(each.text) not in placed:
+                texts[part].append(each)
+        placed.update(fingerprint(each.text) for each in data)
+    else:
+        notes.append(
+            "no --data: what the checkpoint has learnt before is not repeated, and may be forgotten"
+        )
+    learnt_before = known.kept if known else frozenset()
+    for each in _of_traffic(traffic):
+        found = fingerprint(each.text)
+        if found not in placed:  # else its label is known from there
+            part = TextPart.TRAINS if found in learnt_before else part_of(each.text)
+            texts[part].append(each)
+    _check(texts, options)
+    learnt = [each.text for each in texts[TextPart.TRAINS]]
+    trained_on = known.joined(learnt) if known else TextSample.of(learnt)
+    if not any(each.label is not None for each in texts[TextPart.JUDGES]):
+        notes.append(
+            "no text that judges has a label: students are held against the TA's word, and the TA "
+            "itself may change few of its answers; --validation, or labels in the traffic, say more"
+        )
+    progress.step("tokenising texts")
+    most = checkpoint.architecture.max_tokens
+    sequences = tokenise(learnt, checkpoint.tokenizer, most)
+    longest = min(options.longest or longest_text([len(ids) for ids in sequences]), most)
+    sequences = cut(sequences, longest)
+    recipe = planned_further(options.wishes, [len(ids) for ids in sequences], len(labels))
+    return FurtherMaterial(
+        checkpoint, texts, sequences, longest, recipe, trained_on, files, tuple(notes)
+    )
+
+
+def _labelled(
+    options: FurtherOptions, path: Path, source: str, labels: Sequence[str], files: dict[str, str]
+) -> list[FurtherText]:
+    found = read_labelled(path, options.text_column, options.label_column)
+    files[source] = found.sha256
+    pairs = zip(found.texts, label_indices(found, labels, path), strict=True)
+    return [FurtherText(text, label, source) for text, label in pairs]
+
+
+def _of_traffic(traffic: TrafficTexts) -> list[FurtherText]:
+    pairs = zip(traffic.texts, traffic.labels, strict=True)
+    return [FurtherText(text, label, TRAFFIC) for text, label in pairs]
+
+
+def _check(texts: dict[TextPart, list[FurtherText]], options: FurtherOptions) -> None:
+    learnt = sum(each.source == TRAFFIC for each in texts[TextPart.TRAINS])
+    judging = len(texts[TextPart.JUDGES])
+    for count, what in ((learnt, "train"), (judging, "judge what came of it")):
+        if count < FEWEST:
+            raise DataError(
+                f"{options.traffic}: {count} of its texts are there to {what}; it takes {FEWEST} "
+                "at least, and seven in ten train, two in ten judge"
+            )

@@ -1,0 +1,43 @@
+"""Which texts train, which say how far to go, and which judge: by the text itself.
+
+A text that comes again, in this file or in the next month's, is always in the same part; so what
+judges one round has not been learnt in an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from ...inputs.data.fingerprints import TextSample, fingerprint
+
+
+class TextPart(Enum):
+    """What a text is for."""
+
+    TRAINS = "trains"
+    CHOOSES = "chooses"
+    JUDGES = "judges"
+
+
+TENTHS: Final = (TextPart.JUDGES, TextPart.JUDGES, TextPart.CHOOSES, *(TextPart.TRAINS,) * 7)
+"""Of the texts, by their fingerprint."""
+
+
+def part_of(text: str) -> TextPart:
+    """The part of a text that nothing was trained on."""
+    # The lowest values of a fingerprint are what a checkpoint keeps of its texts, so it is the last
+    # digits that decide here.
+    return TENTHS[fingerprint(text) % len(TENTHS)]
+
+
+def parts_of(texts: Sequence[str], trained_on: TextSample | None) -> list[TextPart]:
+    """Of each text. What the checkpoint was trained on, or may have been, judges nothing.
+
+    trained_on: what it has kept of those texts; None where it has kept nothing.
+    """
+    return [
+        part_of(text) if trained_on is not None and trained_on.lacks(text) else TextPart.TRAINS
+        for text in texts
+    ]

@@ -1,0 +1,118 @@
+"""Texts of traffic: a log of the server's shadow that keeps texts, or any JSON Lines with a text.
+
+A line may have a `label` too, by whoever knows better than the TA: a person, a customer's feedback,
+a large language model. What else stands in a line is not looked at: every student is asked anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...calibration.records import previous
+from ...errors import DataError
+from ...inputs.data.cells import fault_of
+from ...inputs.data.fingerprints import fingerprint
+from ...inputs.data.naming import listed
+from ...nearest import did_you_mean
+
+
+@dataclass(frozen=True)
+class TrafficTexts:
+    """Different texts, in the order in which they came first.
+
+    labels: index of each text's label; None where nobody has said it. left_out: how many lines say
+    nothing, by why. sha256: of the file, and of the one before it.
+    """
+
+    texts: tuple[str, ...]
+    labels: tuple[int | None, ...]
+    left_out: Counter[str]
+    sha256: str
+
+    @property
+    def labelled(self) -> int:
+        """How many texts have a label."""
+        return sum(label is not None for label in self.labels)
+
+
+def read_traffic(path: Path, known: tuple[str, ...]) -> TrafficTexts:
+    """A file and the one before it, which a server's log leaves as `FILE.1`.
+
+    known: the labels, by index. Of a text that comes again the last label counts: a correction
+    comes later. Raises DataError for a file without a text, and for a label that is unknown, with
+    its line.
+    """
+    index = {label: i for i, label in enumerate(known)}
+    found: dict[int, tuple[str, int | None]] = {}
+    left_out: Counter[str] = Counter()
+    digest = hashlib.sha256()
+    for file in _files(path):
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                digest.update(line)
+                row = _row(line)
+                text = None if row is None else row.get("text")
+                if row is None:
+                    left_out["damaged"] += 1
+                elif not isinstance(text, str) or fault_of(text):
+                    left_out["without a text"] += 1
+                else:
+                    label = _label(row.get("label"), index, f"{file}: line {number}")
+                    key = fingerprint(text)
+                    first, earlier = found.get(key, (text, None))
+                    left_out["that repeat a text"] += key in found
+                    found[key] = first, earlier if label is None else label
+    if not found:
+        raise DataError(
+            f"{path}: no text to learn from{_said(left_out)}; `nestling serve --shadow-log FILE "
+            "--shadow-texts` keeps texts"
+        )
+    texts, labels = zip(*found.values(), strict=True)
+    return TrafficTexts(texts, labels, +left_out, digest.hexdigest())
+
+
+def told(traffic: TrafficTexts, path: Path) -> str:
+    """What was found in the file, in a sentence."""
+    return (
+        f"{path}: {len(traffic.texts):,} different texts, {traffic.labelled:,} with a label"
+        f"{_said(traffic.left_out)}"
+    )
+
+
+def _said(left_out: Counter[str]) -> str:
+    return "".join(f"; {count:,} lines {why}" for why, count in sorted(left_out.items()) if count)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; traffic is one file of JSON Lines")
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    return [file for file in (previous(path), path) if file.exists()]
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):  # a server that was killed leaves half a line
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _label(value: object, index: dict[str, int], where: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):  # as in labelled data
+        value = str(value)
+    if not isinstance(value, str) or value not in index:
+        hint = did_you_mean(value, list(index)) if isinstance(value, str) else ""
+        raise DataError(
+            f"{where}: label {value!r} is none of the {len(index)} known labels, "
+            f"{listed(list(index))}{hint}"
+        )
+    return index[value]
