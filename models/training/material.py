@@ -62,7 +62,7 @@ class Material:
     """pretrained: the teacher, or the encoder that becomes it. imported: its weights by our names.
 
     data: all of it. texts: those that train; held_out: the others. validation: of the user's file,
-    whose sha256 is beside it. longest: of a text, in tokens.
+    whose sha256 is beside it. longest: of a text, in tokens. too_long: how many texts that cuts.
     doubts: what about the data was probably not meant, a sentence each.
     """
 
@@ -79,6 +79,7 @@ class Material:
     validation_sha256: str | None
     unlabelled: Unlabelled
     longest: int
+    too_long: int
     recipe: Recipe
     doubts: tuple[str, ...]
 
@@ -107,6 +108,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     everything = _examples(data, labels, options.data, tokenizer, architecture.max_tokens)
     longest = options.longest or longest_text([len(ids) for ids in everything.sequences])
     longest = min(longest, architecture.max_tokens)
+    too_long = sum(len(ids) > longest for ids in everything.sequences)
     everything = replace(everything, sequences=cut(everything.sequences, longest))
     train, held_out = split(data.texts, data.labels, options.wishes.seed)
     lengths = [len(everything.sequences[i]) for i in train]
@@ -133,7 +135,8 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         validation.sha256 if validation else None,
         unlabelled,
         longest,
-        planned(options.wishes, lengths, len(labels)),
+        too_long,
+        planned(options.wishes, lengths, len(labels), len(unlabelled.texts)),
         (
             *doubts_about_labels(data, options.data),
             *_untaught(labels, data, options.data),

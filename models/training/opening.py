@@ -19,7 +19,8 @@ def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) ->
     labels = len(material.architecture.labels)
     lines = [
         f"data: {len(lengths):,} texts train, {held_out:,} are held out; {labels} labels; "
-        f"{np.median(lengths):.0f} tokens in the middle, {material.longest} are read at most",
+        f"{np.median(lengths):.0f} tokens in the middle, {material.longest} are read at most, so "
+        f"{material.too_long:,} texts are cut",
         f"plan: {_fine_tuning(material, recipe)}{joint_plan(recipe, bfloat16, ratio)}",
     ]
     if held_out < TELLING:

@@ -58,8 +58,11 @@ def longest_text(lengths: Sequence[int]) -> int:
     return min(max(-(-covering // 16) * 16, SHORTEST), LONGEST)
 
 
-def planned(wishes: Wishes, lengths: Sequence[int], labels: int) -> Recipe:
+def planned(wishes: Wishes, lengths: Sequence[int], labels: int, unlabelled: int = 0) -> Recipe:
     """The recipe for training texts of these lengths, in tokens as training reads them.
+
+    unlabelled: how many texts without labels there are beside them, which TA and students learn
+    from, too.
 
     Raises NestlingError for wishes that are no numbers to train with.
     """
@@ -68,14 +71,17 @@ def planned(wishes: Wishes, lengths: Sequence[int], labels: int) -> Recipe:
     texts = recipe.joint.batch_size + recipe.pool_batch
     share = min(1.0, TOKENS / (texts * float(np.mean(lengths))))
     many_labels = max(1.0, labels / 6) ** 0.1
-    steps = wishes.steps or max(FEWEST, round(STEPS * sqrt(examples) * many_labels))
+    fine_tuning, steps = (
+        wishes.steps or max(FEWEST, round(STEPS * sqrt(texts) * many_labels))
+        for texts in (examples, examples + unlabelled)
+    )
     pool_batch = max(24, round(share * recipe.pool_batch))
     pool = 8 * examples if wishes.pool is None else wishes.pool * examples
     return replace(
         recipe,
         finetune=replace(
             recipe.finetune,
-            steps=max(1, round(FINE_TUNING * steps)),
+            steps=max(1, round(FINE_TUNING * fine_tuning)),
             batch_size=max(16, round(share * recipe.finetune.batch_size)),
         ),
         joint=replace(

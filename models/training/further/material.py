@@ -13,6 +13,7 @@ from ...inputs.data import label_indices, read_labelled
 from ...inputs.data.fingerprints import TextSample, fingerprint
 from ...progress import SILENT, Progress
 from ..examples import cut, tokenise
+from ..held_out import TELLING
 from ..plan import Wishes, longest_text, planned_further
 from ..recipe import Recipe
 from .parts import TextPart, part_of, parts_of
@@ -112,6 +113,7 @@ def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> Furt
     most = checkpoint.architecture.max_tokens
     sequences = tokenise(learnt, checkpoint.tokenizer, most)
     longest = min(options.longest or longest_text([len(ids) for ids in sequences]), most)
+    notes.append(_counted(texts, sum(len(ids) > longest for ids in sequences), longest))
     sequences = cut(sequences, longest)
     recipe = planned_further(options.wishes, [len(ids) for ids in sequences], len(labels))
     return FurtherMaterial(
@@ -131,6 +133,17 @@ def _labelled(
 def _of_traffic(traffic: TrafficTexts) -> list[FurtherText]:
     pairs = zip(traffic.texts, traffic.labels, strict=True)
     return [FurtherText(text, label, TRAFFIC) for text, label in pairs]
+
+
+def _counted(texts: dict[TextPart, list[FurtherText]], too_long: int, longest: int) -> str:
+    train, watched, judge = (
+        len(texts[part]) for part in (TextPart.TRAINS, TextPart.CHOOSES, TextPart.JUDGES)
+    )
+    too_few = "" if watched >= TELLING else ", too few to choose by: the last state is kept"
+    return (
+        f"{train:,} texts train, of which {longest} tokens are read at most, so {too_long:,} are "
+        f"cut; {judge:,} judge; {watched:,} are watched{too_few}"
+    )
 
 
 def _check(texts: dict[TextPart, list[FurtherText]], options: FurtherOptions) -> None:

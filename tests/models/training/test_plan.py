@@ -26,6 +26,12 @@ def test_steps_grow_with_the_data_but_slower() -> None:
     assert few.finetune.steps == round(few.joint.steps / 3)
 
 
+def test_texts_without_labels_make_the_students_train_longer() -> None:
+    alone, with_more = (planned(Wishes(), [12] * 300, 6, more) for more in (0, 5_000))
+    assert with_more.joint.steps > 4 * alone.joint.steps
+    assert with_more.finetune.steps == alone.finetune.steps
+
+
 def test_a_step_of_long_texts_has_fewer() -> None:
     short, long = (planned(Wishes(), [tokens] * 5_000, 2) for tokens in (10, 250))
     assert (short.joint.batch_size, short.pool_batch, short.finetune.batch_size) == (32, 96, 64)
