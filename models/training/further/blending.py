@@ -31,7 +31,7 @@ def blended(
 
 
 def farthest(compared_at: Callable[[float], Sequence[Comparison]]) -> float:
-    """The greatest share that harms nothing on the watched texts; the least one where all do.
+    """The greatest share that harms nothing on the held-out texts; the least one where all do.
 
     compared_at: before and after on those, for the blend of a share. What judges must not be among
     them.

@@ -136,13 +136,13 @@ def _of_traffic(traffic: TrafficTexts) -> list[FurtherText]:
 
 
 def _counted(texts: dict[TextPart, list[FurtherText]], too_long: int, longest: int) -> str:
-    train, watched, judge = (
+    train, held_out, judge = (
         len(texts[part]) for part in (TextPart.TRAINS, TextPart.CHOOSES, TextPart.JUDGES)
     )
-    too_few = "" if watched >= TELLING else ", too few to choose by: the last state is kept"
+    too_few = "" if held_out >= TELLING else ", too few to choose by: the last state is kept"
     return (
         f"{train:,} texts train, of which {longest} tokens are read at most, so {too_long:,} are "
-        f"cut; {judge:,} judge; {watched:,} are watched{too_few}"
+        f"cut; {judge:,} judge; {held_out:,} are held out{too_few}"
     )
 
 

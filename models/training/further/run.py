@@ -3,7 +3,7 @@
     traffic, and labelled texts that are repeated
     → every student's answers: who was sure and wrong
     → joint training, with the TA as it was for a teacher
-    → as far from the weights before as the watched texts allow
+    → as far from the weights before as the held-out texts allow
     → before and after on texts that were kept apart
     → another checkpoint, unless something became worse
 
@@ -135,10 +135,10 @@ class FurtherRun:
         """The weights to judge; those of a run that was judged and not kept, if its settings were
         the same.
         """
-        watched = self.material.texts[TextPart.CHOOSES]
+        held_out = self.material.texts[TextPart.CHOOSES]
         # An empty part has no answers; it chooses nothing below.
-        asked = (model, self.checkpoint, watched, self.progress)
-        said = answers_of(*asked, "before: watching") if watched else {}
+        asked = (model, self.checkpoint, held_out, self.progress)
+        said = answers_of(*asked, "before: held-out texts") if held_out else {}
 
         def learn() -> Mapping[str, Tensor]:
             self._optimise(model, said)
@@ -149,17 +149,19 @@ class FurtherRun:
 
         def compared_at(share: float) -> list[Comparison]:
             model.load_state_dict(blended(old, learnt, share))
-            return compare(watched, said, answers_of(*asked, f"watching a share of {share:g}"))
+            return compare(
+                held_out, said, answers_of(*asked, f"{share:.1%} of the way: held-out texts")
+            )
 
         def decide() -> dict[str, Any]:
-            return {"share": farthest(compared_at) if len(watched) >= TELLING else 1.0}
+            return {"share": farthest(compared_at) if len(held_out) >= TELLING else 1.0}
 
         self.done = self.work.decision("done", self._done)
         self.share = self.work.decision("share", decide)["share"]
         if self.share < 1:
             self.progress.note(
-                f"{self.share:.1%} of the way from the weights before to those after training is "
-                "gone: beyond that the TA or the students have fewer of the watched texts right"
+                f"the weights go {self.share:.1%} of the way from those before training to those "
+                "after it: farther on, TA or students have fewer of the held-out texts right"
             )
         return blended(old, learnt, self.share)
 
@@ -167,18 +169,18 @@ class FurtherRun:
         return {"recipe": asdict(self.recipe), "bfloat16": self.bfloat16}
 
     def _optimise(self, model: NestedTransformer, said: Mapping[str, Tensor]) -> None:
-        """said: every student's logits on the watched texts."""
+        """said: every student's logits on the held-out texts."""
         lessons = self._lessons(model)
         turns = lessons.turns()
         truth = lessons.truth[turns]
         train = Examples(tuple(self.material.sequences[i] for i in turns), truth, truth)
         self._ask_the_machine(model, train)
-        pool, watched = self._pool(model, lessons), self._watched(said)
+        pool, held_out = self._pool(model, lessons), self._held_out(said)
         students = {n: s.spec for n, s in self.checkpoint.students.items() if n != TA}
 
         def objective() -> JointTraining:
             targets = lessons.targets[turns]
-            return JointTraining(model, students, train, targets, pool, watched, self.recipe)
+            return JointTraining(model, students, train, targets, pool, held_out, self.recipe)
 
         def decide() -> dict[str, Any]:
             self.progress.step("timing a step of the students")
@@ -198,7 +200,7 @@ class FurtherRun:
             self.bfloat16,
             self.recipe.seed,
             self.options.save_every,
-            len(watched) if len(watched) >= TELLING else 0,
+            len(held_out) if len(held_out) >= TELLING else 0,
         )
         optimise(joint, self.accelerator, self.progress, kept)
 
@@ -223,7 +225,7 @@ class FurtherRun:
         self.recipe = replace(self.recipe, pool=decided["pool"])
         self.progress.note(f"plan: {joint_plan(self.recipe, self.bfloat16, decided['ratio'])}")
 
-    def _watched(self, said: Mapping[str, Tensor]) -> Examples:
+    def _held_out(self, said: Mapping[str, Tensor]) -> Examples:
         texts = self.material.texts[TextPart.CHOOSES]
         truth = truth_of(texts, said) if texts else torch.zeros(0, dtype=torch.long)
         longest = self.checkpoint.architecture.max_tokens

@@ -12,7 +12,14 @@ import torch
 from nestling.models.training.best import PATIENCE, Best
 from nestling.models.training.budget import Budget
 from nestling.models.training.held_out import MOST, split
-from nestling.models.training.plan import LONGEST, SHORTEST, Wishes, longest_text, planned
+from nestling.models.training.plan import (
+    LONGEST,
+    SHORTEST,
+    Wishes,
+    longest_text,
+    planned,
+    planned_further,
+)
 from nestling.models.training.recipe import Recipe
 from nestling.models.training.trial import bfloat16_is_faster, seconds_per_step
 from nestling.models.training.verdict import HeldOutVerdict
@@ -30,6 +37,15 @@ def test_texts_without_labels_make_the_students_train_longer() -> None:
     alone, with_more = (planned(Wishes(), [12] * 300, 6, more) for more in (0, 5_000))
     assert with_more.joint.steps > 4 * alone.joint.steps
     assert with_more.finetune.steps == alone.finetune.steps
+
+
+def test_further_training_is_shorter_and_gentler() -> None:
+    first = planned(Wishes(), [12] * 4_000, 6)
+    further = planned_further(Wishes(), [12] * 4_000, 6)
+    assert further.joint.steps == round(first.joint.steps / 3)
+    assert further.joint.learning_rate == pytest.approx(0.4 * first.joint.learning_rate)
+    wished = planned_further(Wishes(steps=9, learning_rate=0.1), [12] * 4_000, 6)
+    assert (wished.joint.steps, wished.joint.learning_rate) == (9, 0.1)
 
 
 def test_a_step_of_long_texts_has_fewer() -> None:

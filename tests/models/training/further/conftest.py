@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nestling.cli import main
+from nestling.models.training import trial
 
 from ....conftest import LABELS
 from ..conftest import write_data
@@ -42,7 +43,10 @@ def further(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Further:
-    """`nestling train --resume-from` of the checkpoint, to `out`, with further options."""
+    """`nestling train --resume-from` of the checkpoint, to `out`, with further options; the machine
+    is asked only briefly.
+    """
+    monkeypatch.setattr(trial, "SECONDS", 0.05)
 
     def run(*options: str) -> Ended:
         given = [f"--resume-from={checkpoint_dir}", f"--out={tmp_path / 'out'}", *options]

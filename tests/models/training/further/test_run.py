@@ -10,6 +10,8 @@ import pytest
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.checkpoint.seen import training_sample
 from nestling.models.inputs.data.fingerprints import fingerprint
+from nestling.models.training.further.parts import TextPart, part_of
+from nestling.models.training.held_out import TELLING
 
 from ..conftest import write_data
 from .conftest import Further, write_lines, write_traffic
@@ -86,6 +88,49 @@ def test_without_any_label_the_ta_is_held_to_its_word(further: Further, tmp_path
     assert "by the earlier TA's word" in ended.out
 
 
+def test_what_harms_held_out_texts_is_learnt_less(
+    further: Further, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    traffic = write_traffic(tmp_path / "traffic.jsonl", 700, seed=0, labels="wrong")
+    rows = [json.loads(line) for line in traffic.read_text().splitlines()]
+    ta = Predictor(checkpoint, "ta")
+    said = map(ta.label, ta.predict([row["text"] for row in rows]))
+    for row, label in zip(rows, said, strict=True):
+        if part_of(row["text"]) is TextPart.CHOOSES:
+            row["label"] = label
+    write_lines(traffic, rows)
+    strong = ("--steps=10", "--learning-rate=0.005", "--pool=0", "--keep-worse")
+    ended = further(f"--traffic={traffic}", *strong)
+    assert ended.status == 0, ended.err
+    assert "the weights go 12.5% of the way" in ended.err
+    (done,) = load_checkpoint(tmp_path / "out").provenance["further"]
+    assert done["share"] == 0.125
+    assert done["texts"]["chooses"] >= TELLING
+
+
+@pytest.mark.slow
+def test_a_run_within_minutes_with_what_a_first_training_takes(
+    further: Further, tmp_path: Path
+) -> None:
+    traffic = write_traffic(tmp_path / "traffic.jsonl", 100, seed=0)
+    options = ("--minutes=0.1", "--longest=8", "--relation-weight=1", "--pool=2", "--batch-size=8")
+    ended = further(f"--traffic={traffic}", *options)
+    assert ended.status == 0, ended.err
+    assert "of which 8 tokens are read at most" in ended.err
+    assert "too few to choose by: the last state is kept" in ended.err
+    (done,) = load_checkpoint(tmp_path / "out").provenance["further"]
+    assert done["recipe"]["relation_weight"] == 1
+    assert 1 <= done["recipe"]["joint"]["steps"] <= 67, "a third of 200, or what the minutes leave"
+
+
+def test_numbers_that_are_not_finite_leave_nothing(further: Further, tmp_path: Path) -> None:
+    traffic = write_traffic(tmp_path / "traffic.jsonl", 100, seed=0)
+    ended = further(f"--traffic={traffic}", "--steps=4", "--learning-rate=1e30", "--pool=0")
+    assert "not finite" in ended.complaint
+    assert "No checkpoint is written, no state kept" in ended.complaint
+    assert not list((tmp_path / "out.training").iterdir())
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -94,6 +139,7 @@ def test_without_any_label_the_ta_is_held_to_its_word(further: Further, tmp_path
         (("--traffic=t.jsonl", "--unlabelled=x"), "may stand in the file of --traffic"),
         (("--traffic=t.jsonl", "--probabilities=x"), "--probabilities: does not go with"),
         (("--traffic=t.jsonl", "--label-map=x"), "--label-map: does not go with"),
+        (("--traffic=t.jsonl", "--steps=1", "--minutes=1"), "--minutes and --steps: one of them"),
         ((), "--resume-from: wants --traffic FILE"),
         (("--traffic=none.jsonl",), "none.jsonl: no such file"),
     ],

@@ -1,0 +1,53 @@
+"""How far the weights go: as far as nothing on the held-out texts is harmed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nestling.models.training.further.blending import SHARES, blended, farthest
+from nestling.models.training.further.comparison import Comparison
+
+TEXTS = 100
+
+
+def found(student: str, gained: int, by_the_ta: bool = False) -> Comparison:
+    won, lost = max(0, gained) + 1, max(0, -gained) + 1
+    return Comparison("traffic", student, TEXTS, 0.9, 0.9, won, lost, by_the_ta)
+
+
+def test_a_blend_lies_between_and_is_what_a_checkpoint_holds() -> None:
+    before = {"w": torch.tensor([1.0, 2.0, 0.1])}
+    after = {"w": torch.tensor([3.0, 2.0, 0.3], dtype=torch.bfloat16)}
+    half = blended(before, after, 0.5)["w"]
+    assert half.dtype == torch.float32
+    assert torch.equal(half, half.bfloat16().float())
+    assert half.tolist() == pytest.approx([2.0, 2.0, 0.2], rel=1 / 128)
+    assert blended(before, after, 1.0)["w"].tolist() == after["w"].tolist()
+
+
+def test_a_blend_of_tas_is_a_blend_of_one_that_learnt_nothing() -> None:
+    weights = {"w": torch.linspace(-1, 1, 9).bfloat16()}
+    for share in SHARES:
+        assert torch.equal(blended(weights, weights, share)["w"], weights["w"].float())
+
+
+@pytest.mark.parametrize(
+    ("at_all", "share"),
+    [
+        ([found("ta", 0), found("tiny", 0)], 1.0),
+        ([found("ta", 3), found("tiny", -1), found("small", 1)], 1.0),
+        ([found("ta", -1), found("tiny", 9)], 0.25),
+        ([found("ta", 9), found("tiny", -2), found("small", 1)], 0.25),
+        ([found("ta", -1, by_the_ta=True), found("tiny", 0, by_the_ta=True)], 1.0),
+        ([found("ta", -2, by_the_ta=True), found("tiny", 5, by_the_ta=True)], 0.25),
+        ([found("ta", -9, by_the_ta=True), found("ta", 0), found("tiny", 0)], 1.0),
+    ],
+)
+def test_the_weights_go_as_far_as_nothing_is_harmed(at_all: list[Comparison], share: float) -> None:
+    unharmed = [found("ta", 0), found("tiny", 0)]
+    assert farthest(lambda tried: at_all if tried > 0.25 else unharmed) == share
+
+
+def test_where_all_harm_the_least_is_left_to_the_judges() -> None:
+    assert farthest(lambda _: [found("ta", -1), found("tiny", 0)]) == SHARES[-1]
