@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from ...checkpoint.manifest import TA
-from .comparison import MOST_CHANGED, Comparison
+from .comparison import MOST_CHANGED, Comparison, Judgement
 
-SHARES = (1.0, 0.5, 0.25, 0.125)
-"""Of the way, as they are tried."""
+HALF = 0.5
+"""Of the way: what the paper recommends where nothing says better."""
+LESS = (0.25, 0.125)
+"""What is tried where half of it harms."""
 
 
 def blended(
@@ -30,13 +32,15 @@ def blended(
     }
 
 
-def farthest(compared_at: Callable[[float], Sequence[Comparison]]) -> float:
-    """The greatest share that harms nothing on the held-out texts; the least one where all do.
+def farthest(compared: Callable[[float, float], Sequence[Comparison]]) -> float:
+    """How far the held-out texts let the weights go: half of the way; all of it where that is
+    better beyond noise; less where half of it harms, and the least where all harm.
 
-    compared_at: before and after on those, for the blend of a share. What judges must not be among
-    them.
+    compared: the blends of a share and of another on those. What judges must not be among them.
     """
-    return next((s for s in SHARES if not _harms(compared_at(s))), SHARES[-1])
+    whole = [1.0] if Judgement(compared(1.0, HALF), TA).worse else []
+    tried = (*whole, HALF, *LESS)
+    return next((share for share in tried if not _harms(compared(0.0, share))), LESS[-1])
 
 
 def _harms(compared: Sequence[Comparison]) -> bool:

@@ -39,13 +39,15 @@ def truth_of(texts: Sequence[FurtherText], before: Mapping[str, Tensor]) -> Tens
 
 
 def compare(
-    texts: Sequence[FurtherText], before: Mapping[str, Tensor], after: Mapping[str, Tensor]
+    texts: Sequence[FurtherText],
+    truth: Tensor,
+    before: Mapping[str, Tensor],
+    after: Mapping[str, Tensor],
 ) -> list[Comparison]:
     """Every student on the texts of each source, those with and those without a label apart.
 
-    before, after: logits of all texts, as `answers_of` gives them.
+    truth: of all texts, as `truth_of` gives it. before, after: their logits, as `answers_of` does.
     """
-    truth = truth_of(texts, before)
     found = []
     for where, by_the_ta, rows in _kinds(texts):
         for name in before:

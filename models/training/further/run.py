@@ -18,6 +18,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from ..matta import JointTraining, Pool
 from ..opening import joint_plan, too_little
 from ..trial import autocast
 from ..workplace import Workplace
-from .blending import blended, farthest
+from .blending import HALF, blended, farthest
 from .comparison import Comparison, Judgement
 from .judging import answers_of, compare, truth_of
 from .lessons import Lessons, lessons_of
@@ -113,7 +114,7 @@ class FurtherRun:
         state = self._further(model)
         model.load_state_dict(state)
         after = answers_of(model, self.checkpoint, judges, self.progress, "after: judging")
-        judgement = Judgement(compare(judges, before, after), TA)
+        judgement = Judgement(compare(judges, truth_of(judges, before), before, after), TA)
         if judgement.worse and not self.options.keep_worse:
             return FurtherResult(judgement, None)
         if self.accelerator.is_main_process:
@@ -147,22 +148,22 @@ class FurtherRun:
 
         learnt, old = self.work.weights("learnt", learn), self.checkpoint.model.state_dict()
 
-        def compared_at(share: float) -> list[Comparison]:
+        @cache
+        def at(share: float) -> dict[str, Tensor]:
             model.load_state_dict(blended(old, learnt, share))
-            return compare(
-                held_out, said, answers_of(*asked, f"{share:.1%} of the way: held-out texts")
-            )
+            return answers_of(*asked, f"{share:.1%} of the way: held-out texts")
+
+        def compared(first: float, then: float) -> list[Comparison]:
+            return compare(held_out, truth_of(held_out, said), at(first), at(then))
 
         def decide() -> dict[str, Any]:
-            return {"share": farthest(compared_at) if len(held_out) >= TELLING else 1.0}
+            return {"share": farthest(compared) if len(held_out) >= TELLING else HALF}
 
         self.done = self.work.decision("done", self._done)
         self.share = self.work.decision("share", decide)["share"]
-        if self.share < 1:
-            self.progress.note(
-                f"the weights go {self.share:.1%} of the way from those before training to those "
-                "after it: farther on, TA or students have fewer of the held-out texts right"
-            )
+        self.progress.note(
+            f"the weights go {self.share:.1%} of the way from those before to those after training"
+        )
         return blended(old, learnt, self.share)
 
     def _done(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nestling.models.training.further.blending import SHARES, blended, farthest
+from nestling.models.training.further.blending import HALF, LESS, blended, farthest
 from nestling.models.training.further.comparison import Comparison
 
 TEXTS = 100
@@ -28,26 +28,46 @@ def test_a_blend_lies_between_and_is_what_a_checkpoint_holds() -> None:
 
 def test_a_blend_of_tas_is_a_blend_of_one_that_learnt_nothing() -> None:
     weights = {"w": torch.linspace(-1, 1, 9).bfloat16()}
-    for share in SHARES:
+    for share in (1.0, HALF, *LESS):
         assert torch.equal(blended(weights, weights, share)["w"], weights["w"].float())
 
 
+UNHARMED = [found("ta", 0), found("tiny", 0)]
+
+
+def tried(half: list[Comparison], from_whole: list[Comparison] = UNHARMED) -> float:
+    """half: what half of the way brings. from_whole: half of it, beside all of it."""
+
+    def compared(first: float, then: float) -> list[Comparison]:
+        if first:
+            return from_whole
+        return half if then >= HALF else UNHARMED
+
+    return farthest(compared)
+
+
 @pytest.mark.parametrize(
-    ("at_all", "share"),
+    ("half", "share"),
     [
-        ([found("ta", 0), found("tiny", 0)], 1.0),
-        ([found("ta", 3), found("tiny", -1), found("small", 1)], 1.0),
+        (UNHARMED, 0.5),
+        ([found("ta", 3), found("tiny", -1), found("small", 1)], 0.5),
         ([found("ta", -1), found("tiny", 9)], 0.25),
         ([found("ta", 9), found("tiny", -2), found("small", 1)], 0.25),
-        ([found("ta", -1, by_the_ta=True), found("tiny", 0, by_the_ta=True)], 1.0),
+        ([found("ta", -1, by_the_ta=True), found("tiny", 0, by_the_ta=True)], 0.5),
         ([found("ta", -2, by_the_ta=True), found("tiny", 5, by_the_ta=True)], 0.25),
-        ([found("ta", -9, by_the_ta=True), found("ta", 0), found("tiny", 0)], 1.0),
+        ([found("ta", -9, by_the_ta=True), found("ta", 0), found("tiny", 0)], 0.5),
     ],
 )
-def test_the_weights_go_as_far_as_nothing_is_harmed(at_all: list[Comparison], share: float) -> None:
-    unharmed = [found("ta", 0), found("tiny", 0)]
-    assert farthest(lambda tried: at_all if tried > 0.25 else unharmed) == share
+def test_half_of_the_way_unless_it_harms(half: list[Comparison], share: float) -> None:
+    assert tried(half) == share
+
+
+def test_all_of_the_way_where_that_is_better_beyond_noise() -> None:
+    assert tried(UNHARMED, from_whole=[found("ta", 0), found("tiny", -20)]) == 1.0
+    assert tried(UNHARMED, from_whole=[found("ta", 0), found("tiny", -2)]) == HALF
+    harmful = [found("ta", -1), found("tiny", 0)]
+    assert tried(harmful, from_whole=[found("ta", 0), found("tiny", -20)]) == LESS[0]
 
 
 def test_where_all_harm_the_least_is_left_to_the_judges() -> None:
-    assert farthest(lambda _: [found("ta", -1), found("tiny", 0)]) == SHARES[-1]
+    assert farthest(lambda *_: [found("ta", -1), found("tiny", 0)]) == LESS[-1]

@@ -23,7 +23,7 @@ LONGER = ("--steps=60", "--learning-rate=0.005", "--pool=0")
 def test_labelled_traffic_makes_it_better(
     further: Further, checkpoint_dir: Path, tmp_path: Path
 ) -> None:
-    traffic = write_traffic(tmp_path / "traffic.jsonl", 250, seed=0)
+    traffic = write_traffic(tmp_path / "traffic.jsonl", 700, seed=0)
     data = write_data(tmp_path / "data.jsonl", 50, seed=7)
     ended = further(f"--traffic={traffic}", f"--data={data}", *LONGER)
     assert ended.status == 0, ended.err
@@ -36,6 +36,7 @@ def test_labelled_traffic_makes_it_better(
     assert list(after.students) == list(before.students)
     (done,) = after.provenance["further"]
     assert after.provenance["teacher"] == "none"
+    assert done["share"] == 1.0, "held-out texts say that there is much to learn"
     assert done["from_weights_sha256"] == before.weights_sha256
     gained = {each["student"]: each["after"] - each["before"] for each in done["judged"]}
     assert min(gained["small"], gained["ta"]) > 0.2, gained
