@@ -29,6 +29,7 @@ WISHES = (
     "relation_weight",
     "seed",
 )
+"""Those that stand in place of the plan."""
 OPTIONS = (
     "traffic",
     "out",
@@ -40,6 +41,7 @@ OPTIONS = (
     "longest",
     "save_every",
 )
+"""The others, as `FurtherOptions` calls them."""
 
 
 def train_further(given: Mapping[str, Any]) -> None:
@@ -74,7 +76,7 @@ def train_further(given: Mapping[str, Any]) -> None:
     out = result.written
     typer.echo(
         f"{out}: written, without thresholds, which were those of other weights. Next: nestling "
-        f"calibrate {out} --data TEXTS, on texts that neither trained nor judged"
+        f"calibrate {out} --data TEXTS, on texts that had no part in this"
     )
 
 
