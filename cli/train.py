@@ -63,7 +63,9 @@ def train(
     keep_worse: Annotated[
         bool,
         typer.Option(
-            "--keep-worse", help="With --resume-from: write the checkpoint even if it is worse."
+            "--keep-worse",
+            help="With --resume-from: write the checkpoint even if it is worse.",
+            show_default="off",
         ),
     ] = False,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",

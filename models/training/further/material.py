@@ -16,7 +16,7 @@ from ..examples import cut, tokenise
 from ..held_out import TELLING
 from ..plan import Wishes, longest_text, planned_further
 from ..recipe import Recipe
-from .parts import TextPart, part_of, parts_of
+from .parts import FurtherPart, part_of, parts_of
 from .traffic import TrafficTexts, read_traffic, told
 
 TRAFFIC, DATA, VALIDATION = "traffic", "data", "validation"
@@ -62,7 +62,7 @@ class FurtherMaterial:
     """
 
     checkpoint: Checkpoint
-    texts: dict[TextPart, list[FurtherText]]
+    texts: dict[FurtherPart, list[FurtherText]]
     sequences: tuple[list[int], ...]
     longest: int
     recipe: Recipe
@@ -80,10 +80,12 @@ def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> Furt
     traffic = read_traffic(options.traffic, labels)
     known = training_sample(checkpoint)
     notes, files = [told(traffic, options.traffic)], {TRAFFIC: traffic.sha256}
-    texts: dict[TextPart, list[FurtherText]] = {part: [] for part in TextPart}
+    texts: dict[FurtherPart, list[FurtherText]] = {part: [] for part in FurtherPart}
     if options.validation:
-        texts[TextPart.JUDGES] += _labelled(options, options.validation, VALIDATION, labels, files)
-    placed = {fingerprint(each.text) for each in texts[TextPart.JUDGES]}
+        texts[FurtherPart.JUDGES] += _labelled(
+            options, options.validation, VALIDATION, labels, files
+        )
+    placed = {fingerprint(each.text) for each in texts[FurtherPart.JUDGES]}
     if options.data:
         data = _labelled(options, options.data, DATA, labels, files)
         parts = parts_of([each.text for each in data], None if options.validation else known)
@@ -99,12 +101,12 @@ def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> Furt
     for each in _of_traffic(traffic):
         found = fingerprint(each.text)
         if found not in placed:  # else its label is known from there
-            part = TextPart.TRAINS if found in learnt_before else part_of(each.text)
+            part = FurtherPart.TRAINS if found in learnt_before else part_of(each.text)
             texts[part].append(each)
     _check(texts, options)
-    learnt = [each.text for each in texts[TextPart.TRAINS]]
+    learnt = [each.text for each in texts[FurtherPart.TRAINS]]
     trained_on = known.joined(learnt) if known else TextSample.of(learnt)
-    if not any(each.label is not None for each in texts[TextPart.JUDGES]):
+    if not any(each.label is not None for each in texts[FurtherPart.JUDGES]):
         notes.append(
             "no text that judges has a label: students are held against the TA's word, and the TA "
             "itself may change few of its answers; --validation, or labels in the traffic, say more"
@@ -135,9 +137,9 @@ def _of_traffic(traffic: TrafficTexts) -> list[FurtherText]:
     return [FurtherText(text, label, TRAFFIC) for text, label in pairs]
 
 
-def _counted(texts: dict[TextPart, list[FurtherText]], too_long: int, longest: int) -> str:
+def _counted(texts: dict[FurtherPart, list[FurtherText]], too_long: int, longest: int) -> str:
     train, held_out, judge = (
-        len(texts[part]) for part in (TextPart.TRAINS, TextPart.CHOOSES, TextPart.JUDGES)
+        len(texts[part]) for part in (FurtherPart.TRAINS, FurtherPart.CHOOSES, FurtherPart.JUDGES)
     )
     too_few = "" if held_out >= TELLING else ", too few to choose by: the last state is kept"
     return (
@@ -146,9 +148,9 @@ def _counted(texts: dict[TextPart, list[FurtherText]], too_long: int, longest: i
     )
 
 
-def _check(texts: dict[TextPart, list[FurtherText]], options: FurtherOptions) -> None:
-    learnt = sum(each.source == TRAFFIC for each in texts[TextPart.TRAINS])
-    judging = len(texts[TextPart.JUDGES])
+def _check(texts: dict[FurtherPart, list[FurtherText]], options: FurtherOptions) -> None:
+    learnt = sum(each.source == TRAFFIC for each in texts[FurtherPart.TRAINS])
+    judging = len(texts[FurtherPart.JUDGES])
     for count, what in ((learnt, "train"), (judging, "judge what came of it")):
         if count < FEWEST:
             raise DataError(

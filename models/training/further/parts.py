@@ -13,7 +13,7 @@ from typing import Final
 from ...inputs.data.fingerprints import TextSample, fingerprint
 
 
-class TextPart(Enum):
+class FurtherPart(Enum):
     """What a text is for."""
 
     TRAINS = "trains"
@@ -21,23 +21,28 @@ class TextPart(Enum):
     JUDGES = "judges"
 
 
-TENTHS: Final = (TextPart.JUDGES, TextPart.JUDGES, TextPart.CHOOSES, *(TextPart.TRAINS,) * 7)
+TENTHS: Final = (
+    FurtherPart.JUDGES,
+    FurtherPart.JUDGES,
+    FurtherPart.CHOOSES,
+    *(FurtherPart.TRAINS,) * 7,
+)
 """Of the texts, by their fingerprint."""
 
 
-def part_of(text: str) -> TextPart:
+def part_of(text: str) -> FurtherPart:
     """The part of a text that nothing was trained on."""
     # The lowest values of a fingerprint are what a checkpoint keeps of its texts, so it is the last
     # digits that decide here.
     return TENTHS[fingerprint(text) % len(TENTHS)]
 
 
-def parts_of(texts: Sequence[str], trained_on: TextSample | None) -> list[TextPart]:
+def parts_of(texts: Sequence[str], trained_on: TextSample | None) -> list[FurtherPart]:
     """Of each text. What the checkpoint was trained on, or may have been, judges nothing.
 
     trained_on: what it has kept of those texts; None where it has kept nothing.
     """
     return [
-        part_of(text) if trained_on is not None and trained_on.lacks(text) else TextPart.TRAINS
+        part_of(text) if trained_on is not None and trained_on.lacks(text) else FurtherPart.TRAINS
         for text in texts
     ]

@@ -47,7 +47,7 @@ from .comparison import Comparison, Judgement
 from .judging import answers_of, compare, truth_of
 from .lessons import Lessons, lessons_of
 from .material import FurtherMaterial, FurtherOptions, gather_further
-from .parts import TextPart
+from .parts import FurtherPart
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class FurtherRun:
         started = time.monotonic()
         model = NestedTransformer(self.checkpoint.architecture).to(self.accelerator.device)
         model.load_state_dict(self.checkpoint.model.state_dict())
-        judges = self.material.texts[TextPart.JUDGES]
+        judges = self.material.texts[FurtherPart.JUDGES]
         before = answers_of(model, self.checkpoint, judges, self.progress, "before: judging")
         state = self._further(model)
         model.load_state_dict(state)
@@ -136,7 +136,7 @@ class FurtherRun:
         """The weights to judge; those of a run that was judged and not kept, if its settings were
         the same.
         """
-        held_out = self.material.texts[TextPart.CHOOSES]
+        held_out = self.material.texts[FurtherPart.CHOOSES]
         # An empty part has no answers; it chooses nothing below.
         asked = (model, self.checkpoint, held_out, self.progress)
         said = answers_of(*asked, "before: held-out texts") if held_out else {}
@@ -206,7 +206,7 @@ class FurtherRun:
         optimise(joint, self.accelerator, self.progress, kept)
 
     def _lessons(self, model: NestedTransformer) -> Lessons:
-        texts = self.material.texts[TextPart.TRAINS]
+        texts = self.material.texts[FurtherPart.TRAINS]
         logits = answers_of(model, self.checkpoint, texts, self.progress, "asking every student")
         labels = [each.label for each in texts]
         students, cascade = self.checkpoint.students, self.checkpoint.policy()
@@ -227,7 +227,7 @@ class FurtherRun:
         self.progress.note(f"plan: {joint_plan(self.recipe, self.bfloat16, decided['ratio'])}")
 
     def _held_out(self, said: Mapping[str, Tensor]) -> Examples:
-        texts = self.material.texts[TextPart.CHOOSES]
+        texts = self.material.texts[FurtherPart.CHOOSES]
         truth = truth_of(texts, said) if texts else torch.zeros(0, dtype=torch.long)
         longest = self.checkpoint.architecture.max_tokens
         ids = tokenise([each.text for each in texts], self.checkpoint.tokenizer, longest)
@@ -237,7 +237,7 @@ class FurtherRun:
         """New texts recombined from those that train, judged by the TA as it was."""
         self.progress.step("recombining texts")
         new = recombine(
-            [each.text for each in self.material.texts[TextPart.TRAINS]],
+            [each.text for each in self.material.texts[FurtherPart.TRAINS]],
             lessons.truth.tolist(),
             self.recipe.pool,
             self.recipe.across,

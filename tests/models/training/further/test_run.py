@@ -10,7 +10,7 @@ import pytest
 from nestling.models import Checkpoint, Predictor, load_checkpoint
 from nestling.models.checkpoint.seen import training_sample
 from nestling.models.inputs.data.fingerprints import fingerprint
-from nestling.models.training.further.parts import TextPart, part_of
+from nestling.models.training.further.parts import FurtherPart, part_of
 from nestling.models.training.held_out import TELLING
 
 from ..conftest import write_data
@@ -97,7 +97,7 @@ def test_what_harms_held_out_texts_is_learnt_less(
     ta = Predictor(checkpoint, "ta")
     said = map(ta.label, ta.predict([row["text"] for row in rows]))
     for row, label in zip(rows, said, strict=True):
-        if part_of(row["text"]) is TextPart.CHOOSES:
+        if part_of(row["text"]) is FurtherPart.CHOOSES:
             row["label"] = label
     write_lines(traffic, rows)
     strong = ("--steps=10", "--learning-rate=0.005", "--pool=0", "--keep-worse")
