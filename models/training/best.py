@@ -30,7 +30,9 @@ class Best:
     def saw(self, score: float, step: int) -> bool:
         """Whether the state of this step, whose mean accuracy is `score`, is the one to keep."""
         self.score = max(self.score, score)
-        error = sqrt(self.score * (1 - self.score) / self.texts) if self.texts else inf
+        # One text more right and one more wrong: no error at all would be none of a perfect score.
+        share = (self.score * self.texts + 1) / (self.texts + 2)
+        error = sqrt(share * (1 - share) / self.texts) if self.texts else inf
         if score < self.score - error:
             self.worse += 1
             return False
