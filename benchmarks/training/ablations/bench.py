@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from nestling.models.nested.spec import StudentSpec
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.progress import Progress
 from nestling.models.training.examples import Examples, logits_of, pack, turn
+from nestling.models.training.finetune import FineTuning
 from nestling.models.training.loop import LoopSettings, optimise
 from nestling.models.training.material import Options, gather_material
 from nestling.models.training.matta import JointTraining, Pool
@@ -66,6 +68,7 @@ class Bench:
             self._options, self.material, self.material.recipe, accelerator, progress
         )
         self._model, self._teacher = self._run.teacher()
+        shutil.rmtree(self._run.work.path / FineTuning.name, ignore_errors=True)  # it is over
         self.recipe = self._run.recipe
         self._judged: dict[float, tuple[Pool, Tensor]] = {}
         self._initial: dict[OrderName, Weights] = {}

@@ -123,6 +123,7 @@ def test_every_variant_runs(
             assert run["students_logits_moved"] == 0
     folder = tmp_path / "work" / "tiny" / "seed-0-steps-5"
     assert not [*(folder / "states").iterdir()]
+    assert not (folder / "teacher.training" / "teacher").exists()
     pools = [folder / f"{name}.training" / POOL for name in ("teacher", "across-0")]
     assert pools[0].read_bytes() != pools[1].read_bytes()
     assert {line["variant"] for line in last["results"]} == set(VARIANTS)
