@@ -66,5 +66,5 @@ def _fingerprint(weights: Mapping[str, Tensor]) -> str:
     found = blake2b(digest_size=16)
     for name in sorted(weights):
         found.update(name.encode())
-        found.update(weights[name].contiguous().view(torch.uint8).numpy())
+        found.update(weights[name].contiguous().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
