@@ -30,8 +30,9 @@ class Best:
     def saw(self, score: float, step: int) -> bool:
         """Whether the state of this step, whose mean accuracy is `score`, is the one to keep."""
         self.score = max(self.score, score)
-        # One text more right and one more wrong: no error at all would be none of a perfect score.
-        share = (self.score * self.texts + 1) / (self.texts + 2)
+        # Two texts more right and two more wrong (Agresti & Coull 1998): a perfect score would have
+        # no error at all.
+        share = (self.score * self.texts + 2) / (self.texts + 4)
         error = sqrt(share * (1 - share) / self.texts) if self.texts else inf
         if score < self.score - error:
             self.worse += 1

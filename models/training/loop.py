@@ -164,7 +164,7 @@ def _held_out_score(
             told[1] = f"{where}: {error}; {objective.advice}"
         else:
             if found:
-                progress.note(_accuracies(found))
+                progress.note(accuracies(found, "held-out accuracy"))
                 told[0] = sum(found.values()) / len(found)
     broadcast_object_list(told)
     if told[1] is not None:
@@ -176,9 +176,9 @@ def _shown(losses: Mapping[str, Tensor]) -> str:
     return "loss: " + "  ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
 
 
-def _accuracies(found: Mapping[str, float]) -> str:
-    shown = "  ".join(f"{name} {100 * value:.2f} %" for name, value in found.items())
-    return f"held-out accuracy: {shown}"
+def accuracies(found: Mapping[str, float], of: str) -> str:
+    """A line for the user. found: shares by name."""
+    return f"{of}: " + "  ".join(f"{name} {100 * value:.2f} %" for name, value in found.items())
 
 
 def _parameter_groups(objective: Objective, weight_decay: float) -> list[dict[str, Any]]:

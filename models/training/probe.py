@@ -17,10 +17,9 @@ from ...kernels.layout import Groups
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
-from ..progress import Progress
+from ..progress import SILENT, Progress
 from .examples import logits_of, turn
 from .losses import distillation_loss
-from .recipe import Recipe
 
 TEXTS = 8_000
 """At most: a classifier has few weights."""
@@ -33,14 +32,15 @@ def probe(
     model: NestedTransformer,
     sequences: Sequence[list[int]],
     targets: Tensor,
-    recipe: Recipe,
-    progress: Progress,
+    temperature: float,
+    seed: int,
+    progress: Progress = SILENT,
 ) -> None:
     """Train the head of a TA on token ids and the teacher's logits on them, (texts, labels).
 
     Raises NotFiniteError for rows that are not finite.
     """
-    chosen = np.random.default_rng(recipe.seed).permutation(len(sequences))[:TEXTS]
+    chosen = np.random.default_rng(seed).permutation(len(sequences))[:TEXTS]
     texts, targets = [sequences[i] for i in chosen], targets[chosen].to(model.device)
     full = StudentSpec.full(model.architecture)
 
@@ -53,9 +53,9 @@ def probe(
     optimizer = torch.optim.AdamW(model.head.parameters(), lr=RATE)
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (STEPS - step) / STEPS
-        i = turn(step, BATCH, len(texts), recipe.seed)
+        i = turn(step, BATCH, len(texts), seed)
         logits = model.head(rows[i], [head], Groups([0, len(i)]), 0.0)
-        loss = distillation_loss(logits, targets[i], recipe.temperature)
+        loss = distillation_loss(logits, targets[i], temperature)
         torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
