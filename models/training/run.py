@@ -230,9 +230,7 @@ class TrainingRun:
     def _prepare(
         self, model: NestedTransformer, teacher: Teacher, pool: Pool, targets: Tensor
     ) -> None:
-        """Put the TA's most important parts first; a classifier that starts from nothing learns
-        what the teacher says.
-        """
+        """Order the TA's parts by importance, and teach a new classifier what the teacher says."""
         full = StudentSpec.full(self.material.architecture)
         train, recipe = self.material.train, self.recipe
 
