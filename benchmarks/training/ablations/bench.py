@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from nestling.models.training.material import Options, gather_material
 from nestling.models.training.matta import JointTraining, Pool
 from nestling.models.training.permutation import permute
 from nestling.models.training.plan import Wishes
+from nestling.models.training.probe import probe
 from nestling.models.training.recipe import Recipe
 from nestling.models.training.run import TrainingRun
 from nestling.models.training.trial import attention, autocast
@@ -71,7 +73,7 @@ class Bench:
         shutil.rmtree(self._run.work.path / FineTuning.name, ignore_errors=True)  # it is over
         self.recipe = self._run.recipe
         self._judged: dict[float, tuple[Pool, Tensor]] = {}
-        self._initial: dict[OrderName, Weights] = {}
+        self._initial: dict[tuple[OrderName, bool], Weights] = {}
 
     @property
     def full(self) -> StudentSpec:
@@ -91,21 +93,37 @@ class Bench:
         """Share of the test texts that they answer rightly."""
         return (logits.argmax(-1) == self.test.labels).double().mean().item()
 
-    def initial(self, order: OrderName = "first-order") -> Weights:
-        """The TA's weights before training, its parts in this order."""
-        if order not in self._initial:
+    def initial(self, order: OrderName = "first-order", probed: bool = True) -> Weights:
+        """The TA's weights before training, its parts in this order.
+
+        probed: whether a new classifier has learnt what the teacher says.
+        """
+        key = order, probed
+        if key not in self._initial:
             device = self._accelerator.device
             with attention(device), autocast(device, self._run.bfloat16):
                 found = order_of(order, self._model, self._teacher, self._batches(order))
             weights = {n: w.detach().cpu().clone() for n, w in self._model.state_dict().items()}
             if found is not None:
                 weights = permute(weights, found, self.architecture)
-            self._initial[order] = weights
-        return self._initial[order]
+            if probed and not self.material.pretrained.labels:
+                weights = self._probed(weights)
+            self._initial[key] = weights
+        return self._initial[key]
 
-    def model(self, order: OrderName = "first-order") -> NestedTransformer:
+    def _probed(self, weights: Weights) -> Weights:
+        """As `TrainingRun` begins with them."""
+        model, recipe = self.loaded(self.architecture, weights), self.recipe
+        pool, targets = self._soft_targets(recipe)
+        texts = [*self.material.train.sequences, *pool.sequences]
+        said = torch.cat([targets, pool.targets])
+        with autocast(self._accelerator.device, self._run.bfloat16):
+            probe(model, texts, said, recipe.temperature, recipe.seed, self._progress)
+        return {n: w.detach().cpu().clone() for n, w in model.state_dict().items()}
+
+    def model(self, order: OrderName = "first-order", probed: bool = True) -> NestedTransformer:
         """A TA to train."""
-        return self.loaded(self.architecture, self.initial(order))
+        return self.loaded(self.architecture, self.initial(order, probed))
 
     def loaded(self, architecture: Architecture, weights: Weights) -> NestedTransformer:
         """A TA with these weights, to train."""

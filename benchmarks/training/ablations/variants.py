@@ -72,6 +72,7 @@ VARIANTS: dict[str, Variant] = {
     "every-student": _recipe("all students in each step", partial(turns_of, every=True)),
     "one-by-lot": _recipe("one student by lot in each step", partial(turns_of, every=False)),
     "ta-in-every-step": _recipe("the TA in each step", partial(jointly, ta_every=1)),
+    "new-classifier": _recipe("a classifier from nothing", partial(jointly, probed=False)),
     "one-label-pool": _recipe(
         "recombined texts of one label each alone", partial(jointly, across=0.0)
     ),

@@ -45,10 +45,11 @@ def jointly(
     students: Students,
     change: Change = unchanged,
     order: OrderName = "first-order",
+    probed: bool = True,
     **fields: Any,
 ) -> Trained:
-    """The recipe, with other turns or targets, another order, or other `fields` of its own."""
-    model = bench.model(order)
+    """The recipe, with other turns or targets, another order or classifier, or other `fields`."""
+    model = bench.model(order, probed)
     recipe = replace(bench.recipe, **fields)
     bench.optimise(name, ChangedTraining(bench.joint(model, students, recipe), change))
     return together(model, bench, students)
