@@ -216,7 +216,7 @@ def _from_texts(
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
     from ..models.checkpoint.seen import refuse_training_texts
-    from ..models.evaluation.predictions import encode_all, predict_all
+    from ..models.evaluation.predictions import fitting, predict_all
     from ..models.inputs.data import label_indices, read_groups, read_labelled, read_texts
     from ..models.precision import evidence_in, margin_of
     from ..server.build import kept_answers, load_for
@@ -240,12 +240,14 @@ def _from_texts(
     sha256 = sha256_of(data)
     for doubt in refuse_training_texts(manifest, texts, sha256, data):
         progress.note(f"warning: {doubt}")
-    encode_all(manifest, texts, data)
+    texts, cut = fitting(manifest, texts, data)
     parts = divide(len(texts), target, sha256, groups)
     if scope is not None:
         check_enough(len(halves(parts, groups)[1]), scope, target.confidence)
     unknown = read_texts(out_of_scope, text_column) if out_of_scope is not None else ()
-    encode_all(manifest, unknown, out_of_scope or data)
+    unknown, of_unknown = fitting(manifest, unknown, out_of_scope or data)
+    for doubt in (*cut, *of_unknown):
+        progress.note(f"warning: {doubt}")
 
     progress.step("loading the checkpoint")
     import torch

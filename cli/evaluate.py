@@ -81,7 +81,7 @@ def evaluate(
         from ..models.checkpoint.integrity import write_hashed_json
         from ..models.checkpoint.manifest import REPORT
         from ..models.checkpoint.seen import doubts_about_evaluation
-        from ..models.evaluation.predictions import encode_all
+        from ..models.evaluation.predictions import fitting
         from ..models.inputs.data import label_indices, read_labelled, read_texts
         from ..models.precision import chosen, file_of
         from ..server.build import read_for
@@ -98,14 +98,18 @@ def evaluate(
         progress.step("reading texts")
         labelled = read_labelled(data, text_column, label_column)
         indices = label_indices(labelled, manifest.architecture.labels, data)
-        for doubt in doubts_about_evaluation(manifest, labelled.texts, labelled.sha256, data):
+        doubts = doubts_about_evaluation(manifest, labelled.texts, labelled.sha256, data)
+        texts, cut = fitting(manifest, labelled.texts, data)
+        strangers: Sequence[str] | None = None
+        of_strangers: list[str] = []
+        if out_of_scope is not None:
+            unknown = read_texts(out_of_scope, text_column)
+            strangers, of_strangers = fitting(manifest, unknown, out_of_scope)
+        for doubt in (*doubts, *cut, *of_strangers):
             progress.note(f"warning: {doubt}")
-        strangers = read_texts(out_of_scope, text_column) if out_of_scope is not None else None
-        encode_all(manifest, labelled.texts, data)
-        encode_all(manifest, strangers or (), out_of_scope or data)
         timing = {"batch": 32, "texts": min(sample, len(indices)), "repeats": repeats}
         results = _measure(
-            checkpoint, wanted, labelled.texts, indices, data, strangers, out_of_scope, timing,
+            checkpoint, wanted, texts, indices, data, strangers, out_of_scope, timing,
             progress,
         )  # fmt: skip
         widest = max(result.seconds.spread for result in results)

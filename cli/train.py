@@ -156,7 +156,12 @@ def train(
         ),
     ] = None,
     save_every: Annotated[
-        int, typer.Option(help="Steps between saved states.", min=1, max=1_000_000_000)
+        int,
+        typer.Option(
+            help="Steps between saved states, besides those of evaluations.",
+            min=1,
+            max=1_000_000_000,
+        ),
     ] = 500,
     seed: Annotated[
         int, typer.Option(help="Same seed and machine: same model.", min=0, max=SEEDS)

@@ -94,6 +94,29 @@ def answers_of_ta(
     return predict_all(alone, texts, source, progress=progress).labels(TA)
 
 
+def fitting(
+    manifest: Manifest, texts: Sequence[str], source: str | Path
+) -> tuple[tuple[str, ...], list[str]]:
+    """The texts as students can read them, and a sentence that says how many are cut for that.
+
+    A text that is too long is answered by its beginning, as a request with `truncate` is.
+    """
+    limit = manifest.architecture.max_tokens
+    lengths = map(len, manifest.tokenizer.encode(texts))
+    long = [row for row, length in enumerate(lengths) if length > limit]
+    if not long:
+        return tuple(texts), []
+    short = list(texts)
+    cut = manifest.tokenizer.beginnings([texts[row] for row in long], limit)
+    for row, text in zip(long, cut, strict=True):
+        short[row] = text
+    doubt = (
+        f"{source}: {len(long):,} of {len(texts):,} texts have more than {limit} tokens; what "
+        "follows is of their beginnings, as a server answers them that is asked to truncate"
+    )
+    return tuple(short), [doubt]
+
+
 def encode_all(manifest: Manifest, texts: Sequence[str], source: str | Path) -> list[list[int]]:
     """Token ids of each text. Raises DataError naming a row that is too long."""
     sequences = manifest.tokenizer.encode(texts)

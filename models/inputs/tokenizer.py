@@ -53,6 +53,22 @@ class TextTokenizer:
             found.append(self._tokenizer.post_process(encoding).ids)
         return found
 
+    def beginnings(self, texts: Sequence[str], limit: int) -> list[str]:
+        """Each text, cut after the last whole word that leaves it at most `limit` tokens, special
+        ones included; after the last token that fits where no word ends before it.
+        """
+        room = max(0, limit - self._tokenizer.num_special_tokens_to_add(False))
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        found = []
+        for text, encoding in zip(texts, encoded, strict=True):
+            if len(encoding) > room:
+                words = encoding.word_ids
+                whole = (k for k in range(room, 0, -1) if words[k] != words[k - 1])
+                last = next(whole, room)
+                text = text[: encoding.offsets[last - 1][1]] if last else ""
+            found.append(text)
+        return found
+
 
 def _special_ids(tokenizer: Tokenizer) -> frozenset[int]:
     """Ids of what the model adds to every text, and of all that its tokenizer calls special."""

@@ -30,7 +30,10 @@ class Best:
     def saw(self, score: float, step: int) -> bool:
         """Whether the state of this step, whose mean accuracy is `score`, is the one to keep."""
         self.score = max(self.score, score)
-        error = sqrt(self.score * (1 - self.score) / self.texts) if self.texts else inf
+        # Two texts more right and two more wrong (Agresti & Coull 1998): a perfect score would have
+        # no error at all.
+        share = (self.score * self.texts + 2) / (self.texts + 4)
+        error = sqrt(share * (1 - share) / self.texts) if self.texts else inf
         if score < self.score - error:
             self.worse += 1
             return False

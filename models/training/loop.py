@@ -47,7 +47,9 @@ class Objective(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """Forward gives the losses by name; their sum is minimised."""
+        """Forward gives the losses by name; their sum is minimised. It holds no part twice, since
+        its state is written as safetensors.
+        """
 
     @property
     def relative_rates(self) -> Mapping[nn.Parameter, float]:
@@ -103,7 +105,7 @@ def optimise(
     if done:
         progress.note(f"{objective.name}: resumed at step {done} of {phase.steps}")
     module.train()
-    evaluate_every = max(1, phase.steps // EVALUATIONS)
+    evaluate_every = -(-phase.steps // EVALUATIONS)
     for step in range(done, phase.steps):
         if best.stop:
             progress.note(
@@ -156,27 +158,33 @@ def _check_losses(
 def _held_out_score(
     accelerator: Accelerator, objective: Objective, progress: Progress, where: str
 ) -> float:
-    """Mean held-out accuracy of all students, found by the first process and told to the others."""
-    score = [0.0]
+    """Mean held-out accuracy of all students, found by the first process and told to the others.
+
+    Raises NotFiniteError in all of them.
+    """
+    told: list[Any] = [0.0, None]
     if accelerator.is_main_process:
         try:
             found = objective.evaluate()
         except NotFiniteError as error:
-            raise NotFiniteError(f"{where}: {error}; {objective.advice}") from error
-        if found:
-            progress.note(_accuracies(found))
-            score = [sum(found.values()) / len(found)]
-    broadcast_object_list(score)
-    return score[0]
+            told[1] = f"{where}: {error}; {objective.advice}"
+        else:
+            if found:
+                progress.note(accuracies(found, "held-out accuracy"))
+                told[0] = sum(found.values()) / len(found)
+    broadcast_object_list(told)
+    if told[1] is not None:
+        raise NotFiniteError(told[1])
+    return float(told[0])
 
 
 def _shown(losses: Mapping[str, Tensor]) -> str:
     return "loss: " + "  ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
 
 
-def _accuracies(found: Mapping[str, float]) -> str:
-    shown = "  ".join(f"{name} {100 * value:.2f} %" for name, value in found.items())
-    return f"held-out accuracy: {shown}"
+def accuracies(found: Mapping[str, float], of: str) -> str:
+    """A line for the user. found: shares by name."""
+    return f"{of}: " + "  ".join(f"{name} {100 * value:.2f} %" for name, value in found.items())
 
 
 def _parameter_groups(objective: Objective, weight_decay: float) -> list[dict[str, Any]]:

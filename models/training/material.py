@@ -62,7 +62,7 @@ class Material:
     """pretrained: the teacher, or the encoder that becomes it. imported: its weights by our names.
 
     data: all of it. texts: those that train; held_out: the others. validation: of the user's file,
-    whose sha256 is beside it. longest: of a text, in tokens. too_long: how many texts that cuts.
+    whose sha256 is beside it. longest: of a text, in tokens; too_long: texts cut there.
     doubts: what about the data was probably not meant, a sentence each.
     """
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .material import Material, Options
 from .recipe import Recipe
@@ -19,12 +22,14 @@ def settings(
 ) -> dict[str, Any]:
     """What decides the result: equal settings may resume each other."""
     return {
+        "teacher": options.teacher,
+        "teacher_weights": _fingerprint(material.imported),
+        "columns": [options.text_column, options.label_column, options.probabilities_column],
         "recipe": asdict(recipe),
         "minutes": options.wishes.minutes,
         "architecture": material.architecture.to_json(),
         "students": {name: spec.to_json() for name, spec in material.students.items()},
         "data_sha256": material.data.sha256,
-        "probabilities": options.probabilities_column,
         "unlabelled_sha256": material.unlabelled.sha256,
         "longest": material.longest,
         "processes": processes,
@@ -55,3 +60,11 @@ def provenance(
         "processes": processes,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
     }
+
+
+def _fingerprint(weights: Mapping[str, Tensor]) -> str:
+    found = blake2b(digest_size=16)
+    for name in sorted(weights):
+        found.update(name.encode())
+        found.update(weights[name].contiguous().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

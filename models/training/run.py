@@ -3,7 +3,7 @@
     a part of the data held out, by which training judges itself
     → teacher (fine-tuned first, if it has no classifier)
     → its soft targets on training texts and pool
-    → TA, permuted by importance
+    → TA, permuted by importance, its classifier taught by the teacher
     → joint training of TA and students
     → checkpoint
 
@@ -38,12 +38,13 @@ from .examples import accuracy, logits_of, pack, right, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
 from .held_out import TELLING
 from .importance import importance_order
-from .loop import LoopSettings, accelerator_of_a_run, optimise
+from .loop import LoopSettings, accelerator_of_a_run, accuracies, optimise
 from .machine import before_fine_tuning, before_joint_training
 from .material import Material, Options, Weights, gather_material
 from .matta import JointTraining, Pool
 from .opening import opening, too_little
 from .permutation import permute
+from .probe import probe
 from .provenance import provenance, settings
 from .recipe import Recipe
 from .trial import attention, autocast
@@ -108,26 +109,25 @@ class TrainingRun:
         model, teacher = self.teacher()
         pool, targets = self.soft_targets(teacher)
         judged = self._judged(teacher)
-        self._permute(model, teacher)
+        self._prepare(model, teacher, pool, targets)
         self._joint_training(model, pool, targets)
         if self.accelerator.is_main_process:
             verdict = self._verdict(model, judged)
             self.progress.step("writing the checkpoint")
             said = provenance(
                 self.options, self.material, self.recipe, self.accelerator.num_processes
-            )
+            ) | {
+                "bfloat16": self.bfloat16,
+                "seconds": round(time.monotonic() - started),
+                "held_out": verdict.to_json(TA),
+            }
             write_checkpoint(
                 self.options.out,
                 self.material.architecture,
                 self.material.students,
                 model.state_dict(),
                 self.material.pretrained.tokenizer,
-                said
-                | {
-                    "bfloat16": self.bfloat16,
-                    "seconds": round(time.monotonic() - started),
-                    "held_out": verdict.to_json(TA),
-                },
+                said,
                 trained_on=TextSample.of(
                     [*self.material.data.texts, *self.material.unlabelled.texts]
                 ),
@@ -226,8 +226,10 @@ class TrainingRun:
 
         return self.work.weights("judged", judge)["right"]
 
-    def _permute(self, model: NestedTransformer, teacher: Teacher) -> None:
-        """Put the TA's most important parts first."""
+    def _prepare(
+        self, model: NestedTransformer, teacher: Teacher, pool: Pool, targets: Tensor
+    ) -> None:
+        """Order the TA's parts by importance, and teach a new classifier what the teacher says."""
         full = StudentSpec.full(self.material.architecture)
         train, recipe = self.material.train, self.recipe
 
@@ -237,14 +239,19 @@ class TrainingRun:
                 i = turn(step, recipe.finetune.batch_size, len(train), recipe.seed)
                 yield pack(train.sequences, i, full), train.taught[i]
 
-        def reorder() -> Weights:
+        def prepare() -> Weights:
             device = self.accelerator.device
             with attention(device), autocast(device, self.bfloat16):
                 order = importance_order(model, teacher, batches())
-            weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
-            return permute(weights, order, self.material.architecture)
+                weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
+                model.load_state_dict(permute(weights, order, self.material.architecture))
+                if not self.material.pretrained.labels:
+                    texts = [*train.sequences, *pool.sequences]
+                    said = torch.cat([targets, pool.targets])
+                    probe(model, texts, said, recipe.temperature, recipe.seed, self.progress)
+            return model.state_dict()
 
-        model.load_state_dict(self.work.weights("initial", reorder))
+        model.load_state_dict(self.work.weights("initial", prepare))
 
     def _joint_training(self, model: NestedTransformer, pool: Pool, targets: Tensor) -> None:
         def objective() -> JointTraining:
@@ -287,6 +294,6 @@ class TrainingRun:
             self.progress.note(line)
         if validation := self.material.validation:
             found = {n: accuracy(model, s, validation, n) for n, s in everyone.items()}
-            shown = "  ".join(f"{name} {100 * share:.1f} %" for name, share in found.items())
-            self.progress.note(f"validation accuracy, {len(validation):,} texts: {shown}")
+            shown = accuracies(found, f"validation accuracy, {len(validation):,} texts")
+            self.progress.note(shown)
         return verdict

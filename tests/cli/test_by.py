@@ -47,7 +47,7 @@ def test_every_group_is_promised_and_shown(
     given = ("calibrate", checkpoint_dir, "--from-shadow", by_lang)
     said = complaint(nestling(*given, "--name", name))
     assert f"name: '{name}' promises the risk to groups apart" in said
-    assert f"which no record names, and as before: {name}." in nestling(*given).stdout
+    assert f"which no record names, and as before: {name}." in nestling(*given).stderr
     assert everything_in(checkpoint_dir) == before
     shown = nestling("info", checkpoint_dir)
     assert "disagreement ≤ 30.00% at 95%, each lang" in shown.stdout

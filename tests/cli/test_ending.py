@@ -23,7 +23,10 @@ PIPE = 'set -o pipefail; "$@" | head -c 1 > /dev/null'
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["serv"], "No such command 'serv'. Did you mean 'serve'? (see `nestling --help`)"),
+        (
+            ["serv"],
+            "No such command 'serv'. Did you mean 'serve', 'search'? (see `nestling --help`)",
+        ),
         (["serve", "--prot=1"], "No such option: --prot (Possible options: --host, --port)"),
         (["serve", "--port=abc"], "--port: 'abc' is no whole number (see `nestling serve --help`)"),
         (["serve", "--dtype=int8"], "--dtype: 'int8' is not one of 'auto', 'float32'"),

@@ -3,8 +3,8 @@
     python -m benchmarks.training.ablations --data DIR --teacher ENCODER --work DIR \\
         --sets trec cr --seeds 0 1 2 --steps 600 [--only labels-only …]
 
-DIR holds a folder for each set, with `train.jsonl` and `test.jsonl`, as they are or packed by xz;
-a validation part is cut off where there is none. A teacher is fine-tuned for each set and seed, and
+DIR holds a folder for each set, with `train.jsonl` and `test.jsonl`, as they are or packed by xz.
+A teacher is fine-tuned for each set and seed, and
 all variants start from it: the same slices, steps and texts. `--only` names variants; what each is
 compared with runs too. WORK keeps teachers and runs, so that a run that was killed goes on. Prints
 a JSON line per run, and as the last line the comparison (`compare.py`).
@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -29,7 +29,7 @@ from nestling.models.errors import DataError
 from nestling.models.progress import Progress
 
 from ..guarantee import origin
-from .bench import Bench
+from .bench import STATES, Bench
 from .compare import ALPHA, Answers, compared
 from .texts import SetFiles
 from .variants import VARIANTS
@@ -56,7 +56,7 @@ def main() -> None:
         sets = {name: SetFiles.of(given.data / name, given.work / name) for name in given.sets}
     except DataError as error:
         parser.error(f"--sets: {error}")
-    accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
+    accelerator = Accelerator(mixed_precision="no")
     runs = []
     with ProgressDisplay() as progress:
         for name, files in sets.items():
@@ -84,11 +84,11 @@ def of_seed(
     progress: Progress,
 ) -> Iterable[Run]:
     """All runs of a set and seed, the teacher's first; those that are kept are not run again."""
-    folder = given.work / name / f"seed-{seed}"
+    folder = given.work / name / f"seed-{seed}-steps-{given.steps}"
     folder.mkdir(parents=True, exist_ok=True)
     bench: Bench | None = None
     for variant in (TEACHER, *chosen(given.only)):
-        file = folder / f"{variant}-{given.steps}.json"
+        file = folder / f"{variant}.json"
         if not file.exists():
             if bench is None:
                 bench = Bench(
@@ -97,6 +97,7 @@ def of_seed(
             progress.note(f"{name}, seed {seed}: {variant}")
             about = {"set": name, "seed": seed, "variant": variant, "steps": given.steps}
             replace_text(file, json.dumps(about | measured(bench, variant)))
+            shutil.rmtree(folder / STATES / variant, ignore_errors=True)  # the teacher has none
         yield json.loads(file.read_text("utf-8"))
 
 
@@ -165,11 +166,6 @@ def summary(given: argparse.Namespace, runs: list[Run], found: list[Run]) -> Run
         "runs": [{k: v for k, v in run.items() if k not in KEPT} for run in runs],
         "results": found,
     }
-
-
-def _has_bf16() -> bool:
-    """Whether this machine multiplies in bfloat16 faster than in float32."""
-    return torch.cuda.is_available() or bool(torch.cpu._is_avx512_bf16_supported())
 
 
 if __name__ == "__main__":

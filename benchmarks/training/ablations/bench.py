@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -18,13 +18,16 @@ from nestling.models.nested.spec import StudentSpec
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.progress import Progress
 from nestling.models.training.examples import Examples, logits_of, pack, turn
-from nestling.models.training.loop import optimise
-from nestling.models.training.losses import ramp
-from nestling.models.training.material import Options
-from nestling.models.training.matta import JointTraining, StepInputs
+from nestling.models.training.finetune import FineTuning
+from nestling.models.training.loop import LoopSettings, optimise
+from nestling.models.training.material import Options, gather_material
+from nestling.models.training.matta import JointTraining, Pool
 from nestling.models.training.permutation import permute
+from nestling.models.training.plan import Wishes
+from nestling.models.training.probe import probe
 from nestling.models.training.recipe import Recipe
 from nestling.models.training.run import TrainingRun
+from nestling.models.training.trial import attention, autocast
 
 from .objectives import ChangedTraining
 from .orders import OrderName, order_of
@@ -32,12 +35,15 @@ from .texts import SetFiles
 
 Weights = dict[str, Tensor]
 Students = Mapping[str, StudentSpec]
+STATES = "states"
+"""Folder of what killed variants go on from."""
 
 
 class Bench:
-    """Fine-tunes the teacher and asks it, unless an earlier run with this `folder` has done so.
+    """Fine-tunes the teacher, unless an earlier run with this `folder` has done so.
 
-    steps: of every variant's training. recipe: that of `nestling train`, with this seed.
+    steps: of every variant's training. recipe: that of `nestling train --steps`, with this seed.
+    Every variant trains to its last step: what the held-out texts say chooses none of its states.
     """
 
     def __init__(
@@ -50,20 +56,24 @@ class Bench:
         accelerator: Accelerator,
         progress: Progress,
     ) -> None:
-        self.steps, self.folder, self.recipe = steps, folder, Recipe(seed=seed)
-        self._accelerator, self._progress = accelerator, progress
-        options = Options(teacher, files.train, files.validation, folder / "teacher")
-        run = TrainingRun(options, self.recipe, accelerator, progress)
-        self.material = run.material
-        self.architecture = run.material.architecture
-        self._model, self._teacher = run.teacher()
-        self._pool, self._targets = run.soft_targets(self._teacher)
-        self._initial: dict[OrderName, Weights] = {}
+        self.folder, self._accelerator, self._progress = folder, accelerator, progress
+        wishes = Wishes(steps=steps, seed=seed)
+        self._options = Options(teacher, files.train, folder / "teacher", wishes=wishes)
+        self.material = gather_material(self._options, progress)
+        self.architecture = self.material.architecture
         labelled = read_labelled(files.test)
         labels = label_indices(labelled, self.architecture.labels, files.test)
         self.test = Examples.of(
-            labelled.texts, labels, run.material.tokenizer, run.material.longest
+            labelled.texts, labels, self.material.tokenizer, self.material.longest
         )
+        self._run = TrainingRun(
+            self._options, self.material, self.material.recipe, accelerator, progress
+        )
+        self._model, self._teacher = self._run.teacher()
+        shutil.rmtree(self._run.work.path / FineTuning.name, ignore_errors=True)  # it is over
+        self.recipe = self._run.recipe
+        self._judged: dict[float, tuple[Pool, Tensor]] = {}
+        self._initial: dict[tuple[OrderName, bool], Weights] = {}
 
     @property
     def full(self) -> StudentSpec:
@@ -83,19 +93,37 @@ class Bench:
         """Share of the test texts that they answer rightly."""
         return (logits.argmax(-1) == self.test.labels).double().mean().item()
 
-    def initial(self, order: OrderName = "first-order") -> Weights:
-        """The TA's weights before training, its parts in this order."""
-        if order not in self._initial:
-            found = order_of(order, self._model, self._teacher, self._batches(order))
+    def initial(self, order: OrderName = "first-order", probed: bool = True) -> Weights:
+        """The TA's weights before training, its parts in this order.
+
+        probed: whether a new classifier has learnt what the teacher says.
+        """
+        key = order, probed
+        if key not in self._initial:
+            device = self._accelerator.device
+            with attention(device), autocast(device, self._run.bfloat16):
+                found = order_of(order, self._model, self._teacher, self._batches(order))
             weights = {n: w.detach().cpu().clone() for n, w in self._model.state_dict().items()}
             if found is not None:
                 weights = permute(weights, found, self.architecture)
-            self._initial[order] = weights
-        return self._initial[order]
+            if probed and not self.material.pretrained.labels:
+                weights = self._probed(weights)
+            self._initial[key] = weights
+        return self._initial[key]
 
-    def model(self, order: OrderName = "first-order") -> NestedTransformer:
+    def _probed(self, weights: Weights) -> Weights:
+        """As `TrainingRun` begins with them."""
+        model, recipe = self.loaded(self.architecture, weights), self.recipe
+        pool, targets = self._soft_targets(recipe)
+        texts = [*self.material.train.sequences, *pool.sequences]
+        said = torch.cat([targets, pool.targets])
+        with autocast(self._accelerator.device, self._run.bfloat16):
+            probe(model, texts, said, recipe.temperature, recipe.seed, self._progress)
+        return {n: w.detach().cpu().clone() for n, w in model.state_dict().items()}
+
+    def model(self, order: OrderName = "first-order", probed: bool = True) -> NestedTransformer:
         """A TA to train."""
-        return self.loaded(self.architecture, self.initial(order))
+        return self.loaded(self.architecture, self.initial(order, probed))
 
     def loaded(self, architecture: Architecture, weights: Weights) -> NestedTransformer:
         """A TA with these weights, to train."""
@@ -107,37 +135,37 @@ class Bench:
         self, model: NestedTransformer, students: Students, recipe: Recipe | None = None
     ) -> JointTraining:
         """The recipe's objective. recipe: by default as it is."""
-        m = self.material
-        return JointTraining(
-            model, students, m.train, self._targets, self._pool, m.validation, recipe or self.recipe
-        )
+        recipe, m = recipe or self.recipe, self.material
+        pool, targets = self._soft_targets(recipe)
+        return JointTraining(model, students, m.train, targets, pool, m.held_out, recipe)
 
-    def ramped(self, inputs: StepInputs, step: int) -> StepInputs:
-        """With the ramp of a training of so many steps."""
-        return replace(inputs, ramp=ramp(step, round(self.recipe.ramp * self.steps)))
-
-    def optimise(
-        self, name: str, objective: ChangedTraining, steps: int | None = None, **phase: Any
-    ) -> None:
+    def optimise(self, name: str, objective: ChangedTraining) -> None:
         """Train, from the last saved state if it was killed.
 
-        name: of the folder that has the state until the end. steps: by default those of the bench.
-        phase: fields of the recipe's `joint` to change.
+        name: of the folder that has the state, inside `STATES`; it stays.
         """
-        steps = steps or self.steps
-        kept = self.folder / f"{name}-{self.steps}.training"
-        optimise(
-            objective,
-            replace(self.recipe.joint, **phase),
-            steps,
-            self._accelerator,
-            kept,
-            self._progress,
-            seed=self.recipe.seed,
-            save_every=500,
-            evaluate_every=steps,
+        settings = LoopSettings(
+            self.folder / STATES / name,
+            self._run.bfloat16,
+            self.recipe.seed,
+            self._options.save_every,
+            telling=0,
         )
-        shutil.rmtree(kept, ignore_errors=True)  # there is none where it was over sooner
+        optimise(objective, self._accelerator, self._progress, settings)
+
+    def _soft_targets(self, recipe: Recipe) -> tuple[Pool, Tensor]:
+        """The pool of a recipe and its soft targets; another than the bench's is judged anew."""
+        if recipe.across not in self._judged:
+            run = self._run
+            if recipe.across != self.recipe.across:
+                options = replace(self._options, out=self.folder / f"across-{recipe.across:g}")
+                changed = replace(self.material.recipe, across=recipe.across)
+                run = TrainingRun(
+                    options, self.material, changed, self._accelerator, self._progress
+                )
+                run.bfloat16 = self._run.bfloat16
+            self._judged[recipe.across] = run.soft_targets(self._teacher)
+        return self._judged[recipe.across]
 
     def _batches(self, order: OrderName) -> Iterator[tuple[PackedBatch, Tensor]]:
         """Of the training texts; weights alone need no more than one to see which of them count."""
@@ -146,4 +174,4 @@ class Bench:
         for step in range(count):
             self._progress.step(f"importance, {order}", step, count)
             i = turn(step, size, len(train), self.recipe.seed)
-            yield pack(train.sequences, i, self.full), train.labels[i]
+            yield pack(train.sequences, i, self.full), train.taught[i]

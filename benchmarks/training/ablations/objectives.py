@@ -26,6 +26,11 @@ Change = Callable[[StepInputs, int], StepInputs]
 """What becomes of a step's inputs. The second argument is its number."""
 
 
+def unchanged(inputs: StepInputs, step: int) -> StepInputs:
+    """As the recipe has them."""
+    return inputs
+
+
 class ChangedTraining:
     """The recipe's objective with other inputs, or another module that computes the losses.
 
@@ -36,11 +41,11 @@ class ChangedTraining:
     def __init__(
         self,
         joint: JointTraining,
-        change: Change,
+        change: Change = unchanged,
         module: nn.Module | None = None,
         late_from: int | None = None,
     ) -> None:
-        self.name, self.advice = joint.name, joint.advice
+        self.name, self.advice, self.phase = joint.name, joint.advice, joint.phase
         self.module: nn.Module = module or joint.module
         self.relative_rates: Mapping[nn.Parameter, float] = joint.relative_rates
         self._joint, self._change, self._late_from = joint, change, late_from
@@ -51,7 +56,8 @@ class ChangedTraining:
         return (changed,) if self._late_from is None else (changed, step >= self._late_from)
 
     def evaluate(self) -> dict[str, float]:
-        return self._joint.evaluate()
+        """Nothing: no state is chosen, and the test texts are asked at the end."""
+        return {}
 
 
 class AloneLoss(nn.Module):
@@ -96,18 +102,20 @@ class GatekeeperLoss(nn.Module):
         alpha: float,
     ) -> None:
         super().__init__()
-        self.joint, self.model, self.students, self.alpha = joint, model, dict(students), alpha
+        self.joint, self.students, self.alpha = joint, dict(students), alpha
+        self._models = (model,)  # no module of its own: a state has its weights once
 
     def forward(self, step: StepInputs, late: bool) -> dict[str, Tensor]:
         if not late:
             early: dict[str, Tensor] = self.joint(step)
             return early
-        losses: dict[str, Tensor] = self.joint(replace(step, students=()))
-        device = self.model.device
+        losses: dict[str, Tensor] = self.joint(replace(step, students=()))  # the TA's, in its turn
+        (model,) = self._models
+        device = model.device
         unlabelled = step.teacher[len(step.labels) :].argmax(-1)
         labels = torch.cat([step.labels, unlabelled]).to(device)
         for name in step.students:
-            logits = self.model(step.shared.for_student(self.students[name]))
+            logits = model(step.shared.for_student(self.students[name]))
             losses[name] = gatekeeper_loss(logits, labels, self.alpha)
         return {name: loss / len(losses) for name, loss in losses.items()}
 

@@ -21,7 +21,8 @@ class TeacherRelations(nn.Module):
     """The joint losses, and to each student's that of its relations with the teacher's.
 
     teacher: an encoder of the TA's architecture, which does not train. The layer is the student's
-    last, as in the recipe's loss from the TA. weight: of the loss, before it is shared among the
+    last, as in the recipe's loss from the TA, and so are the steps: those in which the TA has a
+    turn. weight: of the loss, before it is shared among the
     losses of a step. relation_heads: at most.
     """
 
@@ -35,24 +36,29 @@ class TeacherRelations(nn.Module):
         relation_heads: int,
     ) -> None:
         super().__init__()
-        self.joint, self.model, self.teacher = joint, model, teacher.requires_grad_(False)
-        self.students, self.weight, self.heads = dict(students), weight, relation_heads
+        self.joint, self.students = joint, dict(students)
+        self.weight, self.heads = weight, relation_heads
+        # No modules of its own: a state has the model's weights once, and none of the teacher's.
+        self._models = model, teacher.requires_grad_(False)
 
     def forward(self, step: StepInputs) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = self.joint(step)
+        if step.ta is None:
+            return losses
         for name in step.students:
             found = self._relations(step.ta, self.students[name])
             losses[name] = losses[name] + self.weight * found / len(losses)
         return losses
 
     def _relations(self, batch: PackedBatch, spec: StudentSpec) -> Tensor:
-        a, layer = self.model.architecture, spec.layers[-1]
+        model, teacher = self._models
+        a, layer = model.architecture, spec.layers[-1]
         inner, full = spec.heads[-1] * a.head_dim, a.heads * a.head_dim
         heads = gcd(inner, full, self.heads)
-        mask = batch.layout.on(self.model.device).padded_mask
+        mask = batch.layout.on(model.device).padded_mask
         with torch.no_grad():
-            theirs = _projected(self.teacher, batch, layer, full, a.dim)
-        ours = _projected(self.model, batch.for_student(spec), layer, inner, spec.dim)
+            theirs = _projected(teacher, batch, layer, full, a.dim)
+        ours = _projected(model, batch.for_student(spec), layer, inner, spec.dim)
         pairs = zip(ours, theirs, strict=True)
         losses = [relation_loss(own, other, mask, heads) for own, other in pairs]
         return torch.stack(losses).mean()

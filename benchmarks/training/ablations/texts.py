@@ -1,4 +1,4 @@
-"""A data set as training reads it: unpacked, with a validation part where none stands."""
+"""A data set as training reads it: unpacked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import lzma
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from nestling.models.checkpoint.integrity import replace_text
 from nestling.models.errors import DataError
-
-VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -19,41 +15,29 @@ class SetFiles:
     """JSON Lines files with `text` and `label`."""
 
     train: Path
-    validation: Path
     test: Path
 
     @classmethod
     def of(cls, source: Path, work: Path) -> SetFiles:
         """Those in `source`, `.jsonl` or `.jsonl.xz`, copied to `work`.
 
-        Without a validation file a tenth of the training texts is one, drawn by seed 0. Raises
-        DataError where a training or test file is missing.
+        Raises DataError where one is missing.
         """
         train, test = _lines(source, "train"), _lines(source, "test")
         if not train or not test:
             raise DataError(f"{source}: needs train.jsonl and test.jsonl, or both with .xz")
-        validation = _lines(source, "validation")
-        if not validation:
-            order = np.random.default_rng(0).permutation(len(train)).tolist()
-            cut = round(VALIDATION_SHARE * len(train))
-            validation = [train[i] for i in order[:cut]]
-            train = [train[i] for i in sorted(order[cut:])]
         work.mkdir(parents=True, exist_ok=True)
-        return cls(
-            _written(work / "train.jsonl", train),
-            _written(work / "validation.jsonl", validation),
-            _written(work / "test.jsonl", test),
-        )
+        return cls(_written(work / "train.jsonl", train), _written(work / "test.jsonl", test))
 
 
 def _lines(source: Path, part: str) -> list[str]:
-    """Of a file; none where there is no such file."""
+    """Of a file; none where there is no such file. A text may have other separators inside."""
     plain, packed = source / f"{part}.jsonl", source / f"{part}.jsonl.xz"
     if plain.exists():
-        return plain.read_text("utf-8").splitlines()
+        return plain.read_text("utf-8").strip("\n").split("\n")
     if packed.exists():
         with lzma.open(packed, "rt", encoding="utf-8") as file:
-            return file.read().splitlines()
+            return file.read().strip("\n").split("\n")
     return []
 
 

@@ -71,6 +71,11 @@ VARIANTS: dict[str, Variant] = {
     ),
     "every-student": _recipe("all students in each step", partial(turns_of, every=True)),
     "one-by-lot": _recipe("one student by lot in each step", partial(turns_of, every=False)),
+    "ta-in-every-step": _recipe("the TA in each step", partial(jointly, ta_every=1)),
+    "new-classifier": _recipe("a classifier from nothing", partial(jointly, probed=False)),
+    "one-label-pool": _recipe(
+        "recombined texts of one label each alone", partial(jointly, across=0.0)
+    ),
     "gatekeeper-0.5": _recipe(
         "Gatekeeper's loss at the end, α = 0.5", partial(gatekept, alpha=0.5)
     ),
@@ -84,7 +89,9 @@ VARIANTS: dict[str, Variant] = {
     "narrow-fisher": _narrow("ordered by Fisher information", partial(jointly, order="fisher")),
     "narrow-magnitude": _narrow("ordered by magnitude", partial(jointly, order="magnitude")),
     "narrow-unordered": _narrow("not ordered", partial(jointly, order="none")),
-    "narrow-relations-of-ta": _narrow("relations of the TA", partial(jointly, relations=RELATIONS)),
+    "narrow-relations-of-ta": _narrow(
+        "relations of the TA", partial(jointly, relation_weight=RELATIONS)
+    ),
     "narrow-relations-of-teacher": _narrow("relations of the teacher", related),
     HALF_FFN: Variant("the recipe, students with half FFNs", None, half_ffn, jointly),
     "grown-by-width": Variant(

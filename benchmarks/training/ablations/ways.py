@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from nestling.models.training.students import default_students
 
 from .bench import Bench, Students
 from .growth import Seedling
-from .objectives import LATE, AloneLoss, Change, ChangedTraining, GatekeeperLoss
+from .objectives import LATE, AloneLoss, Change, ChangedTraining, GatekeeperLoss, unchanged
 from .orders import OrderName
 from .relations import TeacherRelations
 
@@ -43,19 +43,15 @@ def jointly(
     bench: Bench,
     name: str,
     students: Students,
-    change: Change | None = None,
+    change: Change = unchanged,
     order: OrderName = "first-order",
-    relations: float = 0.0,
+    probed: bool = True,
+    **fields: Any,
 ) -> Trained:
-    """The recipe, with other turns or targets, another order, or relations from the TA."""
-    model = bench.model(order)
-    recipe = replace(bench.recipe, relation_weight=relations)
-
-    def changed(inputs: StepInputs, step: int) -> StepInputs:
-        inputs = bench.ramped(inputs, step)
-        return inputs if change is None else change(inputs, step)
-
-    bench.optimise(name, ChangedTraining(bench.joint(model, students, recipe), changed))
+    """The recipe, with other turns or targets, another order or classifier, or other `fields`."""
+    model = bench.model(order, probed)
+    recipe = replace(bench.recipe, **fields)
+    bench.optimise(name, ChangedTraining(bench.joint(model, students, recipe), change))
     return together(model, bench, students)
 
 
@@ -78,14 +74,14 @@ def turns_of(bench: Bench, name: str, students: Students, every: bool) -> Traine
 
 
 def alone(bench: Bench, name: str, students: Students, soft: bool) -> Trained:
-    """Each student by itself from the same slice, for as many steps as the recipe's TA."""
+    """Each student by itself from the same slice, for as many steps as the recipe has."""
     recipe = bench.recipe if soft else replace(bench.recipe, pool_batch=0)
     found = {}
     for student, spec in students.items():
         model = bench.model()
         loss = AloneLoss(model, student, spec, recipe, soft)
         objective = bench.joint(model, {student: spec}, recipe)
-        bench.optimise(f"{name}-{student}", ChangedTraining(objective, bench.ramped, loss))
+        bench.optimise(f"{name}/{student}", ChangedTraining(objective, module=loss))
         found[student] = (model, spec)
     return Trained(found)
 
@@ -95,8 +91,8 @@ def gatekept(bench: Bench, name: str, students: Students, alpha: float) -> Train
     model = bench.model()
     objective = bench.joint(model, students)
     loss = GatekeeperLoss(objective.module, model, students, alpha)
-    late = round(LATE * bench.steps)
-    bench.optimise(name, ChangedTraining(objective, bench.ramped, loss, late))
+    late = round(LATE * bench.recipe.joint.steps)
+    bench.optimise(name, ChangedTraining(objective, module=loss, late_from=late))
     return together(model, bench, students)
 
 
@@ -106,29 +102,34 @@ def related(bench: Bench, name: str, students: Students) -> Trained:
     objective = bench.joint(model, students)
     teacher, heads = deepcopy(model), bench.recipe.relation_heads
     loss = TeacherRelations(objective.module, model, teacher, students, RELATIONS, heads)
-    bench.optimise(name, ChangedTraining(objective, bench.ramped, loss))
+    bench.optimise(name, ChangedTraining(objective, module=loss))
     return together(model, bench, students)
 
 
 def grown(bench: Bench, name: str, students: Students, by: Literal["depth", "width"]) -> Trained:
     """Half of the steps for a smaller TA and its students, half for what the TA grows by."""
-    a, half = bench.architecture, bench.steps // 2
+    a, joint = bench.architecture, bench.recipe.joint
+    half = joint.steps // 2
     layers = default_students(a)["medium"].layers if by == "depth" else tuple(range(a.layers))
     seedling = Seedling(a, layers, a.ffn // 2 if by == "width" else a.ffn)
     small = bench.loaded(seedling.architecture, seedling.cut(bench.initial()))
     inside = {student: seedling.inside(spec) for student, spec in students.items()}
-    first = ChangedTraining(bench.joint(small, inside), bench.ramped)
-    bench.optimise(f"{name}-before", first, half)
+    recipe = replace(bench.recipe, joint=replace(joint, steps=half))
+    bench.optimise(f"{name}/before", ChangedTraining(bench.joint(small, inside, recipe)))
     before = {n: bench.logits(small, spec, n) for n, spec in inside.items()}
     ta_before = bench.logits(small, StudentSpec.full(seedling.architecture), TA)
 
     model = bench.loaded(a, seedling.grown(small.state_dict(), bench.initial()))
     ta_just_grown = bench.logits(model, bench.full, TA)
     seedling.freeze(model)
-    recipe = replace(bench.recipe, pool_batch=bench.recipe.pool_ta)  # as many as it sees there
+    recipe = replace(
+        bench.recipe,
+        joint=replace(joint, steps=joint.steps - half, weight_decay=0.0),
+        pool_batch=bench.recipe.pool_ta,  # as many as it sees in the recipe
+    )
     loss = AloneLoss(model, TA, bench.full, recipe, soft=True)
-    second = ChangedTraining(bench.joint(model, {TA: bench.full}, recipe), bench.ramped, loss)
-    bench.optimise(f"{name}-after", second, bench.steps - half, weight_decay=0.0)
+    second = ChangedTraining(bench.joint(model, {TA: bench.full}, recipe), module=loss)
+    bench.optimise(f"{name}/after", second)
     after = {n: bench.logits(model, spec, n) for n, spec in students.items()}
     said = {
         "ta_before_growth": bench.accuracy(ta_before),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import lzma
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,16 @@ from torch import Tensor
 from benchmarks.training.ablations.__main__ import chosen
 from benchmarks.training.ablations.compare import ALPHA, Answers, compared, resampled
 from benchmarks.training.ablations.growth import Seedling
-from benchmarks.training.ablations.objectives import AloneLoss, gatekeeper_loss
+from benchmarks.training.ablations.objectives import AloneLoss, GatekeeperLoss, gatekeeper_loss
 from benchmarks.training.ablations.orders import order_of
+from benchmarks.training.ablations.relations import TeacherRelations
 from benchmarks.training.ablations.table import rows_of
 from benchmarks.training.ablations.texts import SetFiles
 from benchmarks.training.ablations.variants import VARIANTS, half_ffn, narrow
 from nestling.models.errors import DataError
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.spec import StudentSpec
+from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.training.examples import Examples
 from nestling.models.training.matta import JointTraining, Pool
 from nestling.models.training.permutation import permute
@@ -56,18 +57,39 @@ def test_a_uniform_wrong_answer_costs_nothing() -> None:
     assert gatekeeper_loss(torch.zeros(1, 4), torch.tensor([3]), 0.5).item() == pytest.approx(0)
 
 
+def joint_training(model: NestedTransformer, recipe: Recipe) -> JointTraining:
+    """Of one student, which is the TA, without a pool."""
+    a = model.architecture
+    train = Examples(SEQUENCES, LABELS, LABELS)
+    targets, empty = torch.randn(3, len(a.labels)), Pool((), torch.zeros(0, len(a.labels)))
+    students = {"s": StudentSpec.full(a)}
+    return JointTraining(model, students, train, targets, empty, train, recipe)
+
+
 def test_a_student_alone_learns_what_the_recipe_teaches() -> None:
     """It is a student's loss of the joint training, before the TA's soft targets set in."""
-    a, recipe = tiny_architecture(), Recipe()
-    spec = StudentSpec.full(a)
-    train = Examples(SEQUENCES, LABELS)
-    targets, empty = torch.randn(3, len(a.labels)), Pool((), torch.zeros(0, len(a.labels)))
-    model = tiny_model()
-    joint = JointTraining(model, {"s": spec}, train, targets, empty, train, recipe)
+    model, recipe = tiny_model(), Recipe()
+    spec = StudentSpec.full(model.architecture)
+    joint = joint_training(model, recipe)
     step = replace(joint.inputs(0, 0, 1)[0], ramp=0.0)
     expected = 2 * joint.module(step)["s"]  # which shares a step with the TA's
     found = AloneLoss(model, "s", spec, recipe, soft=True)(step)["s"]
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_losses_know_steps_in_which_the_ta_has_no_turn() -> None:
+    model, recipe = tiny_model(), Recipe(ta_every=2)
+    students = {"s": StudentSpec.full(model.architecture)}
+    joint = joint_training(model, recipe)
+    gatekeeper = GatekeeperLoss(joint.module, model, students, alpha=0.5)
+    relations = TeacherRelations(joint.module, model, tiny_model(1), students, 0.1, 2)
+    (both,), (alone,) = joint.inputs(0, 0, 1), joint.inputs(1, 0, 1)
+    assert gatekeeper(both, True).keys() == relations(both).keys() == {"s", "ta"}
+    assert gatekeeper(alone, True).keys() == {"s"}
+    assert relations(both)["s"] > joint.module(both)["s"]
+    assert torch.equal(relations(alone)["s"], joint.module(alone)["s"])
+    for module in (gatekeeper, relations):  # as states have it: every weight once
+        assert len(module.state_dict()) == len(model.state_dict())
 
 
 @pytest.mark.parametrize("name", ["fisher", "magnitude"])
@@ -191,15 +213,14 @@ def test_accepted_is_what_may_be_answered() -> None:
     assert found.tolist() == [[90 / 200]]
 
 
-def test_a_set_is_unpacked_and_gets_a_validation_part(tmp_path: Path) -> None:
-    source, rows = tmp_path / "source", [json.dumps({"text": str(i)}) for i in range(50)]
+def test_a_set_is_unpacked(tmp_path: Path) -> None:
+    source, rows = tmp_path / "source", [f'{{"text": "{i}\u2028a line of it"}}' for i in range(50)]
     source.mkdir()
     with lzma.open(source / "train.jsonl.xz", "wt", encoding="utf-8") as file:
         file.write("\n".join(rows))
     with pytest.raises(DataError, match=r"needs train\.jsonl and test\.jsonl"):
         SetFiles.of(source, tmp_path / "work")
-    (source / "test.jsonl").write_text(rows[0])
+    (source / "test.jsonl").write_text(rows[0], "utf-8")
     files = SetFiles.of(source, tmp_path / "work")
-    parts = [file.read_text().splitlines() for file in (files.train, files.validation)]
-    assert [len(part) for part in parts] == [45, 5]
-    assert sorted(parts[0] + parts[1]) == sorted(rows)
+    assert files.train.read_text("utf-8") == "".join(f"{row}\n" for row in rows)
+    assert files.test.read_text("utf-8") == f"{rows[0]}\n"

@@ -14,10 +14,12 @@ from nestling.models import StudentSpec
 from nestling.models.errors import NestlingError
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.training.augment import recombine
-from nestling.models.training.examples import turn
+from nestling.models.training.examples import logits_of, turn
 from nestling.models.training.importance import importance_order
+from nestling.models.training.losses import distillation_loss
 from nestling.models.training.matta import sandwich
 from nestling.models.training.permutation import permute
+from nestling.models.training.probe import probe
 from nestling.models.training.recipe import TrainingPhase
 from nestling.models.training.students import default_students
 
@@ -120,3 +122,19 @@ def test_default_students_are_nested_and_small() -> None:
     assert list(students) == ["tiny", "small", "medium"]
     tiny, small, medium = (set(s.layers) for s in students.values())
     assert tiny < small < medium
+
+
+def test_a_probed_classifier_says_what_the_teacher_says_and_the_encoder_rests() -> None:
+    a, model = tiny_architecture(), tiny_model().requires_grad_(True)
+    texts = [[2, token, token, 3] for token in range(5, 30)]
+    torch.manual_seed(0)
+    targets = torch.randn(len(texts), len(a.labels)) * 3
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    full = StudentSpec.full(a)
+    far = distillation_loss(logits_of(model, full, texts, "ta"), targets, 2.0)
+    probe(model, texts, targets, temperature=2.0, seed=0)
+    assert distillation_loss(logits_of(model, full, texts, "ta"), targets, 2.0) < 0.7 * far
+    moved = {name for name, w in model.state_dict().items() if not torch.equal(w, before[name])}
+    assert moved == {
+        f"{part}.{kind}" for part in ("pooler", "classifier") for kind in ("weight", "bias")
+    }

@@ -108,6 +108,13 @@ def test_the_latest_state_within_noise_is_kept() -> None:
     assert best.kept == 20
 
 
+def test_a_perfect_score_leaves_room_for_noise() -> None:
+    best = Best(texts=200)
+    assert best.saw(1.0, 1)
+    assert best.saw(0.995, 2)
+    assert not best.saw(0.97, 3)
+
+
 def test_a_few_texts_choose_nothing() -> None:
     best = Best(texts=0)
     assert all(best.saw(score, step) for step, score in enumerate((0.9, 0.1, 0.0)))

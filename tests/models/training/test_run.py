@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from nestling.models import Predictor, load_checkpoint
 
@@ -144,6 +144,20 @@ def test_a_checkpoint_is_never_written_over(workshop: Workshop) -> None:
     result = nestling(*arguments(workshop, "out"))
     assert result.returncode == 2
     assert "exists already" in result.stderr
+
+
+def test_another_teacher_does_not_resume(workshop: Workshop) -> None:
+    command = arguments(workshop, "out")
+    process = subprocess.Popen([sys.executable, "-m", "nestling.cli", *command], env=ENVIRONMENT)
+    while process.poll() is None and not (workshop.path / "out.training/settings.json").exists():
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    weights = workshop.teacher / "model.safetensors"
+    changed = load_file(weights)
+    changed["classifier.bias"] += 1
+    save_file(changed, weights)
+    assert "left by a run with other settings" in refused(workshop)
 
 
 def test_other_settings_do_not_resume(workshop: Workshop) -> None:
