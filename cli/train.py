@@ -110,7 +110,7 @@ def train(
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Steps of joint training; fine-tuning takes a third as many.",
+            help="Steps of joint training; fine-tuning takes half as many.",
             min=1,
             max=10_000_000,
             show_default="from the data",

@@ -15,10 +15,10 @@ import numpy as np
 
 from .recipe import Recipe
 
-STEPS = 12.6
+STEPS = 8.0
 """Joint steps of one example with few labels; times the root of the examples."""
 FEWEST = 200
-FINE_TUNING = 1 / 3
+FINE_TUNING = 1 / 2
 """Steps that make an encoder the teacher, per joint step."""
 FURTHER = 1 / 3
 """Joint steps of further training, per step of a first one on as many texts."""
@@ -70,7 +70,7 @@ def planned(wishes: Wishes, lengths: Sequence[int], labels: int, unlabelled: int
     examples = len(lengths)
     texts = recipe.joint.batch_size + recipe.pool_batch
     share = min(1.0, TOKENS / (texts * float(np.mean(lengths))))
-    many_labels = max(1.0, labels / 6) ** 0.1
+    many_labels = max(1.0, labels / 6) ** 0.2
     fine_tuning, steps = (
         wishes.steps or max(FEWEST, round(STEPS * sqrt(texts) * many_labels))
         for texts in (examples, examples + unlabelled)
