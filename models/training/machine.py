@@ -28,8 +28,7 @@ def before_fine_tuning(
     def loss(_: int) -> Tensor:
         return label_loss(model(batch), taught)
 
-    faster, ratio = bfloat16_is_faster(loss, model.device)
-    seconds = seconds_per_step(loss, model.device, faster, runs=1)
+    faster, ratio, seconds = bfloat16_is_faster(loss, model.device)
     model.zero_grad()
     left = budget.before_fine_tuning(recipe, seconds)
     return {

@@ -15,6 +15,7 @@ from nestling.models import Cascade, Checkpoint, DataError, Stage, load_checkpoi
 from nestling.models.cascade.policy import Guarantee
 from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.checkpoint.seen import doubts_about_evaluation, refuse_training_texts
+from nestling.models.errors import NestlingError
 from nestling.models.inputs.data.fingerprints import KEPT, TextSample
 
 from ...conftest import tiny_architecture, tiny_model, tiny_students, write_tokenizer
@@ -103,6 +104,10 @@ def said(
     return capsys.readouterr().err.splitlines()
 
 
+def refuse(*_: object) -> None:
+    raise NestlingError("nothing is measured")
+
+
 def test_the_commands_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,12 +118,11 @@ def test_the_commands_say_so(
         assert len(lines) == 1
         assert "100 of 100 texts are among those that" in lines[0]
         assert not (checkpoint.path / "calibration.json").exists()
-    with data.open("a") as file:
-        file.write(f"\n{'play ' * 50},music\n")  # after the warning, nothing is measured
     out = tmp_path / "out"
+    monkeypatch.setattr("nestling.cli.evaluate._measure", refuse)  # the warning comes before it
     lines = said(monkeypatch, capsys, "evaluate", checkpoint.path, "--data", data, "--out", out)
-    assert lines[0].startswith(f"warning: {data}: 100 of 101 texts are among those that")
-    assert "the limit is 40" in lines[1]
+    assert lines[0].startswith(f"warning: {data}: 100 of 100 texts are among those that")
+    assert "nothing is measured" in lines[1]
 
 
 def test_the_file_of_a_calibration(checkpoint: Checkpoint) -> None:

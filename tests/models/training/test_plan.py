@@ -175,5 +175,6 @@ def test_a_trial_counts_each_kind_of_step() -> None:
     device = torch.device("cpu")
     assert seconds_per_step(loss, device, bfloat16=False) > 0
     assert set(seen) == {0, 1}
-    faster, ratio = bfloat16_is_faster(loss, device)
+    faster, ratio, seconds = bfloat16_is_faster(loss, device)
     assert faster == (ratio > 1 / 0.9)
+    assert seconds > 0
