@@ -61,6 +61,11 @@ def test_from_an_encoder_to_answers(workshop: Workshop) -> None:
 
 @pytest.mark.slow
 def test_killed_and_resumed_equals_unbroken(workshop: Workshop) -> None:
+    asked = {"bfloat16": False, "ratio": 1.0, "finetune": 15, "pool": 360, "importance_batches": 16}
+    for out in ("unbroken", "killed"):  # the machine's word, which may differ from run to run
+        work = workshop.path / f"{out}.training"
+        work.mkdir()
+        (work / "machine.json").write_text(json.dumps(asked))
     unbroken = nestling(*arguments(workshop, "unbroken"))
     assert unbroken.returncode == 0, unbroken.stderr
     command = [sys.executable, "-m", "nestling.cli", *arguments(workshop, "killed")]
