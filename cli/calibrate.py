@@ -213,6 +213,7 @@ def _from_texts(
     from ..models.calibration.groups import TextGroups
     from ..models.calibration.scope import check_enough, halves
     from ..models.cascade.policy import check_name
+    from ..models.checkpoint.held_out import read_held_out
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
     from ..models.checkpoint.seen import refuse_training_texts
@@ -241,7 +242,9 @@ def _from_texts(
     for doubt in refuse_training_texts(manifest, texts, sha256, data):
         progress.note(f"warning: {doubt}")
     texts, cut = fitting(manifest, texts, data)
-    parts = divide(len(texts), target, sha256, groups)
+    # A group or a scope is not known of texts of which only the answers were kept.
+    held_out = read_held_out(manifest) if groups is None and scope is None else None
+    parts = divide(len(texts), target, sha256, groups, len(held_out) if held_out else 0)
     if scope is not None:
         check_enough(len(halves(parts, groups)[1]), scope, target.confidence)
     unknown = read_texts(out_of_scope, text_column) if out_of_scope is not None else ()
@@ -268,7 +271,7 @@ def _from_texts(
     progress.step("looking for the thresholds")
     result = find(
         loaded, predictions, truth, target, name, sha256, margin_of(precision), seconds, exact,
-        groups, scope, strangers,
+        groups, scope, strangers, held_out,
     )  # fmt: skip
     temperatures = {s.name: s.temperature for s in loaded.students.values()}
     if target.needs_labels:  # temperatures of agreement belong to that cascade alone

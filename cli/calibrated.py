@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..models.calibration.choice import Choice
-    from ..models.cascade.policy import Cascade
+    from ..models.cascade.policy import Cascade, Guarantee
     from ..models.checkpoint.manifest import Manifest
 
 MAX_DROP, CONFIDENCE = 0.005, 0.95
@@ -48,9 +48,17 @@ def show(checkpoint: Manifest, cascade: Cascade, choice: Choice) -> None:
         f"Thresholds are of the {cascade.stages[0].score}.\n"
         f"Expected cost against the TA alone: {', '.join(costs)}.\n"
         f"Observed risk ({guarantee.loss}{against}): {guarantee.observed_risk:.2%}, {counted} "
-        f"in {guarantee.examples:,} texts{limit}; "
-        f"{guarantee.ordering_examples:,} texts ordered the tests.\n"
+        f"in {guarantee.examples:,} texts{limit}; {_ordering(guarantee)} ordered the tests.\n"
         f"With {guarantee.confidence:.0%} confidence it is at most {guarantee.alpha:.2%} on data "
         f"of the same distribution{promised}.{scope_sentences(cascade)}",
         highlight=False,
     )
+
+
+def _ordering(guarantee: Guarantee) -> str:
+    held_out = f"{guarantee.held_out_examples:,} texts held out of training"
+    if not guarantee.held_out_examples:
+        return f"{guarantee.ordering_examples:,} texts"
+    if not guarantee.ordering_examples:
+        return held_out
+    return f"{held_out}, and {guarantee.ordering_examples:,} others,"

@@ -120,7 +120,7 @@ def _promise(cascade: Cascade) -> tuple[str, str, str, str]:
     return (
         f"{guarantee.loss} ≤ {guarantee.alpha:.2%} at {guarantee.confidence:.0%}{apart}",
         f"{guarantee.observed_risk:.2%}",
-        f"{guarantee.examples:,} + {guarantee.ordering_examples:,}",
+        f"{guarantee.examples:,} + {guarantee.ordering_examples + guarantee.held_out_examples:,}",
         cost,
     )
 

@@ -143,6 +143,6 @@ def _write(
     )
     specs = {name: student.spec for name, student in result.added.items()}
     if out is None:
-        add_students(manifest.path, specs, record)
+        add_students(manifest.path, specs, record, result.held_out)
     else:
-        copy_with_students(manifest, out, specs, record)
+        copy_with_students(manifest, out, specs, record, result.held_out)

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from nestling.cli.costs import TIME, time_model
-from nestling.models.calibration.calibrate import gather
 from nestling.models.calibration.choice import SCORES
 from nestling.models.calibration.cost import TimeModel, flops_of, seconds_of
 from nestling.models.calibration.evidence import Evidence, outcome
+from nestling.models.calibration.gather import gather
 from nestling.models.cascade.policy import Cascade, Student
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions, predict_all

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,24 +11,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..cascade.policy import Cascade
-from ..cascade.score import Score
+from ..checkpoint.held_out import HeldOutAnswers
 from ..checkpoint.load import Checkpoint
 from ..errors import NestlingError
 from ..evaluation.predictions import Predictions
 from .choice import SCORES, Choice, choose, divide
 from .cost import TimeModel, flops_of, seconds_of
-from .evidence import Evidence, Floats, rounded
+from .evidence import Floats
+from .gather import ABSTAINS, gather
 from .groups import TextGroups
-from .scope import Scopes, ScopeTarget, count_strangers, find_scopes, halves, promise
+from .known import KnownTexts
+from .scope import ScopeTarget, count_strangers, find_scopes, halves, promise
 from .target import RiskTarget
 from .temperature import fit_temperature
 from .temperature import rounded as rounded_temperature
 
 NO_LABEL = -1
 """Which no student answers."""
-ABSTAINS = -2
-"""In place of a label, where the last student finds a text out of scope, the TA as a rule: the
-right answer of no text."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ def calibrate(
     groups: TextGroups | None = None,
     scope: ScopeTarget | None = None,
     strangers: tuple[Predictions, str] | None = None,
+    held_out: HeldOutAnswers | None = None,
 ) -> Calibrated:
     """Find the cheapest cascade that keeps the target on data like these.
 
@@ -65,16 +65,19 @@ def calibrate(
     in float32, which are to be kept; None where the predictions are in float32. groups: of the
     texts, each of which is promised the risk apart. scope: that each student gets one. strangers:
     of texts that have none of the labels, with the sha256 of their file; they are counted, no more.
-    Raises DataError where the data cannot show the target, with the number that could.
+    held_out: answers in float32 on other texts, which order the tests too, where there are neither
+    groups nor scopes. Raises DataError where the data cannot show the target, with the number that
+    could.
     """
     if truth is None and target.needs_labels:
         raise NestlingError(f"loss: {target.loss!r} needs labels; without them use 'disagreement'")
     own = predictions.labels(predictions.ta.name)
     kept = own if exact is None else exact
     reference = truth if truth is not None and target.needs_labels else kept
-    parts = divide(len(own), target, data_sha256, groups)
+    known = KnownTexts.of(held_out, predictions.students, target) if held_out else None
+    parts = divide(len(own), target, data_sha256, groups, len(known) if known else 0)
     fitting, fixing = (parts.ordering, None) if scope is None else halves(parts, groups)
-    temperatures = _temperatures(predictions, reference, fitting, target.loss)
+    temperatures = _temperatures(predictions, reference, fitting, target.loss, known)
     if target.loss == "disagreement":
         # Served answers are watched beside the TA's own: with it, too, they disagree no more often.
         reference = kept = kept.where(kept == own, NO_LABEL)
@@ -85,16 +88,21 @@ def calibrate(
         # Every label differs from that; and as no label is, it is right of no text.
         kept = kept.masked_fill(torch.from_numpy(~scopes.inside[-1]), ABSTAINS)
         reference = kept if target.loss == "disagreement" else reference
+
+    def cost_of(tokens: Sequence[int]) -> Floats:
+        return flops_of(students, tokens) if by is None else seconds_of(by, students, tokens)
+
     tokens = list(map(len, predictions.sequences))
-    flops = flops_of(students, tokens)
-    cost = flops if by is None else seconds_of(by, students, tokens)
-    net = target.net
+    flops, cost, net = flops_of(students, tokens), cost_of(tokens), target.net
     gathered = {
         score: gather(predictions, reference, temperatures, score, cost, margin, kept, scopes, net)
         for score in SCORES
     }
     evidence = {score: replace(each, groups=groups) for score, each in gathered.items()}
-    choice = choose(evidence, flops, by, parts, target)
+    others = None
+    if known is not None:
+        others = known.evidence(SCORES, temperatures, cost_of(known.tokens), margin)
+    choice = choose(evidence, flops, by, parts, target, others)
     guarantee = choice.guarantee(target, parts, data_sha256, checkpoint.weights_sha256)
     guarantee = replace(guarantee, reference="float32")
     cascade = Cascade(name, choice.stages(students), guarantee, choice.forecast, choice.path)
@@ -110,52 +118,23 @@ def calibrate(
     return Calibrated(cascade, temperatures, choice)
 
 
-def gather(
+def _temperatures(
     predictions: Predictions,
     reference: Tensor,
-    temperatures: Mapping[str, float],
-    score: Score,
-    cost: Floats,
-    margin: float,
-    kept: Tensor | None = None,
-    scopes: Scopes | None = None,
-    net: bool = False,
-) -> Evidence:
-    """Score, loss and cost of every student on every text.
-
-    reference: (texts,) int64, the true classes; or the TA's answers, where it counts as always
-    right. cost: (students, texts). kept: (texts,) int64, the answers of the TA that the loss is
-    against, by default those predicted. scopes: what is out of a student's is not answered there,
-    unless it is the last; what is answered without a label then has `ABSTAINS`. net: whether what
-    recovers counts, as −1.
-    """
-    names = [student.name for student in predictions.students]
-    labels = torch.stack([predictions.labels(name) for name in names])
-    kept_right = (labels[-1] if kept is None else kept) == reference
-    scores = np.stack([predictions.scores(n, temperatures[n], score).numpy() for n in names])
-    if scopes is not None:
-        scores = np.where(scopes.inside, scores, 0.0)
-        labels.masked_fill_(torch.from_numpy(scopes.unlabelled), ABSTAINS)
-    right = labels == reference
-    loss = (~right & kept_right).to(torch.int8)
-    if net:
-        loss -= (right & ~kept_right).to(torch.int8)
-    return Evidence(rounded(scores), loss.numpy(), cost, margin)
-
-
-def _temperatures(
-    predictions: Predictions, reference: Tensor, ordering: NDArray[np.int64], loss: str
+    ordering: NDArray[np.int64],
+    loss: str,
+    known: KnownTexts | None,
 ) -> dict[str, float]:
     rows = torch.from_numpy(ordering)
+    logits = {name: each[rows] for name, each in predictions.logits.items()}
+    right = reference[rows]
+    if known is not None:
+        logits = {name: torch.cat([each, known.logits(name)]) for name, each in logits.items()}
+        right = torch.cat([right, known.reference])
     fitted = {
-        student.name: rounded_temperature(
-            fit_temperature(predictions.logits[student.name][rows], reference[rows])
-        )
+        student.name: rounded_temperature(fit_temperature(logits[student.name], right))
         for student in predictions.students
     }
     if loss == "disagreement":  # the TA agrees with itself: that says nothing of its temperature
         fitted[predictions.ta.name] = predictions.ta.temperature
     return fitted
-
-
-__all__ = ["Calibrated", "RiskTarget", "calibrate", "gather"]

@@ -18,11 +18,14 @@ def end_of(vector: Floats) -> int:
     return int(np.argmax(vector <= 0))
 
 
-def cheapest(stages: Evidence, plan: TestPlan, walked: Walk, target: RiskTarget) -> int:
+def cheapest(
+    stages: Evidence, plan: TestPlan, walked: Walk, target: RiskTarget, known: int = 0
+) -> int:
     """Index of the accepted vector of least cost over all the data.
 
-    stages: the evidence of the plan's stages, of all texts. Raises NestlingError where nothing is
-    cheaper than the TA, DataError where nothing cheaper was accepted, with what it would take.
+    stages: the evidence of the plan's stages, of all texts. known: other texts that ordered. Raises
+    NestlingError where nothing is cheaper than the TA, DataError where nothing cheaper was
+    accepted, with what it would take.
     """
     alone = float(stages.cost[-1].mean())
     costs = np.round(outcome(stages, plan.vectors).cost / alone, COST_DIGITS)
@@ -46,7 +49,7 @@ def cheapest(stages: Evidence, plan: TestPlan, walked: Walk, target: RiskTarget)
         fewest = fewest_ordering(len(stages.groups.names))
     needed = examples_needed(losses / tested, target.alpha, target.confidence)
     if needed is not None:
-        more = texts_in_all(needed, fewest)
+        more = texts_in_all(needed, fewest, known)
         advice = f"about {more:,} examples{where} would show it at this rate"
     elif losses - recovered < target.alpha * tested:
         advice = "more examples may show it"  # how many, is not worked out for a net risk

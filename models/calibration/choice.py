@@ -42,26 +42,35 @@ WORTH_ANOTHER_SCORE = 0.01
 
 
 def divide(
-    texts: int, target: RiskTarget, data_sha256: str, groups: TextGroups | None = None
+    texts: int,
+    target: RiskTarget,
+    data_sha256: str,
+    groups: TextGroups | None = None,
+    known: int = 0,
 ) -> Split:
     """Which texts order the tests, and which test; of each group, where there are groups.
 
-    Drawn from the data's hash: the same data give the same thresholds, and there is no seed to try
-    until one passes. Raises DataError where there are too few.
+    known: other texts that order, too; none where there are groups. Drawn from the data's hash: the
+    same data give the same thresholds, and there is no seed to try until one passes. Raises
+    DataError where there are too few.
     """
     seed = int(data_sha256[:12], 16)
     if groups is not None:
         check_enough_of_each(groups, target.alpha, target.confidence)
         return split_groups(groups, target.alpha, target.confidence, seed)
-    check_enough(texts, target)
-    return split(texts, target.alpha, target.confidence, seed)
+    check_enough(texts, target, known)
+    return split(texts, target.alpha, target.confidence, seed, known)
 
 
-def check_enough(texts: int, target: RiskTarget) -> None:
-    """Raises DataError where so few texts could not show the target even without a single loss."""
-    testing = testing_size(texts, target.alpha, target.confidence)
+def check_enough(texts: int, target: RiskTarget, known: int = 0) -> None:
+    """Raises DataError where so few texts could not show the target even without a single loss.
+
+    known: other texts that order the tests.
+    """
+    testing = testing_size(texts, target.alpha, target.confidence, known)
     if losses_allowed(testing, target.alpha, target.confidence) < 0:
-        least = texts_in_all(fewest_examples(0, target.alpha, target.confidence))
+        least = fewest_examples(0, target.alpha, target.confidence)
+        least = texts_in_all(least, known=known)
         raise DataError(
             f"{texts:,} examples are too few to show a risk of at most {target.alpha:.2%} with "
             f"{target.confidence:.0%} confidence, even without a single loss: it takes {least:,}"
@@ -76,8 +85,9 @@ class Choice:
     forecast: of FLOPs, and of seconds where they are what the evidence has as cost. losses,
     recovered: among the texts that test; the second only of a net risk. allowed: losses, with so
     many recovered, at which the test still rejects; of groups each has its own number, and it is
-    their sum. trail: the path on which it was found. path: what is kept of that beside the
-    thresholds. groups: of each, what was found. by: the column that has them.
+    their sum. known: texts beside the data that ordered the tests. trail: the path on which it was
+    found. path: what is kept of that beside the thresholds. groups: of each, what was found. by:
+    the column that has them.
     """
 
     score: Score
@@ -87,6 +97,7 @@ class Choice:
     losses: int
     recovered: int
     allowed: int
+    known: int
     trail: Trail
     path: CascadePath
     groups: tuple[GroupEvidence, ...] = ()
@@ -109,6 +120,7 @@ class Choice:
             confidence=target.confidence,
             examples=tested,
             ordering_examples=len(parts.ordering),
+            held_out_examples=self.known,
             observed_risk=(self.losses - self.recovered) / tested,
             data_sha256=data_sha256,
             weights_sha256=weights_sha256,
@@ -123,22 +135,28 @@ def choose(
     by: TimeModel | None,
     parts: Split,
     target: RiskTarget,
+    known: Mapping[Score, Evidence] | None = None,
 ) -> Choice:
     """The cheapest cascade that keeps the target.
 
     evidence: of one or more scores, the preferred first, between which the ordering part decides as
-    it does between stages. flops: (students, texts), for the forecast. by: whose seconds
-    the evidence has as cost; None of FLOPs.
-    Raises DataError where the data cannot show the target, with the number that could.
+    it does between stages. flops: (students, texts), for the forecast. by: whose seconds the
+    evidence has as cost; None of FLOPs. known: evidence of other texts, by the same scores, by
+    which the tests are ordered too. Raises DataError where the data cannot show the target, with
+    the number that could.
     """
     apart = next(iter(evidence.values())).select(parts.testing).promised_apart
     tested = np.array([len(rows) for rows in apart])
     allowed = [losses_allowed(int(n), target.alpha, target.confidence) for n in tested]
-    score, chosen = _planned(evidence, parts, (np.array(allowed) + 0.5) / tested)
+    ordering = {score: each.select(parts.ordering) for score, each in evidence.items()}
+    if known is not None:
+        ordering = {score: known[score].joined(each) for score, each in ordering.items()}
+    score, chosen = _planned(ordering, (np.array(allowed) + 0.5) / tested)
     stages = evidence[score].stages(chosen.stages)
     testing = stages.select(parts.testing)
     walked = walk(testing, chosen.vectors, target.alpha, target.confidence, target.net)
-    best = cheapest(stages, chosen, walked, target)
+    others = 0 if known is None else known[score].texts
+    best = cheapest(stages, chosen, walked, target, others)
     vector = chosen.vectors[best]
     used = _used(vector)
     rows = tuple(chosen.stages[k] for k in used)
@@ -163,6 +181,7 @@ def choose(
         losses=losses,
         recovered=recovered,
         allowed=sum(allowed),
+        known=others,
         trail=trail,
         path=path,
         groups=groups,
@@ -196,13 +215,9 @@ def _used(vector: Floats) -> list[int]:
     return [k for k in range(end_of(vector) + 1) if vector[k] < 1]
 
 
-def _planned(
-    evidence: Mapping[Score, Evidence], parts: Split, tolerated: Floats
-) -> tuple[Score, TestPlan]:
+def _planned(ordering: Mapping[Score, Evidence], tolerated: Floats) -> tuple[Score, TestPlan]:
     """What is tested, and by which score."""
-    plans = [
-        (score, plan(each.select(parts.ordering), tolerated)) for score, each in evidence.items()
-    ]
+    plans = [(score, plan(each, tolerated)) for score, each in ordering.items()]
     best = plans[0]
     for each in plans[1:]:
         if each[1].expected_cost < best[1].expected_cost * (1 - WORTH_ANOTHER_SCORE):

@@ -61,6 +61,15 @@ class Evidence:
             groups=self.groups and self.groups.select(rows),
         )
 
+    def joined(self, other: Evidence) -> Evidence:
+        """These texts and those of another one, of the same students and without groups."""
+        return Evidence(
+            np.concatenate([self.score, other.score], axis=1),
+            np.concatenate([self.loss, other.loss], axis=1),
+            np.concatenate([self.cost, other.cost], axis=1),
+            self.margin,
+        )
+
     def stages(self, students: Sequence[int]) -> Evidence:
         """Some of the students, in this order; the last must be the one that always answers."""
         rows = list(students)

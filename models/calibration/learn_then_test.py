@@ -25,9 +25,9 @@ from .path import estimated_risk, subsets, threshold_path
 from .risk import fewest_examples, losses_allowed, p_value
 
 ORDERING_SHARE = 0.25
-"""At least this share of the data orders the tests: fewer texts make a poor order, and every text
-that orders is one less that tests. On redraws (`benchmarks.training.guarantee`) 0.12 and 0.35 both
-cost more."""
+"""At least this share of the data orders the tests, less what is known of other texts: fewer texts
+make a poor order, and every text that orders is one less that tests. On redraws
+(`benchmarks.training.guarantee`) 0.12 and 0.35 both cost more."""
 FEWEST_ORDERING = 50
 MOST_STAGES = 4
 WORTH_A_STAGE = 0.01
@@ -42,9 +42,9 @@ class Split:
     testing: NDArray[np.int64]
 
 
-def split(n: int, alpha: float, confidence: float, seed: int) -> Split:
-    """Divide n texts at random, independently of what they are."""
-    order = n - testing_size(n, alpha, confidence)
+def split(n: int, alpha: float, confidence: float, seed: int, known: int = 0) -> Split:
+    """Divide n texts at random, independently of what they are. known: other texts that order."""
+    order = n - testing_size(n, alpha, confidence, known)
     rows = np.random.default_rng(seed).permutation(n)
     return Split(rows[:order], rows[order:])
 
@@ -54,7 +54,7 @@ def split_groups(groups: TextGroups, alpha: float, confidence: float, seed: int)
     rng, ordering, testing = np.random.default_rng(seed), [], []
     fewest = fewest_ordering(len(groups.names))
     for own in groups.rows:
-        order = len(own) - tested_of(len(own), alpha, confidence, fewest)
+        order = len(own) - tested_of(len(own), alpha, confidence, fewest, 0)
         rows = rng.permutation(own)
         ordering.append(rows[:order])
         testing.append(rows[order:])
@@ -66,32 +66,33 @@ def fewest_ordering(groups: int) -> int:
     return math.ceil(FEWEST_ORDERING / groups)
 
 
-def testing_size(n: int, alpha: float, confidence: float) -> int:
-    """How many of n texts test.
+def testing_size(n: int, alpha: float, confidence: float, known: int) -> int:
+    """How many of n texts test. known: other texts that order, beside those of the n.
 
     The testing part is as small as it can be for the number of losses that it allows: texts
     beyond that would not buy another allowed loss, but they do improve the order.
     """
-    return tested_of(n, alpha, confidence, FEWEST_ORDERING)
+    return tested_of(n, alpha, confidence, FEWEST_ORDERING, known)
 
 
-def tested_of(n: int, alpha: float, confidence: float, fewest_ordering: int) -> int:
-    """The same where at least so many of them must order."""
-    most = most_testing(n, fewest_ordering)
+def tested_of(n: int, alpha: float, confidence: float, fewest_ordering: int, known: int) -> int:
+    """The same where at least so many must order, the known ones among them."""
+    most = most_testing(n, fewest_ordering, known)
     allowed = losses_allowed(most, alpha, confidence) if most > 0 else -1
     return fewest_examples(allowed, alpha, confidence) if allowed >= 0 else max(0, most)
 
 
-def most_testing(n: int, fewest_ordering: int = FEWEST_ORDERING) -> int:
-    """How many of n texts may test, as the others must order; below 1 if they are too few."""
-    return n - max(fewest_ordering, math.ceil(ORDERING_SHARE * n))
+def most_testing(n: int, fewest_ordering: int = FEWEST_ORDERING, known: int = 0) -> int:
+    """How many of n texts may test, as others must order; below 1 if they are too few."""
+    return n - max(0, max(fewest_ordering, math.ceil(ORDERING_SHARE * n)) - known)
 
 
-def texts_in_all(testing: int, fewest_ordering: int = FEWEST_ORDERING) -> int:
-    """The fewest texts, ordering and testing ones together, of which so many may test."""
+def texts_in_all(testing: int, fewest_ordering: int = FEWEST_ORDERING, known: int = 0) -> int:
+    """The fewest texts, ordering and testing ones together, of which so many may test. known: other
+    texts that order."""
     candidates = range(testing, 2 * (testing + fewest_ordering))
     return testing + bisect_left(
-        candidates, testing, key=lambda n: most_testing(n, fewest_ordering)
+        candidates, testing, key=lambda n: most_testing(n, fewest_ordering, known)
     )
 
 

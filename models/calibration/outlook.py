@@ -30,11 +30,11 @@ class Outlook:
     texts: int | None
 
 
-def outlooks(trail: Trail, alpha: float) -> Iterator[Outlook]:
+def outlooks(trail: Trail, alpha: float, known: int = 0) -> Iterator[Outlook]:
     """For each smaller promise the vector that serves now, and the cheapest one with room for it.
 
-    alpha: the risk that is promised now. Of a net risk nothing is said: it hangs on how many texts
-    recover too.
+    alpha: the risk that is promised now. known: texts beside those of the calibration that order.
+    Of a net risk nothing is said: it hangs on how many texts recover too.
     """
     if trail.net:
         return
@@ -43,16 +43,16 @@ def outlooks(trail: Trail, alpha: float) -> Iterator[Outlook]:
         fit = np.flatnonzero((risks <= ROOM * smaller) & (trail.cost < 1))
         cheapest = [int(fit[trail.cost[fit].argmin()])] if len(fit) else []
         for vector in dict.fromkeys([trail.chosen, *cheapest]):
-            yield Outlook(
-                smaller, vector, texts_for(float(risks[vector]), smaller, trail.confidence)
-            )
+            risk = float(risks[vector])
+            texts = texts_for(risk, smaller, trail.confidence, known)
+            yield Outlook(smaller, vector, texts)
 
 
-def texts_for(risk: float, alpha: float, confidence: float) -> int | None:
+def texts_for(risk: float, alpha: float, confidence: float, known: int = 0) -> int | None:
     """With which a cascade of this true risk passes with a chance of `CHANCE`; None if no number
     would do, or more than anybody has.
     """
     if risk >= alpha:
         return None
-    found = fewest_texts(with_chance(CHANCE), risk, alpha, confidence)
+    found = fewest_texts(with_chance(CHANCE), risk, alpha, confidence, known)
     return found.texts if found else None

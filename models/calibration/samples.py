@@ -46,9 +46,9 @@ class Sample:
         return float(_chance(np.array(self.allowed), np.array(self.testing), true_risk))
 
 
-def sample(texts: int, alpha: float, confidence: float) -> Sample:
-    """What texts can show of a risk of alpha."""
-    testing = testing_size(texts, alpha, confidence)
+def sample(texts: int, alpha: float, confidence: float, known: int = 0) -> Sample:
+    """What texts can show of a risk of alpha. known: other texts that order the tests."""
+    testing = testing_size(texts, alpha, confidence, known)
     return Sample(texts, testing, alpha, losses_allowed(testing, alpha, confidence))
 
 
@@ -103,12 +103,12 @@ def check_expected(true_risk: float, alpha: float, confidence: float) -> None:
 
 
 def fewest_texts(
-    condition: Condition, true_risk: float, alpha: float, confidence: float
+    condition: Condition, true_risk: float, alpha: float, confidence: float, known: int = 0
 ) -> Sample | None:
     """The fewest texts with which a cascade of a true risk meets a condition.
 
-    None if it takes more than `MOST_TEXTS`. Raises NestlingError where no number would do, as the
-    true risk is not below alpha.
+    known: other texts that order the tests. None if it takes more than `MOST_TEXTS`. Raises
+    NestlingError where no number would do, as the true risk is not below alpha.
     """
     check_expected(true_risk, alpha, confidence)
     first, count = 0, BLOCK
@@ -116,8 +116,8 @@ def fewest_texts(
         allowed = np.arange(first, first + count)
         testing = _fewest_testing(allowed, alpha, confidence)
         if len(met := np.flatnonzero(condition(allowed, testing, true_risk))):
-            texts = texts_in_all(int(testing[met[0]]))
-            return sample(texts, alpha, confidence) if texts <= MOST_TEXTS else None
+            texts = texts_in_all(int(testing[met[0]]), known=known)
+            return sample(texts, alpha, confidence, known) if texts <= MOST_TEXTS else None
         if testing[-1] > MOST_TEXTS:
             return None
         first, count = first + count, 2 * count

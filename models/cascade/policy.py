@@ -97,8 +97,9 @@ class Guarantee:
 
     With probability `confidence` over the calibration data, the risk named by `loss` is at most
     `alpha` on new data of the same distribution. examples: texts that tested it.
-    ordering_examples: texts that fixed what was tested, and in which order. source: `texts` of a
-    file, or the `shadow` of served traffic; then since and until say of which time, in ISO 8601.
+    ordering_examples: texts that fixed what was tested, and in which order. held_out_examples:
+    those held out of training that did so beside them. source: `texts` of a file, or the `shadow`
+    of served traffic; then since and until say of which time, in ISO 8601.
     reference: the precision of the TA whose answers are to be kept; None in calibrations of before
     this was recorded, where it is the cascade's own. by: the column whose every value is promised
     the risk apart, and groups: of each of them what the promise rests on; None and empty where the
@@ -120,6 +121,7 @@ class Guarantee:
     reference: Precision | None = None
     by: str | None = None
     groups: tuple[GroupEvidence, ...] = ()
+    held_out_examples: int = 0
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Guarantee:

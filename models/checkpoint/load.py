@@ -4,6 +4,7 @@
     model.safetensors  the TA's weights, once
     tokenizer.json
     training-texts.json  a sample of the training texts, as fingerprints of 64 bits
+    held-out.safetensors  what the students answer on texts kept from training (optional)
     searches.json      what `nestling search` measured, and of which texts (optional)
     calibration.json   temperatures and cascades (optional; written by `nestling calibrate`)
     report.json        what `nestling evaluate --keep` measured (optional)

@@ -20,6 +20,7 @@ from .integrity import read_hashed_json, refuse_pickles, verify
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CALIBRATION, REPORT = "calibration.json", "report.json"
 TRAINING_TEXTS, SEARCHES = "training-texts.json", "searches.json"
+HELD_OUT = "held-out.safetensors"
 TA = "ta"
 """The name under which the whole TA is served."""
 NONE: Final[dict[str, Any]] = {"temperatures": {}, "cascades": {}, "default": TA}

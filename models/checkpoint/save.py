@@ -21,6 +21,7 @@ from ..inputs.data.fingerprints import TextSample
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
 from ..precision import WEIGHT_LEVELS, Precision, file_of
+from .held_out import HeldOutAnswers, write_held_out
 from .integrity import SCHEMA, new_directory, sha256_of, write_hashed_json
 from .manifest import CALIBRATION, CONFIG, TOKENIZER, TRAINING_TEXTS, WEIGHTS, Manifest
 
@@ -34,11 +35,13 @@ def write_checkpoint(
     provenance: Mapping[str, Any],
     dtype: torch.dtype = torch.bfloat16,
     trained_on: TextSample | None = None,
+    held_out: HeldOutAnswers | None = None,
 ) -> None:
     """Write a new checkpoint under a temporary name, then rename it.
 
     students: without the TA, which every checkpoint has. tokenizer: a tokenizer.json to copy.
     trained_on: a sample of the training texts, so that `nestling calibrate` knows them again.
+    held_out: what the students answer on texts that were kept from training.
     Raises NestlingError if `path` exists: a checkpoint is never written over. Raises
     NotFiniteError for weights that are not finite in `dtype`.
     """
@@ -55,14 +58,17 @@ def write_checkpoint(
             sample = {"schema": SCHEMA, **trained_on.to_json()}
             write_hashed_json(temporary / TRAINING_TEXTS, sample)
             files.append(TRAINING_TEXTS)
+        hashes = {name: sha256_of(temporary / name) for name in files}
         config = {
             "schema": SCHEMA,
             "task": "text-classification",
             "architecture": architecture.to_json(),
             "students": {name: spec.to_json() for name, spec in students.items()},
             "provenance": dict(provenance),
-            "files": {name: sha256_of(temporary / name) for name in files},
+            "files": hashes,
         }
+        if held_out:
+            write_held_out(temporary, held_out, hashes[WEIGHTS])
         write_hashed_json(temporary / CONFIG, config)
 
 

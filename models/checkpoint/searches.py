@@ -2,7 +2,8 @@
 
 Beside the students themselves, in `config.json`, each search leaves what it measured, and a sample
 of the texts that it looked at: `nestling calibrate` knows them again. The samples are written
-first: should the second rename never come, a few texts too many are refused, and nothing is broken.
+first, with what all students answer on those texts, by which `nestling calibrate` orders its tests:
+should the last rename never come, a few texts too many are refused, and nothing is broken.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 from ..errors import NestlingError
 from ..inputs.data.fingerprints import TextSample
 from ..nested.spec import StudentSpec
+from .held_out import HeldOutAnswers, write_held_out
 from .integrity import SCHEMA, new_directory, read_hashed_json, write_hashed_json
-from .manifest import CONFIG, SEARCHES, Manifest, parse
+from .manifest import CONFIG, SEARCHES, WEIGHTS, Manifest, parse
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,22 @@ def read_searches(path: Path) -> list[SearchRecord]:
     return found
 
 
-def add_students(path: Path, students: Mapping[str, StudentSpec], search: SearchRecord) -> None:
+def add_students(
+    path: Path,
+    students: Mapping[str, StudentSpec],
+    search: SearchRecord,
+    held_out: HeldOutAnswers,
+) -> None:
     """Add students to the checkpoint in a directory: all of them, or none.
 
+    held_out: what all students answer on the texts of the search, in place of what is kept.
     Weights, calibration and report stay as they are. Raises NestlingError for a name that is taken.
     """
     config = read_hashed_json(path / CONFIG)
     if taken := sorted(students.keys() & config["students"].keys()):
         raise NestlingError(f"{path}: has a student {taken[0]!r} already")
     searches = [*read_searches(path), search]
+    write_held_out(path, held_out, config["files"][WEIGHTS])
     record = {"schema": SCHEMA, "searches": [each.to_json() for each in searches]}
     write_hashed_json(path / SEARCHES, record)
     config["students"] |= {name: spec.to_json() for name, spec in students.items()}
@@ -74,11 +83,15 @@ def add_students(path: Path, students: Mapping[str, StudentSpec], search: Search
 
 
 def copy_with_students(
-    manifest: Manifest, out: Path, students: Mapping[str, StudentSpec], search: SearchRecord
+    manifest: Manifest,
+    out: Path,
+    students: Mapping[str, StudentSpec],
+    search: SearchRecord,
+    held_out: HeldOutAnswers,
 ) -> None:
     """A copy of a checkpoint that has them too. Raises NestlingError if `out` exists."""
     with new_directory(out, "a checkpoint") as temporary:
         for file in manifest.path.iterdir():
             if file.is_file():
                 shutil.copyfile(file, temporary / file.name)
-        add_students(temporary, students, search)
+        add_students(temporary, students, search, held_out)

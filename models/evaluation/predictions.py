@@ -9,9 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...kernels.gate.reference import scores
 from ..cascade.policy import Student
-from ..cascade.score import Score
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import TA, Manifest
 from ..errors import DataError
@@ -19,38 +17,17 @@ from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
 from ..runners.base import ModelRunner
 from ..runners.torch import TorchRunner
+from .answers import StudentAnswers
 from .by_length import by_length
 
 MAX_BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Logits of every student on every text.
+class Predictions(StudentAnswers):
+    """With the texts themselves. sequences: token ids of each, in file order."""
 
-    students: cheapest first, the TA last. sequences: token ids of each text, in file order.
-    logits: by student's name, (texts, labels), the dtype in which the students ran.
-    """
-
-    students: tuple[Student, ...]
     sequences: tuple[tuple[int, ...], ...]
-    logits: dict[str, Tensor]
-
-    @property
-    def ta(self) -> Student:
-        """The whole TA."""
-        return self.students[-1]
-
-    def labels(self, student: str) -> Tensor:
-        """The student's answers: (texts,) int64."""
-        return self.logits[student].argmax(dim=-1)
-
-    def scores(self, student: str, temperature: float, score: Score) -> Tensor:
-        """What the gate holds against a threshold: (texts,) float64, as exact as the logits."""
-        logits = self.logits[student].double()
-        found = scores(logits, logits.new_full((len(logits),), temperature))
-        held: Tensor = getattr(found, score.value)
-        return held
 
     def flops(self, student: Student) -> Tensor:
         """Of that student on each text: (texts,) float64."""
@@ -83,7 +60,7 @@ def predict_all(
         packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
         for student in students:
             logits[student.name][rows] = runner.logits(packed.for_student(student.spec)).cpu()
-    return Predictions(students, tuple(map(tuple, sequences)), logits)
+    return Predictions(students, logits, tuple(map(tuple, sequences)))
 
 
 def answers_of_ta(

@@ -5,17 +5,18 @@ The texts that were looked at choose; the others measure what was chosen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..calibration.calibrate import gather
+from ..calibration.gather import gather
 from ..calibration.temperature import fit_temperature
 from ..cascade.policy import Student
 from ..cascade.score import Score
+from ..checkpoint.held_out import HeldOutAnswers
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import TA
 from ..evaluation.predictions import predict_all
@@ -56,6 +57,7 @@ class Finals:
         """All students about all texts. truth: (texts,) int64."""
         everyone = replace(self._checkpoint, students={each.name: each for each in self.students})
         predictions = predict_all(everyone, texts, "the texts", progress=progress)
+        self._predictions, self._truth = predictions, truth
         progress.step("planning a cascade")
         rows = torch.from_numpy(self._looking)
         temperatures = {
@@ -68,6 +70,12 @@ class Finals:
         right = [(predictions.labels(each.name) == truth).numpy() for each in self.students]
         self._right = np.array(right)
         self._seen, self._held = found.select(self._looking), found.select(self._measuring)
+
+    def answers(self, students: Collection[str]) -> HeldOutAnswers:
+        """What these students answer on all texts."""
+        tokens = torch.tensor(list(map(len, self._predictions.sequences)))
+        logits = {name: self._predictions.logits[name].float() for name in students}
+        return HeldOutAnswers(self._truth, tokens, logits)
 
     def choose(self, most: int) -> tuple[set[int], FoundCascade, FoundCascade]:
         """At most so many rows of new students, and the cascades without and with them."""

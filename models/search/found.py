@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..checkpoint.held_out import HeldOutAnswers
 from ..nested.spec import StudentSpec
 
 CONFIDENCE = 0.95
@@ -69,7 +70,8 @@ class FoundCascade:
 @dataclass(frozen=True)
 class SearchResult:
     """students: cheapest first, the TA last. before, after: the cheapest cascade of the students
-    that there were, and of all. asked: students. ended: why the search came to an end.
+    that there were, and of all. asked: students. ended: why the search came to an end. held_out:
+    what the students that there are now answer on all texts of the search.
     """
 
     students: tuple[FoundStudent, ...]
@@ -79,6 +81,7 @@ class SearchResult:
     looked_at: int
     measured_on: int
     ended: str
+    held_out: HeldOutAnswers
 
     @property
     def added(self) -> Mapping[str, FoundStudent]:

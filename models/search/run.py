@@ -97,7 +97,12 @@ def search(
     added, before, after = finals.choose(options.most)
     students = tuple(finals.told(row, row in added) for row in range(len(finals.students)))
     looked_at, measured_on = len(parts.looking), len(parts.measuring)
-    return SearchResult(students, before, after, trials.asked, looked_at, measured_on, ended)
+    answers = finals.answers(
+        {student.name for student in students if student.known or student.added}
+    )
+    return SearchResult(
+        students, before, after, trials.asked, looked_at, measured_on, ended, answers
+    )
 
 
 @torch.inference_mode()

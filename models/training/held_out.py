@@ -7,11 +7,17 @@ that calibrate a cascade are never asked: what chose a model cannot test it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
+from ..checkpoint.held_out import HeldOutAnswers
 from ..inputs.data.fingerprints import fingerprint
+from ..nested.spec import StudentSpec
+from ..nested.trunk import NestedTransformer
+from ..progress import SILENT, Progress
+from .examples import Examples, logits_of
 
 SHARE = 0.1
 MOST = 1000
@@ -41,3 +47,20 @@ def split(texts: Sequence[str], labels: Sequence[str], seed: int) -> tuple[list[
         if len(held) == wanted:
             break
     return [i for i in range(len(texts)) if i not in held], sorted(held)
+
+
+def asked(
+    model: NestedTransformer,
+    students: Mapping[str, StudentSpec],
+    held_out: Examples,
+    progress: Progress = SILENT,
+) -> HeldOutAnswers | None:
+    """What all students answer on the held-out texts; None where there are none."""
+    if not len(held_out):
+        return None
+    logits = {
+        name: logits_of(model, spec, held_out.sequences, name, progress, "asking held-out texts")
+        for name, spec in students.items()
+    }
+    tokens = torch.tensor(list(map(len, held_out.sequences)))
+    return HeldOutAnswers(held_out.labels, tokens, logits)

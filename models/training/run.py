@@ -13,7 +13,6 @@ that was killed goes on where it was.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -24,9 +23,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from ..checkpoint.held_out import HeldOutAnswers
 from ..checkpoint.manifest import TA
 from ..checkpoint.save import write_checkpoint
-from ..errors import NestlingError, NotFiniteError
+from ..errors import NestlingError
 from ..inputs.data.fingerprints import TextSample
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
@@ -36,7 +36,7 @@ from .augment import recombine
 from .budget import Budget
 from .examples import accuracy, logits_of, pack, right, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
-from .held_out import TELLING
+from .held_out import TELLING, asked
 from .importance import importance_order
 from .loop import LoopSettings, accelerator_of_a_run, accuracies, optimise
 from .machine import before_fine_tuning, before_joint_training
@@ -67,12 +67,8 @@ def train(options: Options, progress: Progress = SILENT) -> Path:
     shown = progress if accelerator.is_main_process else SILENT
     material = gather_material(options, shown)
     run = TrainingRun(options, material, material.recipe, accelerator, shown)
-    try:
+    with run.work.unless_broken():
         return run.train()
-    except NotFiniteError as error:
-        if accelerator.is_main_process:
-            shutil.rmtree(run.work.path)
-        raise NotFiniteError(f"{error}. No checkpoint is written, no state kept") from error
 
 
 class TrainingRun:
@@ -112,7 +108,8 @@ class TrainingRun:
         self._prepare(model, teacher, pool, targets)
         self._joint_training(model, pool, targets)
         if self.accelerator.is_main_process:
-            verdict = self._verdict(model, judged)
+            held_out = asked(model, self._everyone, self.material.held_out, self.progress)
+            verdict = self._verdict(model, held_out, judged)
             self.progress.step("writing the checkpoint")
             said = provenance(
                 self.options, self.material, self.recipe, self.accelerator.num_processes
@@ -131,6 +128,7 @@ class TrainingRun:
                 trained_on=TextSample.of(
                     [*self.material.data.texts, *self.material.unlabelled.texts]
                 ),
+                held_out=held_out,
             )
         self.work.remove()
         return self.options.out
@@ -282,18 +280,19 @@ class TrainingRun:
         )
         optimise(objective, self.accelerator, self.progress, kept)
 
-    def _verdict(self, model: NestedTransformer, judged: Tensor) -> HeldOutVerdict:
-        """The last look at the held-out texts, and at the user's validation."""
-        full = StudentSpec.full(self.material.architecture)
-        everyone = self.material.students | {TA: full}
-        self.progress.step("looking at the held-out texts")
-        verdict = HeldOutVerdict(
-            {n: right(model, s, self.material.held_out, n) for n, s in everyone.items()}, judged
-        )
+    @property
+    def _everyone(self) -> dict[str, StudentSpec]:
+        return {**self.material.students, TA: StudentSpec.full(self.material.architecture)}
+
+    def _verdict(
+        self, model: NestedTransformer, held_out: HeldOutAnswers | None, judged: Tensor
+    ) -> HeldOutVerdict:
+        """How all stand on the held-out texts, and on the user's validation."""
+        verdict = HeldOutVerdict(held_out.right if held_out else {}, judged)
         for line in verdict.lines(TA):
             self.progress.note(line)
         if validation := self.material.validation:
-            found = {n: accuracy(model, s, validation, n) for n, s in everyone.items()}
+            found = {n: accuracy(model, s, validation, n) for n, s in self._everyone.items()}
             shown = accuracies(found, f"validation accuracy, {len(validation):,} texts")
             self.progress.note(shown)
         return verdict

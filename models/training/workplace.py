@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from accelerate.utils import broadcast_object_list
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..errors import NestlingError
+from ..errors import NestlingError, NotFiniteError
 from .states import write_tensors
 
 SETTINGS = "settings.json"
@@ -62,6 +63,18 @@ class Workplace:
             told = [json.loads(file.read_text("utf-8"))]
         broadcast_object_list(told)
         return told[0]
+
+    @contextmanager
+    def unless_broken(self) -> Iterator[None]:
+        """Where numbers are no longer finite, all of it goes: going on from there would end there
+        again. Raises NotFiniteError that says so.
+        """
+        try:
+            yield
+        except NotFiniteError as error:
+            if self._accelerator.is_main_process:
+                shutil.rmtree(self.path)
+            raise NotFiniteError(f"{error}. No checkpoint is written, no state kept") from error
 
     def remove(self) -> None:
         if self._accelerator.is_main_process:

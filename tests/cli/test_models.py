@@ -17,9 +17,10 @@ from torch import Tensor
 
 from nestling.cli import main
 from nestling.models import Checkpoint, Predictor, load_checkpoint
-from nestling.models.calibration.calibrate import RiskTarget, calibrate
+from nestling.models.calibration.calibrate import calibrate
 from nestling.models.calibration.cost import TextSeconds, TimeModel, seconds_of
 from nestling.models.calibration.evidence import outcome
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.score import Score
 from nestling.models.checkpoint.integrity import sha256_of
 from nestling.models.checkpoint.manifest import calibrated_for
@@ -381,7 +382,7 @@ def test_macro_f1_is_that_of_scikit_learn() -> None:
 
 
 def test_costs_of_an_outcome_follow_the_length(checkpoint: Checkpoint) -> None:
-    from nestling.models.calibration.calibrate import gather
+    from nestling.models.calibration.gather import gather
 
     texts = sentences(50, 0)
     predictions = predict_all(checkpoint, texts, "texts")

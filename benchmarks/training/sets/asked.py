@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nestling.models.calibration.calibrate import gather
 from nestling.models.calibration.choice import SCORES
 from nestling.models.calibration.cost import flops_of
 from nestling.models.calibration.evidence import Evidence
+from nestling.models.calibration.gather import gather
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import predict_all
 from nestling.models.inputs.data import label_indices, read_labelled

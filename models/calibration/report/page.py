@@ -81,7 +81,7 @@ class Found:
 
     @property
     def outlooks(self) -> list[Outlook]:
-        return list(outlooks(self.choice.trail, self.guarantee.alpha))
+        return list(outlooks(self.choice.trail, self.guarantee.alpha, self.choice.known))
 
 
 def page(found: Sequence[Found], facts: dict[str, str]) -> str:

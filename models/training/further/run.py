@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ...checkpoint.manifest import TA, TOKENIZER
 from ...checkpoint.save import write_checkpoint
-from ...errors import NestlingError, NotFiniteError
+from ...errors import NestlingError
 from ...nested.trunk import NestedTransformer
 from ...progress import SILENT, Progress
 from ..augment import recombine
@@ -69,12 +69,8 @@ def train_further(options: FurtherOptions, progress: Progress = SILENT) -> Furth
     accelerator = accelerator_of_a_run()
     shown = progress if accelerator.is_main_process else SILENT
     run = FurtherRun(options, gather_further(options, shown), accelerator, shown)
-    try:
+    with run.work.unless_broken():
         return run.train()
-    except NotFiniteError as error:
-        if accelerator.is_main_process:
-            shutil.rmtree(run.work.path)
-        raise NotFiniteError(f"{error}. No checkpoint is written, no state kept") from error
 
 
 class FurtherRun:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from nestling.models import Checkpoint, DataError
-from nestling.models.calibration.calibrate import Calibrated, RiskTarget, calibrate, gather
+from nestling.models.calibration.calibrate import Calibrated, calibrate
+from nestling.models.calibration.gather import gather
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.policy import Cascade, Guarantee
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.accuracy import evaluate
@@ -53,7 +55,7 @@ def rounded(checkpoint: Checkpoint, flipped: int) -> tuple[Predictions, Tensor]:
     ta = logits(torch.where(lost, wrong, truth), ~lost)
     students = tuple(checkpoint.students.values())
     found = {"tiny": student, "small": student, "ta": ta}
-    return Predictions(students, ((1, 2, 3),) * TEXTS, found), truth
+    return Predictions(students, found, ((1, 2, 3),) * TEXTS), truth
 
 
 def calibrated(

@@ -11,8 +11,8 @@ from scipy.stats import binom
 
 from nestling.cli.recalibrate import to_the_ta
 from nestling.models import DataError, NestlingError
-from nestling.models.calibration.calibrate import ABSTAINS, gather
 from nestling.models.calibration.evidence import accepts
+from nestling.models.calibration.gather import ABSTAINS, gather
 from nestling.models.calibration.groups import TextGroups
 from nestling.models.calibration.learn_then_test import Split, split_groups
 from nestling.models.calibration.path import estimated_risk, threshold_path
@@ -91,7 +91,7 @@ def some(labels: list[list[int]]) -> Predictions:
         each = torch.zeros(len(row), 4, dtype=torch.float64)
         each[torch.arange(len(row)), torch.tensor(row)] = torch.arange(len(row)).double() + 1
         logits[student.name] = each
-    return Predictions(students, ((1, 2),) * len(labels[0]), logits)
+    return Predictions(students, logits, ((1, 2),) * len(labels[0]))
 
 
 def test_no_accuracy_is_lost_where_the_ta_gives_no_label_but_it_disagrees() -> None:

@@ -1,0 +1,63 @@
+"""Texts that may not test a promise, as they had a part in training, but may order its tests.
+
+So all texts of the calibration can test, where a quarter of them would have to order. What is
+tested and in which order may come from anywhere but the texts that test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..cascade.policy import Student
+from ..cascade.score import Score
+from ..checkpoint.held_out import HeldOutAnswers
+from ..evaluation.answers import StudentAnswers
+from .evidence import Evidence, Floats
+from .gather import gather
+from .target import RiskTarget
+
+
+@dataclass(frozen=True)
+class KnownTexts:
+    """answers: in float32. reference: (texts,) int64, the classes that count as right. tokens:
+    the length of each text. net: whether what recovers counts too.
+    """
+
+    answers: StudentAnswers
+    reference: Tensor
+    tokens: list[int]
+    net: bool
+
+    @classmethod
+    def of(
+        cls, held_out: HeldOutAnswers, students: tuple[Student, ...], target: RiskTarget
+    ) -> KnownTexts:
+        """As a target counts them."""
+        answers = StudentAnswers(students, held_out.logits)
+        reference = held_out.labels if target.needs_labels else answers.labels(answers.ta.name)
+        return cls(answers, reference, held_out.tokens.tolist(), target.net)
+
+    def __len__(self) -> int:
+        return len(self.reference)
+
+    def logits(self, student: str) -> Tensor:
+        """(texts, labels) float32."""
+        return self.answers.logits[student]
+
+    def evidence(
+        self,
+        scores: Sequence[Score],
+        temperatures: Mapping[str, float],
+        cost: Floats,
+        margin: float,
+    ) -> dict[Score, Evidence]:
+        """cost: (students, texts)."""
+        return {
+            score: gather(
+                self.answers, self.reference, temperatures, score, cost, margin, net=self.net
+            )
+            for score in scores
+        }

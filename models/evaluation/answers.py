@@ -1,0 +1,40 @@
+"""What every student answers on some texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ...kernels.gate.reference import scores
+from ..cascade.policy import Student
+from ..cascade.score import Score
+
+
+@dataclass(frozen=True)
+class StudentAnswers:
+    """Logits of every student on every text.
+
+    students: cheapest first, the TA last. logits: by student's name, (texts, labels), the dtype in
+    which the students ran.
+    """
+
+    students: tuple[Student, ...]
+    logits: Mapping[str, Tensor]
+
+    @property
+    def ta(self) -> Student:
+        """The whole TA."""
+        return self.students[-1]
+
+    def labels(self, student: str) -> Tensor:
+        """The student's answers: (texts,) int64."""
+        return self.logits[student].argmax(dim=-1)
+
+    def scores(self, student: str, temperature: float, score: Score) -> Tensor:
+        """What the gate holds against a threshold: (texts,) float64, as exact as the logits."""
+        logits = self.logits[student].double()
+        found = scores(logits, logits.new_full((len(logits),), temperature))
+        held: Tensor = getattr(found, score.value)
+        return held
