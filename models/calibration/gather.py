@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..cascade.score import Score
-from ..evaluation.answers import StudentAnswers
+from ..evaluation.logits import StudentLogits
 from .evidence import Evidence, Floats, rounded
 from .scope import Scopes
 
@@ -19,7 +19,7 @@ right answer of no text."""
 
 
 def gather(
-    answers: StudentAnswers,
+    answers: StudentLogits,
     reference: Tensor,
     temperatures: Mapping[str, float],
     score: Score,

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..cascade.policy import Student
 from ..cascade.score import Score
 from ..checkpoint.held_out import HeldOutAnswers
-from ..evaluation.answers import StudentAnswers
+from ..evaluation.logits import StudentLogits
 from .evidence import Evidence, Floats
 from .gather import gather
 from .target import RiskTarget
@@ -26,7 +26,7 @@ class KnownTexts:
     the length of each text. net: whether what recovers counts too.
     """
 
-    answers: StudentAnswers
+    answers: StudentLogits
     reference: Tensor
     tokens: list[int]
     net: bool
@@ -36,7 +36,7 @@ class KnownTexts:
         cls, held_out: HeldOutAnswers, students: tuple[Student, ...], target: RiskTarget
     ) -> KnownTexts:
         """As a target counts them."""
-        answers = StudentAnswers(students, held_out.logits)
+        answers = StudentLogits(students, held_out.logits)
         reference = held_out.labels if target.needs_labels else answers.labels(answers.ta.name)
         return cls(answers, reference, held_out.tokens.tolist(), target.net)
 

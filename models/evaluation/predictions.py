@@ -17,14 +17,14 @@ from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
 from ..runners.base import ModelRunner
 from ..runners.torch import TorchRunner
-from .answers import StudentAnswers
 from .by_length import by_length
+from .logits import StudentLogits
 
 MAX_BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True)
-class Predictions(StudentAnswers):
+class Predictions(StudentLogits):
     """With the texts themselves. sequences: token ids of each, in file order."""
 
     sequences: tuple[tuple[int, ...], ...]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from nestling.models import Checkpoint, DataError, NestlingError, StudentSpec, load_checkpoint
 from nestling.models.checkpoint import searches
+from nestling.models.checkpoint.held_out import HeldOutAnswers, read_held_out
 from nestling.models.checkpoint.searches import (
     SearchRecord,
     add_students,
@@ -17,9 +19,18 @@ from nestling.models.checkpoint.searches import (
 from nestling.models.checkpoint.seen import doubts_about_evaluation, refuse_training_texts
 from nestling.models.inputs.data.fingerprints import TextSample
 
+from ...conftest import LABELS
+
 TEXTS = [f"play song number {i}" for i in range(100)]
 OTHERS = [f"what is the weather on day {i}" for i in range(100)]
 FOUND = {"mix-9": StudentSpec((1, 3), 32, (3, 4), (24, 64))}
+
+ANSWERS = HeldOutAnswers(
+    torch.tensor([0, 1]),
+    torch.tensor([4, 5]),
+    {name: torch.eye(len(LABELS))[:2] for name in ("tiny", "small", "mix-9", "ta")},
+)
+"""On two of the texts."""
 
 
 def a_search(texts: list[str] = TEXTS) -> SearchRecord:
@@ -31,26 +42,29 @@ def a_search(texts: list[str] = TEXTS) -> SearchRecord:
 
 def test_they_are_students_like_others(checkpoint_dir: Path) -> None:
     before = load_checkpoint(checkpoint_dir)
-    add_students(checkpoint_dir, FOUND, a_search())
+    add_students(checkpoint_dir, FOUND, a_search(), ANSWERS)
     after = load_checkpoint(checkpoint_dir)
     assert after.students.keys() - before.students.keys() == {"mix-9"}
     assert after.students["mix-9"].spec == FOUND["mix-9"]
     assert after.weights_sha256 == before.weights_sha256
     assert read_searches(checkpoint_dir) == [a_search()]
+    answers = read_held_out(after)
+    assert answers is not None
+    assert answers.logits.keys() == after.students.keys()
 
 
 def test_a_name_that_is_taken_is_refused(checkpoint_dir: Path) -> None:
     with pytest.raises(NestlingError, match="has a student 'tiny' already"):
-        add_students(checkpoint_dir, {"tiny": FOUND["mix-9"]}, a_search())
+        add_students(checkpoint_dir, {"tiny": FOUND["mix-9"]}, a_search(), ANSWERS)
     assert read_searches(checkpoint_dir) == []
 
 
 def test_a_copy_leaves_the_checkpoint_as_it_is(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    copy_with_students(checkpoint, tmp_path / "wider", FOUND, a_search())
+    copy_with_students(checkpoint, tmp_path / "wider", FOUND, a_search(), ANSWERS)
     assert "mix-9" in load_checkpoint(tmp_path / "wider").students
     assert "mix-9" not in load_checkpoint(checkpoint.path).students
     with pytest.raises(NestlingError, match="exists already"):
-        copy_with_students(checkpoint, tmp_path / "wider", FOUND, a_search())
+        copy_with_students(checkpoint, tmp_path / "wider", FOUND, a_search(), ANSWERS)
 
 
 def test_a_search_that_was_killed_between_its_files_breaks_nothing(
@@ -66,13 +80,13 @@ def test_a_search_that_was_killed_between_its_files_breaks_nothing(
 
     monkeypatch.setattr(searches, "write_hashed_json", killed)
     with pytest.raises(KeyboardInterrupt):
-        add_students(checkpoint_dir, FOUND, a_search())
+        add_students(checkpoint_dir, FOUND, a_search(), ANSWERS)
     assert "mix-9" not in load_checkpoint(checkpoint_dir).students
 
 
 def test_texts_that_were_looked_at_do_not_calibrate(checkpoint_dir: Path) -> None:
-    add_students(checkpoint_dir, FOUND, a_search(OTHERS))
-    add_students(checkpoint_dir, {"mix-8": FOUND["mix-9"]}, a_search())
+    add_students(checkpoint_dir, FOUND, a_search(OTHERS), ANSWERS)
+    add_students(checkpoint_dir, {"mix-8": FOUND["mix-9"]}, a_search(), ANSWERS)
     checkpoint, path = load_checkpoint(checkpoint_dir), Path("data.jsonl")
     with pytest.raises(DataError, match=r"is the very file by which students of .* were searched"):
         refuse_training_texts(checkpoint, ["new"], "ab" * 32, path)

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nestling.models import Predictor, load_checkpoint
+from nestling.models.checkpoint.held_out import read_held_out
 
 from ...progress import without_progress
 from .conftest import Workshop, write_data
@@ -55,6 +56,11 @@ def test_from_an_encoder_to_answers(workshop: Workshop) -> None:
     checkpoint = load_checkpoint(workshop.path / "out")
     assert list(checkpoint.students) == ["tiny", "small", "medium", "ta"]
     assert checkpoint.provenance["teacher"] == "encoder"
+    answers = read_held_out(checkpoint)
+    assert answers is not None
+    assert len(answers) == checkpoint.provenance["held_out"]["texts"]
+    accuracy = {name: round(float(each.float().mean()), 4) for name, each in answers.right.items()}
+    assert accuracy == checkpoint.provenance["held_out"]["accuracy"]
     decisions = Predictor(checkpoint).predict(["play some music"])
     assert decisions[0].relative_cost == 1.0
 

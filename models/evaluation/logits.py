@@ -13,7 +13,7 @@ from ..cascade.score import Score
 
 
 @dataclass(frozen=True)
-class StudentAnswers:
+class StudentLogits:
     """Logits of every student on every text.
 
     students: cheapest first, the TA last. logits: by student's name, (texts, labels), the dtype in
