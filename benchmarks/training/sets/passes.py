@@ -16,6 +16,8 @@ from .texts import CALIBRATION, TEST, TRAIN, shortened
 
 ALPHAS = (0.005, 0.01, 0.02)
 """Accuracy that the cascades may lose."""
+DROP, NET = "drop", "net"
+"""What counts as lost: texts that break; or those less what recovers, which is accuracy itself."""
 USER_ERROR = 2
 NONE_FOUND = ("no thresholds keep", "no cascade is cheaper", "are too few to show")
 """What `nestling calibrate` says where no cascade keeps the promise on these texts."""
@@ -65,10 +67,13 @@ class Pass:
         """The texts that calibrate or test, as the commands get them."""
         return self.folder / f"{part}.jsonl"
 
-    def calibrate(self, alpha: float) -> str | None:
+    def calibrate(self, alpha: float, loss: str) -> str | None:
         """Add the cascade of a promise. Returns why there is none, if so."""
-        name = f"calibrate-{alpha:g}"
-        arguments = (self.checkpoint, "--data", self.file(CALIBRATION), "--max-drop", f"{alpha:g}")
+        name = f"calibrate-{loss}-{alpha:g}"
+        arguments: list[str | Path] = [self.checkpoint, "--data", self.file(CALIBRATION)]
+        arguments += ["--max-drop", f"{alpha:g}"]
+        if loss != DROP:
+            arguments += ["--loss", loss]
         ended = self._run(name, "calibrate", *arguments, expected=_found_or_none)
         return ended.error.removeprefix("nestling: ") if ended.status else None
 

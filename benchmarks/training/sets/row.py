@@ -14,7 +14,7 @@ from .asked import Asked, asked
 from .lost import accuracy_lost
 from .oracle import oracle
 from .origin import origin
-from .passes import ALPHAS, Pass
+from .passes import ALPHAS, DROP, NET, Pass
 from .texts import CALIBRATION, TEST
 from .tiny_saver import tiny_saver
 
@@ -29,7 +29,8 @@ def trained(way: Pass, teacher: str, texts: Mapping[str, Any], anchors: bool) ->
     """
     ended = way.train(teacher)
     cut = way.shorten()
-    none = {alpha: way.calibrate(alpha) for alpha in ALPHAS}
+    losses = (DROP, NET) if anchors else (DROP,)
+    none = {(loss, alpha): way.calibrate(alpha, loss) for loss in losses for alpha in ALPHAS}
     policies = way.evaluate()
     said: dict[str, Any] = {
         **origin(),
@@ -42,11 +43,15 @@ def trained(way: Pass, teacher: str, texts: Mapping[str, Any], anchors: bool) ->
             for name, p in policies.items()
             if p["kind"] != "cascade"
         },
-        "cascades": {
-            f"{alpha:g}": _cascade(policies.get(f"drop-{alpha:g}"), texts[TEST], none[alpha])
-            for alpha in ALPHAS
-        },
     }
+    for loss, title in ((DROP, "cascades"), (NET, "net")):
+        said[title] = {
+            f"{alpha:g}": _cascade(
+                policies.get(f"{loss}-{alpha:g}"), texts[TEST], none[loss, alpha]
+            )
+            for alpha in ALPHAS
+            if (loss, alpha) in none
+        }
     if anchors:
         parts = {
             part: asked(way.checkpoint, way.file(part), way.folder / f"{part}.npz", way.progress)

@@ -116,6 +116,24 @@ def cascades(alpha: float) -> list[str]:
     return table(head, cells)
 
 
+def nets() -> list[str]:
+    """What the cascades give that promise accuracy itself."""
+    cells = []
+    for row in trained_rows():
+        each = row["now"]["net"]
+        cells.append(
+            [f"`{row['set']}`"]
+            + [
+                cell
+                for alpha in ALPHAS
+                for found in [each[f"{alpha:g}"]]
+                for cell in (f"{found['times_fewer']:.1f}×", lost(found))
+            ]
+        )
+    promises = (f"{part}, {percent(alpha)}" for alpha in ALPHAS for part in ("fewer FLOPs", "lost"))
+    return table(" | ".join(["set", *promises]), cells)
+
+
 def savers() -> list[str]:
     """TinySaver's rule, which promises nothing, beside the cascade that promises 1 %."""
     cells = []
@@ -183,6 +201,7 @@ TRAINED: dict[str, Callable[[], list[str]]] = {
     "set picture": picture,
     "set students": students,
     **{f"set cascades {alpha:g}": partial(cascades, alpha) for alpha in ALPHAS},
+    "set nets": nets,
     "set savers": savers,
     "set before": before,
 }

@@ -97,6 +97,7 @@ def row(name: str, times: float = 8.0, lost: float = 0.0, ratio: float = 0.4) ->
         "held_out": {"texts": 500, "teacher_accuracy": 0.9, "ta_accuracy": 0.899},
         "students": {"tiny": {"accuracy": 0.8, "cost": 0.02}, "ta": {"accuracy": 0.9, "cost": 1}},
         "cascades": dict.fromkeys(("0.005", "0.01", "0.02"), cascade),
+        "net": dict.fromkeys(("0.005", "0.01", "0.02"), cascade),
         "tiny_saver": {**cascade, "student": "tiny"},
     }
     return {
