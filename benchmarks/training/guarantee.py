@@ -4,14 +4,15 @@
 
 The texts of all files are the population, whose risk is known; each redraw takes `--examples` of
 them with replacement, calibrates as `nestling calibrate` does, and looks up the true risk of what
-was accepted, against the TA in float32 whatever the `--precision`. Beside it, on the same redraws:
-the probability as score, ordered by 12 % of the texts, as it once was; and two rules without a
-test, thresholds at which the observed risk is α, and TinySaver's (2403.17726) with one student
-before the TA. `--from-shadow` calibrates anew on records of the texts, as `nestling calibrate
---from-shadow` does, for the checkpoint's default cascade. FLOPs are minimised, or by `--cost time`
-the seconds of `--profile`; with a profile time is counted in any case. The temperatures are the
-checkpoint's. `--scores` are those among which each calibration chooses, the preferred first. Prints
-one JSON line.
+was accepted, against the TA in float32 whatever the `--precision`. Texts held out of training order
+the tests too, where the checkpoint keeps their answers; then what it would be without them stands
+beside it. On the same redraws: the probability as score, ordered by 12 % of the texts, as it once
+was; and two rules without a test, thresholds at which the observed risk is α, and TinySaver's
+(2403.17726) with one student before the TA. `--from-shadow` calibrates anew on records of the
+texts, as `nestling calibrate --from-shadow` does, for the checkpoint's default cascade. FLOPs are
+minimised, or by `--cost time` the seconds of `--profile`; with a profile time is counted in any
+case. The temperatures are the checkpoint's. `--scores` are those among which each calibration
+chooses, the preferred first. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from .rules import before, tiny_saver
 from .shadow import Shadow
 
 NOW = "learn-then-test"
+ALONE = "learn-then-test, ordered by the calibration's texts alone"
 
 
 def main() -> None:
@@ -73,6 +75,9 @@ def redraws(given: argparse.Namespace, whole: Population) -> Iterator[dict[str, 
         drawn = {score: each.select(rows) for score, each in whole.evidence.items()}
         tried = {score: drawn[score] for score in scores}
         now = {NOW: calibrated(whole, tried, rows, target, by, redraw)}
+        if whole.known is not None:
+            alone = replace(whole, known=None)
+            now |= {ALONE: calibrated(alone, tried, rows, target, by, redraw)}
         yield now | before(whole, drawn, target, redraw) | tiny_saver(whole, rows)
 
 
@@ -88,9 +93,11 @@ def calibrated(
     flops = whole.flops[:, rows]
     if by is not None and whole.seconds is not None:
         drawn = {score: replace(each, cost=whole.seconds[:, rows]) for score, each in drawn.items()}
-    parts = split(len(rows), target.alpha, target.confidence, seed)
+    known = whole.known
+    others = next(iter(known.values())).texts if known else 0
+    parts = split(len(rows), target.alpha, target.confidence, seed, others)
     try:
-        choice = choose(drawn, flops, by, parts, target)
+        choice = choose(drawn, flops, by, parts, target, known)
     except NestlingError:
         return whole.alone()
     return whole.of(choice.score, choice.rows, choice.thresholds)

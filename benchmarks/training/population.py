@@ -18,6 +18,8 @@ from nestling.models.calibration.evidence import Evidence, outcome
 from nestling.models.calibration.gather import gather
 from nestling.models.cascade.policy import Cascade, Student
 from nestling.models.cascade.score import Score
+from nestling.models.checkpoint.held_out import read_held_out
+from nestling.models.evaluation.logits import StudentLogits
 from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.inputs.data import label_indices, read_labelled
 from nestling.models.precision import PRECISIONS, Precision, evidence_in, margin_of
@@ -43,7 +45,9 @@ class Population:
     """students: the TA last. evidence: by score; its costs are FLOPs. seconds: (students, texts) by
     the profile, None without one. time: that they are of. ahead: (students, texts), 1 where that
     student alone is right, −1 where the TA alone is. labels: (students, texts), their answers.
-    classes: the true ones, by name. default: the checkpoint's own cascade, None without one.
+    classes: the true ones, by name. default: the checkpoint's own cascade, None without one. known:
+    evidence of the texts held out of its training, None where it keeps none; its costs are what is
+    minimised.
     """
 
     students: tuple[Student, ...]
@@ -55,6 +59,7 @@ class Population:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     default: Cascade | None
+    known: Mapping[Score, Evidence] | None
     precision: Precision
     weights_sha256: str
 
@@ -150,6 +155,18 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
         score: gather(predictions, reference, temperatures, score, flops, margin, kept, net=net)
         for score in Score
     }
+    known = None
+    if (held_out := read_held_out(checkpoint)) and not agreement:
+        others = StudentLogits(students, held_out.logits)
+        lengths = held_out.tokens.tolist()
+        minimised = time if given.cost == TIME else None
+        cost = (
+            seconds_of(minimised, students, lengths) if minimised else flops_of(students, lengths)
+        )
+        known = {
+            score: gather(others, held_out.labels, temperatures, score, cost, margin, net=net)
+            for score in Score
+        }
     right = (answers == truth).numpy().astype(np.int64)
     return Population(
         students=students,
@@ -161,6 +178,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
         labels=answers.numpy(),
         classes=tuple(classes),
         default=default,
+        known=known,
         precision=precision,
         weights_sha256=checkpoint.weights_sha256,
     )

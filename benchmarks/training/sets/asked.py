@@ -33,6 +33,16 @@ class Asked:
     students: tuple[str, ...]
     evidence: dict[Score, Evidence]
 
+    def joined(self, other: Asked) -> Asked:
+        """These texts and those of another file."""
+        pairs = {score: each.joined(other.evidence[score]) for score, each in self.evidence.items()}
+        return Asked(self.students, pairs)
+
+    @property
+    def ta_cost(self) -> float:
+        """Of the TA on all texts together."""
+        return float(self.evidence[SCORES[0]].cost[-1].sum())
+
     @property
     def ahead(self) -> NDArray[np.int8]:
         """(students, texts), 1 where that student alone is right, −1 where the TA alone is."""

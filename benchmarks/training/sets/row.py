@@ -57,10 +57,17 @@ def trained(way: Pass, teacher: str, texts: Mapping[str, Any], anchors: bool) ->
             part: asked(way.checkpoint, way.file(part), way.folder / f"{part}.npz", way.progress)
             for part in (CALIBRATION, TEST)
         }
+        both = parts[CALIBRATION].joined(parts[TEST])
+        calibrated = way.manifest().cascades
         for alpha in ALPHAS:
             row = said["cascades"][f"{alpha:g}"]
             row["oracle"] = best = _oracle(parts[TEST], alpha)
             row["cost_over_oracle"] = _short(row["cost"] / best["cost"])
+            row["oracle_of_all"] = best = _oracle(both, alpha)
+            cascade = calibrated.get(f"{DROP}-{alpha:g}")
+            seen = cascade.forecast.relative_flops if cascade and cascade.forecast else 1.0
+            paid = seen * parts[CALIBRATION].ta_cost + row["cost"] * parts[TEST].ta_cost
+            row["cost_over_oracle_of_all"] = _short(paid / both.ta_cost / best["cost"])
         said["tiny_saver"] = _saver(parts[CALIBRATION], parts[TEST])
     return said
 
