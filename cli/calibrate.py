@@ -209,7 +209,7 @@ def _from_texts(
     """Whatever can be known without the model is known before it runs, how few texts are too few
     among it. Returns the checkpoint, what was found, and the name that answers `auto`.
     """
-    from ..models.calibration.choice import divide
+    from ..models.calibration.choice import divide, helps
     from ..models.calibration.groups import TextGroups
     from ..models.calibration.scope import check_enough, halves
     from ..models.cascade.policy import check_name
@@ -244,6 +244,8 @@ def _from_texts(
     texts, cut = fitting(manifest, texts, data)
     # A group or a scope is not known of texts of which only the answers were kept.
     held_out = read_held_out(manifest) if groups is None and scope is None else None
+    if held_out and not helps(len(held_out), len(texts), target):
+        held_out = None
     parts = divide(len(texts), target, sha256, groups, len(held_out) if held_out else 0)
     if scope is not None:
         check_enough(len(halves(parts, groups)[1]), scope, target.confidence)

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from nestling.models.calibration.choice import SCORES, choose
+from nestling.models.calibration.choice import SCORES, choose, helps
 from nestling.models.calibration.cost import TimeModel
 from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.learn_then_test import split
@@ -95,6 +95,8 @@ def calibrated(
         drawn = {score: replace(each, cost=whole.seconds[:, rows]) for score, each in drawn.items()}
     known = whole.known
     others = next(iter(known.values())).texts if known else 0
+    if not helps(others, len(rows), target):
+        known, others = None, 0
     parts = split(len(rows), target.alpha, target.confidence, seed, others)
     try:
         choice = choose(drawn, flops, by, parts, target, known)

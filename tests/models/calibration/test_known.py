@@ -10,7 +10,7 @@ import torch
 
 from nestling.models import Checkpoint, DataError
 from nestling.models.calibration.calibrate import Calibrated, calibrate
-from nestling.models.calibration.choice import check_enough
+from nestling.models.calibration.choice import check_enough, helps
 from nestling.models.calibration.learn_then_test import (
     FEWEST_ORDERING,
     most_testing,
@@ -100,6 +100,15 @@ def test_fewer_texts_are_enough_with_them() -> None:
     check_enough(needed, RiskTarget(0.005), known=1000)
     with pytest.raises(DataError, match=f"it takes {texts_in_all(needed):,}"):
         check_enough(needed, RiskTarget(0.005))
+
+
+@pytest.mark.parametrize(
+    ("texts", "alpha", "worth"),
+    [(1000, 0.01, True), (999, 0.005, True), (3000, 0.005, True), (3000, 0.02, False)],
+)
+def test_they_order_where_that_lets_more_be_lost(texts: int, alpha: float, worth: bool) -> None:
+    assert helps(1000, texts, RiskTarget(alpha)) == worth
+    assert not helps(0, texts, RiskTarget(alpha))
 
 
 def test_of_a_net_risk_and_of_none_with_labels(checkpoint: Checkpoint) -> None:
