@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
 import torch
+import typer.main
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 
@@ -89,6 +91,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def command_line() -> Iterator[None]:
+    """Made once: each call in this process would put all commands and options together anew, which
+    takes longer than what most of them then do.
+    """
+    kept = functools.cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", kept)
+        patch.setattr("typer.testing._get_command", kept)
+        yield
 
 
 @pytest.fixture

@@ -17,7 +17,13 @@ from . import programs
 
 STARTS = {"browser": "chromium", "cluster": "initdb", "prometheus": "prometheus"}
 """Programs, by the fixture that starts them."""
-LONGEST = ("test_processors.py", "test_commands.py", "test_device.py", "test_on_kernels.py")
+LONGEST = (
+    "test_image.py",
+    "test_processors.py",
+    "test_commands.py",
+    "test_device.py",
+    "test_on_kernels.py",
+)
 """Files of which the slow tests take minutes. They begin first, or one process would end long after
 the other."""
 ABSENT = re.compile(r"(\S+) is not installed")

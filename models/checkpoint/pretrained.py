@@ -8,12 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 from safetensors import SafetensorError
 
 from ..errors import CheckpointError, NestlingError
@@ -39,6 +33,8 @@ def find(name: str | Path) -> Path:
         raise NestlingError(f"{name}: is a file, not a directory")
     if not HUB_ID.fullmatch(str(name)):
         raise NestlingError(f"{name}: no such directory")
+    from huggingface_hub import snapshot_download  # heavy: no directory pays for it
+
     try:
         return Path(snapshot_download(str(name), allow_patterns=FILES))
     except Exception as error:  # many kinds: no such id, no network, no access
@@ -47,6 +43,12 @@ def find(name: str | Path) -> Path:
 
 def _why(error: Exception) -> str:
     """What the Hub said, in a few words."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
     if isinstance(error, GatedRepoError):
         return "the Hugging Face Hub gives it only to those whom its owner has let in"
     if isinstance(error, RepositoryNotFoundError):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...kernels.prefix import Prefix, prefix
 from .architecture import Architecture
 from .batch import PackedBatch
-from .weights import Norm
+from .weights import Norm, drawn
 
 
 class EmbeddingPrefix(NamedTuple):
@@ -28,8 +28,8 @@ class TokenEmbedding(nn.Module):
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.tokens = nn.Parameter(torch.empty(a.vocabulary, a.dim).normal_(std=0.02))
-        self.positions = nn.Parameter(torch.empty(a.max_tokens, a.dim).normal_(std=0.02))
+        self.tokens = drawn(a.vocabulary, a.dim)
+        self.positions = drawn(a.max_tokens, a.dim)
         self.segment = nn.Parameter(torch.zeros(a.dim))
         self.norm = Norm(a.dim)
 

@@ -8,14 +8,23 @@ from torch import nn
 from ...kernels.prefix import Prefix, prefix
 
 
+def drawn(*shape: int) -> nn.Parameter:
+    """Weights to begin a training with, normal around 0 with a deviation of 0.02.
+
+    On the meta device they have a shape and no numbers. Drawing them even so would make torch load
+    its compiler, which takes as long as loading torch itself.
+    """
+    weight = torch.empty(shape)
+    return nn.Parameter(weight if weight.is_meta else weight.normal_(std=0.02))
+
+
 class Linear(nn.Module):
     """The weights of a linear layer: (outputs, inputs) and (outputs,)."""
 
     def __init__(self, outputs: int, inputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.weight = drawn(outputs, inputs)
         self.bias = nn.Parameter(torch.zeros(outputs))
-        nn.init.normal_(self.weight, std=0.02)
 
     def prefix(self, outputs: int, inputs: int) -> Prefix:
         """Views of the leading outputs and inputs."""

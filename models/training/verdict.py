@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from scipy.stats import binomtest
 from torch import Tensor
 
 LEVEL = 0.05
@@ -35,6 +34,8 @@ class HeldOutVerdict:
         """Of a TA no worse than its teacher: McNemar's exact one-sided test on the texts that one
         of them alone has right (McNemar 1947).
         """
+        from scipy.stats import binomtest  # heavy: no run that is refused pays for it
+
         lost = int((self.teacher & ~self.right[ta]).sum())
         won = int((~self.teacher & self.right[ta]).sum())
         if not lost + won:

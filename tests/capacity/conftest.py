@@ -31,6 +31,13 @@ SURE = (0.999, 0.001)
 
 
 @pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulations of a sixth of the requests, for tests that are not about their numbers."""
+    for name in ("LEAST", "FULL"):
+        monkeypatch.setattr(f"nestling.capacity.bounds.{name}", 500)
+
+
+@pytest.fixture
 def manifest(calibrated_dir: Path) -> Manifest:
     """Students tiny, small and ta; cascades all and short."""
     return read_manifest(calibrated_dir)

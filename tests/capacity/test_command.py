@@ -25,6 +25,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["plan", *map(str, arguments)])
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_plan(calibrated_dir: Path, mine: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace.txt"
     trace.write_text(" ".join(["500"] * 20))
@@ -47,6 +48,7 @@ def test_a_plan(calibrated_dir: Path, mine: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("brief")
 def test_an_estimate_says_that_it_is_one_and_how_to_measure(
     calibrated_dir: Path, mine: Path
 ) -> None:

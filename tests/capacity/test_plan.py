@@ -60,6 +60,7 @@ def test_an_objective_below_the_time_of_a_request_is_refused(manifest: Manifest)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("brief")
 def test_replicas_machines_and_price(manifest: Manifest, profile: Profile) -> None:
     request = PlanRequest((1000.0, 100_000.0), 0.05, 0.25, 2, 3.6, 4)
     ta, cascade = planned(manifest, profile, profile, request, models=("ta", "all"))
@@ -77,6 +78,7 @@ def test_replicas_machines_and_price(manifest: Manifest, profile: Profile) -> No
     assert ta.capacity.rate > 1.3 * cascade.capacity.rate
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_peak_needs_more(manifest: Manifest, profile: Profile) -> None:
     flat, peaked = steady(2.0), replace(steady(2.0), peak=3.0)
     request = PlanRequest((50_000.0,), 0.05, spare=0)
@@ -85,6 +87,7 @@ def test_a_peak_needs_more(manifest: Manifest, profile: Profile) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("brief")
 def test_an_estimate_is_a_range_and_a_shared_device_is_slower(
     manifest: Manifest, profile: Profile
 ) -> None:

@@ -74,7 +74,7 @@ def test_a_name_that_the_hub_does_not_have(
     def download(*_: object, **__: object) -> str:
         raise ConnectionError("a paragraph\nof the client")
 
-    monkeypatch.setattr("nestling.models.checkpoint.pretrained.snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     said = complaint(nestling("info", "typo-dir"))
     assert said == (
         "nestling: typo-dir: no such directory, and the Hugging Face Hub, which might have it, "

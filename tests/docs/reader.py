@@ -33,7 +33,8 @@ class Reader:
         for name in COPIED:
             shutil.copytree(ROOT / name, folder / name, copy_function=_copy)
         for file in (folder / "examples").rglob("*.jsonl"):
-            file.write_text("".join(file.open(encoding="utf-8").readlines()[::EVERY]), "utf-8")
+            lines = file.read_text("utf-8").splitlines(keepends=True)
+            file.write_text("".join(lines[:: EVERY[file.name]]), "utf-8")
         self.state = folder / ".variables"
         self.state.touch()
         self.environment = {

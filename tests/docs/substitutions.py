@@ -73,7 +73,15 @@ SUBSTITUTIONS = (
         r"^nestling evaluate .*", r"\g<0> --sample 32 --repeats 2", "its times are not looked at"
     ),
     Substitution(
-        r"^nestling search .*", r"\g<0> --minutes 0.3", "less of a search; the last option counts"
+        r"^(nestling search |python -m benchmarks\.training\.search )[\s\S]*",
+        r"\g<0> --minutes 0.15",
+        "less of a search; the last option counts",
+    ),
+    Substitution(
+        r"^nestling calibrate my-checkpoint --data (\S+) --(name|precision) .*",
+        r"awk 'NR % 3 == 0' \1 > few.jsonl && \g<0> --data few.jsonl --max-drop 0.03",
+        "fewer texts, which can keep a smaller promise",
+        page="docs/calibration.md",
     ),
     Substitution(r"--shadow 0\.01", "--shadow 1", "of few texts all, of many texts one in 100"),
     Substitution(
@@ -95,8 +103,9 @@ SUBSTITUTIONS = (
     Substitution(r"^nestling plan --rate 100000.*", r"\g<0> --seconds 4", "a shorter simulation"),
 )
 
-EVERY = 2
-"""Of the examples' texts each second one is there: all take the calibrations minutes."""
+EVERY = {"train.jsonl": 2, "validation.jsonl": 2, "test.jsonl": 8}
+"""Of the examples' texts each so many-th one is there: all take the pages minutes. Half of those
+that calibrate are as few as keep the promises that pages ask for."""
 
 SENDS_TEXTS = r"--from-shadow|--traffic|^nestling replay"
 """Commands before which the texts of the examples have been sent, as traffic would have been."""

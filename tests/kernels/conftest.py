@@ -13,6 +13,7 @@ COMPILED = HERE / "test_compiled.py"
 """These tests compile the kernels and do without the interpreter."""
 
 interpreter.multiply_bfloat16()
+interpreter.prepare_a_function_once()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from ...test_processors import PROCESSORS, here
 
 ROOT = Path(__file__).parents[3]
-TEXTS = 900
+TEXTS = 450
 
 
 @pytest.mark.slow

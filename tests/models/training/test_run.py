@@ -18,7 +18,7 @@ from nestling.models import Predictor, load_checkpoint
 from nestling.models.checkpoint.held_out import read_held_out
 
 from ...progress import without_progress
-from .conftest import Workshop, write_data
+from .conftest import Train, Workshop
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
 SHORT = ["--steps", "30", "--batch-size", "16", "--pool", "2"]
@@ -121,58 +121,54 @@ def test_csv_with_other_column_names(workshop: Workshop) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def refused(workshop: Workshop, *extra: str, **replaced: str) -> str:
-    """The one line that a refused command prints."""
-    command = [
-        f"--{word[2:].split('=')[0]}={replaced[word[2:].split('=')[0]]}"
-        if word.startswith("--") and word[2:].split("=")[0] in replaced
-        else word
-        for word in arguments(workshop, "out")
-    ]
-    result = nestling(*command, *extra)
-    assert result.returncode == 2, result.stderr
-    assert not (workshop.path / "out").exists()
-    lines = without_progress(result.stderr).strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    return lines[0]
+def test_errors_name_what_is_wrong(workshop: Workshop, train: Train) -> None:
+    def refused(*options: str) -> str:
+        done = train(*options)
+        lines = without_progress(done.said).strip().splitlines()
+        assert (done.status, len(lines)) == (2, 1), done.said
+        assert not (workshop.path / "out").exists()
+        return lines[0]
 
-
-def test_errors_name_what_is_wrong(workshop: Workshop) -> None:
-    other = write_data(workshop.path / "other.jsonl", 5, 0)
+    other = workshop.path / "other.jsonl"
     other.write_text('{"text": "hello", "label": "greeting"}\n')
-    assert "row 1: label 'greeting' is none of the 5 known" in refused(workshop, data=str(other))
-    assert "no column 'body'; there are text, label" in refused(workshop, "--text-column=body")
-    assert "nowhere.jsonl: no such file" in refused(workshop, validation="nowhere.jsonl")
-    assert "no such directory" in refused(workshop, teacher=str(workshop.path / "none"))
+    assert "row 1: label 'greeting' is none of the 5 known" in refused(f"--data={other}")
+    assert "no column 'body'; there are text, label" in refused("--text-column=body")
+    assert "nowhere.jsonl: no such file" in refused("--validation=nowhere.jsonl")
+    assert "no such directory" in refused(f"--teacher={workshop.path / 'none'}")
     students = workshop.path / "students.json"
     students.write_text('{"odd": {"layers": [9], "dim": 32, "heads": [1], "ffn": [8]}}')
-    message = refused(workshop, f"--students={students}")
+    message = refused(f"--students={students}")
     assert "student 'odd': layers: 9 is outside 0 to 3" in message
 
 
-def test_a_checkpoint_is_never_written_over(workshop: Workshop) -> None:
+def test_a_checkpoint_is_never_written_over(workshop: Workshop, train: Train) -> None:
     (workshop.path / "out").mkdir()
-    result = nestling(*arguments(workshop, "out"))
-    assert result.returncode == 2
-    assert "exists already" in result.stderr
+    assert "exists already" in train().complaint
 
 
-def test_another_teacher_does_not_resume(workshop: Workshop) -> None:
-    command = arguments(workshop, "out")
-    process = subprocess.Popen([sys.executable, "-m", "nestling.cli", *command], env=ENVIRONMENT)
-    while process.poll() is None and not (workshop.path / "out.training/settings.json").exists():
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+def test_another_teacher_does_not_resume(
+    workshop: Workshop, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nestling.models.training.run.before_fine_tuning", interrupted)
+        assert train().status == 130
+    assert (workshop.path / "out.training/settings.json").exists()
     weights = workshop.teacher / "model.safetensors"
     changed = load_file(weights)
     changed["classifier.bias"] += 1
     save_file(changed, weights)
-    assert "left by a run with other settings" in refused(workshop)
+    assert "left by a run with other settings" in train().complaint
 
 
 def test_other_settings_do_not_resume(workshop: Workshop) -> None:
+    """In a process of its own: what a user sees of a refused run is one line."""
     work = workshop.path / "out.training"
     work.mkdir()
     (work / "settings.json").write_text("{}")
-    assert "left by a run with other settings" in refused(workshop)
+    refused = nestling(*arguments(workshop, "out"))
+    assert refused.returncode == 2, refused.stderr
+    [line] = without_progress(refused.stderr).strip().splitlines()
+    assert "left by a run with other settings" in line

@@ -124,10 +124,14 @@ def test_settings_name_the_runners() -> None:
         Settings(runner="onnx", dtype="bfloat16")
 
 
-def test_a_server_on_torch_loads_no_onnx() -> None:
+def test_a_server_on_torch_loads_neither_onnx_nor_a_compiler(calibrated_dir: Path) -> None:
+    unwanted = ("onnx", "onnxruntime", "torch._dynamo", "torch._inductor", "triton")
     code = (
-        "import sys, nestling.models.runners.choose, nestling.models.runners.torch;"
-        "print([name for name in ('onnx', 'onnxruntime') if name in sys.modules])"
+        "import sys, nestling.models.runners.choose\n"
+        "from nestling.models import load_checkpoint\n"
+        "from nestling.models.runners.torch import TorchRunner\n"
+        f"TorchRunner(load_checkpoint({str(calibrated_dir)!r}))\n"
+        f"print([name for name in {unwanted!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
