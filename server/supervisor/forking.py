@@ -14,10 +14,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from struct import Struct
 from threading import Lock
+from typing import NoReturn
 
 from ..telemetry.logs import configure_logging
 
@@ -43,23 +44,16 @@ class Forker:
         self._lock = Lock()
         self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gc.freeze()  # else the first look for garbage in each front would copy the pages
-        # Until the child ignores them: whoever stops the server early would hear it twice.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISORS)
-        self.pid = os.fork()
-        if self.pid:
+        with _heard_later():
+            # Until the child ignores them: whoever stops the server early would hear it twice.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISORS)
+            self.pid = os.fork()
+            if not self.pid:
+                _obey(log_format)
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                _live(theirs, run, (self._end, *foreign))
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            theirs.close()
-            return
-        _obey(log_format)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for each in (self._end, *foreign):
-            each.close()
-        try:
-            _serve(theirs, run)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(0)  # what follows here is the supervisor's
+        theirs.close()
 
     def fork(self, slot: int, control: socket.socket, connections: socket.socket) -> int:
         """Begin a front, which takes its ends of the two sockets; returns its process id.
@@ -97,6 +91,27 @@ class Forker:
         return int(ANSWER.unpack(data)[0])
 
 
+@contextmanager
+def _heard_later() -> Iterator[None]:
+    """Signals that come meanwhile are heard at the end.
+
+    Python drops what a handler raises while it forks. The mask keeps them from this thread, but
+    another one may take a signal, whose handler runs in this one all the same.
+    """
+    early: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: early.append(number))
+        for number in SUPERVISORS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for heard in early:
+            signal.raise_signal(heard)
+
+
 def _obey(log_format: str) -> None:
     """End with the parent, and leave all signals of the terminal to it."""
     for number in SUPERVISORS:
@@ -109,6 +124,18 @@ def _end_with_parent() -> None:
     """The system kills this process when its parent ends, however that ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL)
+
+
+def _live(supervisor: socket.socket, run: Run, foreign: Iterable[socket.socket]) -> NoReturn:
+    """All that this process does. foreign: the supervisor's sockets."""
+    try:
+        for each in foreign:
+            each.close()
+        _serve(supervisor, run)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(0)  # what follows in the supervisor is not this process's
 
 
 def _serve(supervisor: socket.socket, run: Run) -> None:

@@ -6,6 +6,8 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -72,3 +74,30 @@ def test_a_supervisor_that_ends_before_it_is_answered_leaves_no_word(
         ours.close()
         os.waitpid(forker.pid, 0)
     assert capfd.readouterr().err == ""
+
+
+EARLY = """
+import os, signal, threading, time
+from nestling.server.supervisor.forking import Forker
+
+threading.Thread(target=time.sleep, args=[60], daemon=True).start()  # who takes the signal
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:  # in the middle of this its handler runs
+        pass
+
+os.register_at_fork(after_in_parent=interrupt)
+try:
+    Forker(lambda *_: None, [], "text")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_that_comes_while_it_forks_is_heard() -> None:
+    heard = subprocess.run(
+        [sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (heard.stdout, heard.stderr) == ("interrupted\n", "")
