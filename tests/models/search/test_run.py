@@ -19,6 +19,8 @@ from nestling.models.search.trials import Trials
 
 SHA = "5eed" * 16
 OPTIONS = SearchOptions(max_drop=0.2, seconds=2.0)
+ENOUGH = 60
+"""Students, of which one is always worth adding; on a busy machine a search asks fewer."""
 
 
 def run(
@@ -42,7 +44,8 @@ def test_it_tells_what_students_are_worth(
         assert each.texts == found.measured_on
         assert not (each.known and each.added)
         each.spec.validate(checkpoint.architecture)
-    assert 1 <= len(found.added) <= OPTIONS.most
+    assert len(found.added) <= OPTIONS.most
+    assert found.added or found.asked < ENOUGH
     assert found.before.stages[-1] == "ta"
     assert set(found.after.stages) <= found.added.keys() | checkpoint.students.keys()
 
