@@ -185,8 +185,10 @@ def answered(found: Row) -> str:
 
 
 def minutes(spent: Row) -> str:
-    """Of CPU time, which other work on the machine does not lengthen much."""
-    return f"{spent['cpu_seconds'] / 60:.1f}"
+    """Of CPU time, which other work on the machine does not lengthen much; blank where a part of it
+    was not counted, as the command was killed and went on.
+    """
+    return f"{spent['cpu_seconds'] / 60:.1f}" if spent["cpu_seconds"] else ""
 
 
 def picture() -> list[str]:

@@ -221,7 +221,7 @@ def _time_over_before(row: Row) -> float | None:
     if not row["before"]:
         return None
     now, before = (row[way]["train"]["cpu_seconds"] for way in ("now", "before"))
-    return float(now / before)
+    return float(now / before) if now and before else None
 
 
 def main() -> None:
