@@ -4,9 +4,9 @@
         --calibration calibration.jsonl --test test.jsonl [--alpha 0.01] [--minutes 10]
 
 Searches with the texts of `--data`, calibrates both sets of students on those of `--calibration`
-as `nestling calibrate` does, and asks everybody about those of `--test`, at which nothing has
-looked. A student that was found is set beside the trained ones: `front` says who is at least as
-right on test as every cheaper one. Prints one JSON line.
+as `nestling calibrate` does, ordered by those alone, and asks everybody about those of `--test`, at
+which nothing has looked. A student that was found is set beside the trained ones: `front` says who
+is at least as right on test as every cheaper one. Prints one JSON line.
 """
 
 from __future__ import annotations
