@@ -80,6 +80,7 @@ EARLY = """
 import os, signal, threading, time
 from nestling.server.supervisor.forking import Forker
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job ignores
 threading.Thread(target=time.sleep, args=[60], daemon=True).start()  # who takes the signal
 
 def interrupt():
