@@ -209,11 +209,11 @@ def _from_texts(
     """Whatever can be known without the model is known before it runs, how few texts are too few
     among it. Returns the checkpoint, what was found, and the name that answers `auto`.
     """
-    from ..models.calibration.choice import divide, helps
+    from ..models.calibration.choice import divide
     from ..models.calibration.groups import TextGroups
+    from ..models.calibration.known import worth_knowing
     from ..models.calibration.scope import check_enough, halves
     from ..models.cascade.policy import check_name
-    from ..models.checkpoint.held_out import read_held_out
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
     from ..models.checkpoint.seen import refuse_training_texts
@@ -243,9 +243,8 @@ def _from_texts(
         progress.note(f"warning: {doubt}")
     texts, cut = fitting(manifest, texts, data)
     # A group or a scope is not known of texts of which only the answers were kept.
-    held_out = read_held_out(manifest) if groups is None and scope is None else None
-    if held_out and not helps(len(held_out), len(texts), target):
-        held_out = None
+    alone = groups is None and scope is None
+    held_out = worth_knowing(manifest, len(texts), target) if alone else None
     parts = divide(len(texts), target, sha256, groups, len(held_out) if held_out else 0)
     if scope is not None:
         check_enough(len(halves(parts, groups)[1]), scope, target.confidence)

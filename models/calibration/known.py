@@ -13,11 +13,22 @@ from torch import Tensor
 
 from ..cascade.policy import Student
 from ..cascade.score import Score
-from ..checkpoint.held_out import HeldOutAnswers
+from ..checkpoint.held_out import HeldOutAnswers, read_held_out
+from ..checkpoint.manifest import Manifest
 from ..evaluation.logits import StudentLogits
+from .choice import helps
 from .evidence import Evidence, Floats
 from .gather import gather
 from .target import RiskTarget
+
+
+def worth_knowing(manifest: Manifest, texts: int, target: RiskTarget) -> HeldOutAnswers | None:
+    """What a checkpoint keeps of held-out texts, where it helps a calibration on so many texts.
+
+    Raises CheckpointError for answers that are damaged or of other weights.
+    """
+    found = read_held_out(manifest)
+    return found if found and helps(len(found), texts, target) else None
 
 
 @dataclass(frozen=True)

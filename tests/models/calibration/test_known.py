@@ -11,6 +11,7 @@ import torch
 from nestling.models import Checkpoint, DataError
 from nestling.models.calibration.calibrate import Calibrated, calibrate
 from nestling.models.calibration.choice import check_enough, helps
+from nestling.models.calibration.known import worth_knowing
 from nestling.models.calibration.learn_then_test import (
     FEWEST_ORDERING,
     most_testing,
@@ -18,7 +19,7 @@ from nestling.models.calibration.learn_then_test import (
 )
 from nestling.models.calibration.risk import fewest_examples
 from nestling.models.calibration.target import RiskTarget
-from nestling.models.checkpoint.held_out import HeldOutAnswers
+from nestling.models.checkpoint.held_out import HeldOutAnswers, write_held_out
 from nestling.models.evaluation.predictions import Predictions
 from nestling.models.precision import margin_of
 
@@ -109,6 +110,15 @@ def test_fewer_texts_are_enough_with_them() -> None:
 def test_they_order_where_that_lets_more_be_lost(texts: int, alpha: float, worth: bool) -> None:
     assert helps(1000, texts, RiskTarget(alpha)) == worth
     assert not helps(0, texts, RiskTarget(alpha))
+
+
+def test_a_checkpoint_has_them_or_not(checkpoint: Checkpoint) -> None:
+    assert worth_knowing(checkpoint, 1000, RiskTarget(0.01)) is None
+    write_held_out(checkpoint.path, held_out(checkpoint, 300), checkpoint.weights_sha256)
+    found = worth_knowing(checkpoint, 1000, RiskTarget(0.01))
+    assert found is not None
+    assert len(found) == 300
+    assert worth_knowing(checkpoint, 3000, RiskTarget(0.02)) is None
 
 
 def test_of_a_net_risk_and_of_none_with_labels(checkpoint: Checkpoint) -> None:
