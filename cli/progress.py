@@ -40,6 +40,7 @@ class ProgressDisplay(Progress):
         self._ended = Event()
         self._thread = Thread(target=self._tick, name="progress", daemon=True)
         self._phase, self._done, self._total = "", 0, 0
+        self._first = 0  # done when the phase began, as of a run that goes on
         self._detail: Detail | None = None
         self._started = self._began = self._said = time.monotonic()
         self._terminal = say is None and sys.stderr.isatty()
@@ -79,6 +80,7 @@ class ProgressDisplay(Progress):
             phase = self._prefix + phase
             if phase != self._phase:
                 self._phase, self._began, self._task = phase, now, None
+                self._first = done
             self._done, self._total, self._detail = done, total, detail
             if self._bar:
                 self._draw(self._bar, now)
@@ -96,10 +98,11 @@ class ProgressDisplay(Progress):
         so_far = f"{now - self._started:.0f} s so far"
         if not self._total:
             parts = [f"{self._phase}: {so_far}"]
-        elif not self._done:
-            parts = [f"{self._phase}: 0 of {self._total:,}", so_far]
+        elif self._done <= self._first:
+            parts = [f"{self._phase}: {self._done:,} of {self._total:,}", so_far]
         else:
-            left = (now - self._began) * (self._total - self._done) / self._done
+            per_step = (now - self._began) / (self._done - self._first)
+            left = per_step * (self._total - self._done)
             parts = [
                 f"{self._phase}: {self._done:,} of {self._total:,}",
                 f"about {left:.0f} s left",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -20,11 +21,16 @@ def test_lines_come_by_themselves_and_say_what_is_left(monkeypatch: pytest.Monke
     with ProgressDisplay(said.append, "starting: ") as progress:
         progress.step("silent work")
         wait(said, 2)  # without another step
+        progress.step("texts", 4, 10)  # a run that goes on: four were done before
+        wait(said, 3)
         progress.step("texts", 5, 10, lambda: "loss: 1.0")
-        wait(said, 4)
+        wait(said, 5)
     assert said[0].startswith("starting: silent work: ")
-    assert said[-1].startswith("starting: texts: 5 of 10, about ")
-    assert said[-1].endswith("s left, loss: 1.0")
+    assert said[2].startswith("starting: texts: 4 of 10, ")
+    assert said[2].endswith(" s so far")
+    last = re.fullmatch(r"starting: texts: 5 of 10, about (\d+) s left, loss: 1.0", said[-1])
+    assert last is not None
+    assert int(last[1]) >= 1  # five steps at the 0.2 s and more of the fifth
     assert without_progress("".join(f"{line}\n" for line in said)) == ""
 
 
