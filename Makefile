@@ -10,8 +10,9 @@ SOURCES := pyproject.toml setup.py constraints.txt $(shell git ls-files $(ROOMS)
 serve: $(VENV)/.serve  ## serve the checkpoint that ships with the product
 	$(BIN)/nestling serve
 
-# Whole files go to one of two processes: their tests share a server, or a trained model.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 30
+# Whole files go to one process: their tests share a server, or a trained model. On two cores there are
+# three processes, since some wait: for a browser, a download, a disk.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --durations 30
 
 test: $(VENV)/.dev  ## what needs Python and git alone: every part, and the real server
 	$(PYTEST) -m "not slow"

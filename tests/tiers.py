@@ -25,7 +25,7 @@ LONGEST = (
     "test_on_kernels.py",
 )
 """Files of which the slow tests take minutes. They begin first, or one process would end long after
-the other."""
+the others."""
 ABSENT = re.compile(r"(\S+) is not installed")
 
 

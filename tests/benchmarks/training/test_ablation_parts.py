@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,23 +185,30 @@ def test_differences_are_paired() -> None:
 
 
 def test_the_table_marks_what_is_resolved() -> None:
-    line = {
-        "set": "trec",
-        "says": "not ordered",
-        "against": "narrow",
-        "student": "half",
-        "accuracy": 0.8,
-        "accuracy_more": -0.021,
-        "accuracy_interval": [-0.03, -0.01],
-        "accepted": 0.5,
-        "accepted_more": 0.004,
-        "accepted_interval": [-0.01, 0.02],
-    }
-    *_, row = rows_of([line])
-    assert row == (
-        "| trec | not ordered | `half` | 80.0 % | **-2.1** (-3.0 to -1.0) | 50.0 % "
-        "| +0.4 (-1.0 to +2.0) |"
+    def line(variant: str, against: str | None, data: str, **measured: Any) -> dict[str, Any]:
+        about = {"set": data, "variant": variant, "says": variant, "against": against}
+        return {**about, "student": "half", "accuracy": 0.8, **measured}
+
+    worse = {"accuracy_more": -0.021, "accuracy_interval": [-0.03, -0.01]}
+    noise = {"accuracy_more": 0.004, "accuracy_interval": [-0.01, 0.02]}
+    found = rows_of(
+        [
+            line("narrow", None, "trec"),
+            line("unordered", "narrow", "trec", **worse),
+            line("unordered", "narrow", "cr", **noise),
+            line("wide", None, "trec"),
+        ]
     )
+    assert found == [
+        "| trained | trec: `half` | cr: `half` |",
+        "|---|---|---|",
+        "| narrow | 80.0 % | |",
+        "| unordered | **-2.1** (-3.0 to -1.0) | +0.4 (-1.0 to +2.0) |",
+        "",
+        "| trained | trec: `half` |",
+        "|---|---|",
+        "| wide | 80.0 % |",
+    ]
 
 
 def test_accepted_is_what_may_be_answered() -> None:
