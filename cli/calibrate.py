@@ -213,12 +213,12 @@ def _from_texts(
     from ..models.calibration.groups import TextGroups
     from ..models.calibration.known import worth_knowing
     from ..models.calibration.scope import check_enough, halves
-    from ..models.cascade.policy import check_name
     from ..models.checkpoint.integrity import sha256_of
     from ..models.checkpoint.manifest import TA
     from ..models.checkpoint.seen import refuse_training_texts
     from ..models.evaluation.predictions import fitting, predict_all
     from ..models.inputs.data import label_indices, read_groups, read_labelled, read_texts
+    from ..models.limits import check_name
     from ..models.precision import evidence_in, margin_of
     from ..server.build import kept_answers, load_for
 
@@ -234,7 +234,7 @@ def _from_texts(
     if target.needs_labels:
         labelled = read_labelled(data, text_column, label_column)
         texts = labelled.texts
-        indices = label_indices(labelled, manifest.architecture.labels, data)
+        indices = label_indices(labelled, manifest.architecture.head().labels, data)
     else:
         texts = read_texts(data, text_column)
     groups = None if by is None else TextGroups.by(by, read_groups(data, by, text_column))

@@ -97,7 +97,7 @@ def evaluate(
             check_file(kept, "--keep")
         progress.step("reading texts")
         labelled = read_labelled(data, text_column, label_column)
-        indices = label_indices(labelled, manifest.architecture.labels, data)
+        indices = label_indices(labelled, manifest.architecture.head().labels, data)
         doubts = doubts_about_evaluation(manifest, labelled.texts, labelled.sha256, data)
         texts, cut = fitting(manifest, labelled.texts, data)
         strangers: Sequence[str] | None = None

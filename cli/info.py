@@ -55,7 +55,7 @@ def _students(checkpoint: Manifest) -> Table:
 
     a = checkpoint.architecture
     table = Table(
-        title=f"{checkpoint.path}: {a.family}, {len(a.labels)} labels, "
+        title=f"{checkpoint.path}: {a.family}, {len(a.head().labels)} labels, "
         f"at most {a.max_tokens} tokens",
         caption=f"FLOPs of a text of {TOKENS} tokens, and MiB read in float32. One copy of the "
         "TA's weights serves all.",
@@ -70,7 +70,7 @@ def _students(checkpoint: Manifest) -> Table:
             student.name,
             _runs(spec.layers) if len(spec.layers) < a.layers else f"all {a.layers}",
             str(spec.dim),
-            _runs(spec.heads),
+            _runs(spec.attention_heads),
             _runs(spec.ffn),
             f"{student.parameters:,}",
             f"{student.parameters * 4 / 2**20:.1f}",

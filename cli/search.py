@@ -103,7 +103,7 @@ def search(
             check_new(out)
         model = latency_model(cost, profile, manifest)
         labelled = read_labelled(data, text_column, label_column)
-        indices = label_indices(labelled, manifest.architecture.labels, data)
+        indices = label_indices(labelled, manifest.architecture.head().labels, data)
         for doubt in refuse_to_search(manifest, labelled.texts, labelled.sha256, data):
             progress.note(f"warning: {doubt}")
         progress.step("loading the checkpoint")

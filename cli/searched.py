@@ -45,7 +45,7 @@ def _cells(each: FoundStudent, timed: bool) -> list[str]:
         "added" if each.added else "known" if each.known else "",
         " ".join(map(str, spec.layers)),
         str(spec.dim),
-        " ".join(map(str, spec.heads)),
+        " ".join(map(str, spec.attention_heads)),
         " ".join(map(str, spec.ffn)),
         f"{each.flops:.1%}",
         *times,

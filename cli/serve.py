@@ -94,7 +94,7 @@ def _greeting(title: str, checkpoint: Manifest, url: str, where: str) -> str:
     example = '{"inputs": "how do i say goodbye in french"}'
     return (
         f"Nestling serves {title} ({len(checkpoint.students)} students, "
-        f"{len(checkpoint.architecture.labels)} labels, {where}) at {url}. Try:\n"
+        f"{len(checkpoint.architecture.head().labels)} labels, {where}) at {url}. Try:\n"
         f"  curl {url}/v1/classify -d '{example}'\n"
         f"or look at {url}/console"
     )

@@ -95,7 +95,8 @@ def train(
     students: Annotated[
         Path | None,
         typer.Option(
-            help="JSON file {name: {layers, dim, heads, ffn}}.", show_default="three sizes"
+            help="JSON file {name: {layers, dim, attention_heads, ffn}}.",
+            show_default="three sizes",
         ),
     ] = None,
     minutes: Annotated[

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..models.cascade.policy import NAME
+from ..models.limits import NAME
 from . import field_checks as checks
 from .definition import Experiment, Guardrail, Source, Unit
 from .errors import shown

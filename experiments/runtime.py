@@ -51,7 +51,7 @@ def known_of(manifest: Manifest, precision: Precision) -> Known:
     """What variants may name of a checkpoint that is served in a precision."""
     names = ["auto", *manifest.cascades, *manifest.students]
     thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
-    labels = manifest.architecture.labels
+    labels = manifest.architecture.head().labels
     if any(cascade.abstains for cascade in manifest.cascades.values()):
         labels = (*labels, OUT_OF_SCOPE)
     return Known(thresholds, labels=labels, precision=precision)

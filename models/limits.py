@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Of all that stands as it is in paths, headers, and labels of metrics."""
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raises ValueError for what cannot name a student, a cascade or a head, as `kind` says."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{kind} {name[:64]!r}: its name is not of the form {NAME.pattern}")
 
 
 def number_between(low: float, high: float, value: Any, what: str) -> float:

@@ -23,7 +23,9 @@ from nestling.models import Checkpoint, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
 from nestling.models.checkpoint.manifest import CONFIG, WEIGHTS
 from nestling.models.checkpoint.save import write_checkpoint, write_weights
+from nestling.models.checkpoint.schema import SCHEMAS
 from nestling.models.nested.architecture import Architecture
+from nestling.models.nested.head_spec import DEFAULT_HEAD, HeadSpec
 from nestling.models.nested.trunk import NestedTransformer
 
 from .tiers import pytest_collection_modifyitems, pytest_sessionfinish, pytest_terminal_summary
@@ -43,20 +45,20 @@ def tiny_architecture() -> Architecture:
         vocabulary=len(WORDS),
         dim=32,
         layers=4,
-        heads=4,
+        attention_heads=4,
         head_dim=8,
         ffn=64,
         max_tokens=40,
         activation="gelu",
         norm_eps=1e-12,
-        labels=LABELS,
+        heads=(HeadSpec(DEFAULT_HEAD, "single_label", LABELS),),
     )
 
 
 def tiny_students() -> dict[str, StudentSpec]:
     return {
-        "tiny": StudentSpec(layers=(3,), dim=16, heads=(1,), ffn=(8,)),
-        "small": StudentSpec(layers=(0, 3), dim=32, heads=(2, 4), ffn=(16, 64)),
+        "tiny": StudentSpec(layers=(3,), dim=16, attention_heads=(1,), ffn=(8,)),
+        "small": StudentSpec(layers=(0, 3), dim=32, attention_heads=(2, 4), ffn=(16, 64)),
     }
 
 
@@ -145,6 +147,6 @@ def write_changed(directory: Path, model: NestedTransformer) -> Path:
 def put_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Give a checkpoint these weights and their hash, also where Nestling itself would not."""
     write_weights({name: tensor.detach() for name, tensor in state.items()}, path / WEIGHTS)
-    config = read_hashed_json(path / CONFIG)
+    config = read_hashed_json(path / CONFIG, SCHEMAS)
     config["files"][WEIGHTS] = sha256_of(path / WEIGHTS)
     write_hashed_json(path / CONFIG, config)

@@ -29,7 +29,7 @@ def searchable(directory: Path) -> Checkpoint:
                 part.weight.mul_(ADDS)
                 part.bias.mul_(ADDS)
         logits = model(PackedBatch.of(sequences, StudentSpec.full(tiny_architecture())))
-        model.head.classifier.bias.sub_(logits.mean(dim=0))  # so that it answers every label
+        model.head().classifier.bias.sub_(logits.mean(dim=0))  # so that it answers every label
     return load_checkpoint(write_changed(directory, model))
 
 

@@ -60,7 +60,9 @@ Model = tuple[Architecture, tuple[StudentSpec, ...]]
 def models() -> dict[str, Model]:
     """Architectures and their students, by name."""
     shipped = read_manifest(SHIPPED)
-    base = replace(shipped.architecture, dim=768, layers=12, heads=12, head_dim=64, ffn=3072)
+    base = replace(
+        shipped.architecture, dim=768, layers=12, attention_heads=12, head_dim=64, ffn=3072
+    )
     return {
         "clinc150": (
             shipped.architecture,

@@ -74,7 +74,7 @@ class Instant:
     def __init__(self, manifest: Manifest, most: int = 4096) -> None:
         self.manifest = manifest
         rng = np.random.default_rng(0)
-        labels = len(manifest.architecture.labels)
+        labels = len(manifest.architecture.head().labels)
         self._labels = rng.integers(0, labels, most)
         self._sure, self._energies = rng.random((2, most), np.float32)
         self._accepts = rng.random(most) > 1 / 7

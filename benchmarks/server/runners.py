@@ -52,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(given.checkpoint)
     labelled = read_labelled(given.data)
-    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.labels, given.data))
+    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.head().labels, given.data))
     drawn = random.Random(0).sample(range(len(truth)), min(given.texts, len(truth)))
     truth = truth[drawn]
     texts = checkpoint.tokenizer.encode([labelled.texts[i] for i in drawn])

@@ -58,7 +58,9 @@ def main() -> None:
     for precision in PRECISIONS:
         print(f"asking every student in {precision}", file=sys.stderr)
         checkpoint, runner = load_for(given.checkpoint, precision)
-        truth = torch.tensor(label_indices(labelled, checkpoint.architecture.labels, given.data))
+        truth = torch.tensor(
+            label_indices(labelled, checkpoint.architecture.head().labels, given.data)
+        )
         started = process_time()
         found[precision] = predict_all(checkpoint, labelled.texts, given.data, runner)
         seconds[precision] = round(process_time() - started, 1)

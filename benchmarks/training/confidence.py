@@ -73,7 +73,7 @@ def main() -> None:
 def answers(checkpoint: Checkpoint, path: Path) -> tuple[Predictions, torch.Tensor]:
     """Every student's logits on a file, and the truth."""
     labelled = read_labelled(path)
-    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.labels, path))
+    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.head().labels, path))
     return predict_all(checkpoint, labelled.texts, path), truth
 
 

@@ -54,7 +54,7 @@ def main() -> None:
     checkpoint = load_checkpoint(given.checkpoint)
     rounded = calibrated_for(checkpoint, "int8")
     labelled = read_labelled(given.data)
-    truth = label_indices(labelled, checkpoint.architecture.labels, given.data)
+    truth = label_indices(labelled, checkpoint.architecture.head().labels, given.data)
     rows = OnnxRunner(rounded, "int8", threads=1)
     policies: dict[str, Any] = {}
     exact = TorchRunner(checkpoint)

@@ -138,7 +138,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
         labelled = read_labelled(file)
         texts += labelled.texts
         classes += labelled.labels
-        labels += label_indices(labelled, checkpoint.architecture.labels, file)
+        labels += label_indices(labelled, checkpoint.architecture.head().labels, file)
     predictions = predict_all(checkpoint, tuple(texts), given.data[0], runner)
     students = predictions.students
     answers = torch.stack([predictions.labels(student.name) for student in students])

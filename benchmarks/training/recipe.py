@@ -55,10 +55,20 @@ RECIPES: dict[str, dict[str, Any]] = {
     "relations": {"relation_weight": 0.1},
 }
 SHAPES: dict[str, dict[str, Any]] = {  # of a student with about 2 % of the TA's FLOPs, alone
-    "last layer": {"layers": [5], "dim": 384, "heads": [12], "ffn": [1536]},
-    "first layer": {"layers": [0], "dim": 384, "heads": [12], "ffn": [1536]},
-    "last layer, a third of the heads": {"layers": [5], "dim": 384, "heads": [4], "ffn": [1536]},
-    "two narrow layers": {"layers": [2, 5], "dim": 96, "heads": [4, 4], "ffn": [384, 384]},
+    "last layer": {"layers": [5], "dim": 384, "attention_heads": [12], "ffn": [1536]},
+    "first layer": {"layers": [0], "dim": 384, "attention_heads": [12], "ffn": [1536]},
+    "last layer, a third of the heads": {
+        "layers": [5],
+        "dim": 384,
+        "attention_heads": [4],
+        "ffn": [1536],
+    },
+    "two narrow layers": {
+        "layers": [2, 5],
+        "dim": 96,
+        "attention_heads": [4, 4],
+        "ffn": [384, 384],
+    },
 }
 KEPT = ("teacher.safetensors", "targets-training.safetensors", "targets-unlabelled.safetensors")
 
@@ -118,7 +128,7 @@ def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
     measured = {}
     for kind, path in (("validation", given.validation), ("test", given.test)):
         labelled = read_labelled(path)
-        labels = label_indices(labelled, run.material.architecture.labels, path)
+        labels = label_indices(labelled, run.material.architecture.head().labels, path)
         examples = Examples.of(labelled.texts, labels, run.material.tokenizer, run.material.longest)
         measured[kind] = percent(accuracy(judge, full, examples, "teacher"))
     return {"accuracy": measured}
@@ -143,7 +153,9 @@ def students(name: str, changed: Mapping[str, Any], given: argparse.Namespace) -
         run_of(options_of(name, given, shapes), changed, progress).train()
     checkpoint = load_checkpoint(out)
     labelled = read_labelled(given.validation)
-    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.labels, given.validation))
+    truth = torch.tensor(
+        label_indices(labelled, checkpoint.architecture.head().labels, given.validation)
+    )
     predictions = predict_all(checkpoint, labelled.texts, given.validation)
     ta = predictions.ta
     right = {s.name: predictions.labels(s.name) == truth for s in predictions.students}

@@ -88,7 +88,9 @@ def measured(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def _read(checkpoint: Checkpoint, file: Path) -> tuple[Labelled, Tensor]:
     labelled = read_labelled(file)
-    return labelled, torch.tensor(label_indices(labelled, checkpoint.architecture.labels, file))
+    return labelled, torch.tensor(
+        label_indices(labelled, checkpoint.architecture.head().labels, file)
+    )
 
 
 def _with(checkpoint: Checkpoint, found: SearchResult) -> Checkpoint:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..limits import number_between
+from ..limits import check_name, number_between
 from ..nested.architecture import Architecture
 from ..nested.spec import Flops, StudentSpec
 from ..precision import PRECISIONS, Precision
@@ -18,16 +17,6 @@ from .group import GroupEvidence
 from .path import NEVER, CascadePath, PathVector
 from .scope import ScopePromise
 from .score import Score
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Of all that stands as it is in paths, headers, and labels of metrics."""
-
-
-def check_name(name: str, kind: str) -> None:
-    """Raises ValueError for what cannot name a student or a cascade, whichever `kind` says."""
-    if not NAME.fullmatch(name):
-        raise ValueError(f"{kind} {name[:64]!r}: its name is not of the form {NAME.pattern}")
-
 
 TEMPERATURES = (0.01, 100.0)
 """From the least that may be to the greatest. Calibration finds none below 0.05 or above 20."""

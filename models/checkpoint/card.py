@@ -94,7 +94,7 @@ def model_card(
         values,
         library=library,
         checkpoint=f"`{checkpoint.path.resolve().name}`",
-        labels=len(a.labels),
+        labels=len(a.head().labels),
         layers=len(spec.layers),
         depth=a.layers,
         dim=spec.dim,
@@ -111,7 +111,7 @@ def model_card(
 def _origin(checkpoint: Manifest, student: Student) -> list[str]:
     spec, said = student.spec, checkpoint.provenance
     widths = (
-        f"layers {_listed(spec.layers)}; width {spec.dim}; heads {_listed(spec.heads)}; "
+        f"layers {_listed(spec.layers)}; width {spec.dim}; heads {_listed(spec.attention_heads)}; "
         f"FFN {_listed(spec.ffn)}"
     )
     rows = {

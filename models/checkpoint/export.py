@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from ..cascade.policy import Student
 from ..errors import NestlingError
 from ..families import named
+from ..nested.shapes import head_weight
 from .card import model_card
 from .integrity import new_directory
 from .manifest import CONFIG, TOKENIZER, WEIGHTS, Manifest
@@ -57,7 +58,8 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
     chosen = chosen_student(checkpoint, student)
     family = named(checkpoint.architecture.family)
     with new_directory(path) as temporary:
-        weights = _calibrated(checkpoint.model.state_dict(), chosen.temperature)
+        head = checkpoint.architecture.head()
+        weights = _calibrated(checkpoint.model.state_dict(), head.name, chosen.temperature)
         try:
             tensors = family.export(weights, chosen.spec, checkpoint.architecture)
         except ValueError as error:
@@ -122,10 +124,7 @@ def write_tokenizer(
     write_json(directory / "tokenizer_config.json", more)
 
 
-def _calibrated(weights: dict[str, Tensor], temperature: float) -> dict[str, Tensor]:
-    """The TA's weights with a classifier whose logits are divided by a temperature."""
-    classifier = {
-        name: weights[name].float() / temperature
-        for name in ("classifier.weight", "classifier.bias")
-    }
-    return weights | classifier
+def _calibrated(weights: dict[str, Tensor], head: str, temperature: float) -> dict[str, Tensor]:
+    """The TA's weights with a head whose logits are divided by a temperature."""
+    names = [head_weight(head, f"classifier.{kind}") for kind in ("weight", "bias")]
+    return weights | {name: weights[name].float() / temperature for name in names}

@@ -84,7 +84,7 @@ def read_held_out(manifest: Manifest) -> HeldOutAnswers | None:
 
 
 def _check(answers: HeldOutAnswers, manifest: Manifest, file: Path) -> None:
-    texts, labels = len(answers), len(manifest.architecture.labels)
+    texts, labels = len(answers), len(manifest.architecture.head().labels)
     if any(each.shape != (texts, labels) for each in answers.logits.values()):
         raise CheckpointError(file, f"logits that are not of {texts} texts and {labels} labels")
     if not all(each.isfinite().all() for each in answers.logits.values()):

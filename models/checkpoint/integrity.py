@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
@@ -37,8 +37,8 @@ def write_hashed_json(path: Path, data: Mapping[str, Any]) -> None:
     replace_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_hashed_json(path: Path) -> dict[str, Any]:
-    """Read what `write_hashed_json` wrote.
+def read_hashed_json(path: Path, schemas: Sequence[int] = (SCHEMA,)) -> dict[str, Any]:
+    """Read what `write_hashed_json` wrote, in one of these schemas.
 
     Raises CheckpointError if it was altered, or holds a number that is not finite.
     """
@@ -50,9 +50,10 @@ def read_hashed_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(path, f"not JSON ({error}); truncated or altered") from None
     if not isinstance(data, dict) or "schema" not in data:
         raise CheckpointError(path, "not part of a Nestling checkpoint (no schema version)")
-    if data["schema"] != SCHEMA:
+    if data["schema"] not in schemas:
+        known = " and ".join(map(str, schemas))
         raise CheckpointError(
-            path, f"schema version {data['schema']}; this version of Nestling reads {SCHEMA}"
+            path, f"schema version {data['schema']}; this version of Nestling reads {known}"
         )
     if data.pop("sha256", None) != _digest(data):
         raise CheckpointError(path, "its content does not match its sha256; altered")

@@ -91,7 +91,6 @@ def _load_model(
     file = manifest.path / WEIGHTS
     with torch.device("meta"):
         model = NestedTransformer(manifest.architecture, operations)
-    names = model.state_dict()
     with fact_of(file, f"finite in {_name(dtype)}") as fact:  # of the file before it is opened
         known = fact.value is not None
         try:
@@ -99,8 +98,11 @@ def _load_model(
         except SafetensorError as error:
             raise CheckpointError(file, f"not safetensors ({error})") from error
         shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-        check_shapes(shapes, manifest.architecture, file)
-        state = {n: _in_dtype(weights[n], dtype, device, file, n, known) for n in names}
+        names = check_shapes(shapes, manifest.architecture, file)
+        state = {
+            name: _in_dtype(weights[there], dtype, device, file, there, known)
+            for name, there in names.items()
+        }
         fact.value = "yes"
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()

@@ -16,6 +16,7 @@ from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
 from ..precision import WEIGHT_LEVELS, Precision, file_of
 from .integrity import read_hashed_json, refuse_pickles, verify
+from .schema import SCHEMAS, upgraded
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CALIBRATION, REPORT = "calibration.json", "report.json"
@@ -76,7 +77,7 @@ def read_manifest(path: str | Path) -> Manifest:
     refuse_pickles(path)
     for name, expected in config["files"].items():
         verify(path / name, expected)
-    architecture = parse(path / CONFIG, lambda: Architecture.from_json(config["architecture"]))
+    architecture = _architecture(path, config)
     calibration = _read_calibration(path / CALIBRATION, config["files"][WEIGHTS])
     students = parse(path / CONFIG, lambda: _students(config, architecture, calibration))
     cascades = parse(path / CALIBRATION, lambda: _cascades(calibration, students))
@@ -96,10 +97,12 @@ def read_manifest(path: str | Path) -> Manifest:
 
 def read_architecture(path: Path) -> Architecture:
     """What a checkpoint says of its size. No other file is read. Raises CheckpointError."""
-    config = _read_config(path)
-    read: Architecture = parse(
-        path / CONFIG, lambda: Architecture.from_json(config["architecture"])
-    )
+    return _architecture(path, _read_config(path))
+
+
+def _architecture(path: Path, config: Mapping[str, Any]) -> Architecture:
+    trunk, heads = config["architecture"], config["heads"]
+    read: Architecture = parse(path / CONFIG, lambda: Architecture.from_json(trunk, heads))
     return read
 
 
@@ -141,8 +144,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(path, "no such directory")
     if not (path / CONFIG).exists():
         raise CheckpointError(path, f"is no Nestling checkpoint: it has no {CONFIG}")
-    config = read_hashed_json(path / CONFIG)
-    for field in ("architecture", "students", "files", "provenance"):
+    written = read_hashed_json(path / CONFIG, SCHEMAS)
+    config: dict[str, Any] = parse(path / CONFIG, lambda: upgraded(written))
+    for field in ("architecture", "heads", "students", "files", "provenance"):
         if field not in config:
             raise CheckpointError(path / CONFIG, f"{field}: missing")
     for name in config["files"]:

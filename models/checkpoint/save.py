@@ -21,6 +21,7 @@ from ..inputs.data.fingerprints import TextSample
 from ..nested.architecture import Architecture
 from ..nested.spec import StudentSpec
 from ..precision import WEIGHT_LEVELS, Precision, file_of
+from . import schema
 from .held_out import HeldOutAnswers, write_held_out
 from .integrity import SCHEMA, new_directory, sha256_of, write_hashed_json
 from .manifest import CALIBRATION, CONFIG, TOKENIZER, TRAINING_TEXTS, WEIGHTS, Manifest
@@ -60,9 +61,9 @@ def write_checkpoint(
             files.append(TRAINING_TEXTS)
         hashes = {name: sha256_of(temporary / name) for name in files}
         config = {
-            "schema": SCHEMA,
-            "task": "text-classification",
+            "schema": schema.SCHEMA,
             "architecture": architecture.to_json(),
+            "heads": architecture.heads_to_json(),
             "students": {name: spec.to_json() for name, spec in students.items()},
             "provenance": dict(provenance),
             "files": hashes,

@@ -20,6 +20,7 @@ from ..nested.spec import StudentSpec
 from .held_out import HeldOutAnswers, write_held_out
 from .integrity import SCHEMA, new_directory, read_hashed_json, write_hashed_json
 from .manifest import CONFIG, SEARCHES, WEIGHTS, Manifest, parse
+from .schema import SCHEMAS, upgraded
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def add_students(
     held_out: what all students answer on the texts of the search, in place of what is kept.
     Weights, calibration and report stay as they are. Raises NestlingError for a name that is taken.
     """
-    config = read_hashed_json(path / CONFIG)
+    config = upgraded(read_hashed_json(path / CONFIG, SCHEMAS))
     if taken := sorted(students.keys() & config["students"].keys()):
         raise NestlingError(f"{path}: has a student {taken[0]!r} already")
     searches = [*read_searches(path), search]

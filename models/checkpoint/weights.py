@@ -22,6 +22,7 @@ from ..nested.shapes import weight_shapes
 from .finite import check_dtype, not_finite, too_large
 from .manifest import CONFIG, WEIGHTS, Manifest
 from .remembered import fact_of
+from .schema import stored_names
 
 Weights = Mapping[str, NDArray[np.float32]]
 """By the names in a checkpoint; each of the shape that `weight_shapes` says. Not to be written."""
@@ -40,18 +41,26 @@ def read_weights(manifest: Manifest) -> Weights:
         known = fact.value is not None
         stored, start = _header(file)
         shapes = {name: tuple(tensor["shape"]) for name, tensor in stored.items()}
-        check_shapes(shapes, manifest.architecture, file)
+        names = check_shapes(shapes, manifest.architecture, file)
         mapped = np.memmap(file, np.uint8, "r", offset=start) if stored else np.empty(0, np.uint8)
-        weights = {name: _weight(file, name, t, mapped, known) for name, t in stored.items()}
+        weights = {
+            name: _weight(file, there, stored[there], mapped, known)
+            for name, there in names.items()
+        }
         fact.value = "yes"
     return weights
 
 
 def check_shapes(
     found: Mapping[str, tuple[int, ...]], architecture: Architecture, file: Path
-) -> None:
-    """Raises CheckpointError unless there is every weight of the architecture, and no other."""
-    expected = weight_shapes(architecture)
+) -> dict[str, str]:
+    """What the file calls each weight of the architecture, by its name there.
+
+    Raises CheckpointError unless it has every weight, and no other.
+    """
+    shapes = weight_shapes(architecture)
+    names = stored_names(shapes, architecture.heads, found)
+    expected = {names[name]: shape for name, shape in shapes.items()}
     for name, shape in expected.items():
         if name not in found:
             raise CheckpointError(file, f"{name}: missing")
@@ -59,10 +68,11 @@ def check_shapes(
             raise CheckpointError(
                 file,
                 f"{name}: shape {list(found[name])}, but {CONFIG} "
-                f"({len(architecture.labels)} labels) asks for {list(shape)}",
+                f"({len(architecture.head().labels)} labels) asks for {list(shape)}",
             )
     if unknown := sorted(found.keys() - expected.keys()):
         raise CheckpointError(file, f"{unknown[0]}: no such weight in this architecture")
+    return names
 
 
 def _header(file: Path) -> tuple[dict[str, Any], int]:

@@ -49,7 +49,7 @@ def predict_all(
     runner = runner or TorchRunner(checkpoint)
     sequences = encode_all(checkpoint, texts, source)
     students = tuple(checkpoint.students.values())
-    labels = len(checkpoint.architecture.labels)
+    labels = len(checkpoint.architecture.head().labels)
     dtype = checkpoint.model.dtype
     logits = {s.name: torch.empty(len(texts), labels, dtype=dtype) for s in students}
     done = 0

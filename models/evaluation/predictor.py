@@ -103,7 +103,7 @@ class Predictor:
         """The name of the class that a decision answers; None where its policy abstains."""
         if decision.abstained:
             return None
-        return self.checkpoint.architecture.labels[decision.answer.label]
+        return self.checkpoint.architecture.head().labels[decision.answer.label]
 
     def _cell(self, given: str | Mapping[str, object], column: str, index: int) -> str:
         cell = given.get(column, ABSENT) if isinstance(given, Mapping) else given

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nested.architecture import Architecture
+from ..nested.head_spec import DEFAULT_HEAD, HeadSpec
+from ..nested.shapes import head_weight
 from ..nested.spec import StudentSpec
 
 if TYPE_CHECKING:
@@ -64,13 +66,13 @@ class EncoderFamily:
             vocabulary=config["vocab_size"],
             dim=dim,
             layers=config["num_hidden_layers"],
-            heads=heads,
+            attention_heads=heads,
             head_dim=dim // heads,
             ffn=config["intermediate_size"],
             max_tokens=config["max_position_embeddings"] - self.position_offset,
             activation=ACTIVATIONS[activation],
             norm_eps=config["layer_norm_eps"],
-            labels=labels,
+            heads=(HeadSpec(DEFAULT_HEAD, "single_label", labels),),
         )
 
     def import_weights(
@@ -93,7 +95,7 @@ class EncoderFamily:
                 for kind in ("weight", "bias"):
                     name = f"encoder.layer.{layer}.{theirs}.{kind}"
                     imported[f"layers.{layer}.{ours}.{kind}"] = found[name]
-        for ours, theirs in self._head.items():
+        for ours, theirs in self._head(architecture.head()).items():
             if (name := theirs.removeprefix(self.prefix)) in found:
                 imported[ours] = found[name]
         return imported
@@ -115,8 +117,8 @@ class EncoderFamily:
             "max_position_embeddings": a.max_tokens + self.position_offset,
             "type_vocab_size": 1,
             "layer_norm_eps": a.norm_eps,
-            "id2label": {str(i): label for i, label in enumerate(a.labels)},
-            "label2id": {label: i for i, label in enumerate(a.labels)},
+            "id2label": {str(i): label for i, label in enumerate(a.head().labels)},
+            "label2id": {label: i for i, label in enumerate(a.head().labels)},
             "problem_type": "single_label_classification",
             "torch_dtype": "float32",
             "model_type": self.name,
@@ -141,7 +143,7 @@ class EncoderFamily:
             embeddings + "LayerNorm.bias": weights["embedding_norm.bias"][:d],
         }
         for position, layer in enumerate(spec.layers):
-            h, f = spec.heads[position] * a.head_dim, spec.ffn[position]
+            h, f = spec.attention_heads[position] * a.head_dim, spec.ffn[position]
             kept = {
                 "query": (h, d), "key": (h, d), "value": (h, d), "output": (d, h),
                 "up": (f, d), "down": (d, f), "attention_norm": (d,), "ffn_norm": (d,),
@@ -155,15 +157,16 @@ class EncoderFamily:
                 exported[target + "weight"] = _fit(weights[source + "weight"], part, shape)
                 exported[target + "bias"] = _fit(weights[source + "bias"], part[:1], shape[:1])
         exported = {self.prefix + name: tensor for name, tensor in exported.items()}
-        classifier = weights["classifier.weight"][:, :d], weights["classifier.bias"]
-        head = (weights["pooler.weight"][:d, :d], weights["pooler.bias"][:d], *classifier)
-        return exported | dict(zip(self._head.values(), head, strict=True))
+        corners = {"pooler.weight": (d, d), "pooler.bias": (d,), "classifier.weight": (None, d)}
+        for ours, theirs in self._head(a.head()).items():
+            corner = corners.get(ours.partition(a.head().name + ".")[2], ())
+            exported[theirs] = weights[ours][tuple(slice(n) for n in corner)]
+        return exported
 
-    @property
-    def _head(self) -> dict[str, str]:
-        """Our names of the head's weights to the model's."""
+    def _head(self, head: HeadSpec) -> dict[str, str]:
+        """Our names of a head's weights to the model's."""
         return {
-            f"{ours}.{kind}": f"{theirs}.{kind}"
+            head_weight(head.name, f"{ours}.{kind}"): f"{theirs}.{kind}"
             for ours, theirs in (("pooler", self.pooler), ("classifier", self.classifier))
             for kind in ("weight", "bias")
         }
@@ -181,10 +184,10 @@ def check_uniform(spec: StudentSpec, a: Architecture) -> None:
             f"dim: {spec.dim} is no multiple of the head dimension {a.head_dim}, "
             "and a Hugging Face config cannot say a head count that does not divide the width"
         )
-    if max(spec.heads) > spec.dim // a.head_dim:
+    if max(spec.attention_heads) > spec.dim // a.head_dim:
         raise ValueError(
-            f"heads: {max(spec.heads)} heads of {a.head_dim} are wider than the model dimension "
-            f"{spec.dim}, which a Hugging Face config cannot say"
+            f"attention_heads: {max(spec.attention_heads)} of {a.head_dim} are wider than the "
+            f"model dimension {spec.dim}, which a Hugging Face config cannot say"
         )
 
 

@@ -44,7 +44,9 @@ def drawn(a: Architecture, students: int = DRAWN, seed: int = 0) -> list[Student
         depth = 1 + number % a.layers
         layers = tuple(sorted(rng.choice(a.layers, depth, replace=False).tolist()))
         (dim,) = widths(a.dim, 1) if number % 2 else (a.dim,)
-        found.append(StudentSpec(layers, dim, widths(a.heads, depth), widths(a.ffn, depth)))
+        found.append(
+            StudentSpec(layers, dim, widths(a.attention_heads, depth), widths(a.ffn, depth))
+        )
     return found
 
 

@@ -35,7 +35,7 @@ class BatchWork(NamedTuple):
     def of(cls, spec: StudentSpec, a: Architecture, texts: int, tokens: int) -> BatchWork:
         """As `StudentSpec.flops` counts it, but for each kind of work apart."""
         d, rows, inner = spec.dim, texts * tokens, len(spec.layers) - 1
-        widths = [heads * a.head_dim for heads in spec.heads]
+        widths = [heads * a.head_dim for heads in spec.attention_heads]
         return cls(
             batch=1.0,
             layers=inner,
@@ -44,8 +44,10 @@ class BatchWork(NamedTuple):
             ffn_flops=4.0 * d * sum(spec.ffn[:-1]) * rows,
             pair_flops=4.0 * sum(widths[:-1]) * rows * tokens,
             last_flops=texts
-            * (8.0 * d * widths[-1] + 4.0 * d * spec.ffn[-1] + 2.0 * d * (d + len(a.labels))),
-            pooled=2.0 * d * spec.heads[-1] * rows,
+            * (
+                8.0 * d * widths[-1] + 4.0 * d * spec.ffn[-1] + 2.0 * d * (d + len(a.head().labels))
+            ),
+            pooled=2.0 * d * spec.attention_heads[-1] * rows,
             rows=d * rows * (1 + 2 * inner),
             neurons=float(sum(spec.ffn[:-1]) * rows),
             texts=texts,

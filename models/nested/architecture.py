@@ -1,50 +1,72 @@
-"""What the teaching assistant (TA) is: family and widths at full size."""
+"""What the teaching assistant (TA) is: family, widths at full size, and heads."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
-from ..limits import distinct_names, number_between, whole_number
+from ..limits import number_between, whole_number
+from .head_spec import HeadSpec
 
-SIZES = ("vocabulary", "dim", "layers", "heads", "head_dim", "ffn", "max_tokens")
+SIZES = ("vocabulary", "dim", "layers", "attention_heads", "head_dim", "ffn", "max_tokens")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A post-norm bidirectional encoder with a classifier on the first token.
+    """A post-norm bidirectional encoder, and the heads that read it.
 
     family: name of the module in `families` that maps it to and from Hugging Face.
-    dim: model dimension. heads, ffn: per layer. max_tokens: longest input, special tokens
-    included. activation: of the FFN, a name in `kernels.ACTIVATIONS`.
-    labels: names of the classes, in the order of the logits.
+    dim: model dimension. attention_heads, ffn: per layer. max_tokens: longest input, special tokens
+    included. activation: of the FFN, a name in `kernels.ACTIVATIONS`. heads: one at least; the
+    first answers where nobody names one.
     """
 
     family: str
     vocabulary: int
     dim: int
     layers: int
-    heads: int
+    attention_heads: int
     head_dim: int
     ffn: int
     max_tokens: int
     activation: str
     norm_eps: float
-    labels: tuple[str, ...]
+    heads: tuple[HeadSpec, ...]
+
+    def head(self, name: str | None = None) -> HeadSpec:
+        """By its name; the first without one. Raises ValueError that lists the known."""
+        if name is None:
+            return self.heads[0]
+        for head in self.heads:
+            if head.name == name:
+                return head
+        known = ", ".join(head.name for head in self.heads)
+        raise ValueError(f"head: {name!r:.80} is none of {known}")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"labels": list(self.labels)}
+        """The trunk; `heads_to_json` has the rest."""
+        return {field.name: getattr(self, field.name) for field in _trunk()}
+
+    def heads_to_json(self) -> dict[str, Any]:
+        """The heads, by name."""
+        return {head.name: head.to_json() for head in self.heads}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Architecture:
+    def from_json(cls, trunk: Mapping[str, Any], heads: Mapping[str, Any]) -> Architecture:
         """Raises ValueError that names a field: missing, unknown, or of a value that cannot be."""
-        known = {f.name for f in fields(cls)}
-        if missing := sorted(known - data.keys()):
+        known = {field.name for field in _trunk()}
+        if missing := sorted(known - trunk.keys()):
             raise ValueError(f"architecture: missing {', '.join(missing)}")
-        if unknown := sorted(data.keys() - known):
+        if unknown := sorted(trunk.keys() - known):
             raise ValueError(f"architecture: unknown {', '.join(unknown)}")
         for name in SIZES:
-            whole_number(data[name], f"architecture: {name}")
-        number_between(0.0, 1.0, data["norm_eps"], "architecture: norm_eps")
-        labels = distinct_names(data["labels"], "architecture: labels")
-        return cls(**data | {"labels": labels})
+            whole_number(trunk[name], f"architecture: {name}")
+        number_between(0.0, 1.0, trunk["norm_eps"], "architecture: norm_eps")
+        if not isinstance(heads, Mapping) or not heads:
+            raise ValueError("heads: is no object of one head or more")
+        return cls(**trunk, heads=tuple(HeadSpec.from_json(*head) for head in heads.items()))
+
+
+def _trunk() -> list[Field[Any]]:
+    return [field for field in fields(Architecture) if field.name != "heads"]

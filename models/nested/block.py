@@ -70,7 +70,7 @@ class PostNormBlock(nn.Module):
 
     def __init__(self, a: Architecture, operations: Operations) -> None:
         super().__init__()
-        inner = a.heads * a.head_dim
+        inner = a.attention_heads * a.head_dim
         self.head_dim, self.eps, self.activation = a.head_dim, a.norm_eps, a.activation
         self._operations = operations
         self.query = Linear(inner, a.dim)

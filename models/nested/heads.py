@@ -12,6 +12,7 @@ from ...kernels.layout import Groups
 from ...kernels.operations import Operations
 from ...kernels.prefix import Prefix
 from .architecture import Architecture
+from .head_spec import HeadSpec
 from .weights import Linear
 
 
@@ -25,11 +26,11 @@ class HeadPrefix(NamedTuple):
 class ClassifierHead(nn.Module):
     """The first token's row through a pooler, and a logit for each label."""
 
-    def __init__(self, a: Architecture, operations: Operations) -> None:
+    def __init__(self, a: Architecture, head: HeadSpec, operations: Operations) -> None:
         super().__init__()
         self._linear = operations.linear
         self.pooler = Linear(a.dim, a.dim)
-        self.classifier = Linear(len(a.labels), a.dim)
+        self.classifier = Linear(len(head.labels), a.dim)
 
     def prefix(self, dim: int) -> HeadPrefix:
         """What a student of this width uses."""

@@ -10,7 +10,7 @@ def weight_shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
 
     A linear layer's weight is (outputs, inputs), a norm's (dim,).
     """
-    inner = a.heads * a.head_dim
+    inner = a.attention_heads * a.head_dim
     shapes: dict[str, tuple[int, ...]] = {
         "tokens": (a.vocabulary, a.dim),
         "positions": (a.max_tokens, a.dim),
@@ -29,7 +29,15 @@ def weight_shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
             ("ffn_norm", (a.dim,)),
         ):
             shapes |= _part(f"layers.{layer}.{name}", *shape)
-    return shapes | _part("pooler", a.dim, a.dim) | _part("classifier", len(a.labels), a.dim)
+    for head in a.heads:
+        shapes |= _part(head_weight(head.name, "pooler"), a.dim, a.dim)
+        shapes |= _part(head_weight(head.name, "classifier"), len(head.labels), a.dim)
+    return shapes
+
+
+def head_weight(head: str, part: str) -> str:
+    """What a part of a head is called."""
+    return f"heads.{head}.{part}"
 
 
 def _part(name: str, *shape: int) -> dict[str, tuple[int, ...]]:

@@ -36,12 +36,12 @@ class StudentSpec:
     """A student: some layers of the TA, a prefix of each width.
 
     layers: indices of the TA's layers, increasing. dim: prefix of the model dimension.
-    heads, ffn: for each kept layer, prefix of its heads and of its FFN neurons.
+    attention_heads, ffn: for each kept layer, prefix of its heads and of its FFN neurons.
     """
 
     layers: tuple[int, ...]
     dim: int
-    heads: tuple[int, ...]
+    attention_heads: tuple[int, ...]
     ffn: tuple[int, ...]
 
     @classmethod
@@ -51,7 +51,7 @@ class StudentSpec:
         return cls(
             layers=tuple(range(count)),
             dim=architecture.dim,
-            heads=(architecture.heads,) * count,
+            attention_heads=(architecture.attention_heads,) * count,
             ffn=(architecture.ffn,) * count,
         )
 
@@ -65,7 +65,7 @@ class StudentSpec:
             _check("layers", layer, 0, architecture.layers - 1)
         _check("dim", self.dim, 1, architecture.dim)
         for name, widths, limit in (
-            ("heads", self.heads, architecture.heads),
+            ("attention_heads", self.attention_heads, architecture.attention_heads),
             ("ffn", self.ffn, architecture.ffn),
         ):
             if len(widths) != len(self.layers):
@@ -78,9 +78,9 @@ class StudentSpec:
 
     def flops(self, architecture: Architecture) -> Flops:
         """Projections, attention, FFN, pooler and classifier; embeddings are look-ups."""
-        sequence = 2.0 * self.dim * (self.dim + len(architecture.labels))
+        sequence = 2.0 * self.dim * (self.dim + len(architecture.head().labels))
         token = pair = 0.0
-        *inner, last = zip(self.heads, self.ffn, strict=True)
+        *inner, last = zip(self.attention_heads, self.ffn, strict=True)
         for heads, ffn in inner:
             width = heads * architecture.head_dim
             token += 8.0 * self.dim * width + 4.0 * self.dim * ffn
@@ -94,12 +94,12 @@ class StudentSpec:
         """Numbers that this student reads, embeddings included."""
         d, a = self.dim, architecture
         total = (a.vocabulary + a.max_tokens + 1) * d + 2 * d  # tokens, positions, type; norm
-        for heads, ffn in zip(self.heads, self.ffn, strict=True):
+        for heads, ffn in zip(self.attention_heads, self.ffn, strict=True):
             width = heads * a.head_dim
             total += 4 * d * width + 3 * width + d  # q, k, v, output and their biases
             total += 2 * d * ffn + ffn + d
             total += 4 * d  # two norms
-        return total + d * d + d + (d + 1) * len(a.labels)
+        return total + sum(d * d + d + (d + 1) * len(head.labels) for head in a.heads)
 
     def to_json(self) -> dict[str, Any]:
         return {name: _plain(value) for name, value in asdict(self).items()}
@@ -109,12 +109,15 @@ class StudentSpec:
         """Raises ValueError that names a missing or mistyped field."""
         try:
             layers, dim = tuple(data["layers"]), data["dim"]
-            heads, ffn = tuple(data["heads"]), tuple(data["ffn"])
+            heads, ffn = tuple(data["attention_heads"]), tuple(data["ffn"])
         except KeyError as missing:
             raise ValueError(f"{missing.args[0]}: missing") from None
         except TypeError:
-            raise ValueError("layers, heads, ffn: expected lists of whole numbers") from None
-        for name, values in (("layers", layers), ("dim", (dim,)), ("heads", heads), ("ffn", ffn)):
+            raise ValueError(
+                "layers, attention_heads, ffn: expected lists of whole numbers"
+            ) from None
+        fields = {"layers": layers, "dim": (dim,), "attention_heads": heads, "ffn": ffn}
+        for name, values in fields.items():
             if not all(type(value) is int for value in values):
                 raise ValueError(f"{name}: {list(values)} holds something else than whole numbers")
         return cls(layers, dim, heads, ffn)

@@ -24,10 +24,8 @@ from .batch import PackedBatch, plan
 from .block import BlockPrefix, PostNormBlock, Prefixes, StepPrefixes
 from .embedding import EmbeddingPrefix, TokenEmbedding
 from .heads import ClassifierHead, HeadPrefix
+from .shapes import head_weight
 from .spec import StudentSpec
-
-STORED = {"embedding.norm.": "embedding_norm.", "embedding.": "", "head.": ""}
-"""How the names of weights begin here, and how they begin in a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,9 @@ class NestedTransformer(nn.Module):
         # The last layer's one query adds the same to all scores through this bias: no gradient.
         layers[-1].key.bias.requires_grad_(False)
         self.layers = nn.ModuleList(layers)
-        self.head = ClassifierHead(a, operations)
+        self.heads = nn.ModuleList([ClassifierHead(a, head, operations) for head in a.heads])
+        of_heads = {f"heads.{i}.": head_weight(h.name, "") for i, h in enumerate(a.heads)}
+        self._stored = {"embedding.norm.": "embedding_norm.", "embedding.": "", **of_heads}
         self.register_state_dict_post_hook(_to_stored)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_from_stored)  # type: ignore[no-untyped-call]
 
@@ -68,10 +68,10 @@ class NestedTransformer(nn.Module):
         spec.validate(self.architecture)
         blocks = {
             layer: self.block(layer).prefix(spec.dim, heads, ffn)
-            for layer, heads, ffn in zip(spec.layers, spec.heads, spec.ffn, strict=True)
+            for layer, heads, ffn in zip(spec.layers, spec.attention_heads, spec.ffn, strict=True)
         }
         return StudentWeights(
-            spec.dim, self.embedding.prefix(spec.dim), blocks, self.head.prefix(spec.dim)
+            spec.dim, self.embedding.prefix(spec.dim), blocks, self.head().prefix(spec.dim)
         )
 
     def operations(self, students: Sequence[StudentWeights]) -> Iterator[tuple[Prefixes, ...]]:
@@ -88,6 +88,11 @@ class NestedTransformer(nn.Module):
     def block(self, layer: int) -> PostNormBlock:
         """A layer of the TA."""
         return cast(PostNormBlock, self.layers[layer])
+
+    def head(self, name: str | None = None) -> ClassifierHead:
+        """By its name; the first without one."""
+        a = self.architecture
+        return cast(ClassifierHead, self.heads[a.heads.index(a.head(name))])
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """Sum of token, position and type embeddings before the norm: (rows, widest dim)."""
@@ -110,14 +115,14 @@ class NestedTransformer(nn.Module):
         """
         students = students or self._students(batch)
         x, layout = self.encode(batch, embedded, dropout, students)
-        logits: Tensor = self.head(x, [each.head for each in students], layout.rows, dropout)
+        logits: Tensor = self.head()(x, [each.head for each in students], layout.rows, dropout)
         return logits
 
     def pool(self, batch: PackedBatch, students: Sequence[StudentWeights] | None = None) -> Tensor:
         """The pooled hidden state that the classifier reads: (sequences, widest dim)."""
         students = students or self._students(batch)
         x, layout = self.encode(batch, students=students)
-        return self.head.pool(x, [each.head for each in students], layout.rows, 0.0)
+        return self.head().pool(x, [each.head for each in students], layout.rows, 0.0)
 
     def encode(
         self,
@@ -148,6 +153,13 @@ class NestedTransformer(nn.Module):
             x, layout = self.layers[step.layer](x, step, blocks, dropout), step.remaining
         return x, layout
 
+    def stored_name(self, name: str) -> str:
+        """What a weight of `named_parameters` is called in a checkpoint."""
+        for here, there in self._stored.items():
+            if name.startswith(here):
+                return there + name.removeprefix(here)
+        return name
+
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
@@ -162,20 +174,16 @@ class NestedTransformer(nn.Module):
         return [self.student(spec) for spec in batch.students]
 
 
-def stored_name(name: str) -> str:
-    """What a weight of `NestedTransformer.named_parameters` is called in a checkpoint."""
-    for here, there in STORED.items():
-        if name.startswith(here):
-            return there + name.removeprefix(here)
-    return name
-
-
-def _to_stored(module: nn.Module, state: MutableMapping[str, Any], prefix: str, _: Any) -> None:
-    for name in [prefix + name for name, _ in module.named_parameters()]:
-        state[prefix + stored_name(name.removeprefix(prefix))] = state.pop(name)
-
-
-def _from_stored(module: nn.Module, state: MutableMapping[str, Any], prefix: str, *_: Any) -> None:
+def _to_stored(
+    module: NestedTransformer, state: MutableMapping[str, Any], prefix: str, _: Any
+) -> None:
     for name in [name for name, _ in module.named_parameters()]:
-        if (stored := prefix + stored_name(name)) in state:
+        state[prefix + module.stored_name(name)] = state.pop(prefix + name)
+
+
+def _from_stored(
+    module: NestedTransformer, state: MutableMapping[str, Any], prefix: str, *_: Any
+) -> None:
+    for name in [name for name, _ in module.named_parameters()]:
+        if (stored := prefix + module.stored_name(name)) in state:
             state[prefix + name] = state.pop(stored)

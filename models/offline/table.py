@@ -97,7 +97,7 @@ def table(
     faults: by row; those are added that no student could answer.
     """
     found: Table = {name: [None] * rows for name in COLUMNS}
-    labels, students = manifest.architecture.labels, [s.student.name for s in cascade.stages]
+    labels, students = manifest.architecture.head().labels, [s.student.name for s in cascade.stages]
     weights = manifest.weights_sha256[:12]
     columns = zip(
         places,

@@ -24,11 +24,12 @@ SECOND_STEP = 0.4
 class SearchSpace:
     """The widths that are tried; any layers may be together.
 
-    heads, ffn, dims: increasing. Those of the students that the checkpoint has are among them.
+    attention_heads, ffn, dims: increasing. Those of the students that the checkpoint has are among
+    them.
     """
 
     architecture: Architecture
-    heads: tuple[int, ...]
+    attention_heads: tuple[int, ...]
     ffn: tuple[int, ...]
     dims: tuple[int, ...]
 
@@ -40,7 +41,10 @@ class SearchSpace:
         dims = {d for d in _steps(a.dim, DIM_STEPS) if d >= NARROWEST_DIM * a.dim}
         return cls(
             a,
-            _sorted(_steps(a.heads, HEAD_STEPS), (w for s in students for w in s.heads)),
+            _sorted(
+                _steps(a.attention_heads, HEAD_STEPS),
+                (w for s in students for w in s.attention_heads),
+            ),
             _sorted(_steps(a.ffn, FFN_STEPS), (w for s in students for w in s.ffn)),
             _sorted(dims, (s.dim for s in students)),
         )
@@ -56,7 +60,7 @@ class SearchSpace:
             for narrowest in (self.ffn[0], self.ffn[len(self.ffn) // 2]):
                 ramp = np.linspace(narrowest, a.ffn, len(layers) + 1)[1:]
                 ffn = tuple(self.ffn[bisect_left(self.ffn, round(width))] for width in ramp)
-                heads = (a.heads,) * len(layers)
+                heads = (a.attention_heads,) * len(layers)
                 found.append(StudentSpec(tuple(map(int, layers)), a.dim, heads, ffn))
         return found
 
@@ -77,7 +81,7 @@ class SearchSpace:
         """One more, one less, or one for another; a new one is as wide as its neighbour."""
         widths = {
             layer: (heads, ffn)
-            for layer, heads, ffn in zip(spec.layers, spec.heads, spec.ffn, strict=True)
+            for layer, heads, ffn in zip(spec.layers, spec.attention_heads, spec.ffn, strict=True)
         }
         absent = [layer for layer in range(self.architecture.layers) if layer not in widths]
         what = rng.integers(3)
@@ -92,7 +96,9 @@ class SearchSpace:
         return StudentSpec(layers, spec.dim, heads, ffn)
 
     def _other_heads(self, spec: StudentSpec, rng: np.random.Generator) -> StudentSpec:
-        return replace(spec, heads=_one_stepped(spec.heads, self.heads, rng))
+        return replace(
+            spec, attention_heads=_one_stepped(spec.attention_heads, self.attention_heads, rng)
+        )
 
     def _other_ffn(self, spec: StudentSpec, rng: np.random.Generator) -> StudentSpec:
         return replace(spec, ffn=_one_stepped(spec.ffn, self.ffn, rng))

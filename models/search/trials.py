@@ -81,7 +81,7 @@ class Trials:
         tolerated: float,
     ) -> None:
         self._runner = TorchRunner(checkpoint)
-        self._labels = len(checkpoint.architecture.labels)
+        self._labels = len(checkpoint.architecture.head().labels)
         self._truth, self._first, self._tolerated = truth, first, tolerated
         ta = checkpoint.ta.spec
         self._rungs = [TextPart.of(part, ta) for part in (sequences[:first], sequences[first:])]

@@ -25,7 +25,7 @@ class MeanTeacher(nn.Module):
     def __init__(self, model: NestedTransformer) -> None:
         super().__init__()
         self.model = model
-        self.head = nn.Linear(model.architecture.dim, len(model.architecture.labels))
+        self.head = nn.Linear(model.architecture.dim, len(model.architecture.head().labels))
 
     def forward(self, batch: PackedBatch, dropout: float = 0.0) -> Tensor:
         """Logits, (sequences, labels)."""
@@ -69,7 +69,7 @@ class _LabelLoss(nn.Module):
     def __init__(self, teacher: MeanTeacher, recipe: Recipe) -> None:
         super().__init__()
         self.teacher, self.recipe = teacher, recipe
-        teacher.model.head.requires_grad_(False)  # the TA's, which has no turn yet
+        teacher.model.head().requires_grad_(False)  # the TA's, which has no turn yet
 
     def forward(self, batch: PackedBatch, labels: Tensor) -> dict[str, Tensor]:
         logits = self.teacher(batch, self.recipe.finetune.dropout)

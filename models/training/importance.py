@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from ..errors import NotFiniteError
+from ..nested.architecture import Architecture
 from ..nested.batch import PackedBatch
-from ..nested.trunk import NestedTransformer, stored_name
+from ..nested.shapes import head_weight
+from ..nested.trunk import NestedTransformer
 from .losses import label_loss
 from .permutation import Order
 
@@ -32,44 +34,50 @@ def importance_order(
     Raises NotFiniteError where scores say nothing.
     """
     a = model.architecture
-    dim, pooled = torch.zeros(a.dim), torch.zeros(a.dim)
-    heads = [torch.zeros(a.heads) for _ in range(a.layers)]
+    dim = torch.zeros(a.dim)
+    pooled = {head.name: torch.zeros(a.dim) for head in a.heads}
+    heads = [torch.zeros(a.attention_heads) for _ in range(a.layers)]
     ffn = [torch.zeros(a.ffn) for _ in range(a.layers)]
     for batch, labels in batches:
         model.zero_grad()
         loss = label_loss(teacher(batch), labels.to(model.device))
         torch.autograd.backward(loss)
         effect = {
-            stored_name(name): (p.detach() * p.grad).cpu()
+            model.stored_name(name): (p.detach() * p.grad).cpu()
             for name, p in model.named_parameters()
             if p.grad is not None
         }
-        dim += _dimension_effect(effect, a.layers).abs()
-        if "classifier.weight" in effect:
-            pooled += effect["classifier.weight"].sum(0).abs()
+        dim += _dimension_effect(effect, a).abs()
+        for head in a.heads:
+            classifier = effect.get(head_weight(head.name, "classifier.weight"))
+            if classifier is not None:
+                pooled[head.name] += classifier.sum(0).abs()
         for layer in range(a.layers):
             columns = effect[f"layers.{layer}.output.weight"].sum(0)
-            heads[layer] += columns.view(a.heads, a.head_dim).sum(1).abs()
+            heads[layer] += columns.view(a.attention_heads, a.head_dim).sum(1).abs()
             ffn[layer] += effect[f"layers.{layer}.down.weight"].sum(0).abs()
     model.zero_grad()
-    for scores in (dim, pooled, *heads, *ffn):
+    for scores in (dim, *pooled.values(), *heads, *ffn):
         if not scores.isfinite().all():
             raise NotFiniteError("importance: the teacher's gradients are not finite")
     return Order(
         _descending(dim),
-        _descending(pooled),
+        {name: _descending(scores) for name, scores in pooled.items()},
         tuple(map(_descending, heads)),
         tuple(map(_descending, ffn)),
     )
 
 
-def _dimension_effect(effect: dict[str, Tensor], layers: int) -> Tensor:
+def _dimension_effect(effect: dict[str, Tensor], a: Architecture) -> Tensor:
     """Effect of each model dimension, over all weights that read it: (dim,)."""
     total = effect["tokens"].sum(0) + effect["positions"].sum(0) + effect["segment"]
-    for layer in range(layers):
+    for layer in range(a.layers):
         for part in ("query", "key", "value", "up"):
             total = total + effect[f"layers.{layer}.{part}.weight"].sum(0)
-    return total + effect["pooler.weight"].sum(0) if "pooler.weight" in effect else total
+    for head in a.heads:
+        if (pooler := effect.get(head_weight(head.name, "pooler.weight"))) is not None:
+            total = total + pooler.sum(0)
+    return total
 
 
 def _descending(scores: Tensor) -> Tensor:

@@ -173,7 +173,7 @@ class _JointLoss(nn.Module):
             ta = self._inputs(batch, embedded, layer)
         student = self._inputs(batch.for_student(spec), embedded[:, : spec.dim], layer)
         part, a = self.model.block(layer), self.model.architecture
-        inner, full = spec.heads[-1] * a.head_dim, a.heads * a.head_dim
+        inner, full = spec.attention_heads[-1] * a.head_dim, a.attention_heads * a.head_dim
         heads = gcd(inner, full, self.recipe.relation_heads)
         for weights in (part.query, part.key, part.value):
             theirs = linear(ta, [weights.prefix(full, ta.shape[1])], layout.rows).detach()

@@ -16,7 +16,7 @@ def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) ->
     """The plan in a few lines. ratio: how many times as fast bfloat16 is here as float32."""
     lengths = [len(ids) for ids in material.train.sequences]
     held_out = len(material.held_out)
-    labels = len(material.architecture.labels)
+    labels = len(material.architecture.head().labels)
     lines = [
         f"data: {len(lengths):,} texts train, {held_out:,} are held out; {labels} labels; "
         f"{np.median(lengths):.0f} tokens in the middle, {material.longest} are read at most, so "

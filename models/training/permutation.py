@@ -5,24 +5,26 @@ Rows and columns move together, so at full width the output is unchanged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..nested.architecture import Architecture
+from ..nested.shapes import head_weight
 
 
 @dataclass(frozen=True)
 class Order:
     """Indices from most to least important, each a permutation, int64.
 
-    dim: (dim,). pooled: outputs of the pooler, (dim,). heads: per layer, (heads,).
+    dim: (dim,). pooled: outputs of each head's pooler, (dim,). heads: per layer, (heads,).
     ffn: per layer, (ffn,).
     """
 
     dim: Tensor
-    pooled: Tensor
+    pooled: Mapping[str, Tensor]
     heads: tuple[Tensor, ...]
     ffn: tuple[Tensor, ...]
 
@@ -64,8 +66,9 @@ def permute(
         for part in ("attention_norm", "ffn_norm"):
             rows(f"{prefix}{part}.weight", d)
             rows(f"{prefix}{part}.bias", d)
-    columns("pooler.weight", d)
-    rows("pooler.weight", order.pooled)
-    rows("pooler.bias", order.pooled)
-    columns("classifier.weight", order.pooled)
+    for head, pooled in order.pooled.items():
+        columns(head_weight(head, "pooler.weight"), d)
+        rows(head_weight(head, "pooler.weight"), pooled)
+        rows(head_weight(head, "pooler.bias"), pooled)
+        columns(head_weight(head, "classifier.weight"), pooled)
     return result

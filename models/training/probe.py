@@ -49,12 +49,12 @@ def probe(
 
     rows = logits_of(read, full, texts, "ta", progress, "what the TA's classifier reads")
     rows = rows.to(model.device)
-    head = model.head.prefix(model.architecture.dim)
-    optimizer = torch.optim.AdamW(model.head.parameters(), lr=RATE)
+    head = model.head().prefix(model.architecture.dim)
+    optimizer = torch.optim.AdamW(model.head().parameters(), lr=RATE)
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (STEPS - step) / STEPS
         i = turn(step, BATCH, len(texts), seed)
-        logits = model.head(rows[i], [head], Groups([0, len(i)]), 0.0)
+        logits = model.head()(rows[i], [head], Groups([0, len(i)]), 0.0)
         loss = distillation_loss(logits, targets[i], temperature)
         torch.autograd.backward(loss)
         optimizer.step()

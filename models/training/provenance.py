@@ -28,6 +28,7 @@ def settings(
         "recipe": asdict(recipe),
         "minutes": options.wishes.minutes,
         "architecture": material.architecture.to_json(),
+        "heads": material.architecture.heads_to_json(),
         "students": {name: spec.to_json() for name, spec in material.students.items()},
         "data_sha256": material.data.sha256,
         "unlabelled_sha256": material.unlabelled.sha256,

@@ -154,7 +154,7 @@ class TrainingRun:
             return dict(teacher.state_dict())
 
         teacher.load_state_dict(self.work.weights("teacher", finetune))
-        model.head.requires_grad_()
+        model.head().requires_grad_()
         return model, teacher
 
     def _ask_the_machine(self, model: NestedTransformer) -> None:
@@ -206,7 +206,7 @@ class TrainingRun:
 
         def judge() -> Weights:
             if not texts:
-                return {"logits": torch.empty(0, len(self.material.architecture.labels))}
+                return {"logits": torch.empty(0, len(self.material.architecture.head().labels))}
             phase = f"soft targets of the {of} texts"
             with autocast(self.accelerator.device, self.bfloat16):
                 logits = logits_of(teacher, full, texts, "teacher", self.progress, phase)

@@ -21,25 +21,27 @@ def default_students(a: Architecture) -> dict[str, StudentSpec]:
     last = a.layers - 1
     middle = last // 2
     narrow, half = max(1, a.ffn // 4), max(1, a.ffn // 2)
-    students = {"tiny": StudentSpec((last,), a.dim, (a.heads,), (a.ffn,))}
+    students = {"tiny": StudentSpec((last,), a.dim, (a.attention_heads,), (a.ffn,))}
     if middle < last:
-        students["small"] = StudentSpec((middle, last), a.dim, (a.heads,) * 2, (narrow, a.ffn))
+        students["small"] = StudentSpec(
+            (middle, last), a.dim, (a.attention_heads,) * 2, (narrow, a.ffn)
+        )
     if middle > 0:
         students["medium"] = StudentSpec(
-            (0, middle, last), a.dim, (a.heads,) * 3, (half, half, a.ffn)
+            (0, middle, last), a.dim, (a.attention_heads,) * 3, (half, half, a.ffn)
         )
     return students
 
 
 def read_students(path: Path, architecture: Architecture) -> dict[str, StudentSpec]:
-    """Students from a JSON file `{name: {layers, dim, heads, ffn}}`, cheapest first.
+    """Students from a JSON file `{name: {layers, dim, attention_heads, ffn}}`, cheapest first.
 
     Raises NestlingError that names the file, the student, the field and the limit.
     """
     try:
         data = json.loads(path.read_text("utf-8-sig"))
         if not isinstance(data, dict) or not all(isinstance(e, dict) for e in data.values()):
-            raise ValueError("is not an object {name: {layers, dim, heads, ffn}}")
+            raise ValueError("is not an object {name: {layers, dim, attention_heads, ffn}}")
         specs = {name: StudentSpec.from_json(entry) for name, entry in data.items()}
         if TA in specs:
             raise ValueError(f"student {TA!r}: the name of the whole TA")

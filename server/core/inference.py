@@ -102,7 +102,7 @@ class Inference:
             return await answer(service, inputs, constraints)
         variants = [each.variant for each in assigned.assignments]
         pinned = self._pinned(variants, service)
-        labels, price = pinned.manifest.architecture.labels, pinned.price_per_second
+        labels, price = pinned.manifest.architecture.head().labels, pinned.price_per_second
         started, status, answers = perf_counter(), Reason.INTERNAL.status, None
         try:
             answers = await answer(pinned, inputs, constrained(constraints, variants))
@@ -143,7 +143,7 @@ class Inference:
             status = error.status
         weights, seconds = service.manifest.weights_sha256, perf_counter() - started
         result = RequestResult(status, seconds, len(request.inputs), weights, answers)
-        labels, price = service.manifest.architecture.labels, service.price_per_second
+        labels, price = service.manifest.architecture.head().labels, service.price_per_second
         return [counterfactual_arm(assigned, pair, result, labels, price)]
 
     def _pinned(self, variants: Iterable[Variant], service: Service) -> Service:

@@ -24,7 +24,7 @@ def wide(checkpoint_dir: Path) -> Path:
 def texts(wide: Path, tmp_path: Path) -> Path:
     checkpoint, path = load_checkpoint(wide), tmp_path / "texts.jsonl"
     found, truth = texts_and_truth(checkpoint)
-    labels = [checkpoint.architecture.labels[index] for index in truth]
+    labels = [checkpoint.architecture.head().labels[index] for index in truth]
     rows = [json.dumps({"text": t, "label": n}) for t, n in zip(found, labels, strict=True)]
     path.write_text("\n".join(rows) + "\n")
     return path

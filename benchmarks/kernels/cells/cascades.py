@@ -21,6 +21,7 @@ from nestling.kernels.gate.codes import MARGIN
 from nestling.kernels.operations import REFERENCE, Operations
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
+from nestling.models.nested.head_spec import DEFAULT_HEAD, HeadSpec
 from nestling.models.nested.spec import StudentSpec
 from nestling.models.nested.trunk import NestedTransformer
 
@@ -51,13 +52,13 @@ def _bert(dim: int, layers: int, heads: int, ffn: int) -> Architecture:
         vocabulary=30522,
         dim=dim,
         layers=layers,
-        heads=heads,
+        attention_heads=heads,
         head_dim=dim // heads,
         ffn=ffn,
         max_tokens=512,
         activation="gelu",
         norm_eps=1e-12,
-        labels=tuple(str(i) for i in range(LABELS)),
+        heads=(HeadSpec(DEFAULT_HEAD, "single_label", tuple(map(str, range(LABELS)))),),
     )
 
 
@@ -65,8 +66,8 @@ def stages(a: Architecture) -> tuple[StudentSpec, StudentSpec, StudentSpec]:
     """The TA's last layer alone, one layer more at a quarter of its FFN, and the TA."""
     last, middle = a.layers - 1, (a.layers - 1) // 2
     return (
-        StudentSpec((last,), a.dim, (a.heads,), (a.ffn,)),
-        StudentSpec((middle, last), a.dim, (a.heads,) * 2, (a.ffn // 4, a.ffn)),
+        StudentSpec((last,), a.dim, (a.attention_heads,), (a.ffn,)),
+        StudentSpec((middle, last), a.dim, (a.attention_heads,) * 2, (a.ffn // 4, a.ffn)),
         StudentSpec.full(a),
     )
 
@@ -179,7 +180,7 @@ def padded(a: Architecture, ids: list[list[int]], device: torch.device) -> Calla
             "vocab_size": a.vocabulary,
             "hidden_size": a.dim,
             "num_hidden_layers": a.layers,
-            "num_attention_heads": a.heads,
+            "num_attention_heads": a.attention_heads,
             "intermediate_size": a.ffn,
             "num_labels": LABELS,
             "attn_implementation": "sdpa",

@@ -47,7 +47,8 @@ def mixed(device: torch.device, dtype: torch.dtype, unit: int) -> Row:
     """Random weights, four students in one batch. unit: of dim and FFN; heads are 8 or 16 wide."""
     a = replace(
         architectures(small=True)["tiny"],
-        dim=4 * unit, heads=4, head_dim=unit // 8 * 8 or 8, ffn=8 * unit, layers=3, max_tokens=64,
+        dim=4 * unit, attention_heads=4, head_dim=unit // 8 * 8 or 8, ffn=8 * unit, layers=3,
+        max_tokens=64,
     )  # fmt: skip
     students = (
         StudentSpec((2,), unit, (1,), (unit,)),

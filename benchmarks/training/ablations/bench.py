@@ -62,7 +62,7 @@ class Bench:
         self.material = gather_material(self._options, progress)
         self.architecture = self.material.architecture
         labelled = read_labelled(files.test)
-        labels = label_indices(labelled, self.architecture.labels, files.test)
+        labels = label_indices(labelled, self.architecture.head().labels, files.test)
         self.test = Examples.of(
             labelled.texts, labels, self.material.tokenizer, self.material.longest
         )

@@ -7,6 +7,7 @@ A part's importance is the sum over the weights that read it, as in the recipe's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
-from nestling.models.nested.trunk import NestedTransformer, stored_name
+from nestling.models.nested.shapes import head_weight
+from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.training.importance import importance_order
 from nestling.models.training.losses import label_loss
 from nestling.models.training.permutation import Order
@@ -45,7 +47,7 @@ def order_of(
             if p.grad is None:  # no part of what the teacher computes
                 continue
             seen = p.detach() * p.grad if name == "fisher" else p.detach()
-            stored = stored_name(weight_name)
+            stored = model.stored_name(weight_name)
             effect[stored] = effect.get(stored, 0.0) + seen.square().cpu()
     model.zero_grad()
     return ranked(effect, model.architecture)
@@ -59,13 +61,15 @@ def ranked(effect: dict[str, Tensor], a: Architecture) -> Order:
         for part in ("query", "key", "value", "up"):
             dim = dim + effect[f"layers.{layer}.{part}.weight"].sum(0)
         columns = effect[f"layers.{layer}.output.weight"].sum(0)
-        heads.append(_descending(columns.view(a.heads, a.head_dim).sum(1)))
+        heads.append(_descending(columns.view(a.attention_heads, a.head_dim).sum(1)))
         ffn.append(_descending(effect[f"layers.{layer}.down.weight"].sum(0)))
+    of = partial(head_weight, a.head().name)
     pooled = torch.zeros(a.dim)
-    if "classifier.weight" in effect:
-        dim = dim + effect["pooler.weight"].sum(0)
-        pooled = effect["classifier.weight"].sum(0)
-    return Order(_descending(dim), _descending(pooled), tuple(heads), tuple(ffn))
+    if of("classifier.weight") in effect:
+        dim = dim + effect[of("pooler.weight")].sum(0)
+        pooled = effect[of("classifier.weight")].sum(0)
+    ranks = {a.head().name: _descending(pooled)}
+    return Order(_descending(dim), ranks, tuple(heads), tuple(ffn))
 
 
 def _descending(scores: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class TeacherRelations(nn.Module):
     def _relations(self, batch: PackedBatch, spec: StudentSpec) -> Tensor:
         model, teacher = self._models
         a, layer = model.architecture, spec.layers[-1]
-        inner, full = spec.heads[-1] * a.head_dim, a.heads * a.head_dim
+        inner, full = spec.attention_heads[-1] * a.head_dim, a.attention_heads * a.head_dim
         heads = gcd(inner, full, self.heads)
         mask = batch.layout.on(model.device).padded_mask
         with torch.no_grad():

@@ -35,7 +35,7 @@ def narrow(a: Architecture) -> dict[str, StudentSpec]:
     count = len(layers)
 
     def of(share: float) -> StudentSpec:
-        heads, ffn = max(1, round(share * a.heads)), round(share * a.ffn)
+        heads, ffn = max(1, round(share * a.attention_heads)), round(share * a.ffn)
         return StudentSpec(layers, round(share * a.dim), (heads,) * count, (ffn,) * count)
 
     return {"half": of(0.5), "three-quarters": of(0.75)}

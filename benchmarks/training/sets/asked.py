@@ -64,7 +64,7 @@ def asked(checkpoint: Path, file: Path, kept: Path, progress: Progress) -> Asked
 def _ask(checkpoint: Path, file: Path, kept: Path, progress: Progress) -> None:
     loaded, runner = load_for(checkpoint, PRECISION, progress)
     labelled = read_labelled(file)
-    truth = torch.tensor(label_indices(labelled, loaded.architecture.labels, file))
+    truth = torch.tensor(label_indices(labelled, loaded.architecture.head().labels, file))
     predictions = predict_all(loaded, labelled.texts, file, runner, progress)
     students = predictions.students
     temperatures = {student.name: student.temperature for student in students}

@@ -75,6 +75,7 @@ def _identity(manifest: Manifest, precision: Precision) -> dict[str, Any]:
     return {
         "weights_sha256": manifest.weights_sha256,
         "architecture": manifest.architecture.to_json(),
+        "heads": manifest.architecture.heads_to_json(),
         "students": {name: each.spec.to_json() for name, each in manifest.students.items()},
         "precision": precision,
         "made_by": {file.name: sha256_of(file) for file in sources},

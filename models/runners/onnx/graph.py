@@ -50,12 +50,12 @@ def build_graph(
     ids, mask, types = TYPED_INPUTS
     packing = Packing(to, mask)
     x = embed(to, weights, a, spec, ids, packing, types if typed else None)
-    for layer, heads, ffn in zip(spec.layers, spec.heads, spec.ffn, strict=True):
+    for layer, heads, ffn in zip(spec.layers, spec.attention_heads, spec.ffn, strict=True):
         block = Block(to, by, weights, a, packing, layer, spec.dim, heads, ffn)
         x = block.last(x) if layer == spec.layers[-1] else block.whole(x)
     classify(to, by, weights, a, spec, x, temperature, OUTPUT)
     names = TYPED_INPUTS if typed else INPUTS
     shape: list[str | int | None] = ["batch", "length"]
-    answer: list[str | int | None] = ["batch", len(a.labels)]
+    answer: list[str | int | None] = ["batch", len(a.head().labels)]
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in names]
     return to.model(inputs, [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, answer)])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ...nested.architecture import Architecture
+from ...nested.shapes import head_weight
 from ...nested.spec import StudentSpec
 from .assembly import Assembly
 from .names import POOLED
@@ -26,12 +29,15 @@ def classify(
 
     temperature: by which the logits are divided.
     """
-    dim, labels, scale = spec.dim, len(a.labels), np.float32(1 / temperature)
-    weight = matrix(weights, "pooler.weight", dim, dim)
-    pooled = products.multiply(x, weight, "pooler.weight")
-    bias = to.constant("pooler.bias", vector(weights, "pooler.bias", dim))
-    pooled = to.add("Tanh", [to.add("Add", [pooled, bias], "pooler")], POOLED)
-    weight = matrix(weights, "classifier.weight", labels, dim) * scale
-    product = products.multiply(pooled, weight, "classifier.weight")
-    bias = to.constant("classifier.bias", vector(weights, "classifier.bias", labels) * scale)
+    head, dim, scale = a.head(), spec.dim, np.float32(1 / temperature)
+    labels, of = len(head.labels), partial(head_weight, head.name)
+    weight = matrix(weights, of("pooler.weight"), dim, dim)
+    pooled = products.multiply(x, weight, of("pooler.weight"))
+    bias = to.constant(of("pooler.bias"), vector(weights, of("pooler.bias"), dim))
+    pooled = to.add("Tanh", [to.add("Add", [pooled, bias], of("pooler"))], POOLED)
+    weight = matrix(weights, of("classifier.weight"), labels, dim) * scale
+    product = products.multiply(pooled, weight, of("classifier.weight"))
+    bias = to.constant(
+        of("classifier.bias"), vector(weights, of("classifier.bias"), labels) * scale
+    )
     return to.add("Add", [product, bias], output)

@@ -61,7 +61,7 @@ class OnnxRunner(ModelRunner):
         require(*RUNTIME)
         _check(providers)
         self.manifest, self.precision = manifest, precision
-        self._labels = len(manifest.architecture.labels)
+        self._labels = len(manifest.architecture.head().labels)
         self._specs = {student.spec: student.spec for student in manifest.students.values()}
         self._most = {spec: places_at_once(spec, manifest.architecture) for spec in self._specs}
         self._providers, self._threads = list(providers), threads

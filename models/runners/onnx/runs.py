@@ -27,7 +27,7 @@ def places_at_once(spec: StudentSpec, architecture: Architecture) -> int:
 
     In its last layer a student goes on with one token of each text, which is little.
     """
-    inner = zip(spec.heads[:-1], spec.ffn[:-1], strict=True)
+    inner = zip(spec.attention_heads[:-1], spec.ffn[:-1], strict=True)
     projected = 3 * architecture.head_dim  # queries, keys and values
     widest = max(spec.dim, *(max(heads * projected, ffn) for heads, ffn in inner), 0)
     return max(1, CACHE // (widest * np.dtype(np.float32).itemsize))

@@ -75,7 +75,7 @@ def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> Furt
     """Raises CheckpointError, and DataError for files that cannot be used or have too few texts."""
     progress.step("loading the checkpoint")
     checkpoint = load_checkpoint(options.checkpoint)
-    labels = checkpoint.architecture.labels
+    labels = checkpoint.architecture.head().labels
     progress.step("reading texts")
     traffic = read_traffic(options.traffic, labels)
     known = training_sample(checkpoint)

@@ -84,6 +84,6 @@ async def text_classification(request: Request) -> Response:
     )
     answers = await answer(request, inputs, constraints)
     shown = logits if parameters.function_to_apply == "none" else probabilities
-    labels = service.manifest.architecture.labels
+    labels = service.manifest.architecture.head().labels
     best = ranked(shown(answers), labels, answers.told.abstained, parameters.top_k)
     return rendered(as_list(best), headers=answer_headers(answers, service.device))

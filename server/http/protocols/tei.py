@@ -174,7 +174,7 @@ async def predict(request: Request) -> Response:
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
     answers = await answer(request, inputs, RequestConstraints(truncate=bool(body.truncate)))
     scores = (logits if body.raw_scores else probabilities)(answers)
-    rows = ranked(scores, service.manifest.architecture.labels, answers.told.abstained)
+    rows = ranked(scores, service.manifest.architecture.head().labels, answers.told.abstained)
     headers = answer_headers(answers, service.device)
     return rendered(rows[0] if inputs.single else as_list(rows), headers=headers)
 
@@ -189,7 +189,7 @@ async def info(request: Request) -> Response:
     """What its clients read before they send texts."""
     service = service_of(request)
     manifest, settings = service.manifest, service.settings
-    labels = manifest.architecture.labels
+    labels = manifest.architecture.head().labels
     body: Info = {
         "model_id": manifest.path.name,
         "model_sha": manifest.weights_sha256,

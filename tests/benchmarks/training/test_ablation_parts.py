@@ -62,7 +62,10 @@ def joint_training(model: NestedTransformer, recipe: Recipe) -> JointTraining:
     """Of one student, which is the TA, without a pool."""
     a = model.architecture
     train = Examples(SEQUENCES, LABELS, LABELS)
-    targets, empty = torch.randn(3, len(a.labels)), Pool((), torch.zeros(0, len(a.labels)))
+    targets, empty = (
+        torch.randn(3, len(a.head().labels)),
+        Pool((), torch.zeros(0, len(a.head().labels))),
+    )
     students = {"s": StudentSpec.full(a)}
     return JointTraining(model, students, train, targets, empty, train, recipe)
 

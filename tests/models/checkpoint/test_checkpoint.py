@@ -19,6 +19,7 @@ from nestling.models import Checkpoint, CheckpointError, NestlingError, load_che
 from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
+from nestling.models.checkpoint.schema import SCHEMAS
 
 from ...conftest import LABELS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
 
@@ -43,7 +44,7 @@ def refused(path: Path) -> CheckpointError:
 
 def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
     """Change a hashed JSON file and hash it anew."""
-    data = read_hashed_json(path)
+    data = read_hashed_json(path, SCHEMAS)
     change(data)
     write_hashed_json(path, data)
 
@@ -56,7 +57,7 @@ def test_loads_what_was_written(full: Path) -> None:
     }  # fmt: skip
     assert loaded.default == "two"
     assert loaded.policy() is loaded.cascades["two"]
-    assert loaded.architecture.labels == LABELS
+    assert loaded.architecture.head().labels == LABELS
     for name, tensor in tiny_model().state_dict().items():
         assert torch.equal(loaded.model.state_dict()[name], tensor)
 
@@ -113,11 +114,11 @@ def test_a_pickle(full: Path, name: str) -> None:
     assert str(refused(full)) == (f"{full / name}: a pickle may run code when it is read; refused")
 
 
-@pytest.mark.parametrize("name", ["config.json", "calibration.json"])
-def test_another_schema_version(full: Path, name: str) -> None:
-    edit(full / name, lambda data: data.update(schema=2))
+@pytest.mark.parametrize(("name", "read"), [("config.json", "1 and 2"), ("calibration.json", "1")])
+def test_another_schema_version(full: Path, name: str, read: str) -> None:
+    edit(full / name, lambda data: data.update(schema=3))
     assert str(refused(full)) == (
-        f"{full / name}: schema version 2; this version of Nestling reads 1"
+        f"{full / name}: schema version 3; this version of Nestling reads {read}"
     )
 
 
@@ -128,7 +129,7 @@ def test_json_of_something_else(full: Path) -> None:
 
 def test_labels_that_do_not_match_the_weights(full: Path) -> None:
     def change(data: dict[str, object]) -> None:
-        data["architecture"]["labels"].append("another")  # type: ignore[index]
+        data["heads"]["label"]["labels"].append("another")  # type: ignore[index]
 
     edit(full / "config.json", change)
     error = refused(full)
@@ -178,7 +179,7 @@ def test_a_cascade_that_might_not_answer(full: Path) -> None:
 def test_weights_of_another_architecture(full: Path, fault: str) -> None:
     weights = load_file(full / "model.safetensors")
     if fault == "missing":
-        del weights["pooler.bias"]
+        del weights["heads.label.pooler.bias"]
     else:
         weights["adapter"] = torch.zeros(1)
     save_file(weights, full / "model.safetensors")
@@ -188,7 +189,9 @@ def test_weights_of_another_architecture(full: Path, fault: str) -> None:
         data["files"]["model.safetensors"] = sha256_of(full / "model.safetensors")  # type: ignore[index]
 
     edit(full / "config.json", change)
-    expected = "pooler.bias: missing" if fault == "missing" else "adapter: no such weight"
+    expected = (
+        "heads.label.pooler.bias: missing" if fault == "missing" else "adapter: no such weight"
+    )
     assert str(refused(full)).startswith(f"{full / 'model.safetensors'}: {expected}")
 
 

@@ -22,7 +22,6 @@ from nestling.models.checkpoint.export import export
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.families import FAMILIES, named
-from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.runners.onnx.directory import export_onnx
 from nestling.models.runners.onnx.runner import OnnxRunner
@@ -60,10 +59,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A checkpoint without a calibration. No Hugging Face config can say what `odd` is."""
     folder, family = tmp_path_factory.mktemp(request.param), request.param
     words = write_own_tokenizer(family, folder / "tokenizer.json")
-    a = Architecture(
-        **tiny_architecture().to_json()
-        | {"family": family, "vocabulary": len(words), "labels": LABELS}
-    )
+    a = replace(tiny_architecture(), family=family, vocabulary=len(words))
     torch.manual_seed(0)
     model = NestedTransformer(a)
     weights = {n: w + torch.randn_like(w) * 0.3 for n, w in model.state_dict().items()}
@@ -129,7 +125,10 @@ def test_dividing_the_weights_is_exact(calibrated: Checkpoint, tmp_path: Path) -
     export(calibrated, "small", tmp_path / "out")
     file = load_file(tmp_path / "out" / "model.safetensors")
     (name,) = [n for n in file if n in ("classifier.weight", "classifier.out_proj.weight")]
-    expected = calibrated.model.state_dict()["classifier.weight"].double() / TEMPERATURES["small"]
+    expected = (
+        calibrated.model.state_dict()["heads.label.classifier.weight"].double()
+        / TEMPERATURES["small"]
+    )
     assert file[name].dtype == torch.float32
     torch.testing.assert_close(file[name].double(), expected, rtol=1e-6, atol=0)
 

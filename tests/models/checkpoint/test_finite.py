@@ -20,6 +20,7 @@ from nestling.models.cascade.policy import Cascade, Stage
 from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, write_hashed_json
 from nestling.models.checkpoint.manifest import calibrated_for, read_manifest
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
+from nestling.models.checkpoint.schema import SCHEMAS
 from nestling.models.checkpoint.weights import read_weights
 from nestling.models.runners.onnx.runner import OnnxRunner
 
@@ -77,7 +78,7 @@ def refused_by_both(path: Path) -> str:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("name", ["tokens", "layers.2.up.bias", "classifier.weight"])
+@pytest.mark.parametrize("name", ["tokens", "layers.2.up.bias", "heads.label.classifier.weight"])
 def test_a_weight_that_is_not_finite(tmp_path: Path, name: str, value: float) -> None:
     path = write(tmp_path, put(name, value))
     said = f"{path / 'model.safetensors'}: {name}: {value} and the like in 1 of "
@@ -112,9 +113,11 @@ def test_finite_weights_whose_answers_are_not(tmp_path: Path) -> None:
 
 
 def test_a_weight_that_half_precision_cannot_hold(tmp_path: Path) -> None:
-    path = write(tmp_path, put("classifier.bias", 7e4))
+    path = write(tmp_path, put("heads.label.classifier.bias", 7e4))
     assert load_checkpoint(path).model.dtype == torch.float32
-    assert refused(path, torch.float16).endswith("classifier.bias: 70000 is too large for float16")
+    assert refused(path, torch.float16).endswith(
+        "heads.label.classifier.bias: 70000 is too large for float16"
+    )
 
 
 def test_answers_that_half_precision_cannot_hold(tmp_path: Path) -> None:
@@ -129,8 +132,12 @@ def test_the_other_runners_answers_are_looked_at_too(tmp_path: Path) -> None:
     """A graph computes by itself: what it makes of finite weights is not what torch makes."""
 
     def change(state: dict[str, Tensor]) -> None:
-        state["classifier.weight"] = torch.full_like(state["classifier.weight"], 3e38)
-        state["classifier.bias"] = torch.full_like(state["classifier.bias"], 3e38)
+        state["heads.label.classifier.weight"] = torch.full_like(
+            state["heads.label.classifier.weight"], 3e38
+        )
+        state["heads.label.classifier.bias"] = torch.full_like(
+            state["heads.label.classifier.bias"], 3e38
+        )
 
     manifest = read_manifest(write(tmp_path, change))
     with pytest.raises(CheckpointError, match="student 'tiny' answers with numbers that are not"):
@@ -139,28 +146,31 @@ def test_the_other_runners_answers_are_looked_at_too(tmp_path: Path) -> None:
 
 def test_a_weight_that_float32_cannot_hold(tmp_path: Path) -> None:
     def change(state: dict[str, Tensor]) -> None:
-        state["classifier.bias"] = state["classifier.bias"].double()
-        put("classifier.bias", -1e60)(state)
+        state["heads.label.classifier.bias"] = state["heads.label.classifier.bias"].double()
+        put("heads.label.classifier.bias", -1e60)(state)
 
     path = write(tmp_path, change)
     assert load_checkpoint(path, torch.float64).model.dtype == torch.float64
-    assert refused_by_both(path).endswith("classifier.bias: 1e+60 is too large for float32")
+    assert refused_by_both(path).endswith(
+        "heads.label.classifier.bias: 1e+60 is too large for float32"
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.int64, torch.complex64])
 def test_weights_that_are_no_such_numbers(checkpoint_dir: Path, dtype: torch.dtype) -> None:
     file = checkpoint_dir / "model.safetensors"
     weights = load_file(file)
-    save_file(weights | {"pooler.bias": torch.zeros(32, dtype=dtype)}, file)
+    save_file(weights | {"heads.label.pooler.bias": torch.zeros(32, dtype=dtype)}, file)
     edit(checkpoint_dir / "config.json", lambda d: d["files"].update({file.name: sha256_of(file)}))
     kind = str(dtype).removeprefix("torch.")
-    said = f"{file}: pooler.bias: dtype {kind} is none of float16, bfloat16, float32, float64"
+    numbers = "float16, bfloat16, float32, float64"
+    said = f"{file}: heads.label.pooler.bias: dtype {kind} is none of {numbers}"
     assert refused_by_both(checkpoint_dir) == said
 
 
 def edit(path: Path, change: Callable[[Any], object]) -> None:
     """Change a hashed JSON file and hash it anew."""
-    data = read_hashed_json(path)
+    data = read_hashed_json(path, SCHEMAS)
     change(data)
     write_hashed_json(path, data)
 
@@ -231,7 +241,7 @@ def test_so_has_the_calibration_of_int8(calibrated: Path) -> None:
 def test_numbers_beyond_those_of_json_are_no_numbers(calibrated: Path) -> None:
     """1e999 is how JSON can spell infinity; its hash is that of what is read."""
     edit(calibrated / "config.json", lambda data: data["architecture"].update(norm_eps=1e-12))
-    data = read_hashed_json(calibrated / "config.json")
+    data = read_hashed_json(calibrated / "config.json", SCHEMAS)
     data["provenance"]["recipe"] = {"rates": [0.1, INFINITE]}
     write_hashed_json(calibrated / "config.json", data)
     text = (calibrated / "config.json").read_text()

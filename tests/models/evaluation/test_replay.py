@@ -25,7 +25,7 @@ from nestling.models.evaluation.replay import (
 )
 from nestling.models.nested.spec import Flops, StudentSpec
 
-SPEC = StudentSpec(layers=(0,), dim=8, heads=(1,), ffn=(8,))
+SPEC = StudentSpec(layers=(0,), dim=8, attention_heads=(1,), ffn=(8,))
 COSTS = {"tiny": 1.0, "small": 10.0, "ta": 100.0}
 """FLOPs of a token."""
 STUDENTS = {name: Student(name, SPEC, Flops(0, cost, 0), 0, 1.5) for name, cost in COSTS.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nestling.models import Checkpoint, NestlingError
@@ -26,8 +28,8 @@ def machine(spec: StudentSpec, a: Architecture, texts: int, tokens: int) -> floa
 
 def large() -> Architecture:
     """Of the shipped checkpoint's size, where every kind of work counts."""
-    sizes = {"dim": 384, "layers": 6, "heads": 12, "head_dim": 32, "ffn": 1536}
-    return Architecture.from_json(tiny_architecture().to_json() | sizes)
+    sizes = {"dim": 384, "layers": 6, "attention_heads": 12, "head_dim": 32, "ffn": 1536}
+    return replace(tiny_architecture(), **sizes)
 
 
 def timed(a: Architecture, specs: list[StudentSpec]) -> list[TimedBatch]:

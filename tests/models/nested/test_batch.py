@@ -31,7 +31,10 @@ GOOD = PackedBatch.mixed([([[5, 6, 7], [5]], FULL), ([[8]], replace(FULL, dim=9)
     [
         ({"students": (FULL,)}, "students: 1 for 2 groups; one each"),
         ({"students": (FULL, replace(FULL, dim=A.dim + 1))}, "dim: 33 is outside 1 to 32"),
-        ({"students": (FULL, replace(FULL, heads=(1, 1, 1, 9)))}, "heads: 9 is outside 1 to 4"),
+        (
+            {"students": (FULL, replace(FULL, attention_heads=(1, 1, 1, 9)))},
+            "attention_heads: 9 is outside 1 to 4",
+        ),
         ({"students": (FULL, replace(FULL, ffn=(0, 1, 1, 1)))}, "ffn: 0 is outside 1 to 64"),
         ({"students": (FULL, StudentSpec((4,), 9, (1,), (1,)))}, "layers: 4 is outside 0 to 3"),
         ({"tokens": torch.zeros(4, dtype=torch.int64)}, "tokens: 4, but the sequences have 5"),
@@ -84,7 +87,7 @@ def test_the_state_has_the_names_of_a_checkpoint() -> None:
     model = tiny_model()
     state = model.state_dict()
     assert {name.split(".")[0] for name in state} == {
-        "tokens", "positions", "segment", "embedding_norm", "layers", "pooler", "classifier",
+        "tokens", "positions", "segment", "embedding_norm", "layers", "heads",
     }  # fmt: skip
     again = NestedTransformer(A)
     again.load_state_dict(state)

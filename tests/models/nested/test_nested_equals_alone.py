@@ -68,7 +68,7 @@ def imported(model: Any) -> NestedTransformer:
     outcome = ours.load_state_dict(weights, strict=False)
     assert not outcome.unexpected_keys
     missing = {name.split(".")[0] for name in outcome.missing_keys}
-    assert missing <= ({"head"} if "Model" in type(model).__name__ else set())
+    assert missing <= ({"heads"} if "Model" in type(model).__name__ else set())
     return ours.eval().requires_grad_(False)
 
 
@@ -181,7 +181,10 @@ def test_transformers_loads_an_export(
     ("student", "message"),
     [
         ("odd", "student 'odd' cannot be exported: dim: 20 is no multiple of the head dimension"),
-        ("wide", "student 'wide' cannot be exported: heads: 4 heads of 8 are wider than the model"),
+        (
+            "wide",
+            "student 'wide' cannot be exported: attention_heads: 4 of 8 are wider than the model",
+        ),
         ("none", "student: 'none' is none of odd, wide, plain, ta"),
     ],
 )

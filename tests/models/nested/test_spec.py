@@ -26,12 +26,12 @@ def specs(draw: st.DrawFn, narrowest: int = 1) -> StudentSpec:
     layers = tuple(sorted(draw(st.sets(st.integers(0, A.layers - 1), min_size=1))))
     count = len(layers)
     widths = {"min_size": count, "max_size": count}
-    heads = draw(st.lists(st.integers(1, A.heads), **widths))
+    heads = draw(st.lists(st.integers(1, A.attention_heads), **widths))
     ffn = draw(st.lists(st.integers(1, A.ffn), **widths))
     return StudentSpec(layers, draw(st.integers(narrowest, A.dim)), tuple(heads), tuple(ffn))
 
 
-VALID = StudentSpec(layers=(0, 3), dim=32, heads=(2, 4), ffn=(16, 64))
+VALID = StudentSpec(layers=(0, 3), dim=32, attention_heads=(2, 4), ffn=(16, 64))
 INVALID = {
     "layers: a student needs at least one layer": {"layers": ()},
     "layers: [3, 0] is not strictly increasing": {"layers": (3, 0)},
@@ -40,8 +40,8 @@ INVALID = {
     "layers: -1 is outside 0 to 3": {"layers": (-1, 3)},
     "dim: 33 is outside 1 to 32": {"dim": 33},
     "dim: 0 is outside 1 to 32": {"dim": 0},
-    "heads: 1 widths for 2 layers; one each": {"heads": (2,)},
-    "heads: 5 is outside 1 to 4": {"heads": (2, 5)},
+    "attention_heads: 1 widths for 2 layers; one each": {"attention_heads": (2,)},
+    "attention_heads: 5 is outside 1 to 4": {"attention_heads": (2, 5)},
     "ffn: 3 widths for 2 layers; one each": {"ffn": (16, 64, 64)},
     "ffn: 65 is outside 1 to 64": {"ffn": (65, 16)},
 }
@@ -62,9 +62,12 @@ def test_valid_specs_survive_json(spec: StudentSpec) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ffn": None}, "layers, heads, ffn: expected lists of whole numbers"),
+        ({"ffn": None}, "layers, attention_heads, ffn: expected lists of whole numbers"),
         ({"dim": "32"}, "dim: ['32'] holds something else than whole numbers"),
-        ({"heads": [2, 4.5]}, "heads: [2, 4.5] holds something else than whole numbers"),
+        (
+            {"attention_heads": [2, 4.5]},
+            "attention_heads: [2, 4.5] holds something else than whole numbers",
+        ),
         ({"layers": [True, 3]}, "layers: [True, 3] holds something else than whole numbers"),
     ],
 )
@@ -75,7 +78,7 @@ def test_refuses_other_json(change: dict[str, object], message: str) -> None:
 
 def test_names_a_missing_field() -> None:
     with pytest.raises(ValueError, match=r"^dim: missing$"):
-        StudentSpec.from_json({"layers": [0], "heads": [1], "ffn": [1]})
+        StudentSpec.from_json({"layers": [0], "attention_heads": [1], "ffn": [1]})
 
 
 @settings(deadline=None, max_examples=25)
@@ -85,7 +88,7 @@ def test_flops_are_what_torch_counts(spec: StudentSpec, length: int) -> None:
 
     Of attention it counts the plain form.
     """
-    spec = replace(spec, heads=tuple(max(2, h) for h in spec.heads))
+    spec = replace(spec, attention_heads=tuple(max(2, h) for h in spec.attention_heads))
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         tiny_model()(PackedBatch.of([[4] * length] * 2, spec))
     assert counter.get_total_flops() == pytest.approx(2 * spec.flops(A).of(length), rel=1e-9)
@@ -98,7 +101,7 @@ def test_parameters_are_what_a_forward_reads(spec: StudentSpec) -> None:
     model = tiny_model().requires_grad_(True)
     ids = torch.arange(A.max_tokens) % A.vocabulary
     batch = PackedBatch.of([ids.tolist(), ids.flip(0).tolist()], spec)
-    weight = torch.randn(2, len(A.labels), generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(2, len(A.head().labels), generator=torch.Generator().manual_seed(0))
     (model(batch) * weight).sum().backward()
     read = sum(
         int((p.grad != 0).sum())
@@ -106,7 +109,7 @@ def test_parameters_are_what_a_forward_reads(spec: StudentSpec) -> None:
         if p.grad is not None and not name.endswith("key.bias")
     )
     # A key's bias adds the same to all scores of a query: it is stored, and changes nothing.
-    keys = sum(h * A.head_dim for h in spec.heads)
+    keys = sum(h * A.head_dim for h in spec.attention_heads)
     assert spec.parameters(A) - keys == read
 
 

@@ -104,8 +104,8 @@ def test_permutation_leaves_the_whole_output(tmp_path: Path) -> None:
 
     order = Order(
         shuffled(A.dim),
-        shuffled(A.dim),
-        tuple(shuffled(A.heads) for _ in range(A.layers)),
+        {"label": shuffled(A.dim)},
+        tuple(shuffled(A.attention_heads) for _ in range(A.layers)),
         tuple(shuffled(A.ffn) for _ in range(A.layers)),
     )
     before, after = tiny_model(), NestedTransformer(A)
@@ -141,7 +141,8 @@ from tests.conftest import tiny_architecture
 
 torch.set_num_threads(1)
 a = replace(
-    tiny_architecture(), vocabulary=20000, dim=512, heads=8, head_dim=64, ffn=2048, layers=8
+    tiny_architecture(), vocabulary=20000, dim=512, attention_heads=8, head_dim=64, ffn=2048,
+    layers=8,
 )
 model = NestedTransformer(a).requires_grad_(False)
 specs = [StudentSpec(tuple(range(n)), 64 * n, (n,) * n, (256 * n,) * n) for n in range(1, 9)]

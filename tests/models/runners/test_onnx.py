@@ -33,9 +33,9 @@ from ..test_zoo import TEXTS, shipped
 ODD = [(1,), (7, 1, 13), (40, 39, 1, 2, 17)]
 """Lengths of batches; the small model takes 40 tokens at most."""
 SPECS = [
-    StudentSpec(layers=(3,), dim=16, heads=(1,), ffn=(8,)),
-    StudentSpec(layers=(0, 3), dim=32, heads=(2, 4), ffn=(16, 64)),
-    StudentSpec(layers=(0, 1, 2), dim=20, heads=(3, 1, 4), ffn=(63, 1, 5)),
+    StudentSpec(layers=(3,), dim=16, attention_heads=(1,), ffn=(8,)),
+    StudentSpec(layers=(0, 3), dim=32, attention_heads=(2, 4), ffn=(16, 64)),
+    StudentSpec(layers=(0, 1, 2), dim=20, attention_heads=(3, 1, 4), ffn=(63, 1, 5)),
     StudentSpec.full(tiny_architecture()),
 ]
 MORE_TEXTS = [
@@ -138,7 +138,7 @@ def test_an_exported_student_is_served_by_onnx_runtime_alone(
     assert nestling(monkeypatch, *command, tmp_path / "out8", "--int8") == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out8"]
     config = json.loads((out / "config.json").read_text("utf-8"))
-    assert list(config["id2label"].values()) == list(checkpoint.architecture.labels)
+    assert list(config["id2label"].values()) == list(checkpoint.architecture.head().labels)
     assert config["nestling"]["precision"] == "float32"
     temperature = checkpoint.students["small"].temperature
     assert config["nestling"]["temperature_folded_in"] == temperature

@@ -59,6 +59,9 @@ def test_inputs_are_the_tokens_and_where_they_are(lengths: list[int]) -> None:
 def test_wider_students_have_smaller_runs() -> None:
     """What counts is the widest layer before the last one, which has one token of each text."""
     a = tiny_architecture()
-    narrow = StudentSpec(layers=(3,), dim=a.dim, heads=(a.heads,), ffn=(a.ffn,))
+    narrow = StudentSpec(layers=(3,), dim=a.dim, attention_heads=(a.attention_heads,), ffn=(a.ffn,))
     sizes = [places_at_once(spec, a) for spec in (narrow, StudentSpec.full(a))]
-    assert sizes == [2**20 // (4 * a.dim), 2**20 // (4 * max(a.ffn, 3 * a.heads * a.head_dim))]
+    assert sizes == [
+        2**20 // (4 * a.dim),
+        2**20 // (4 * max(a.ffn, 3 * a.attention_heads * a.head_dim)),
+    ]

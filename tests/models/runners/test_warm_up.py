@@ -14,14 +14,16 @@ import torch
 from nestling.models import StudentSpec
 from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.nested.architecture import Architecture
+from nestling.models.nested.head_spec import DEFAULT_HEAD, HeadSpec
 from nestling.models.nested.trunk import NestedTransformer
 
 from ...conftest import write_tokenizer
 from ..test_zoo import shipped
 
 ODD = Architecture(
-    family="bert", vocabulary=40, dim=1100, layers=3, heads=6, head_dim=5, ffn=1030, max_tokens=40,
-    activation="gelu", norm_eps=1e-12, labels=tuple("abcdefg"),
+    family="bert", vocabulary=40, dim=1100, layers=3, attention_heads=6, head_dim=5, ffn=1030,
+    max_tokens=40, activation="gelu", norm_eps=1e-12,
+    heads=(HeadSpec(DEFAULT_HEAD, "single_label", tuple("abcdefg")),),
 )  # fmt: skip
 STUDENTS = {
     "a": StudentSpec((2,), 48, (6,), (1030,)),

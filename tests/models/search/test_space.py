@@ -23,7 +23,7 @@ def test_a_neighbour_fits_in_the_ta_and_is_not_far() -> None:
         seen.add(spec)
     assert {len(each.layers) for each in seen} == {1, 2, 3, 4}
     assert {each.dim for each in seen} == set(own.dims)
-    assert {width for each in seen for width in each.heads} == set(own.heads)
+    assert {width for each in seen for width in each.attention_heads} == set(own.attention_heads)
     assert {width for each in seen for width in each.ffn} == set(own.ffn)
 
 
@@ -32,7 +32,7 @@ def test_widths_that_were_trained_are_among_those_that_are_tried() -> None:
     odd = StudentSpec((3,), 7, (3,), (13,))
     own = SearchSpace.of(a, [odd])
     assert 7 in own.dims
-    assert 3 in own.heads
+    assert 3 in own.attention_heads
     assert 13 in own.ffn
     assert min(SearchSpace.of(a, []).dims) == a.dim // 2
     assert max(own.dims) == a.dim

@@ -93,7 +93,7 @@ def test_as_few_texts_as_can_be(
     workshop.validation.write_text(workshop.data.read_text())
     more = train(f"--out={workshop.path / 'again'}", teacher=workshop.encoder)
     assert more.status == 0, more.said
-    labels = load_checkpoint(workshop.path / "again").architecture.labels
+    labels = load_checkpoint(workshop.path / "again").architecture.head().labels
     assert labels == tuple(sorted({label for _, label in rows}))
 
 
@@ -108,9 +108,12 @@ def test_one_label_teaches_nothing(workshop: Workshop, train: Train) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "is not an object {name: {layers, dim, heads, ffn}}"),
-        ('{"a": 1}', "is not an object {name: {layers, dim, heads, ffn}}"),
-        ('{"a": {"layers": 3, "dim": 1, "heads": 1, "ffn": 1}}', "layers, heads, ffn: expected"),
+        ("[]", "is not an object {name: {layers, dim, attention_heads, ffn}}"),
+        ('{"a": 1}', "is not an object {name: {layers, dim, attention_heads, ffn}}"),
+        (
+            '{"a": {"layers": 3, "dim": 1, "attention_heads": 1, "ffn": 1}}',
+            "layers, attention_heads, ffn: expected",
+        ),
         ("{", "Expecting property name"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_teacher_whose_answers_are_not_finite(workshop: Workshop, train: Train
 def test_importance_of_gradients_that_are_not_finite() -> None:
     model = tiny_model().requires_grad_(True)
     with torch.no_grad():
-        model.head.classifier.weight.fill_(float("nan"))
+        model.head().classifier.weight.fill_(float("nan"))
     batch = PackedBatch.of([[2, 5, 3]], StudentSpec.full(tiny_architecture()))
     with pytest.raises(NotFiniteError, match="importance: the teacher's gradients"):
         importance_order(model, model, [(batch, torch.tensor([0]))])
@@ -86,7 +86,7 @@ def test_importance_of_gradients_that_are_not_finite() -> None:
 
 def test_logits_that_are_not_finite_have_a_name() -> None:
     model = tiny_model()
-    model.head.classifier.bias[1] = float("nan")
+    model.head().classifier.bias[1] = float("nan")
     full = StudentSpec.full(tiny_architecture())
     with pytest.raises(NotFiniteError, match="ta: logits of 2 of 2 texts are not finite"):
         logits_of(model, full, [[2, 5, 3], [2, 3]], "ta")
@@ -94,7 +94,9 @@ def test_logits_that_are_not_finite_have_a_name() -> None:
 
 def test_weights_beyond_the_dtype_are_not_written(tmp_path: Path) -> None:
     state = tiny_model().state_dict() | {}
-    state["classifier.bias"] = torch.full_like(state["classifier.bias"], 1e5)
+    state["heads.label.classifier.bias"] = torch.full_like(
+        state["heads.label.classifier.bias"], 1e5
+    )
     tokenizer = write_tokenizer(tmp_path / "tokenizer.json")
     architecture, students = tiny_architecture(), tiny_students()
     with pytest.raises(NotFiniteError, match=r"classifier\.bias: weights that are not finite"):

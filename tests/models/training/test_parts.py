@@ -128,7 +128,7 @@ def test_a_probed_classifier_says_what_the_teacher_says_and_the_encoder_rests() 
     a, model = tiny_architecture(), tiny_model().requires_grad_(True)
     texts = [[2, token, token, 3] for token in range(5, 30)]
     torch.manual_seed(0)
-    targets = torch.randn(len(texts), len(a.labels)) * 3
+    targets = torch.randn(len(texts), len(a.head().labels)) * 3
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     full = StudentSpec.full(a)
     far = distillation_loss(logits_of(model, full, texts, "ta"), targets, 2.0)

@@ -47,7 +47,7 @@ def test_they_are_learnt(workshop: Workshop, train: Train, keep_label: bool) -> 
         rewrite(workshop, sure, keep_label)
         done = train("--probabilities=llm", f"--out={out}", teacher=workshop.encoder)
         assert done.status == 0, done.said
-        assert load_checkpoint(out).architecture.labels == LABELS
+        assert load_checkpoint(out).architecture.head().labels == LABELS
         assert load_checkpoint(out).provenance["probabilities"] == "llm"
         weights.append(load_file(out / "model.safetensors"))
         workshop.data.write_text(train_rows)
@@ -67,7 +67,7 @@ def test_a_label_that_only_probabilities_name(workshop: Workshop, train: Train) 
         file.write(json.dumps(row) + "\n")
     rewritten = train("--probabilities=llm", teacher=workshop.encoder)
     assert "no text has the label smalltalk; only probabilities name it" in rewritten.said
-    assert "smalltalk" in load_checkpoint(workshop.path / "out").architecture.labels
+    assert "smalltalk" in load_checkpoint(workshop.path / "out").architecture.head().labels
     refused = train("--probabilities=llm", f"--out={workshop.path / 'other'}")
     assert "row 21: label 'smalltalk' is none of the 5 known labels" in refused.complaint
 

@@ -136,7 +136,7 @@ def test_errors_name_what_is_wrong(workshop: Workshop, train: Train) -> None:
     assert "nowhere.jsonl: no such file" in refused("--validation=nowhere.jsonl")
     assert "no such directory" in refused(f"--teacher={workshop.path / 'none'}")
     students = workshop.path / "students.json"
-    students.write_text('{"odd": {"layers": [9], "dim": 32, "heads": [1], "ffn": [8]}}')
+    students.write_text('{"odd": {"layers": [9], "dim": 32, "attention_heads": [1], "ffn": [8]}}')
     message = refused(f"--students={students}")
     assert "student 'odd': layers: 9 is outside 0 to 3" in message
 

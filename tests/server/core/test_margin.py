@@ -98,7 +98,7 @@ def test_the_margin_decides_and_the_confidence_is_shown(
     assert not found.refused
     for decision, record in zip(decisions, found.usable["all"], strict=True):
         assert all(stage.margin is not None for stage in record.stages)
-        (way,) = ways(record, by_margin.policy(), len(by_margin.architecture.labels))
+        (way,) = ways(record, by_margin.policy(), len(by_margin.architecture.head().labels))
         assert way.student == decision.answer.stage.student.name
         assert way.label == decision.answer.label
 

@@ -97,7 +97,7 @@ def test_both_answer_and_metrics_are_their_sums(
     answers_of_both(server)
     before = count(server, CLASSIFY)
     expected = [Predictor(load_checkpoint(directory)).predict([text])[0] for text in texts[:4]]
-    labels = load_checkpoint(directory).architecture.labels
+    labels = load_checkpoint(directory).architecture.head().labels
     for front in fronts(server):
         client = on(server, front)
         client.socket.close()

@@ -70,7 +70,7 @@ def test_a_server_on_onnx_runtime_loads_no_torch(
             Predictor(calibrated, "tiny", by).predict(texts[:20]),
             strict=True,
         ):
-            assert answer["label"] == calibrated.architecture.labels[expected.answer.label]
+            assert answer["label"] == calibrated.architecture.head().labels[expected.answer.label]
         vectors = server.client.post("/v1/embeddings", json={"input": texts[:2], "model": "ta"})
         assert vectors.status_code == 200, vectors.text
         assert server.client.get("/metrics").status_code == 200
@@ -90,7 +90,7 @@ def test_the_shipped_checkpoint_is_served_by_int8_with_the_answers_of_its_calibr
     for answer, expected in zip(
         answers, Predictor(loaded, runner=OnnxRunner(loaded, "int8")).predict(TEXTS), strict=True
     ):
-        assert answer["label"] == loaded.architecture.labels[expected.answer.label]
+        assert answer["label"] == loaded.architecture.head().labels[expected.answer.label]
         path = [(step.stage.student.name, step.accepted) for step in expected.steps]
         assert [(s["student"], s["accepted"]) for s in answer["decision"]["path"]] == path
 

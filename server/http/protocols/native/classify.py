@@ -189,7 +189,7 @@ async def classify(request: Request) -> Response:
 
 def classifications(manifest: Manifest, decisions: Decisions) -> list[Classification]:
     """Answered texts as the protocol shows them."""
-    labels, weights = manifest.architecture.labels, manifest.weights_sha256[:12]
+    labels, weights = manifest.architecture.head().labels, manifest.weights_sha256[:12]
     paths: list[list[PathStep]] = [[] for _ in decisions.tokens]
     for step in decisions.steps:
         for row, shown in zip(step.rows, _path_steps(labels, step), strict=True):

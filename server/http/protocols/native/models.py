@@ -70,7 +70,7 @@ async def models(request: Request) -> Response:
         {
             "object": "list",
             "data": [_entry(service, name) for name in service.policies],
-            "labels": manifest.architecture.labels,
+            "labels": manifest.architecture.head().labels,
             "max_tokens": manifest.architecture.max_tokens,
             "weights_sha256": manifest.weights_sha256,
         }

@@ -141,7 +141,7 @@ async def infer(request: Request) -> Response:
         content["id"] = body.id
     raw = []
     for name, binary in wanted.items():
-        values = _values(name, answers, service.manifest.architecture.labels)
+        values = _values(name, answers, service.manifest.architecture.head().labels)
         output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name]}
         output["shape"] = list(np.shape(values))
         if binary:

@@ -126,7 +126,7 @@ async def model_ready(request: Request) -> Response:
 )
 async def model_metadata(request: Request) -> Response:
     """The same for every cascade and student. Give `text`, or `input_ids` and `lengths`."""
-    labels = len(service_of(request).manifest.architecture.labels)
+    labels = len(service_of(request).manifest.architecture.head().labels)
     shapes = _SHAPES | {"probabilities": [-1, labels]}
 
     def described(datatypes: Mapping[Any, str]) -> list[Any]:

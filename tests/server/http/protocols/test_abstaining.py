@@ -102,7 +102,7 @@ def test_an_experiment_knows_an_answer_without_a_label(
 ) -> None:
     """By a name that an outcome may have, too."""
     context = ExposureContext("r", datetime.now(UTC), [Assignment("e", "p", "u", Variant("a", 1))])
-    labels = abstaining.architecture.labels
+    labels = abstaining.architecture.head().labels
     for decision in decisions:
         answers = SimpleNamespace(decisions=[decision])
         (exposure,) = exposures(

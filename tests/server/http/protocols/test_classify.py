@@ -37,7 +37,7 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
     expected = Predictor(calibrated).predict([TEXT])[0]
     answer = server.classify(TEXT)
     decision = answer["decision"]
-    assert answer["label"] == calibrated.architecture.labels[expected.answer.label]
+    assert answer["label"] == calibrated.architecture.head().labels[expected.answer.label]
     assert answer["score"] == decision["path"][-1]["confidence"]
     assert decision.pop("device_seconds") > 0
     assert decision == {
@@ -46,7 +46,7 @@ def test_the_whole_answer(server: Server, calibrated: Checkpoint) -> None:
         "path": [
             {
                 "student": step.stage.student.name,
-                "label": calibrated.architecture.labels[step.label],
+                "label": calibrated.architecture.head().labels[step.label],
                 "confidence": pytest.approx(step.confidence, abs=2e-6),
                 "score": "probability",
                 "score_value": pytest.approx(step.confidence, abs=2e-6),
@@ -121,7 +121,7 @@ async def post_all(url: str, requests: list[tuple[list[str], str]]) -> list[Any]
 
 
 def assert_same(answer: dict[str, Any], alone: Decision, checkpoint: Checkpoint) -> None:
-    labels = checkpoint.architecture.labels
+    labels = checkpoint.architecture.head().labels
     assert answer["label"] == labels[alone.answer.label]
     assert [
         (step["student"], step["label"], step["confidence"], step["accepted"])

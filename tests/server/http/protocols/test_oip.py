@@ -54,7 +54,7 @@ def check(
     result: Any, server: Server, texts: list[str], checkpoint: Checkpoint, model: str
 ) -> None:
     """The same answers as the native protocol's."""
-    labels = checkpoint.architecture.labels
+    labels = checkpoint.architecture.head().labels
     expected = server.classify(texts, model=model)
     found = {name: result.as_numpy(name) for name in OUTPUTS}
     assert [label.decode() if isinstance(label, bytes) else label for label in found["label"]] == [

@@ -20,7 +20,7 @@ LONG = "alarm " * 50
 
 def test_info(server: Server, calibrated: Checkpoint) -> None:
     body = server.client.get("/info").json()
-    labels = calibrated.architecture.labels
+    labels = calibrated.architecture.head().labels
     classifier = body.pop("model_type")["classifier"]
     assert classifier["id2label"] == {str(i): label for i, label in enumerate(labels)}
     assert classifier["label2id"] == {label: i for i, label in enumerate(labels)}
