@@ -12,7 +12,7 @@ from torch import Tensor
 from .attention import attention
 from .gate import host_tensors
 from .gate.reference import GateDecision, gate
-from .linear import linear
+from .linear import linear, rounded
 from .norm import norm
 from .pooled_attention import pooled_attention
 
@@ -29,7 +29,9 @@ class Operations:
 
 
 REFERENCE = Operations(linear, norm, attention, pooled_attention, gate)
-"""Plain torch: any device, and the only one that can be trained."""
+"""Plain torch: any device, and the only kind that can be trained."""
+TRAINING = replace(REFERENCE, linear=rounded.linear)
+"""What trains: the same, as fast as oneDNN can be where batches have another size each time."""
 HOST = replace(REFERENCE, gate=host_tensors.gate)
 
 

@@ -23,6 +23,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from ...kernels.operations import TRAINING
 from ..checkpoint.held_out import HeldOutAnswers
 from ..checkpoint.manifest import TA
 from ..checkpoint.save import write_checkpoint
@@ -139,7 +140,7 @@ class TrainingRun:
         Fine-tunes it first if it has no classifier.
         """
         torch.manual_seed(self.recipe.seed)
-        model = NestedTransformer(self.material.architecture)
+        model = NestedTransformer(self.material.architecture, TRAINING)
         model.load_state_dict(model.state_dict() | self.material.imported)
         model.to(self.accelerator.device)
         self._ask_the_machine(model)

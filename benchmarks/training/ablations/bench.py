@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from nestling.kernels.operations import TRAINING
 from nestling.models.inputs.data import label_indices, read_labelled
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
@@ -127,7 +128,7 @@ class Bench:
 
     def loaded(self, architecture: Architecture, weights: Weights) -> NestedTransformer:
         """A TA with these weights, to train."""
-        model = NestedTransformer(architecture)
+        model = NestedTransformer(architecture, TRAINING)
         model.load_state_dict(weights)
         return model.to(self._accelerator.device)
 
