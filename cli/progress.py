@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -24,10 +25,16 @@ Say = Callable[[str], None]
 Detail = Callable[[], str]
 
 
+def is_first_process() -> bool:
+    """Whether this is the process of a run that talks: `accelerate launch` numbers them in RANK."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 class ProgressDisplay(Progress):
     """A context that shows how far a command is; on stderr, so that stdout is the result alone.
 
-    A phase that ends sooner than `EVERY` seconds leaves no line. say: where lines go instead of
+    Of several processes of a run, the first one shows it. A phase that ends sooner than `EVERY`
+    seconds leaves no line. say: where lines go instead of
     stderr, such as a log. prefix: before the name of each phase.
     """
 
@@ -46,6 +53,8 @@ class ProgressDisplay(Progress):
         self._terminal = say is None and sys.stderr.isatty()
 
     def __enter__(self) -> ProgressDisplay:
+        if not is_first_process():
+            return self
         if self._terminal:
             self._bar = _bar()
             self._bar.start()
@@ -62,7 +71,7 @@ class ProgressDisplay(Progress):
         self._ended.set()
         if self._bar:
             self._bar.stop()
-        else:
+        elif self._thread.is_alive():
             self._thread.join()
 
     def note(self, text: str) -> None:

@@ -177,7 +177,7 @@ def train(
     Several processes or GPUs: `accelerate launch -m nestling.cli train …`.
     """
     from .outputs import check_new
-    from .progress import ProgressDisplay
+    from .progress import ProgressDisplay, is_first_process
 
     check_new(out)
     if minutes is not None and steps is not None:
@@ -218,5 +218,6 @@ def train(
             ),
         )
         written = run(options, progress)
-    others = validation or "texts that were not trained on"
-    typer.echo(f"{written}: written. Next: nestling calibrate {written} --data {others}")
+    if is_first_process():
+        others = validation or "texts that were not trained on"
+        typer.echo(f"{written}: written. Next: nestling calibrate {written} --data {others}")

@@ -29,7 +29,7 @@ def linear(
     activation: str = "none",
     out: Tensor | None = None,
 ) -> Tensor:
-    """As the reference has it; one group alone, under autocast on a CPU, has its rows rounded up."""
+    """As the reference; of one group alone, under autocast on a CPU, rows are rounded up."""
     alone = len(prefixes) == 1 and prefixes[0] is not None and out is None
     if not alone or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         return reference.linear(x, prefixes, rows, activation, out)

@@ -18,9 +18,18 @@ from .trial import bfloat16_is_faster, seconds_per_step
 
 
 def before_fine_tuning(
-    model: NestedTransformer, train: Examples, recipe: Recipe, budget: Budget
+    model: NestedTransformer,
+    train: Examples,
+    recipe: Recipe,
+    budget: Budget,
+    judged: int = 0,
+    held_out: int = 0,
 ) -> dict[str, Any]:
-    """The precision that trains faster, and how much of the recipe the minutes leave."""
+    """The precision that trains faster, and how much of the recipe the minutes leave.
+
+    judged, held_out: texts, as `Budget.before_fine_tuning` has them, which also says what is
+    raised.
+    """
     i = turn(0, recipe.finetune.batch_size, len(train), recipe.seed)
     batch = pack(train.sequences, i, StudentSpec.full(model.architecture))
     taught = train.taught[i].to(model.device)
@@ -30,7 +39,7 @@ def before_fine_tuning(
 
     faster, ratio, seconds = bfloat16_is_faster(loss, model.device)
     model.zero_grad()
-    left = budget.before_fine_tuning(recipe, seconds)
+    left = budget.before_fine_tuning(recipe, seconds, judged, held_out)
     return {
         "bfloat16": faster,
         "ratio": ratio,
@@ -46,8 +55,9 @@ def before_joint_training(
     bfloat16: bool,
     recipe: Recipe,
     budget: Budget,
+    held_out: int = 0,
 ) -> dict[str, Any]:
-    """How many joint steps the minutes leave."""
+    """How many joint steps the minutes leave. held_out: texts of an evaluation."""
     if budget.minutes is None:
         return {"joint": recipe.joint.steps}
 
@@ -57,5 +67,5 @@ def before_joint_training(
 
     seconds = seconds_per_step(loss, device, bfloat16, runs=recipe.ta_every)
     objective.module.zero_grad()
-    left = budget.before_joint_training(recipe, seconds)
+    left = budget.before_joint_training(recipe, seconds, held_out)
     return {"joint": left.joint.steps, "seconds": seconds}

@@ -61,8 +61,9 @@ class Options:
 class Material:
     """pretrained: the teacher, or the encoder that becomes it. imported: its weights by our names.
 
-    data: all of it. texts: those that train; held_out: the others. validation: of the user's file,
-    whose sha256 is beside it. longest: of a text, in tokens; too_long: texts cut there.
+    data: all of it. texts: those that train; held_out: the others, held_out_whole: these as they
+    are served, in more tokens than training reads. validation: of the user's file, whose sha256 is
+    beside it. longest: of a text, in tokens; too_long: texts cut there.
     doubts: what about the data was probably not meant, a sentence each.
     """
 
@@ -75,6 +76,7 @@ class Material:
     texts: tuple[str, ...]
     train: Examples
     held_out: Examples
+    held_out_whole: Examples
     validation: Examples | None
     validation_sha256: str | None
     unlabelled: Unlabelled
@@ -109,8 +111,12 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     longest = options.longest or longest_text([len(ids) for ids in everything.sequences])
     longest = min(longest, architecture.max_tokens)
     too_long = sum(len(ids) > longest for ids in everything.sequences)
-    everything = replace(everything, sequences=cut(everything.sequences, longest))
     train, held_out = split(data.texts, data.labels, options.wishes.seed)
+    whole = everything.at(held_out)
+    everything = replace(everything, sequences=cut(everything.sequences, longest))
+    judging = everything.at(held_out)
+    if judging.sequences == whole.sequences:
+        whole = judging
     lengths = [len(everything.sequences[i]) for i in train]
     validated, shared = None, []
     if options.validation and validation:
@@ -130,7 +136,8 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         data,
         tuple(data.texts[i] for i in train),
         everything.at(train),
-        everything.at(held_out),
+        judging,
+        whole,
         validated,
         validation.sha256 if validation else None,
         unlabelled,

@@ -23,6 +23,12 @@ def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) ->
         f"{material.too_long:,} texts are cut",
         f"plan: {_fine_tuning(material, recipe)}{joint_plan(recipe, bfloat16, ratio)}",
     ]
+    seen = recipe.joint.steps * recipe.joint.batch_size / max(1, len(lengths))
+    if seen < 1:
+        lines.append(
+            f"note: in so many steps a text is seen {seen:.2f} times, so some are not; --steps or "
+            "--minutes give more"
+        )
     if held_out < TELLING:
         lines.append(
             f"warning: {held_out} held-out texts are too few to choose by; the last state is kept, "

@@ -31,7 +31,7 @@ def settings(
         "heads": material.architecture.heads_to_json(),
         "students": {name: spec.to_json() for name, spec in material.students.items()},
         "data_sha256": material.data.sha256,
-        "unlabelled_sha256": material.unlabelled.sha256,
+        "unlabelled": material.unlabelled.digest,
         "longest": material.longest,
         "processes": processes,
     }

@@ -24,22 +24,19 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ...kernels.operations import TRAINING
-from ..checkpoint.held_out import HeldOutAnswers
-from ..checkpoint.manifest import TA
-from ..checkpoint.save import write_checkpoint
 from ..errors import NestlingError
-from ..inputs.data.fingerprints import TextSample
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
 from .augment import recombine
 from .budget import Budget
-from .examples import accuracy, logits_of, pack, right, tokenise, turn
+from .examples import logits_of, pack, right, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
-from .held_out import TELLING, asked
+from .finish import finish
+from .held_out import TELLING
 from .importance import importance_order
-from .loop import LoopSettings, accelerator_of_a_run, accuracies, optimise
+from .loop import LoopSettings, accelerator_of_a_run, optimise
 from .machine import before_fine_tuning, before_joint_training
 from .material import Material, Options, Weights, gather_material
 from .matta import JointTraining, Pool
@@ -50,7 +47,6 @@ from .provenance import provenance, settings
 from .recipe import Recipe
 from .trial import attention, autocast
 from .unlabelled import sure_labels
-from .verdict import HeldOutVerdict
 from .workplace import Workplace
 
 Teacher = Callable[[PackedBatch], Tensor]
@@ -109,28 +105,11 @@ class TrainingRun:
         self._prepare(model, teacher, pool, targets)
         self._joint_training(model, pool, targets)
         if self.accelerator.is_main_process:
-            held_out = asked(model, self._everyone, self.material.held_out, self.progress)
-            verdict = self._verdict(model, held_out, judged)
-            self.progress.step("writing the checkpoint")
+            found = {"bfloat16": self.bfloat16, "seconds": round(time.monotonic() - started)}
             said = provenance(
                 self.options, self.material, self.recipe, self.accelerator.num_processes
-            ) | {
-                "bfloat16": self.bfloat16,
-                "seconds": round(time.monotonic() - started),
-                "held_out": verdict.to_json(TA),
-            }
-            write_checkpoint(
-                self.options.out,
-                self.material.architecture,
-                self.material.students,
-                model.state_dict(),
-                self.material.pretrained.tokenizer,
-                said,
-                trained_on=TextSample.of(
-                    [*self.material.data.texts, *self.material.unlabelled.texts]
-                ),
-                held_out=held_out,
             )
+            finish(model, self.material, judged, self.options.out, said | found, self.progress)
         self.work.remove()
         return self.options.out
 
@@ -164,7 +143,9 @@ class TrainingRun:
 
         def decide() -> dict[str, Any]:
             self.progress.step("trying float32 and bfloat16")
-            return before_fine_tuning(model, train, recipe, self.budget)
+            judged = len(train) + len(self.material.unlabelled.texts)
+            held_out = len(self.material.held_out)
+            return before_fine_tuning(model, train, recipe, self.budget, judged, held_out)
 
         decided = self.work.decision("machine", decide)
         self.bfloat16 = decided["bfloat16"]
@@ -183,7 +164,8 @@ class TrainingRun:
         targets = self._targets(teacher, "training", train.sequences)
         on_unlabelled = self._targets(teacher, "unlabelled", unlabelled.sequences)
         self.progress.step("recombining texts")
-        more, their_labels = sure_labels(unlabelled.texts, on_unlabelled)
+        learnt = 0.0 if self.material.pretrained.labels else recipe.smoothing
+        more, their_labels = sure_labels(unlabelled.texts, on_unlabelled, learnt)
         texts = recombine(
             [*self.material.texts, *more],
             [*train.labels.tolist(), *their_labels],
@@ -196,6 +178,11 @@ class TrainingRun:
             f"teacher: soft targets of {len(unlabelled.texts):,} unlabelled texts and "
             f"{len(sequences):,} recombined ones"
         )
+        if 2 * len(sequences) < recipe.pool:
+            self.progress.note(
+                f"warning: of {recipe.pool:,} recombined texts no more were found: texts are "
+                "recombined of words between blanks, and of at least two texts of a label"
+            )
         on_recombined = self._targets(teacher, "recombined", sequences)
         pool = (*unlabelled.sequences, *sequences)
         judged = torch.cat([on_unlabelled, on_recombined])
@@ -260,7 +247,12 @@ class TrainingRun:
         def decide() -> dict[str, Any]:
             self.progress.step("timing a step of the students")
             return before_joint_training(
-                objective(), model.device, self.bfloat16, self.recipe, self.budget
+                objective(),
+                model.device,
+                self.bfloat16,
+                self.recipe,
+                self.budget,
+                len(self.material.held_out),
             )
 
         decided = self.work.decision("joint", decide)
@@ -280,20 +272,3 @@ class TrainingRun:
             held_out if held_out >= TELLING else 0,
         )
         optimise(objective, self.accelerator, self.progress, kept)
-
-    @property
-    def _everyone(self) -> dict[str, StudentSpec]:
-        return {**self.material.students, TA: StudentSpec.full(self.material.architecture)}
-
-    def _verdict(
-        self, model: NestedTransformer, held_out: HeldOutAnswers | None, judged: Tensor
-    ) -> HeldOutVerdict:
-        """How all stand on the held-out texts, and on the user's validation."""
-        verdict = HeldOutVerdict(held_out.right if held_out else {}, judged)
-        for line in verdict.lines(TA):
-            self.progress.note(line)
-        if validation := self.material.validation:
-            found = {n: accuracy(model, s, validation, n) for n, s in self._everyone.items()}
-            shown = accuracies(found, f"validation accuracy, {len(validation):,} texts")
-            self.progress.note(shown)
-        return verdict

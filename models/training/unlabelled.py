@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from ..checkpoint.integrity import sha256_of
@@ -20,20 +22,22 @@ from ..inputs.tokenizer import TextTokenizer
 from .examples import tokenise
 
 SURE = 0.9
-"""The teacher's probability from which its label counts as that of the text, in recombining."""
+"""The teacher's probability from which its label counts as that of the text, in recombining; a
+share of the highest that it has learnt to give."""
 
 
 @dataclass(frozen=True)
 class Unlabelled:
     """Texts, none twice and none of them among the labelled ones, and their token ids.
 
-    sha256: of their file; None where there is none.
+    sha256: of their file; None where there is none. digest: of the texts that are kept of it.
     doubts: what about the file was probably not meant, a sentence each.
     """
 
     texts: tuple[str, ...] = ()
     sequences: tuple[list[int], ...] = ()
     sha256: str | None = None
+    digest: str | None = None
     doubts: tuple[str, ...] = ()
 
 
@@ -66,14 +70,19 @@ def read_unlabelled(
             "among the labelled ones",
         )
     sequences = tokenise(kept, tokenizer, longest)
-    return Unlabelled(tuple(kept), sequences, sha256_of(path), doubts)
+    digest = blake2b(np.array([fingerprint(text) for text in kept]).tobytes(), digest_size=16)
+    return Unlabelled(tuple(kept), sequences, sha256_of(path), digest.hexdigest(), doubts)
 
 
-def sure_labels(texts: Sequence[str], logits: Tensor) -> tuple[list[str], list[int]]:
+def sure_labels(
+    texts: Sequence[str], logits: Tensor, smoothing: float
+) -> tuple[list[str], list[int]]:
     """Texts of which the teacher is sure, and the index of the label that it gives each.
 
-    logits: the teacher's, (texts, labels).
+    logits: the teacher's, (texts, labels). smoothing: of the labels that it learnt, so that even of
+    its own training texts it is no surer than 1 − smoothing + smoothing / labels.
     """
+    highest = 1 - smoothing + smoothing / logits.shape[1]
     probabilities, labels = logits.float().softmax(-1).max(-1)
-    sure = (probabilities >= SURE).nonzero().flatten().tolist()
+    sure = (probabilities >= SURE * highest).nonzero().flatten().tolist()
     return [texts[i] for i in sure], [int(labels[i]) for i in sure]

@@ -32,9 +32,11 @@ class Workplace:
         text = json.dumps(settings, indent=1)
         file = path / SETTINGS
         if file.exists():
-            if file.read_text("utf-8") != text:
+            before, now = json.loads(file.read_text("utf-8")), json.loads(text)
+            if other := [name for name in now if before.get(name) != now[name]]:
                 raise NestlingError(
-                    f"{path}: left by a run with other settings; remove it to start anew"
+                    f"{path}: left by a run with other settings ({', '.join(other)}); remove it to "
+                    "start anew"
                 )
         elif accelerator.is_main_process:
             path.mkdir(parents=True, exist_ok=True)

@@ -48,6 +48,21 @@ def test_a_quick_command_says_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err == ""
 
 
+def test_of_many_processes_the_first_one_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nestling.cli.progress.EVERY", 0.01)
+    monkeypatch.setattr("nestling.cli.progress.TICK", 0.01)
+    said: list[str] = []
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        with ProgressDisplay(said.append) as progress:
+            progress.step("starting")
+            if rank == "1":
+                time.sleep(0.1)
+                assert not said
+            else:
+                wait(said, 1)
+
+
 def test_too_few_texts_are_known_before_the_model_runs(
     nestling: Nestling, checkpoint_dir: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

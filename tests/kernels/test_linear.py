@@ -9,6 +9,9 @@ from torch import Tensor
 from nestling.kernels.layout import Groups
 from nestling.kernels.linear import linear, reference
 from nestling.kernels.linear import triton as kernel
+from nestling.kernels.linear.rounded import rounded
+from nestling.kernels.operations import TRAINING
+from nestling.kernels.prefix import Prefix
 
 from .buffers import TOLERANCE, poisoned, prefixes, relative_error, same
 
@@ -90,3 +93,33 @@ def test_reads_the_weight_in_place() -> None:
     assert weight.grad is not None
     assert weight.grad[:3, :2].abs().min() > 0
     assert weight.grad[3:].abs().sum() == weight.grad[:, 2:].abs().sum() == 0
+
+
+def test_in_training_as_many_rows_as_few_products_have() -> None:
+    counts = {rounded(rows) for rows in range(1, 5000)}
+    assert len(counts) < 130
+    for rows in range(1, 5000):
+        assert 0 <= rounded(rows) - rows < max(8, rows / 16)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 37, 1001])
+def test_rows_that_are_added_change_nothing(rows: int) -> None:
+    """Neither the answer nor a gradient, beyond what bfloat16 rounds."""
+    torch.manual_seed(0)
+    weight, bias = torch.randn(N, K, requires_grad=True), torch.randn(N, requires_grad=True)
+    x = torch.randn(rows, K + 9, requires_grad=True)
+    found = []
+    for run in (reference.linear, TRAINING.linear):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = run(x, [Prefix(weight, bias)], Groups([0, rows]), "gelu")
+        grads = torch.autograd.grad(y.float().square().mean(), (x, weight, bias))
+        found.append((y, *grads))
+    for one, other in zip(*found, strict=True):
+        assert one.shape == other.shape
+        assert relative_error(other, one.double()) < TOLERANCE[torch.bfloat16]
+
+
+def test_without_autocast_rows_stay() -> None:
+    x, views = torch.randn(5, K), [Prefix(torch.randn(N, K), None)]
+    alone = Groups([0, 5])
+    assert torch.equal(TRAINING.linear(x, views, alone), reference.linear(x, views, alone))

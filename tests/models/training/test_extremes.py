@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from nestling.models import load_checkpoint
+from nestling.models.checkpoint.held_out import read_held_out
 
 from .conftest import Train, Workshop
 
@@ -95,6 +96,18 @@ def test_as_few_texts_as_can_be(
     assert more.status == 0, more.said
     labels = load_checkpoint(workshop.path / "again").architecture.head().labels
     assert labels == tuple(sorted({label for _, label in rows}))
+
+
+def test_texts_held_out_are_kept_as_they_are_served(workshop: Workshop, train: Train) -> None:
+    """In all their tokens, where training reads but some of them."""
+    done = train("--longest=6")
+    assert done.status == 0, done.said
+    checkpoint = load_checkpoint(workshop.path / "out")
+    answers = read_held_out(checkpoint)
+    assert answers is not None
+    assert checkpoint.provenance["longest"] == 6
+    assert int(answers.tokens.min()) > 6
+    assert len(answers) == checkpoint.provenance["held_out"]["texts"]
 
 
 def test_one_label_teaches_nothing(workshop: Workshop, train: Train) -> None:

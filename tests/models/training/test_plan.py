@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from nestling.models.errors import NestlingError
 from nestling.models.training.best import PATIENCE, Best
 from nestling.models.training.budget import Budget
 from nestling.models.training.held_out import MOST, split
@@ -162,6 +163,18 @@ def test_minutes_shorten_what_does_not_fit() -> None:
     assert 530 <= joint.joint.steps <= 540
     more = Budget(10_000).before_joint_training(replace(recipe), seconds=0.5)
     assert more.joint.steps == 4 * recipe.joint.steps
+
+
+def test_minutes_count_evaluations_and_soft_targets() -> None:
+    recipe = Recipe()
+    step = 1 / 3 / 64  # of judging a text, where a step of the teacher takes a second
+    evaluated = Budget(10).before_fine_tuning(recipe, seconds=1.0, held_out=1000)
+    assert evaluated.finetune.steps == int(150 - 10 * 1000 * step)
+    with pytest.raises(NestlingError, match=r"--minutes: 10 are too few: .* 60,000 texts alone"):
+        Budget(10).before_fine_tuning(recipe, seconds=1.0, judged=60_000)
+    half = Budget(10, started=time.monotonic() - 300)
+    joint = half.before_joint_training(recipe, seconds=0.5, held_out=1024)
+    assert 490 <= joint.joint.steps <= 500, "ten times 1,024 texts are 40 steps"
 
 
 def test_a_trial_counts_each_kind_of_step() -> None:

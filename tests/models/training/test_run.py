@@ -160,7 +160,7 @@ def test_another_teacher_does_not_resume(
     changed = load_file(weights)
     changed["classifier.bias"] += 1
     save_file(changed, weights)
-    assert "left by a run with other settings" in train().complaint
+    assert "left by a run with other settings (teacher_weights)" in train().complaint
 
 
 def test_other_settings_do_not_resume(workshop: Workshop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -49,7 +50,16 @@ def test_only_what_is_new_is_kept(tmp_path: Path) -> None:
 
 def test_the_teacher_must_be_sure() -> None:
     logits = torch.tensor([[0.0, 9.0], [1.0, 0.5], [9.0, 0.0]])
-    assert sure_labels(("a", "b", "c"), logits) == (["a", "c"], [1, 0])
+    assert sure_labels(("a", "b", "c"), logits, 0.0) == (["a", "c"], [1, 0])
+
+
+def test_a_teacher_that_learnt_smoothed_labels_is_not_asked_for_more() -> None:
+    """Of 150 labels smoothed by 0.1 it gives none more than 0.9007."""
+    logits = torch.zeros(2, 150)
+    for row, probability in enumerate((0.86, 0.7)):
+        logits[row, 7] = math.log(149 * probability / (1 - probability))
+    assert sure_labels(("a", "b"), logits, 0.1) == (["a"], [7])
+    assert sure_labels(("a", "b"), logits, 0.0) == ([], [])
 
 
 def test_each_is_seen_as_often_as_a_recombined_one_and_by_the_ta_before_it() -> None:
