@@ -76,12 +76,12 @@ def search(
     lengths = [len(sequences[row]) for row in parts.rows]
     costs = StudentCosts(checkpoint.architecture, lengths, model)
     limits = SearchLimits(costs, options.max_drop, options.max_cost, options.latency)
-    limits.check()
+    known = {student.spec: name for name, student in checkpoint.students.items()}
+    space = SearchSpace.of(checkpoint.architecture, known)
+    limits.check(space.smallest)
     progress.step("asking the TA")
     looking = [sequences[row] for row in parts.looking]
     trials = Trials(checkpoint, looking, truth[parts.looking], parts.first, limits.tolerated)
-    known = {student.spec: name for name, student in checkpoint.students.items()}
-    space = SearchSpace.of(checkpoint.architecture, known)
     rng = np.random.default_rng(options.seed)
     evolution = Evolution(space, trials, costs.share, limits.allow, rng)
     evolution.begin(list(known), progress)

@@ -10,9 +10,11 @@ import torch
 
 from nestling.models import Checkpoint, DataError, NestlingError, StudentSpec
 from nestling.models.evaluation.predictions import predict_all
+from nestling.models.search.costs import StudentCosts
 from nestling.models.search.division import divide
 from nestling.models.search.evolution import Evolution
 from nestling.models.search.found import SearchResult
+from nestling.models.search.limits import SearchLimits
 from nestling.models.search.run import SearchOptions, search
 from nestling.models.search.space import SearchSpace
 from nestling.models.search.trials import Trials
@@ -57,6 +59,38 @@ def test_nobody_beyond_the_limit_is_found(
     assert all(each.cost <= 0.2 for each in found.students if not each.known)
     with pytest.raises(NestlingError, match=r"max-cost: 1e-07 is below what one layer of the"):
         run(checkpoint, texts, truth, replace(OPTIONS, max_cost=1e-7))
+
+
+def test_limits_that_allow_no_student_there_is_still_ask_others(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor
+) -> None:
+    trials = Trials(checkpoint, checkpoint.tokenizer.encode(texts), truth, 60, 0.1)
+    costs = StudentCosts(checkpoint.architecture, [8] * len(texts))
+    known = [checkpoint.students[name].spec for name in ("small", "ta")]
+    space = SearchSpace.of(checkpoint.architecture, known)
+    cheapest = min(map(costs.share, [*known, *space.gradual()]))
+    limits = SearchLimits(costs, 0.2, max_cost=0.9 * cheapest)
+    evolution = Evolution(space, trials, costs.share, limits.allow, np.random.default_rng(0))
+    evolution.begin(known)
+    assert trials.asked == 0
+    children = evolution._children()
+    assert children
+    assert all(map(limits.allow, children))
+
+
+def test_the_limit_may_be_what_the_smallest_student_costs(
+    checkpoint: Checkpoint, texts: list[str], truth: torch.Tensor
+) -> None:
+    trials = Trials(checkpoint, checkpoint.tokenizer.encode(texts), truth, 60, 0.1)
+    costs = StudentCosts(checkpoint.architecture, [8] * len(texts))
+    space = SearchSpace.of(checkpoint.architecture, [])
+    least = costs.share(space.smallest)
+    limits = SearchLimits(costs, 0.2, max_cost=least)
+    limits.check(space.smallest)
+    evolution = Evolution(space, trials, costs.share, limits.allow, np.random.default_rng(0))
+    assert space.smallest in evolution._children()
+    with pytest.raises(NestlingError, match="max-cost: .* is below what one layer of the least"):
+        replace(limits, max_cost=0.99 * least).check(space.smallest)
 
 
 def test_too_few_texts_are_refused(
