@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import count
 
 import numpy as np
@@ -117,8 +118,10 @@ def _seconds_of_ta(checkpoint: Checkpoint, sequences: Sequence[Sequence[int]]) -
 
 
 def _name(share: float, taken: Collection[str]) -> str:
-    """By its share of the TA's FLOPs: `mix-1.4` has 1.4 %."""
-    name = f"mix-{100 * share:.2g}"
+    """By its share of the TA's FLOPs: `mix-1.4` has 1.4 %. Without an exponent, since a name has no
+    plus sign.
+    """
+    name = f"mix-{Decimal(f'{100 * share:.2g}'):f}"
     return next(
         each
         for number in count(1)

@@ -10,12 +10,13 @@ import torch
 
 from nestling.models import Checkpoint, DataError, NestlingError, StudentSpec
 from nestling.models.evaluation.predictions import predict_all
+from nestling.models.limits import check_name
 from nestling.models.search.costs import StudentCosts
 from nestling.models.search.division import divide
 from nestling.models.search.evolution import Evolution
 from nestling.models.search.found import SearchResult
 from nestling.models.search.limits import SearchLimits
-from nestling.models.search.run import SearchOptions, search
+from nestling.models.search.run import SearchOptions, _name, search
 from nestling.models.search.space import SearchSpace
 from nestling.models.search.trials import Trials
 
@@ -91,6 +92,25 @@ def test_the_limit_may_be_what_the_smallest_student_costs(
     assert space.smallest in evolution._children()
     with pytest.raises(NestlingError, match="max-cost: .* is below what one layer of the least"):
         replace(limits, max_cost=0.99 * least).check(space.smallest)
+
+
+@pytest.mark.parametrize(
+    ("share", "name"),
+    [
+        (1e-7, "mix-0.00001"),
+        (0.00005, "mix-0.005"),
+        (0.0093, "mix-0.93"),
+        (0.5, "mix-50"),
+        (0.994, "mix-99"),
+        (0.995, "mix-100"),
+        (0.9999, "mix-100"),
+        (1.0, "mix-100"),
+    ],
+)
+def test_a_name_says_the_share_without_an_exponent(share: float, name: str) -> None:
+    assert _name(share, []) == name
+    assert _name(share, [name]) == f"{name}-2"
+    check_name(_name(share, [name]), "student")
 
 
 def test_too_few_texts_are_refused(
