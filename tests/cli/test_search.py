@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nestling.models import load_checkpoint
+from nestling.models import Checkpoint, NestlingError, load_checkpoint
 from nestling.models.checkpoint.searches import read_searches
+from nestling.models.evaluation.predictions import encode_all
+from nestling.models.search import run
 
 from ..searchable import searchable, texts_and_truth
 from .conftest import Nestling, complaint, everything_in
@@ -59,6 +61,30 @@ def test_it_adds_to_the_checkpoint_itself(nestling: Nestling, wide: Path, texts:
     assert result.exit_code == 0, result.output
     (added,) = load_checkpoint(wide).students.keys() - before
     assert f"added {added}" in " ".join(result.stdout.split())
+
+
+def test_a_text_that_is_too_long_is_looked_at_by_its_beginning(
+    nestling: Nestling, wide: Path, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def started(loaded: Checkpoint, texts: list[str], *_: object) -> None:
+        asked.extend(texts)
+        encode_all(loaded, texts, "texts")
+        raise NestlingError("far enough")
+
+    monkeypatch.setattr(run, "search", started)
+    first, *others = texts.read_text().splitlines()
+    long = json.loads(first) | {"text": "play " * 60}
+    texts.write_text("\n".join([json.dumps(long), *others]) + "\n")
+    result = nestling("search", wide, "--data", texts)
+    *notes, last = result.stderr.splitlines()
+    assert "far enough" in last
+    assert [note for note in notes if note.startswith(
+        f"warning: {texts}: 1 of 240 texts have more than 40 tokens; what follows is of their "
+    )]  # fmt: skip
+    assert asked[0] in long["text"]
+    assert asked[1] == json.loads(others[0])["text"]
 
 
 def test_what_cannot_be_is_refused_first(
