@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..checkpoint.load import Checkpoint
 from ..evaluation.predictions import encode_all
+from ..inputs.data.fingerprints import fingerprint
 from ..latency.model import LatencyModel
 from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
@@ -66,14 +67,14 @@ def search(
 
     truth: (texts,) int64, the true classes. source, sha256: of the file of texts; by its hash they
     are divided into those that are looked at and those that measure. model: of the machine, whose
-    seconds count; None counts FLOPs. Raises DataError for too few texts, or one that is too long,
-    and NestlingError where no student could keep the limits.
+    seconds count; None counts FLOPs. Raises DataError for too few different texts, or one that is
+    too long, and NestlingError where no student could keep the limits.
     """
     began = time.monotonic()
-    check_enough(len(texts))
+    check_enough(map(fingerprint, texts))
     sequences = encode_all(checkpoint, texts, source)
     most = int(ASKING_TA * options.seconds / _seconds_of_ta(checkpoint, sequences))
-    parts = divide(len(texts), most, sha256)
+    parts = divide(texts, most, sha256)
     lengths = [len(sequences[row]) for row in parts.rows]
     costs = StudentCosts(checkpoint.architecture, lengths, model)
     limits = SearchLimits(costs, options.max_drop, options.max_cost, options.latency)

@@ -95,7 +95,7 @@ def test_what_cannot_be_is_refused_first(
 
     (tmp_path / "there").mkdir()
     assert "exists already" in refused("--data", texts, "--out", tmp_path / "there")
-    assert "40 texts are too few to search with" in refused("--data", data)
+    assert "40 different texts are too few to search with" in refused("--data", data)
     assert "latency-ms: takes --cost time" in refused("--data", texts, "--latency-ms", "1")
     assert "cost: '0.1' is none of flops, time" in refused("--data", texts, "--cost", "0.1")
     assert "max-cost: 1e-08 is below" in refused("--data", texts, "--max-cost", "1e-8")
