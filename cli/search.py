@@ -93,6 +93,7 @@ def search(
         from ..models.checkpoint.load import load_weights
         from ..models.checkpoint.manifest import CONFIG, read_manifest
         from ..models.checkpoint.seen import refuse_to_search
+        from ..models.evaluation.predictions import fitting
         from ..models.inputs.data import label_indices, read_labelled
         from ..models.search.run import search as run
 
@@ -104,16 +105,16 @@ def search(
         model = latency_model(cost, profile, manifest)
         labelled = read_labelled(data, text_column, label_column)
         indices = label_indices(labelled, manifest.architecture.head().labels, data)
-        for doubt in refuse_to_search(manifest, labelled.texts, labelled.sha256, data):
+        doubts = refuse_to_search(manifest, labelled.texts, labelled.sha256, data)
+        texts, cut = fitting(manifest, labelled.texts, data)
+        for doubt in (*doubts, *cut):
             progress.note(f"warning: {doubt}")
         progress.step("loading the checkpoint")
         import torch
 
         loaded = load_weights(manifest)
         truth = torch.tensor(indices)
-        result = run(
-            loaded, labelled.texts, truth, str(data), labelled.sha256, options, model, progress
-        )
+        result = run(loaded, texts, truth, str(data), labelled.sha256, options, model, progress)
         if result.added:
             progress.step("writing the students")
             _write(manifest, out, data, labelled, options, result)

@@ -2,8 +2,9 @@
 
 Beside the students themselves, in `config.json`, each search leaves what it measured, and a sample
 of the texts that it looked at: `nestling calibrate` knows them again. The samples are written
-first, with what all students answer on those texts, by which `nestling calibrate` orders its tests:
-should the last rename never come, a few texts too many are refused, and nothing is broken.
+first, then what all students answer on those texts, by which `nestling calibrate` orders its tests,
+and the students last: should the next file never come, a few texts too many are refused. Were
+the answers there without the samples, texts could order the tests that are made on themselves.
 """
 
 from __future__ import annotations
@@ -76,9 +77,9 @@ def add_students(
     if taken := sorted(students.keys() & config["students"].keys()):
         raise NestlingError(f"{path}: has a student {taken[0]!r} already")
     searches = [*read_searches(path), search]
-    write_held_out(path, held_out, config["files"][WEIGHTS])
     record = {"schema": SCHEMA, "searches": [each.to_json() for each in searches]}
     write_hashed_json(path / SEARCHES, record)
+    write_held_out(path, held_out, config["files"][WEIGHTS])
     config["students"] |= {name: spec.to_json() for name, spec in students.items()}
     write_hashed_json(path / CONFIG, config)
 

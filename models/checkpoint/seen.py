@@ -18,7 +18,7 @@ traffic some are."""
 ENOUGH = 20
 """Texts of which a share is believed, where the checkpoint keeps a sample of those it has met."""
 MOST_REPEATS = 0.05
-"""Share of the calibration's rows that repeat another one's text without a word being said."""
+"""Share of the rows that may repeat another one's text without a word being said."""
 
 
 _Known = tuple[str | None, TextSample | None, str]
@@ -43,13 +43,7 @@ def refuse_training_texts(
                 "texts that were kept apart"
             )
         doubts.append(f"{said}; the promise is a little too good")
-    repeats = sum(count - 1 for count in Counter(map(fingerprint, texts)).values())
-    if repeats > MOST_REPEATS * len(texts):
-        doubts.append(
-            f"{path}: {repeats:,} of {len(texts):,} rows repeat the text of another one; the "
-            "promise counts each as a draw of its own, which copies are not"
-        )
-    return doubts
+    return [*doubts, *_repeats(texts, path, "the promise counts")]
 
 
 def refuse_to_search(
@@ -68,7 +62,7 @@ def refuse_to_search(
                 "texts that were kept apart"
             )
         doubts.append(f"{said}; what is measured is a little too good")
-    return doubts
+    return [*doubts, *_repeats(texts, path, "the intervals of what is measured count")]
 
 
 def doubts_about_evaluation(
@@ -102,6 +96,17 @@ def _met(
             enough = sample.whole or shared.compared >= ENOUGH
             said = f"{path}: {shared.found:,} of {of} are among those {what}"
             yield said, enough and shared.share > MOST_MET
+
+
+def _repeats(texts: Sequence[str], path: Path, counts: str) -> list[str]:
+    """That many rows are copies, where they are; counts: what takes them for texts of their own."""
+    repeats = sum(count - 1 for count in Counter(map(fingerprint, texts)).values())
+    if repeats <= MOST_REPEATS * len(texts):
+        return []
+    return [
+        f"{path}: {repeats:,} of {len(texts):,} rows repeat the text of another one; {counts} "
+        "each as a draw of its own, which copies are not"
+    ]
 
 
 def _training(manifest: Manifest) -> _Known:

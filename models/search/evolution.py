@@ -43,6 +43,7 @@ class Evolution:
         self._space, self._trials, self._rng = space, trials, rng
         self._cost, self._allowed = cost, allowed
         self._met = {trials.ta.spec}
+        self._origins = [trials.ta.spec, space.smallest]
         self._waiting = list(space.gradual())
         self._whole: list[Trial] = []
 
@@ -52,7 +53,10 @@ class Evolution:
         return fronts(self._whole)
 
     def begin(self, specs: Sequence[StudentSpec], progress: Progress = SILENT) -> None:
-        """Ask the students that there are for all texts; those that are not allowed are not."""
+        """Ask the students that there are for all texts. Those that are not allowed are not asked,
+        but their children may be.
+        """
+        self._origins += specs
         allowed = [spec for spec in specs if spec not in self._met and self._allowed(spec)]
         for done, spec in enumerate(allowed):
             progress.step("asking the students there are", done, len(allowed))
@@ -82,16 +86,19 @@ class Evolution:
 
     def _children(self) -> list[StudentSpec]:
         """Students that were not asked before: those of gradual widths, which come first, and then
-        each a step from one on a front.
+        each a step from one on a front. While nobody is on one, whoever is known is a parent: the
+        limits may allow none of the students that there are.
         """
-        parents = self.best or [self._trials.ta]
+        parents = [trial.spec for trial in self.best]
+        if not parents:
+            parents = [*self._origins, *(trial.spec for trial in self._whole)]
         found: list[StudentSpec] = []
         for _ in range(CHILDREN * TRIES):
             if self._waiting:
                 child = self._waiting.pop()
             else:
                 parent = parents[self._rng.integers(len(parents))]
-                child = self._space.changed(parent.spec, self._rng)
+                child = self._space.changed(parent, self._rng)
             if child not in self._met and self._allowed(child):
                 self._met.add(child)
                 found.append(child)

@@ -43,19 +43,16 @@ class SearchLimits:
         took = self.costs.latency(spec)
         return self.latency is None or took is None or took <= self.latency
 
-    def check(self) -> None:
-        """Raises NestlingError where not even the smallest student could keep them."""
-        smallest = StudentSpec((self.costs.architecture.layers - 1,), 1, (1,), (1,))
-        if self.allow(smallest):
-            return
+    def check(self, smallest: StudentSpec) -> None:
+        """Raises NestlingError where not even the smallest student that is tried keeps them."""
         share, took = self.costs.share(smallest), self.costs.latency(smallest)
         if self.max_cost is not None and share > self.max_cost:
             raise NestlingError(
-                f"max-cost: {self.max_cost:g} is below what one layer of the least width costs, "
-                f"{share:.2g} of the TA's"
+                f"max-cost: {self.max_cost:g} is below what one layer of the least width "
+                f"that is tried costs, {share:.2g} of the TA's"
             )
-        if self.latency is not None and took is not None:
+        if self.latency is not None and took is not None and took > self.latency:
             raise NestlingError(
                 f"latency-ms: {1e3 * self.latency:g} is below what one layer of the least width "
-                f"takes, {1e3 * took:.3g}"
+                f"that is tried takes, {1e3 * took:.3g}"
             )

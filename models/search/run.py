@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import count
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..checkpoint.load import Checkpoint
 from ..evaluation.predictions import encode_all
+from ..inputs.data.fingerprints import fingerprint
 from ..latency.model import LatencyModel
 from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
@@ -65,23 +67,23 @@ def search(
 
     truth: (texts,) int64, the true classes. source, sha256: of the file of texts; by its hash they
     are divided into those that are looked at and those that measure. model: of the machine, whose
-    seconds count; None counts FLOPs. Raises DataError for too few texts, or one that is too long,
-    and NestlingError where no student could keep the limits.
+    seconds count; None counts FLOPs. Raises DataError for too few different texts, or one that is
+    too long, and NestlingError where no student could keep the limits.
     """
     began = time.monotonic()
-    check_enough(len(texts))
+    check_enough(map(fingerprint, texts))
     sequences = encode_all(checkpoint, texts, source)
     most = int(ASKING_TA * options.seconds / _seconds_of_ta(checkpoint, sequences))
-    parts = divide(len(texts), most, sha256)
+    parts = divide(texts, most, sha256)
     lengths = [len(sequences[row]) for row in parts.rows]
     costs = StudentCosts(checkpoint.architecture, lengths, model)
     limits = SearchLimits(costs, options.max_drop, options.max_cost, options.latency)
-    limits.check()
+    known = {student.spec: name for name, student in checkpoint.students.items()}
+    space = SearchSpace.of(checkpoint.architecture, known)
+    limits.check(space.smallest)
     progress.step("asking the TA")
     looking = [sequences[row] for row in parts.looking]
     trials = Trials(checkpoint, looking, truth[parts.looking], parts.first, limits.tolerated)
-    known = {student.spec: name for name, student in checkpoint.students.items()}
-    space = SearchSpace.of(checkpoint.architecture, known)
     rng = np.random.default_rng(options.seed)
     evolution = Evolution(space, trials, costs.share, limits.allow, rng)
     evolution.begin(list(known), progress)
@@ -117,8 +119,10 @@ def _seconds_of_ta(checkpoint: Checkpoint, sequences: Sequence[Sequence[int]]) -
 
 
 def _name(share: float, taken: Collection[str]) -> str:
-    """By its share of the TA's FLOPs: `mix-1.4` has 1.4 %."""
-    name = f"mix-{100 * share:.2g}"
+    """By its share of the TA's FLOPs: `mix-1.4` has 1.4 %. Without an exponent, since a name has no
+    plus sign.
+    """
+    name = f"mix-{Decimal(f'{100 * share:.2g}'):f}"
     return next(
         each
         for number in count(1)

@@ -49,6 +49,12 @@ class SearchSpace:
             _sorted(dims, (s.dim for s in students)),
         )
 
+    @property
+    def smallest(self) -> StudentSpec:
+        """One layer of the least widths: nobody that is tried costs less."""
+        last = self.architecture.layers - 1
+        return StudentSpec((last,), self.dims[0], (self.attention_heads[0],), (self.ffn[0],))
+
     def gradual(self) -> list[StudentSpec]:
         """A student of each depth, with evenly spaced layers up to the last one, whose FFNs widen
         from layer to layer: the shape that MatFormer's authors found best.

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nestling.models import load_checkpoint
+from nestling.models import Checkpoint, NestlingError, load_checkpoint
 from nestling.models.checkpoint.searches import read_searches
+from nestling.models.evaluation.predictions import encode_all
+from nestling.models.search import run
 
 from ..searchable import searchable, texts_and_truth
 from .conftest import Nestling, complaint, everything_in
@@ -61,6 +63,30 @@ def test_it_adds_to_the_checkpoint_itself(nestling: Nestling, wide: Path, texts:
     assert f"added {added}" in " ".join(result.stdout.split())
 
 
+def test_a_text_that_is_too_long_is_looked_at_by_its_beginning(
+    nestling: Nestling, wide: Path, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def started(loaded: Checkpoint, texts: list[str], *_: object) -> None:
+        asked.extend(texts)
+        encode_all(loaded, texts, "texts")
+        raise NestlingError("far enough")
+
+    monkeypatch.setattr(run, "search", started)
+    first, *others = texts.read_text().splitlines()
+    long = json.loads(first) | {"text": "play " * 60}
+    texts.write_text("\n".join([json.dumps(long), *others]) + "\n")
+    result = nestling("search", wide, "--data", texts)
+    *notes, last = result.stderr.splitlines()
+    assert "far enough" in last
+    assert [note for note in notes if note.startswith(
+        f"warning: {texts}: 1 of 240 texts have more than 40 tokens; what follows is of their "
+    )]  # fmt: skip
+    assert asked[0] in long["text"]
+    assert asked[1] == json.loads(others[0])["text"]
+
+
 def test_what_cannot_be_is_refused_first(
     nestling: Nestling, wide: Path, texts: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -69,7 +95,7 @@ def test_what_cannot_be_is_refused_first(
 
     (tmp_path / "there").mkdir()
     assert "exists already" in refused("--data", texts, "--out", tmp_path / "there")
-    assert "40 texts are too few to search with" in refused("--data", data)
+    assert "40 different texts are too few to search with" in refused("--data", data)
     assert "latency-ms: takes --cost time" in refused("--data", texts, "--latency-ms", "1")
     assert "cost: '0.1' is none of flops, time" in refused("--data", texts, "--cost", "0.1")
     assert "max-cost: 1e-08 is below" in refused("--data", texts, "--max-cost", "1e-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,11 @@ from nestling.models.checkpoint.searches import (
     copy_with_students,
     read_searches,
 )
-from nestling.models.checkpoint.seen import doubts_about_evaluation, refuse_training_texts
+from nestling.models.checkpoint.seen import (
+    doubts_about_evaluation,
+    refuse_to_search,
+    refuse_training_texts,
+)
 from nestling.models.inputs.data.fingerprints import TextSample
 
 from ...conftest import LABELS
@@ -67,21 +72,37 @@ def test_a_copy_leaves_the_checkpoint_as_it_is(checkpoint: Checkpoint, tmp_path:
         copy_with_students(checkpoint, tmp_path / "wider", FOUND, a_search(), ANSWERS)
 
 
-def test_a_search_that_was_killed_between_its_files_breaks_nothing(
-    checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_search_that_was_killed_between_its_files_only_refuses_its_texts(
+    checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
-    write, written = searches.write_hashed_json, []
+    written = []
 
-    def killed(path: Path, data: dict[str, object]) -> None:
-        if written:
-            raise KeyboardInterrupt
-        written.append(path)
-        write(path, data)
+    def killed_after_so_many(write: Callable[..., None]) -> Callable[..., None]:
+        def writing(*arguments: object) -> None:
+            if len(written) == files:
+                raise KeyboardInterrupt
+            written.append(write)
+            write(*arguments)
 
-    monkeypatch.setattr(searches, "write_hashed_json", killed)
+        return writing
+
+    for name in ("write_hashed_json", "write_held_out"):
+        monkeypatch.setattr(searches, name, killed_after_so_many(getattr(searches, name)))
     with pytest.raises(KeyboardInterrupt):
         add_students(checkpoint_dir, FOUND, a_search(), ANSWERS)
-    assert "mix-9" not in load_checkpoint(checkpoint_dir).students
+    checkpoint = load_checkpoint(checkpoint_dir)
+    assert "mix-9" not in checkpoint.students
+    assert (read_held_out(checkpoint) is None) == (files == 1)
+    with pytest.raises(DataError, match="100 of 100 texts are among those by which students"):
+        refuse_training_texts(checkpoint, TEXTS, "cd" * 32, Path("data.jsonl"))
+
+
+def test_a_search_says_when_many_rows_are_copies(checkpoint: Checkpoint) -> None:
+    path = Path("a.csv")
+    assert refuse_to_search(checkpoint, TEXTS + TEXTS[:5], "cd" * 32, path) == []
+    (said,) = refuse_to_search(checkpoint, TEXTS + TEXTS[:6], "cd" * 32, path)
+    assert said.startswith("a.csv: 6 of 106 rows repeat the text of another one; the intervals")
 
 
 def test_texts_that_were_looked_at_do_not_calibrate(checkpoint_dir: Path) -> None:
