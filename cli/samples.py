@@ -50,8 +50,9 @@ def samples(
 ) -> None:
     """How many texts a promise takes, or what a number of texts can promise. Needs no data.
 
-    Texts are counted as `nestling calibrate` splits them: those that order the tests, and those
-    that test. With both --max-drop and --texts: the chance that this promise passes with them.
+    Texts are counted as `nestling calibrate` splits them without texts held out of training: those
+    that order the tests, and those that test. Where a checkpoint has held-out ones, fewer may do.
+    With both --max-drop and --texts: the chance that this promise passes with them.
     """
     if texts is None:
         alpha = MAX_DROP if max_drop is None else max_drop
@@ -145,7 +146,7 @@ def _show(rows: list[_Row], title: str) -> None:
     table = Table(
         title=title,
         caption="Chance: that a cascade of this true risk passes the test, exact. One that does "
-        "not pass is not served.",
+        "not pass is not served. Counted without texts held out of training.",
     )
     columns = ("it passes with", "promised", "true risk", "texts", "they order", "they test",
                "losses allowed", "chance")  # fmt: skip

@@ -5,7 +5,8 @@
 
 Each command is a process of its own, `nestling train`, `calibrate` at 0.5, 1 and 2 % and
 `evaluate`, whose time, CPU time and memory are counted. DIR of --work keeps every step, so that a
-run that was killed goes on when the same command is given again. Anchors: TF-IDF with logistic
+run that was killed goes on when the same command is given again; another teacher, or another
+interpreter before, takes another DIR. Anchors: TF-IDF with logistic
 regression; TinySaver's rule; and the oracle, the same students with the thresholds that are best on
 the test texts. Without --teacher only the anchor that needs none is measured.
 
@@ -29,6 +30,7 @@ from nestling.models.errors import DataError, NestlingError
 from nestling.models.progress import Progress
 
 from ..markup import MEASURED
+from .begun import begin, check_alike
 from .sets.passes import Pass
 from .sets.process import CommandFailedError, Installation
 from .sets.registry import SETS, DataSet, chosen
@@ -100,7 +102,6 @@ def measured(each: DataSet, given: argparse.Namespace, progress: Progress) -> di
         return row
     local = Path(given.teacher)
     teacher = str(local.absolute()) if local.exists() else given.teacher
-    row["before"] = None
     if given.before is not None:
         older = Installation(str(given.before.absolute()), own=False)
         way = Pass(work / "before", older, validation=True, progress=progress)
@@ -111,11 +112,17 @@ def measured(each: DataSet, given: argparse.Namespace, progress: Progress) -> di
 
 
 def result_of(way: Pass, teacher: str, texts: dict[str, Any], anchors: bool) -> dict[str, Any]:
-    """What came of a way, with the date and machine of the first time."""
+    """What came of a way, with the date and machine of the first time.
+
+    Raises DataError where its folder was begun with another teacher, or another earlier version.
+    """
+    alike = {"teacher": Path(teacher).name}
+    begin(way.folder, alike if way.by.own else alike | {"python": way.by.python})
     file = way.folder / "result.json"
     if not file.exists():
         replace_text(file, json.dumps(trained(way, teacher, texts, anchors)) + "\n")
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    check_alike(way.folder, found, alike)
     return found
 
 

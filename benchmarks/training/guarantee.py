@@ -31,10 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from nestling.models.calibration.choice import SCORES, choose, helps
+from nestling.models.calibration.choice import SCORES, choose
 from nestling.models.calibration.cost import TimeModel
 from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.learn_then_test import split
+from nestling.models.calibration.sizes import useful
 from nestling.models.calibration.target import RiskTarget
 from nestling.models.cascade.score import Score
 from nestling.models.errors import NestlingError
@@ -93,10 +94,9 @@ def calibrated(
     flops = whole.flops[:, rows]
     if by is not None and whole.seconds is not None:
         drawn = {score: replace(each, cost=whole.seconds[:, rows]) for score, each in drawn.items()}
-    known = whole.known
-    others = next(iter(known.values())).texts if known else 0
-    if not helps(others, len(rows), target):
-        known, others = None, 0
+    there_are = next(iter(whole.known.values())).texts if whole.known else 0
+    others = useful(there_are, len(rows), target)
+    known = whole.known if others else None
     parts = split(len(rows), target.alpha, target.confidence, seed, others)
     try:
         choice = choose(drawn, flops, by, parts, target, known)

@@ -26,8 +26,8 @@ from scipy.stats import binomtest
 
 from nestling.models import load_checkpoint
 from nestling.models.calibration.evidence import accepts
-from nestling.models.calibration.learn_then_test import most_testing
 from nestling.models.calibration.scope import ScopeTarget, check_enough, energy_of, limit_of
+from nestling.models.calibration.sizes import most_testing
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.inputs.data import read_texts

@@ -125,14 +125,22 @@ def _temperatures(
     loss: str,
     known: KnownTexts | None,
 ) -> dict[str, float]:
-    rows = torch.from_numpy(ordering)
+    """Of each student, by the texts that order.
+
+    Those of the calibration count at least as much together as those held out of training, however
+    few they are, since confidences are served to texts like them. They do not count alone: of 50
+    texts a good student may answer all rightly, and then no temperature is too low.
+    """
+    rows, weights = torch.from_numpy(ordering), None
     logits = {name: each[rows] for name, each in predictions.logits.items()}
     right = reference[rows]
     if known is not None:
         logits = {name: torch.cat([each, known.logits(name)]) for name, each in logits.items()}
         right = torch.cat([right, known.reference])
+        weights = torch.ones(len(right))
+        weights[: len(rows)] = max(1.0, len(known) / max(1, len(rows)))
     fitted = {
-        student.name: rounded_temperature(fit_temperature(logits[student.name], right))
+        student.name: rounded_temperature(fit_temperature(logits[student.name], right, weights))
         for student in predictions.students
     }
     if loss == "disagreement":  # the TA agrees with itself: that says nothing of its temperature

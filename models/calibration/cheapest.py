@@ -8,8 +8,9 @@ from ..errors import DataError, NestlingError
 from .cost import COST_DIGITS
 from .evidence import Evidence, Floats, outcome
 from .groups import named
-from .learn_then_test import FEWEST_ORDERING, TestPlan, Walk, fewest_ordering, texts_in_all
+from .learn_then_test import TestPlan, Walk
 from .risk import examples_needed
+from .sizes import fewest_ordering, texts_in_all, texts_needed
 from .target import RiskTarget
 
 
@@ -43,13 +44,15 @@ def cheapest(
     if not walked.accepted:  # only by rounding can the TA, which is tested first, lose too often
         first, whose = 0, "against the TA in float32, the TA alone in this precision"
     losses, recovered, tested = (int(of_all[first]) for of_all in walked.of_worst)
-    where, fewest = "", FEWEST_ORDERING
-    if stages.groups is not None:
-        where = f" of {stages.groups.column} {named(stages.groups.names[walked.worst[first]])}"
-        fewest = fewest_ordering(len(stages.groups.names))
+    where, groups = "", stages.groups
+    if groups is not None:
+        where = f" of {groups.column} {named(groups.names[walked.worst[first]])}"
     needed = examples_needed(losses / tested, target.alpha, target.confidence)
     if needed is not None:
-        more = texts_in_all(needed, fewest, known)
+        if groups is None:
+            more = texts_needed(needed, target, known)
+        else:
+            more = texts_in_all(needed, fewest_ordering(len(groups.names)))
         advice = f"about {more:,} examples{where} would show it at this rate"
     elif losses - recovered < target.alpha * tested:
         advice = "more examples may show it"  # how many, is not worked out for a net risk

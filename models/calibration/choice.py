@@ -25,11 +25,10 @@ from .learn_then_test import (
     plan,
     split,
     split_groups,
-    testing_size,
-    texts_in_all,
     walk,
 )
 from .risk import fewest_examples, losses_allowed
+from .sizes import testing_size, texts_needed
 from .target import RiskTarget
 from .trail import Trail
 
@@ -39,11 +38,6 @@ SCORES = (Score.MARGIN, Score.PROBABILITY)
 """The preferred first: on redraws (`benchmarks.training.guarantee`) the margin costs less."""
 WORTH_ANOTHER_SCORE = 0.01
 """By at least this share another score must lower the cost that the ordering part expects."""
-
-WORTH_OTHER_TEXTS = 0.1
-"""By more than this share held-out texts must raise the observed risk at which the test passes. On
-redraws (`benchmarks.training.guarantee`) cascades that gained so 14 to 50 % were up to 1.5 times as
-cheap; one that gained 3 % was dearer by a third."""
 
 
 def divide(
@@ -55,9 +49,9 @@ def divide(
 ) -> Split:
     """Which texts order the tests, and which test; of each group, where there are groups.
 
-    known: other texts that order, too; none where there are groups. Drawn from the data's hash: the
-    same data give the same thresholds, and there is no seed to try until one passes. Raises
-    DataError where there are too few.
+    known: other texts that order, too; none where there are groups. Drawn from the data's hash:
+    there is no seed to try until one passes. With more or fewer known, other texts test: to try
+    several, in hope that one passes, spends the promise. Raises DataError where there are too few.
     """
     seed = int(data_sha256[:12], 16)
     if groups is not None:
@@ -75,26 +69,11 @@ def check_enough(texts: int, target: RiskTarget, known: int = 0) -> None:
     testing = testing_size(texts, target.alpha, target.confidence, known)
     if losses_allowed(testing, target.alpha, target.confidence) < 0:
         least = fewest_examples(0, target.alpha, target.confidence)
-        least = texts_in_all(least, known=known)
+        least = texts_needed(least, target, known)
         raise DataError(
             f"{texts:,} examples are too few to show a risk of at most {target.alpha:.2%} with "
             f"{target.confidence:.0%} confidence, even without a single loss: it takes {least:,}"
         )
-
-
-def helps(known: int, texts: int, target: RiskTarget) -> bool:
-    """Whether so many texts held out of training should order the tests in place of others.
-
-    They buy a greater observed risk at which the test passes, since more texts test; but what is
-    surest on them is not quite so on the texts of the calibration. Depends on numbers alone, so
-    that no text that tests has a part in it.
-    """
-    tolerated = []
-    for others in (0, known):
-        testing = testing_size(texts, target.alpha, target.confidence, others)
-        allowed = losses_allowed(testing, target.alpha, target.confidence)
-        tolerated.append((allowed + 0.5) / max(1, testing) if allowed >= 0 else 0.0)
-    return tolerated[1] > tolerated[0] * (1 + WORTH_OTHER_TEXTS)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import DataError
 from .groups import TextGroups, named
-from .learn_then_test import fewest_ordering, texts_in_all
 from .risk import fewest_examples
+from .sizes import fewest_ordering, texts_in_all
 
 
 @dataclass(frozen=True)

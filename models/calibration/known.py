@@ -1,7 +1,7 @@
 """Texts that may not test a promise, as they had a part in training, but may order its tests.
 
-So all texts of the calibration can test, where a quarter of them would have to order. What is
-tested and in which order may come from anywhere but the texts that test.
+So all texts of the calibration but a few can test, where a quarter of them would have to order.
+What is tested and in which order may come from anywhere but the texts that test.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ..cascade.score import Score
 from ..checkpoint.held_out import HeldOutAnswers, read_held_out
 from ..checkpoint.manifest import Manifest
 from ..evaluation.logits import StudentLogits
-from .choice import helps
 from .evidence import Evidence, Floats
 from .gather import gather
+from .sizes import helps
 from .target import RiskTarget
 
 

@@ -11,8 +11,6 @@ Where it is promised to groups apart (`groups`), H0 is that it is above α in an
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +20,9 @@ from .evidence import Evidence, Floats, outcome
 from .groups import TextGroups
 from .net import NetTest, net_test
 from .path import estimated_risk, subsets, threshold_path
-from .risk import fewest_examples, losses_allowed, p_value
+from .risk import p_value
+from .sizes import fewest_ordering, tested_of, testing_size
 
-ORDERING_SHARE = 0.25
-"""At least this share of the data orders the tests, less what is known of other texts: fewer texts
-make a poor order, and every text that orders is one less that tests. On redraws
-(`benchmarks.training.guarantee`) 0.12 and 0.35 both cost more."""
-FEWEST_ORDERING = 50
 MOST_STAGES = 4
 WORTH_A_STAGE = 0.01
 """A further stage must lower the expected cost by at least this share."""
@@ -59,41 +53,6 @@ def split_groups(groups: TextGroups, alpha: float, confidence: float, seed: int)
         ordering.append(rows[:order])
         testing.append(rows[order:])
     return Split(np.concatenate(ordering), np.concatenate(testing))
-
-
-def fewest_ordering(groups: int) -> int:
-    """How many texts each of so many groups gives to the order, at least."""
-    return math.ceil(FEWEST_ORDERING / groups)
-
-
-def testing_size(n: int, alpha: float, confidence: float, known: int) -> int:
-    """How many of n texts test. known: other texts that order, beside those of the n.
-
-    The testing part is as small as it can be for the number of losses that it allows: texts
-    beyond that would not buy another allowed loss, but they do improve the order.
-    """
-    return tested_of(n, alpha, confidence, FEWEST_ORDERING, known)
-
-
-def tested_of(n: int, alpha: float, confidence: float, fewest_ordering: int, known: int) -> int:
-    """The same where at least so many must order, the known ones among them."""
-    most = most_testing(n, fewest_ordering, known)
-    allowed = losses_allowed(most, alpha, confidence) if most > 0 else -1
-    return fewest_examples(allowed, alpha, confidence) if allowed >= 0 else max(0, most)
-
-
-def most_testing(n: int, fewest_ordering: int = FEWEST_ORDERING, known: int = 0) -> int:
-    """How many of n texts may test, as others must order; below 1 if they are too few."""
-    return n - max(0, max(fewest_ordering, math.ceil(ORDERING_SHARE * n)) - known)
-
-
-def texts_in_all(testing: int, fewest_ordering: int = FEWEST_ORDERING, known: int = 0) -> int:
-    """The fewest texts, ordering and testing ones together, of which so many may test. known: other
-    texts that order."""
-    candidates = range(testing, 2 * (testing + fewest_ordering))
-    return testing + bisect_left(
-        candidates, testing, key=lambda n: most_testing(n, fewest_ordering, known)
-    )
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ class Outlook:
 def outlooks(trail: Trail, alpha: float, known: int = 0) -> Iterator[Outlook]:
     """For each smaller promise the vector that serves now, and the cheapest one with room for it.
 
-    alpha: the risk that is promised now. known: texts beside those of the calibration that order.
+    alpha: the risk that is promised now. known: texts beside those of the calibration that order,
+    and do so of more texts where that still helps.
     Of a net risk nothing is said: it hangs on how many texts recover too.
     """
     if trail.net:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NestlingError
-from .learn_then_test import most_testing, testing_size, texts_in_all
 from .risk import losses_allowed
+from .sizes import most_testing, testing_size, texts_in_all, texts_needed, useful
+from .target import RiskTarget
 
 MOST_TEXTS = 10_000_000
 STEPS = 100_000
@@ -107,17 +108,21 @@ def fewest_texts(
 ) -> Sample | None:
     """The fewest texts with which a cascade of a true risk meets a condition.
 
-    known: other texts that order the tests. None if it takes more than `MOST_TEXTS`. Raises
-    NestlingError where no number would do, as the true risk is not below alpha.
+    known: texts held out of training, which order the tests where that helps. None if it takes more
+    than `MOST_TEXTS`. Raises NestlingError where no number would do, as the true risk is not below
+    alpha.
     """
     check_expected(true_risk, alpha, confidence)
+    target = RiskTarget(alpha, confidence)
     first, count = 0, BLOCK
     while True:
         allowed = np.arange(first, first + count)
         testing = _fewest_testing(allowed, alpha, confidence)
         if len(met := np.flatnonzero(condition(allowed, testing, true_risk))):
-            texts = texts_in_all(int(testing[met[0]]), known=known)
-            return sample(texts, alpha, confidence, known) if texts <= MOST_TEXTS else None
+            texts = texts_needed(int(testing[met[0]]), target, known)
+            if texts > MOST_TEXTS:
+                return None
+            return sample(texts, alpha, confidence, useful(known, texts, target))
         if testing[-1] > MOST_TEXTS:
             return None
         first, count = first + count, 2 * count

@@ -19,10 +19,11 @@ DIGITS = 4
 """Significant ones of a temperature: the last that arithmetic could change is far behind them."""
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+def fit_temperature(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> float:
     """The temperature between 0.05 and 20 of least mean negative log-likelihood.
 
-    logits: (texts, labels). labels: (texts,) int64, the true classes.
+    logits: (texts, labels). labels: (texts,) int64, the true classes. weights: (texts,), how much
+    each text counts; None for all alike.
     The likelihood is convex in 1/T, so a search over log T within bounds finds the minimum (Brent).
     Raises ValueError without a text.
     """
@@ -33,7 +34,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     z = logits.double()
 
     def loss(log_t: float) -> float:
-        return F.cross_entropy(z / math.exp(log_t), labels).item()
+        if weights is None:
+            return F.cross_entropy(z / math.exp(log_t), labels).item()
+        each = F.cross_entropy(z / math.exp(log_t), labels, reduction="none")
+        return (each @ weights.double() / weights.double().sum()).item()
 
     bounds = math.log(LOWEST), math.log(HIGHEST)
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": TOLERANCE})

@@ -34,6 +34,7 @@ def test_how_many_texts_a_promise_takes(nestling: Nestling) -> None:
     for row in found:
         assert f"{row['texts']:,}" in shown
         assert f"{row['chance']:.1%}" in shown
+    assert "Counted without texts held out of training." in " ".join(shown.split())
     assert rows(nestling, "--expected", 0.002) == found
 
 

@@ -6,8 +6,9 @@
 DIR holds a folder for each set, with `train.jsonl` and `test.jsonl`, as they are or packed by xz.
 A teacher is fine-tuned for each set and seed, and
 all variants start from it: the same slices, steps and texts. `--only` names variants; what each is
-compared with runs too. WORK keeps teachers and runs, so that a run that was killed goes on. Prints
-a JSON line per run, and as the last line the comparison (`compare.py`).
+compared with runs too. WORK keeps teachers and runs, so that a run that was killed goes on; another
+teacher, or other texts, take another WORK. Prints a JSON line per run, and as the last line the
+comparison (`compare.py`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from nestling.cli.progress import ProgressDisplay
-from nestling.models.checkpoint.integrity import replace_text
+from nestling.models.checkpoint.integrity import replace_text, sha256_of
 from nestling.models.errors import DataError
 from nestling.models.progress import Progress
 
+from ..begun import begin
 from ..guarantee import origin
 from .bench import STATES, Bench
 from .compare import ALPHA, Answers, compared
@@ -56,6 +58,16 @@ def main() -> None:
         sets = {name: SetFiles.of(given.data / name, given.work / name) for name in given.sets}
     except DataError as error:
         parser.error(f"--sets: {error}")
+    try:
+        for name, files in sets.items():
+            alike = {"teacher": Path(given.teacher).name}
+            alike |= {
+                f"{file.name} of sha256": sha256_of(file) for file in (files.train, files.test)
+            }
+            for seed in given.seeds:
+                begin(folder_of(given, name, seed), alike)
+    except DataError as error:
+        parser.error(str(error))
     accelerator = Accelerator(mixed_precision="no")
     runs = []
     with ProgressDisplay() as progress:
@@ -75,6 +87,12 @@ def chosen(only: Iterable[str]) -> list[str]:
     return [name for name in VARIANTS if name in wanted]
 
 
+def folder_of(given: argparse.Namespace, name: str, seed: int) -> Path:
+    """That keeps the runs of a set and seed."""
+    work: Path = given.work
+    return work / name / f"seed-{seed}-steps-{given.steps}"
+
+
 def of_seed(
     given: argparse.Namespace,
     name: str,
@@ -84,8 +102,7 @@ def of_seed(
     progress: Progress,
 ) -> Iterable[Run]:
     """All runs of a set and seed, the teacher's first; those that are kept are not run again."""
-    folder = given.work / name / f"seed-{seed}-steps-{given.steps}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_of(given, name, seed)
     bench: Bench | None = None
     for variant in (TEACHER, *chosen(given.only)):
         file = folder / f"{variant}.json"

@@ -73,7 +73,7 @@ def before() -> list[str]:
     """An earlier version on the same texts, and this one."""
     cells = []
     for row in trained_rows():
-        if not row["before"]:
+        if not row.get("before"):
             continue
         both = (row["before"], row["now"])
         found = [f"`{row['set']}`"]

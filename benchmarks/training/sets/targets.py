@@ -200,7 +200,7 @@ def _ta(row: Row, way: str) -> float:
 
 
 def _ahead_of_before(row: Row) -> float | None:
-    return 100 * (_ta(row, "now") - _ta(row, "before")) if row["before"] else None
+    return 100 * (_ta(row, "now") - _ta(row, "before")) if row.get("before") else None
 
 
 def _over_oracle(row: Row, alpha: float) -> float | None:
@@ -218,7 +218,7 @@ def _fewer(row: Row) -> float:
 
 
 def _time_over_before(row: Row) -> float | None:
-    if not row["before"]:
+    if not row.get("before"):
         return None
     now, before = (row[way]["train"]["cpu_seconds"] for way in ("now", "before"))
     return float(now / before) if now and before else None

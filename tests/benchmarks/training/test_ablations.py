@@ -109,6 +109,38 @@ def test_a_set_that_is_not_there_is_named_before_anything_trains(
     assert "other: needs train.jsonl and test.jsonl" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--teacher", "another/bert"], "was begun with teacher encoder, not bert"),
+        (["--data", "other"], "was begun with train.jsonl of sha256 "),
+    ],
+)
+def test_what_is_kept_is_gone_on_with_by_the_same_alone(
+    words: list[str],
+    said: str,
+    told: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other" / "tiny"
+    other.mkdir(parents=True)
+    write_data(other / "train.jsonl", 40, seed=7)
+    write_data(other / "test.jsonl", 20, seed=1)
+    monkeypatch.setattr(program, "of_seed", lambda *given: [])
+    monkeypatch.setattr(program, "comparison", lambda runs: [])
+    assert ran(told, monkeypatch, capsys)[0]["teacher"] == "encoder"
+    assert ran([*told, *words], monkeypatch, capsys)  # nothing is kept yet
+    ran(told, monkeypatch, capsys)
+    (tmp_path / "work" / "tiny" / "seed-0-steps-5" / "teacher.json").touch()
+    ran(told, monkeypatch, capsys)
+    with pytest.raises(SystemExit):
+        ran([*told, *words], monkeypatch, capsys)
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_every_variant_runs(
     told: list[str],

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.training import datasets
 from benchmarks.training.sets import figure, tables, targets
+from benchmarks.training.sets.passes import Pass
 from benchmarks.training.sets.process import CommandFailedError, Finished, Installation, once
 from benchmarks.training.sets.registry import SETS
 from nestling.models.errors import DataError
@@ -169,6 +170,78 @@ def test_tables_and_picture_are_made_of_rows(
     assert "trec" in (tmp_path / "sets.svg").read_text("utf-8")
     rows.clear()
     assert tables.TABLES["set picture"]() == ["Not measured yet."]
+
+
+def way(folder: Path, python: str = "python", own: bool = True) -> Pass:
+    return Pass(folder, Installation(python, own), not own, SILENT)
+
+
+def test_a_kept_result_is_of_the_same_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "trained", lambda way, teacher, *more: {"teacher": teacher})
+    first = datasets.result_of(way(tmp_path / "new"), "bert", {}, anchors=False)
+    assert datasets.result_of(way(tmp_path / "new"), "elsewhere/bert", {}, False) == first
+    with pytest.raises(DataError, match=r"begun with teacher bert, not albert: .* --work"):
+        datasets.result_of(way(tmp_path / "new"), "albert", {}, anchors=False)
+
+
+def test_a_killed_run_is_gone_on_with_by_the_same_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(way: Pass, *more: object) -> None:
+        (way.folder / "train.json").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(datasets, "trained", killed)
+    older = way(tmp_path / "before", "one/python", own=False)
+    with pytest.raises(KeyboardInterrupt):
+        datasets.result_of(older, "bert", {}, anchors=False)
+    with pytest.raises(DataError, match="begun with teacher bert, not albert"):
+        datasets.result_of(older, "albert", {}, anchors=False)
+    other = way(tmp_path / "before", "two/python", own=False)
+    with pytest.raises(DataError, match="begun with python one/python, not two/python"):
+        datasets.result_of(other, "bert", {}, anchors=False)
+
+
+def test_a_folder_from_before_teachers_were_kept_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.json").touch()
+    monkeypatch.setattr(datasets, "trained", lambda *given: {"accuracy": 0.9})
+    assert datasets.result_of(way(tmp_path), "bert", {}, anchors=False) == {"accuracy": 0.9}
+    assert datasets.result_of(way(tmp_path), "albert", {}, anchors=False) == {"accuracy": 0.9}
+    (tmp_path / "result.json").write_text('{"teacher": "bert"}')
+    with pytest.raises(DataError, match="begun with teacher bert, not albert"):
+        datasets.result_of(way(tmp_path), "albert", {}, anchors=False)
+
+
+def test_what_an_earlier_version_did_stays_where_it_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "datasets.json"
+    datasets.keep(out, {"cr": row("cr")})
+    monkeypatch.setattr(datasets, "prepared", lambda *given: {})
+    monkeypatch.setattr(datasets, "anchor", lambda work: {})
+    monkeypatch.setattr(datasets, "chosen", lambda only, data: [SETS["cr"]])
+    monkeypatch.setattr(datasets, "result_of", lambda *given, **more: {"accuracy": 1.0})
+    words = ["datasets", "--data", tmp_path, "--work", tmp_path, "--teacher", "bert", "--out", out]
+    monkeypatch.setattr(sys, "argv", list(map(str, words)))
+    with pytest.raises(SystemExit):
+        datasets.main()
+    kept = datasets.read(out)["cr"]
+    assert kept["now"] == {"accuracy": 1.0}
+    assert kept["before"] == row("cr")["before"]
+
+
+def test_a_set_that_no_earlier_version_was_asked_about_has_no_such_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = {name: value for name, value in row("trec").items() if name != "before"}
+    monkeypatch.setattr(tables, "measured", lambda name: {"sets": [row("cr"), alone]})
+    assert len(tables.TABLES["set before"]()) == 3
+    found = judged([alone])
+    assert found["fewer FLOPs at 1 %, TREC, the least"]["met"]
 
 
 def test_rows_of_other_sets_are_kept(tmp_path: Path) -> None:

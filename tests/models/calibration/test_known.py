@@ -10,15 +10,21 @@ import torch
 
 from nestling.models import Checkpoint, DataError
 from nestling.models.calibration.calibrate import Calibrated, calibrate
-from nestling.models.calibration.choice import check_enough, helps
-from nestling.models.calibration.known import worth_knowing
-from nestling.models.calibration.learn_then_test import (
+from nestling.models.calibration.choice import SCORES, check_enough, choose, divide
+from nestling.models.calibration.cost import flops_of
+from nestling.models.calibration.gather import gather
+from nestling.models.calibration.known import KnownTexts, worth_knowing
+from nestling.models.calibration.risk import examples_needed, fewest_examples
+from nestling.models.calibration.sizes import (
     FEWEST_ORDERING,
+    helps,
     most_testing,
     texts_in_all,
+    texts_needed,
+    useful,
 )
-from nestling.models.calibration.risk import fewest_examples
 from nestling.models.calibration.target import RiskTarget
+from nestling.models.calibration.temperature import fit_temperature
 from nestling.models.checkpoint.held_out import HeldOutAnswers, write_held_out
 from nestling.models.evaluation.predictions import Predictions
 from nestling.models.precision import margin_of
@@ -27,6 +33,7 @@ from ...conftest import LABELS
 
 TEXTS = 600
 TARGET = RiskTarget(0.02)
+SHA = "ab" * 32
 
 
 def drawn(checkpoint: Checkpoint, texts: int, seed: int) -> tuple[Predictions, torch.Tensor]:
@@ -52,7 +59,7 @@ def held_out(checkpoint: Checkpoint, texts: int) -> HeldOutAnswers:
 def calibrated(checkpoint: Checkpoint, known: HeldOutAnswers | None) -> Calibrated:
     predictions, truth = drawn(checkpoint, TEXTS, seed=0)
     margin = margin_of("float32")
-    return calibrate(checkpoint, predictions, truth, TARGET, "c", "ab" * 32, margin, held_out=known)
+    return calibrate(checkpoint, predictions, truth, TARGET, "c", SHA, margin, held_out=known)
 
 
 def test_they_order_in_place_of_others(checkpoint: Checkpoint) -> None:
@@ -67,40 +74,106 @@ def test_they_order_in_place_of_others(checkpoint: Checkpoint) -> None:
 
 
 def test_texts_that_test_have_no_part_in_the_order(checkpoint: Checkpoint) -> None:
-    """Where no text of the calibration must order, its labels leave path and temperatures alone."""
+    """Where hardly a text of the calibration must order, the labels of the others leave path and
+    temperatures alone."""
     known = held_out(checkpoint, 300)
-    predictions, truth = drawn(checkpoint, fewest_examples(3, TARGET.alpha, 0.95), seed=0)
+    texts = FEWEST_ORDERING + fewest_examples(3, TARGET.alpha, 0.95)
+    predictions, truth = drawn(checkpoint, texts, seed=0)
+    testing = torch.from_numpy(divide(texts, TARGET, SHA, known=300).testing)
+    assert len(testing) == texts - FEWEST_ORDERING
     other = truth.clone()
-    other[:2] = (truth[:2] + 2) % len(LABELS)
+    other[testing[:2]] = (truth[testing[:2]] + 2) % len(LABELS)
     margin = margin_of("float32")
     first, second = (
-        calibrate(checkpoint, predictions, labels, TARGET, "c", "ab" * 32, margin, held_out=known)
+        calibrate(checkpoint, predictions, labels, TARGET, "c", SHA, margin, held_out=known)
         for labels in (truth, other)
     )
     assert first.cascade.guarantee is not None
-    assert first.cascade.guarantee.ordering_examples == 0
+    assert first.cascade.guarantee.ordering_examples == FEWEST_ORDERING
     assert first.temperatures == second.temperatures
     assert first.choice.trail.rows == second.choice.trail.rows
     assert np.array_equal(first.choice.trail.vectors, second.choice.trail.vectors)
 
 
+def test_temperatures_are_as_much_of_the_calibrations_texts(checkpoint: Checkpoint) -> None:
+    """However few of them order: what students have wrong there counts for half."""
+    texts, others = FEWEST_ORDERING + fewest_examples(3, TARGET.alpha, 0.95), 300
+    known = held_out(checkpoint, others)
+    predictions, truth = drawn(checkpoint, texts, seed=0)
+    ordering = torch.from_numpy(divide(texts, TARGET, SHA, known=others).ordering)
+    assert len(ordering) == FEWEST_ORDERING
+    truth[ordering[:10]] = (truth[ordering[:10]] + 2) % len(LABELS)
+    margin = margin_of("float32")
+    found = calibrate(checkpoint, predictions, truth, TARGET, "c", SHA, margin, held_out=known)
+    for name, temperature in found.temperatures.items():
+        own, theirs = predictions.logits[name][ordering], known.logits[name]
+        for times, same in ((others // FEWEST_ORDERING, True), (1, False)):
+            logits = torch.cat([*[own] * times, theirs])
+            right = torch.cat([*[truth[ordering]] * times, known.labels])
+            fitted = fit_temperature(logits, right)
+            assert (temperature == pytest.approx(fitted, rel=1e-3)) == same
+
+
 @pytest.mark.parametrize("known", [0, 20, 50, 120, 1000])
 @pytest.mark.parametrize("texts", [60, 200, 1000, 5000])
 def test_they_count_as_texts_that_order(texts: int, known: int) -> None:
-    must = max(FEWEST_ORDERING, -(-texts // 4))
-    assert most_testing(texts, known=known) == texts - max(0, must - known)
+    must = max(FEWEST_ORDERING, -(-texts // 4) - known)
+    assert most_testing(texts, known=known) == texts - must
     testing = most_testing(texts, known=known)
-    if testing > 0:
-        least = texts_in_all(testing, known=known)
-        assert least <= texts
-        assert most_testing(least, known=known) >= testing
+    least = texts_in_all(testing, known=known)
+    assert least <= texts
+    assert most_testing(least, known=known) >= testing
+
+
+@pytest.mark.parametrize(
+    ("testing", "alpha", "known", "texts"),
+    [
+        (598, 0.005, 442, 648),  # without them nothing passes
+        (2100, 0.005, 442, 2566),  # some help
+        (3638, 0.005, 442, 4851),  # those who bring 4,262 would be asked for more
+        (1258, 0.02, 300, 1678),
+        (3638, 0.005, 0, 4851),
+    ],
+)
+def test_so_many_texts_would_do_and_so_would_more(
+    testing: int, alpha: float, known: int, texts: int
+) -> None:
+    target = RiskTarget(alpha)
+    assert texts_needed(testing, target, known) == texts
+    for n in (texts, texts + 1, texts + 57):
+        assert most_testing(n, known=useful(known, n, target)) >= testing
+    assert most_testing(texts - 1, known=useful(known, texts - 1, target)) < testing
+
+
+def test_the_advice_is_a_number_that_would_do(checkpoint: Checkpoint) -> None:
+    """Where more are lost than the test allows, of texts that the held-out ones help to order."""
+    texts, others, target = 1000, 442, RiskTarget(0.005)
+    assert helps(others, texts, target)
+    predictions, truth = drawn(checkpoint, texts, seed=0)
+    known = KnownTexts.of(held_out(checkpoint, others), predictions.students, target)
+    parts = divide(texts, target, SHA, known=others)
+    lost, ta = parts.testing[:3], predictions.ta.name
+    for name in predictions.logits.keys() - {ta}:  # sure and wrong, where the TA is right
+        predictions.logits[name][lost] = 9 * torch.eye(len(LABELS)).double()[truth[lost] - 1]
+    predictions.logits[ta][lost] = torch.eye(len(LABELS)).double()[truth[lost]]
+    flops = flops_of(predictions.students, [3] * texts)
+    ones = dict.fromkeys(predictions.logits, 1.0)
+    evidence = {s: gather(predictions, truth, ones, s, flops, 0.0) for s in SCORES}
+    theirs = known.evidence(SCORES, ones, flops_of(predictions.students, known.tokens), 0.0)
+    needed = examples_needed(3 / 947, target.alpha, target.confidence)
+    assert needed is not None
+    alone = texts_in_all(needed)  # of so many the held-out ones no longer order
+    assert texts_in_all(needed, known=others) < alone
+    with pytest.raises(DataError, match=f"3 losses in 947 .* about {alone:,} examples would"):
+        choose(evidence, flops, None, parts, target, theirs)
 
 
 def test_fewer_texts_are_enough_with_them() -> None:
     needed = fewest_examples(0, 0.005, 0.95)
-    check_enough(needed, RiskTarget(0.005), known=1000)
+    fewest = needed + FEWEST_ORDERING
+    check_enough(fewest, RiskTarget(0.005), known=1000)
     with pytest.raises(DataError, match=f"it takes {texts_in_all(needed):,}"):
-        check_enough(needed, RiskTarget(0.005))
+        check_enough(fewest, RiskTarget(0.005))
 
 
 @pytest.mark.parametrize(
@@ -110,6 +183,12 @@ def test_fewer_texts_are_enough_with_them() -> None:
 def test_they_order_where_that_lets_more_be_lost(texts: int, alpha: float, worth: bool) -> None:
     assert helps(1000, texts, RiskTarget(alpha)) == worth
     assert not helps(0, texts, RiskTarget(alpha))
+
+
+def test_of_too_few_texts_they_say_how_many_it_takes_with_them() -> None:
+    known = useful(442, 500, RiskTarget(0.005))
+    with pytest.raises(DataError, match="it takes 648"):
+        check_enough(500, RiskTarget(0.005), known)
 
 
 def test_a_checkpoint_has_them_or_not(checkpoint: Checkpoint) -> None:
@@ -128,7 +207,7 @@ def test_of_a_net_risk_and_of_none_with_labels(checkpoint: Checkpoint) -> None:
         target = replace(TARGET, loss=loss)
         labels = truth if target.needs_labels else None
         found = calibrate(
-            checkpoint, predictions, labels, target, "c", "ab" * 32, margin_of("float32"),
+            checkpoint, predictions, labels, target, "c", SHA, margin_of("float32"),
             held_out=known,
         )  # fmt: skip
         assert found.choice.known == 200

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from scipy.stats import binomtest
 
-from nestling.models.calibration.learn_then_test import ORDERING_SHARE, split
+from nestling.models.calibration.learn_then_test import split
 from nestling.models.calibration.risk import (
     examples_needed,
     fewest_examples,
@@ -16,6 +16,7 @@ from nestling.models.calibration.risk import (
     p_value,
     upper_bounds,
 )
+from nestling.models.calibration.sizes import ORDERING_SHARE
 from nestling.models.calibration.temperature import calibration_error, fit_temperature
 
 

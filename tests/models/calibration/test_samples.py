@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nestling.models.calibration.learn_then_test import split, texts_in_all
+from nestling.models.calibration.learn_then_test import split
 from nestling.models.calibration.risk import fewest_examples, losses_allowed, p_value
 from nestling.models.calibration.samples import (
     CONDITIONS,
@@ -19,6 +19,8 @@ from nestling.models.calibration.samples import (
     with_chance,
     without_loss,
 )
+from nestling.models.calibration.sizes import helps, most_testing, texts_in_all
+from nestling.models.calibration.target import RiskTarget
 from nestling.models.errors import NestlingError
 
 EACH = pytest.mark.parametrize("condition", CONDITIONS.values(), ids=list(CONDITIONS))
@@ -97,6 +99,19 @@ def test_no_number_of_texts_shows_a_risk_to_be_below_what_it_is() -> None:
         with pytest.raises(NestlingError, match=f"a true risk of {true_risk} is not below"):
             fewest_texts(without_loss, true_risk, 0.005, 0.95)
     assert fewest_texts(with_chance(0.5), 9e-6, 1e-5, 0.95) is None
+
+
+def test_texts_held_out_count_only_where_they_order() -> None:
+    """Of many texts they do not, and a number that would do if they did would not do."""
+    condition = with_chance(0.8)
+    found = fewest_texts(condition, 0.002, 0.005, 0.95, known=442)
+    assert found == fewest_texts(condition, 0.002, 0.005, 0.95)
+    assert met(condition, found, 0.002)
+    assert not helps(442, found.texts, RiskTarget(0.005))
+    fewer = fewest_texts(with_chance(0.5), 0.001, 0.005, 0.95, known=442)
+    assert fewer.texts < fewest_texts(with_chance(0.5), 0.001, 0.005, 0.95).texts
+    assert helps(442, fewer.texts, RiskTarget(0.005))
+    assert fewer.testing <= most_testing(fewer.texts, known=442)
 
 
 def test_so_few_texts_can_promise_nothing() -> None:
