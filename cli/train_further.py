@@ -105,8 +105,8 @@ def show(judgement: Judgement) -> None:
         )
     wide_console().print(table)
     for where, lost in judgement.blind().items():
-        said = "no loss" if lost is None else f"a student that loses fewer than {lost:,} of them"
-        typer.echo(f"Too few to tell much: {where}; {said} would not have been noticed.")
+        loss = "even the loss of all" if lost is None else f"a loss of fewer than {lost:,} of them"
+        typer.echo(f"Too few to tell much: {where}; {loss} would not have been noticed.")
 
 
 def _check(given: Mapping[str, Any]) -> None:
