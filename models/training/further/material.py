@@ -174,8 +174,8 @@ def _drawn(judges: Sequence[FurtherText]) -> int:
 
 def _grown(options: FurtherOptions) -> str:
     return (
-        f"{options.traffic}: has grown since the first run to {options.out}, and is read as far as "
-        f"then; remove {options.folder} to read all of it"
+        f"{options.traffic}: has grown since it was first read for {options.out}, and is read as "
+        f"far as then; remove {options.folder} to read all of it"
     )
 
 

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-import sys
+from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
 from benchmarks.training.sets.passes import NONE_FOUND
-from benchmarks.training.traffic import command
+from benchmarks.training.traffic import measured
+
+REPORT = {
+    "policies": [{"name": "ta", "accuracy": 0.9, "relative_flops": 1.0, "breakage": 0.0, "more": 1}]
+}
+
+
+def measure(calibrated: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """A checkpoint whose calibration ends with that error."""
+
+    def run(line: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if "calibrate" in line:
+            return subprocess.CompletedProcess(line, 2, "", f"nestling: 9 texts: {calibrated} this")
+        return subprocess.CompletedProcess(line, 0, json.dumps(REPORT), "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    given = Namespace(max_drop="0.01", test=Path("test.jsonl"))
+    return measured(1, folder / "round-1", 0.0, given, {"calibration": Path("c.jsonl")})
 
 
 @pytest.mark.parametrize("reason", NONE_FOUND)
 def test_a_calibration_that_finds_none_is_a_result(
-    reason: str, monkeypatch: pytest.MonkeyPatch
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(line: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        assert line[:3] == [sys.executable, "-m", "nestling.cli"]
-        return subprocess.CompletedProcess(line, 2, "", f"nestling: 9 texts: {reason} this")
+    found = measure(reason, tmp_path, monkeypatch)
+    accuracy = {"accuracy": 90.0, "relative_flops": 100.0, "breakage": 0.0}
+    assert found["percent_on_test"] == {"ta": accuracy}
 
-    monkeypatch.setattr(subprocess, "run", run)
-    assert command("calibrate", "checkpoint", may_refuse=NONE_FOUND).returncode == 2
-    with pytest.raises(RuntimeError, match=reason):
-        command("train")
+
+def test_any_other_failure_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="no such file"):
+        measure("no such file", tmp_path, monkeypatch)
+    assert not list(tmp_path.iterdir())

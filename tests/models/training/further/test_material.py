@@ -118,5 +118,5 @@ def test_a_log_that_has_grown_is_read_as_far_as_asked(checkpoint_dir: Path, tmp_
         log.write(json.dumps({"text": "one more"}) + "\n")
     found = gather_further(options, size=first.traffic_bytes)
     assert found.files == first.files
-    assert any("has grown since the first run to" in note for note in found.notes)
+    assert any("has grown since it was first read for" in note for note in found.notes)
     assert gather_further(options).files != first.files

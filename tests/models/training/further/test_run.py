@@ -84,7 +84,7 @@ def test_what_became_worse_is_written_only_when_told_so(
         log.write(json.dumps({"text": "play some other music"}) + "\n")
     kept = further(*options, "--keep-worse")
     assert kept.status == 0, kept.err
-    assert "has grown since the first run to" in kept.err
+    assert "has grown since it was first read for" in kept.err
     assert "students:" not in kept.err, "it was trained already"
     assert "kept because of --keep-worse" in kept.out
     assert "ta on validation" in load_checkpoint(tmp_path / "out").provenance["further"][0]["worse"]
