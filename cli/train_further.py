@@ -10,7 +10,7 @@ import typer
 from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
-    from ..models.training.further.comparison import Comparison, Judgement
+    from ..models.training.further.comparison import Judgement
 
 REFUSED = {
     "teacher": "the checkpoint as it was is the teacher",
@@ -87,27 +87,26 @@ def show(judgement: Judgement) -> None:
     from .console import wide_console
 
     table = Table(title="On texts that were kept apart")
-    for column in ("texts", "student", "before", "after", "difference, 95 %", "p of worse", ""):
+    named = ("texts", "student", "before", "after", "difference, 95 %", "p of worse", "level", "")
+    for column in named:
         table.add_column(column, justify="left" if column in ("texts", "student", "") else "right")
-    worse = judgement.worse
+    tested, worse, level = judgement.tested, judgement.worse, f"{judgement.level:.2g}"
     for each in judgement.compared:
-        own = each.student == judgement.ta and each.by_the_ta
         low, high = (100 * end for end in each.interval)
+        difference = f"{100 * (each.after - each.before):+.1f} ({low:+.1f} to {high:+.1f})"
+        told = (difference, f"{judgement.p_worse(each):.2g}", level)
         table.add_row(
-            _where(each),
+            each.which,
             each.student,
             f"{each.before:.1%}",
             f"{each.after:.1%}",
-            "" if own else f"{100 * (each.after - each.before):+.1f} ({low:+.1f} to {high:+.1f})",
-            "" if own else f"{each.p_worse():.2g}",
+            *(told if each in tested else ("", "", "")),
             "worse" if each in worse else "",
         )
     wide_console().print(table)
-
-
-def _where(each: Comparison) -> str:
-    by = ", by the earlier TA's word" if each.by_the_ta else ""
-    return f"{each.texts:,} of {each.where}{by}"
+    for where, lost in judgement.blind().items():
+        loss = "even the loss of all" if lost is None else f"a loss of fewer than {lost:,} of them"
+        typer.echo(f"Too few to tell much: {where}; {loss} would not have been noticed.")
 
 
 def _check(given: Mapping[str, Any]) -> None:

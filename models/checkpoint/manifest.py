@@ -20,7 +20,8 @@ from .schema import SCHEMAS, upgraded
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 CALIBRATION, REPORT = "calibration.json", "report.json"
-TRAINING_TEXTS, SEARCHES = "training-texts.json", "searches.json"
+TRAINING_TEXTS, JUDGING_TEXTS = "training-texts.json", "judging-texts.json"
+SEARCHES = "searches.json"
 HELD_OUT = "held-out.safetensors"
 TA = "ta"
 """The name under which the whole TA is served."""

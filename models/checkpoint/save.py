@@ -24,7 +24,16 @@ from ..precision import WEIGHT_LEVELS, Precision, file_of
 from . import schema
 from .held_out import HeldOutAnswers, write_held_out
 from .integrity import SCHEMA, new_directory, sha256_of, write_hashed_json
-from .manifest import CALIBRATION, CONFIG, TOKENIZER, TRAINING_TEXTS, WEIGHTS, Manifest
+from .manifest import (
+    CALIBRATION,
+    CONFIG,
+    JUDGING_TEXTS,
+    SEARCHES,
+    TOKENIZER,
+    TRAINING_TEXTS,
+    WEIGHTS,
+    Manifest,
+)
 
 
 def write_checkpoint(
@@ -37,12 +46,16 @@ def write_checkpoint(
     dtype: torch.dtype = torch.bfloat16,
     trained_on: TextSample | None = None,
     held_out: HeldOutAnswers | None = None,
+    judged_by: TextSample | None = None,
+    searches_of: Path | None = None,
 ) -> None:
     """Write a new checkpoint under a temporary name, then rename it.
 
     students: without the TA, which every checkpoint has. tokenizer: a tokenizer.json to copy.
     trained_on: a sample of the training texts, so that `nestling calibrate` knows them again.
-    held_out: what the students answer on texts that were kept from training.
+    held_out: what the students answer on texts that were kept from training. judged_by: a sample of
+    the texts that chose these weights or judged them, which are known again, too. searches_of: a
+    checkpoint whose searches found some of the students, and are remembered.
     Raises NestlingError if `path` exists: a checkpoint is never written over. Raises
     NotFiniteError for weights that are not finite in `dtype`.
     """
@@ -55,10 +68,12 @@ def write_checkpoint(
         write_weights(tensors, temporary / WEIGHTS)
         shutil.copyfile(tokenizer, temporary / TOKENIZER)
         files = [WEIGHTS, TOKENIZER]
-        if trained_on:
-            sample = {"schema": SCHEMA, **trained_on.to_json()}
-            write_hashed_json(temporary / TRAINING_TEXTS, sample)
-            files.append(TRAINING_TEXTS)
+        for name, sample in ((TRAINING_TEXTS, trained_on), (JUDGING_TEXTS, judged_by)):
+            if sample:
+                write_hashed_json(temporary / name, {"schema": SCHEMA, **sample.to_json()})
+                files.append(name)
+        if searches_of and (searches_of / SEARCHES).exists():
+            shutil.copyfile(searches_of / SEARCHES, temporary / SEARCHES)
         hashes = {name: sha256_of(temporary / name) for name in files}
         config = {
             "schema": schema.SCHEMA,

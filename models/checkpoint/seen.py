@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..inputs.data.fingerprints import TextSample, fingerprint
 from .integrity import read_hashed_json
-from .manifest import TRAINING_TEXTS, Manifest, parse
+from .manifest import JUDGING_TEXTS, TRAINING_TEXTS, Manifest, parse
 from .searches import read_searches
 
 MOST_MET = 0.2
@@ -30,12 +30,12 @@ def refuse_training_texts(
 ) -> list[str]:
     """What a calibration on these texts would promise too much of, a sentence each.
 
-    sha256: of their file. Raises DataError for texts that the checkpoint was trained on, or that a
-    search for its students looked at: students are surer and more often right there than on new
-    ones, and the promise would be void.
+    sha256: of their file. Raises DataError for texts that the checkpoint was trained on, that chose
+    or judged its weights, or that a search for its students looked at: students are surer and more
+    often right there than on new ones, and the promise would be void.
     """
     doubts = []
-    known = [_training(manifest), *_searches(manifest)]
+    known = [_training(manifest), _judging(manifest), *_searches(manifest)]
     for said, too_much in _met(known, texts, sha256, path):
         if too_much:
             raise DataError(
@@ -65,11 +65,19 @@ def refuse_to_search(
     return [*doubts, *_repeats(texts, path, "the intervals of what is measured count")]
 
 
+def doubts_about_judging(
+    manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
+) -> list[str]:
+    """Why these texts cannot judge what further training brings, a sentence each."""
+    found = _met([_training(manifest)], texts, sha256, path)
+    return [f"{said}; the weights before are too good there" for said, _ in found]
+
+
 def doubts_about_evaluation(
     manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
 ) -> list[str]:
     """Why numbers measured on these texts say less of new ones, a sentence each."""
-    known = [_training(manifest), *_searches(manifest)]
+    known = [_training(manifest), _judging(manifest), *_searches(manifest)]
     doubts = [f"{said}; the numbers are too good" for said, _ in _met(known, texts, sha256, path)]
     calibrated = [
         name
@@ -114,6 +122,11 @@ def _training(manifest: Manifest) -> _Known:
     return data_sha256, training_sample(manifest), f"that {manifest.path} was trained on"
 
 
+def _judging(manifest: Manifest) -> _Known:
+    what = f"that chose or judged the weights of {manifest.path} in further training"
+    return None, judging_sample(manifest), what
+
+
 def _searches(manifest: Manifest) -> list[_Known]:
     what = f"by which students of {manifest.path} were searched for"
     return [(each.data_sha256, each.looked_at, what) for each in read_searches(manifest.path)]
@@ -121,7 +134,15 @@ def _searches(manifest: Manifest) -> list[_Known]:
 
 def training_sample(manifest: Manifest) -> TextSample | None:
     """Of the training texts; None where the checkpoint keeps none."""
-    file = manifest.path / TRAINING_TEXTS
+    return _sample(manifest.path / TRAINING_TEXTS)
+
+
+def judging_sample(manifest: Manifest) -> TextSample | None:
+    """Of the texts that chose or judged weights that were trained further; None where none did."""
+    return _sample(manifest.path / JUDGING_TEXTS)
+
+
+def _sample(file: Path) -> TextSample | None:
     if not file.exists():
         return None
     sample: TextSample = parse(file, lambda: TextSample.from_json(read_hashed_json(file)))

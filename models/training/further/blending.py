@@ -32,29 +32,29 @@ def blended(
     }
 
 
-def farthest(compared: Callable[[float, float], Sequence[Comparison]]) -> float:
+def farthest(compared: Callable[[float, float], Sequence[Comparison]], by_labels: bool) -> float:
     """How far the held-out texts let the weights go: half of the way; all of it where that is
     better beyond noise; less where half of it harms, and the least where all harm.
 
     compared: the blends of a share and of another on those. What judges must not be among them.
+    by_labels: as in `Judgement`; the judges then say whether the TA became worse.
     """
-    whole = [1.0] if Judgement(compared(1.0, HALF), TA).worse else []
+    whole = [1.0] if Judgement(compared(1.0, HALF), TA, by_labels).worse else []
     tried = (*whole, HALF, *LESS)
-    return next((share for share in tried if not _harms(compared(0.0, share))), LESS[-1])
+    return next((share for share in tried if not _harms(compared(0.0, share), by_labels)), LESS[-1])
 
 
-def _harms(compared: Sequence[Comparison]) -> bool:
+def _harms(compared: Sequence[Comparison], by_labels: bool) -> bool:
     """Whether the TA, or all students together, have fewer right than before; one student alone
-    loses a text or two by chance too often. Without a label the TA's own word cannot say that, so
-    it may change at most `MOST_CHANGED` of its answers.
+    loses a text or two by chance too often. By its own word the TA cannot say that, so it may
+    change at most `MOST_CHANGED` of those answers, unless labels judge it later.
     """
     students = [each for each in compared if each.student != TA]
-    ta = [each for each in compared if each.student == TA]
-    if labelled := [each for each in ta if not each.by_the_ta]:
-        ta_is_worse = _gained(labelled) < 0
-    else:
-        ta_is_worse = -_gained(ta) > MOST_CHANGED * sum(each.texts for each in ta)
-    return ta_is_worse or _gained(students) < 0
+    labelled = [each for each in compared if each.student == TA and not each.by_the_ta]
+    own = [each for each in compared if each.student == TA and each.by_the_ta]
+    too_much = MOST_CHANGED * sum(each.texts for each in own)
+    ta_changed = not by_labels and -_gained(own) > too_much
+    return ta_changed or _gained(labelled) < 0 or _gained(students) < 0
 
 
 def _gained(compared: Iterable[Comparison]) -> int:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
 from torch import Tensor
 
+from ..held_out import TELLING
+
 LEVEL = 0.05
 """Probability that a training which changes nothing is called worse, over all that is compared."""
 CONFIDENCE = 0.95
 """Of the intervals."""
 MOST_CHANGED = 0.01
-"""Share of its answers that the TA may change where no label says whether they became better."""
+"""Share of its answers that the TA may change where labels do not judge it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Comparison:
     """One student on some texts.
 
     where: which texts. before, after: share that it has right. won, lost: texts that it has right
-    only after, only before. by_the_ta: what is right is the earlier TA's word.
+    only after, only before. by_the_ta: what is right is a TA's word, as `judging.compare` says.
     """
 
     where: str
@@ -43,6 +46,12 @@ class Comparison:
         won, lost = int((after & ~before).sum()), int((before & ~after).sum())
         first, then = (each.float().mean().item() for each in (before, after))
         return cls(where, student, len(before), first, then, won, lost, by_the_ta)
+
+    @property
+    def which(self) -> str:
+        """Which texts, for the user."""
+        by = ", by the earlier TA's word" if self.by_the_ta else ""
+        return f"{self.texts:,} of {self.where}{by}"
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -68,32 +77,66 @@ class Comparison:
         trials, share = (changed, 0.5) if limit is None else (self.texts, limit)
         return float(binomtest(self.lost, trials, share, alternative="greater").pvalue)
 
-    def to_json(self) -> dict[str, Any]:
-        """With the interval and the p-value."""
-        return asdict(self) | {"interval": self.interval, "p_worse": self.p_worse()}
-
 
 @dataclass(frozen=True)
 class Judgement:
     """What was compared: every student, on every kind of texts that judge.
 
-    ta: the TA's name. The word of the earlier TA cannot say that it became better; so where that is
-    all there is, the TA may change at most `MOST_CHANGED` of its answers.
+    ta: the TA's name. by_labels: whether enough labels judge it that nobody picked by its answers,
+    as `FurtherMaterial` says. Its own earlier word cannot say that it became better; so where such
+    labels are missing, the TA may change at most `MOST_CHANGED` of its answers to other texts.
     """
 
     compared: Sequence[Comparison]
     ta: str
+    by_labels: bool
+
+    @property
+    def tested(self) -> list[Comparison]:
+        """All but the TA by its own earlier word, where labels judge it."""
+        return [each for each in self.compared if not (self.by_labels and self._by_itself(each))]
+
+    @property
+    def level(self) -> float:
+        """Of each test: by Bonferroni, so that it is `LEVEL` over everything together."""
+        return LEVEL / max(1, len(self.tested))
 
     @property
     def worse(self) -> list[Comparison]:
-        """What is worse beyond noise: by Bonferroni, at `LEVEL` over everything together."""
-        tests = [(each, self._p_value(each)) for each in self.compared]
-        held = [(each, p) for each, p in tests if p is not None]
-        return [each for each, p in held if p < LEVEL / len(held)]
+        """What is worse beyond noise."""
+        return [each for each in self.tested if self.p_worse(each) < self.level]
 
-    def _p_value(self, each: Comparison) -> float | None:
-        """None where a difference says nothing: the TA by its own earlier word, beside labels."""
-        if each.student == self.ta and each.by_the_ta:
-            labelled = any(not other.by_the_ta for other in self.compared)
-            return None if labelled else each.p_worse(MOST_CHANGED)
-        return each.p_worse()
+    def p_worse(self, each: Comparison) -> float:
+        """Of the test that it is held to."""
+        return each.p_worse(MOST_CHANGED if self._by_itself(each) else None)
+
+    def noticed(self, each: Comparison) -> int | None:
+        """The fewest texts lost, and none won, that would have been called worse; None where even
+        the loss of all would not.
+        """
+        losses = range(each.texts + 1)
+        found = bisect_left(
+            losses,
+            True,
+            key=lambda lost: self.p_worse(replace(each, won=0, lost=lost)) < self.level,
+        )
+        return found if found < len(losses) else None
+
+    def blind(self) -> dict[str, int | None]:
+        """Which texts are fewer than `TELLING`, and the smallest loss that is `noticed` there."""
+        few: dict[str, list[int | None]] = {}
+        for each in self.tested:
+            if each.texts < TELLING:
+                few.setdefault(each.which, []).append(self.noticed(each))
+        return {where: min(filter(None, lost), default=None) for where, lost in few.items()}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """What was compared, with the intervals; of what was tested the p-value and its level."""
+        told = {each: {"p_worse": self.p_worse(each), "level": self.level} for each in self.tested}
+        return [
+            asdict(each) | {"interval": each.interval} | told.get(each, {})
+            for each in self.compared
+        ]
+
+    def _by_itself(self, each: Comparison) -> bool:
+        return each.student == self.ta and each.by_the_ta

@@ -11,7 +11,7 @@ from ...checkpoint.manifest import TA, Manifest
 from ...nested.trunk import NestedTransformer
 from ...progress import SILENT, Progress
 from ..examples import logits_of, tokenise
-from .comparison import Comparison
+from .comparison import LEVEL, Comparison
 from .material import FurtherText
 
 
@@ -43,17 +43,32 @@ def compare(
     truth: Tensor,
     before: Mapping[str, Tensor],
     after: Mapping[str, Tensor],
+    by_labels: bool,
 ) -> list[Comparison]:
     """Every student on the texts of each source, those with and those without a label apart.
 
+    On texts without a label a student is held to the earlier TA's word. Where labels judge the TA
+    (by_labels, as in `Judgement`) and do not find it worse, a student that goes over to the new
+    TA's word has not lost that text: labels may be what has overturned the earlier one.
+
     truth: of all texts, as `truth_of` gives it. before, after: their logits, as `answers_of` does.
     """
-    found = []
-    for where, by_the_ta, rows in _kinds(texts):
-        for name in before:
-            first, then = (each[name][rows].argmax(-1) == truth[rows] for each in (before, after))
-            found.append(Comparison.of(where, name, first, then, by_the_ta))
-    return found
+    first, then = ({n: said.argmax(-1) for n, said in each.items()} for each in (before, after))
+
+    def of(where: str, by_the_ta: bool, rows: list[int], name: str, follow: bool) -> Comparison:
+        had, has = (said[name][rows] == truth[rows] for said in (first, then))
+        if follow:
+            has = has | (had & (then[name][rows] == then[TA][rows]))
+        return Comparison.of(where, name, had, has, by_the_ta)
+
+    kinds = _kinds(texts)
+    by_label = [of(*kind, TA, follow=False) for kind in kinds if not kind[1]]
+    passed = by_labels and not any(each.p_worse() < LEVEL for each in by_label)
+    return [
+        of(*kind, name, follow=passed and kind[1] and name != TA)
+        for kind in kinds
+        for name in before
+    ]
 
 
 def _kinds(texts: Sequence[FurtherText]) -> list[tuple[str, bool, list[int]]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...checkpoint.load import Checkpoint, load_checkpoint
-from ...checkpoint.seen import training_sample
+from ...checkpoint.seen import doubts_about_judging, judging_sample, training_sample
 from ...errors import DataError
 from ...inputs.data import label_indices, read_labelled
 from ...inputs.data.fingerprints import TextSample, fingerprint
@@ -16,11 +16,13 @@ from ..examples import cut, tokenise
 from ..held_out import TELLING
 from ..plan import Wishes, longest_text, planned_further
 from ..recipe import Recipe
-from .parts import FurtherPart, part_of, parts_of
-from .traffic import TrafficTexts, read_traffic, told
+from .parts import DATA, TRAFFIC, VALIDATION, FurtherPart, part_of, parts_of
+from .traffic import TrafficTexts, read_traffic, size_of, told
 
-TRAFFIC, DATA, VALIDATION = "traffic", "data", "validation"
-"""Where texts come from, as tables call it."""
+DRAWN = (DATA, VALIDATION)
+"""Whose labels judge the TA, whatever it answered. In traffic they may have been picked: complaints
+come where it is wrong, so that it can win such texts but hardly lose one.
+"""
 FEWEST = 10
 """Texts of traffic that train; and that judge, where nothing else does."""
 
@@ -44,6 +46,11 @@ class FurtherOptions:
     save_every: int = 500
     wishes: Wishes = field(default_factory=Wishes)
 
+    @property
+    def folder(self) -> Path:
+        """Where all runs to this output keep what took long."""
+        return self.out.with_name(self.out.name + ".training")
+
 
 @dataclass(frozen=True)
 class FurtherText:
@@ -57,8 +64,10 @@ class FurtherText:
 @dataclass(frozen=True)
 class FurtherMaterial:
     """texts: by what they are for. sequences: token ids of those that train, `longest` at most.
-    trained_on: a sample of all that the checkpoint will have been trained on. files: sha256 by
-    source. notes: what was found, a sentence each.
+    by_labels: whether `TELLING` texts or more judge whose labels are of `DRAWN`. trained_on,
+    judged_by: samples of all that the checkpoint will have been trained on, and of all that chose
+    its weights or judged them. files: sha256 by source. traffic_bytes: that were read of it. notes:
+    what was found, a sentence each.
     """
 
     checkpoint: Checkpoint
@@ -66,25 +75,36 @@ class FurtherMaterial:
     sequences: tuple[list[int], ...]
     longest: int
     recipe: Recipe
+    by_labels: bool
     trained_on: TextSample
+    judged_by: TextSample
     files: dict[str, str]
+    traffic_bytes: int
     notes: tuple[str, ...]
 
 
-def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> FurtherMaterial:
-    """Raises CheckpointError, and DataError for files that cannot be used or have too few texts."""
+def gather_further(
+    options: FurtherOptions, progress: Progress = SILENT, size: int | None = None
+) -> FurtherMaterial:
+    """size: bytes of the traffic to read; all by default. Raises CheckpointError, and DataError for
+    files that cannot be used or have too few texts.
+    """
     progress.step("loading the checkpoint")
     checkpoint = load_checkpoint(options.checkpoint)
     labels = checkpoint.architecture.head().labels
     progress.step("reading texts")
-    traffic = read_traffic(options.traffic, labels)
+    traffic = read_traffic(options.traffic, labels, options.text_column, options.label_column, size)
     known = training_sample(checkpoint)
     notes, files = [told(traffic, options.traffic)], {TRAFFIC: traffic.sha256}
+    if traffic.size < size_of(options.traffic):
+        notes.append(_grown(options))
     texts: dict[FurtherPart, list[FurtherText]] = {part: [] for part in FurtherPart}
     if options.validation:
-        texts[FurtherPart.JUDGES] += _labelled(
-            options, options.validation, VALIDATION, labels, files
-        )
+        judges = _labelled(options, options.validation, VALIDATION, labels, files)
+        texts[FurtherPart.JUDGES] += judges
+        said = [each.text for each in judges]
+        doubts = doubts_about_judging(checkpoint, said, files[VALIDATION], options.validation)
+        notes += [f"warning: {doubt}" for doubt in doubts]
     placed = {fingerprint(each.text) for each in texts[FurtherPart.JUDGES]}
     if options.data:
         data = _labelled(options, options.data, DATA, labels, files)
@@ -94,9 +114,7 @@ def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> Furt
                 texts[part].append(each)
         placed.update(fingerprint(each.text) for each in data)
     else:
-        notes.append(
-            "no --data: what the checkpoint has learnt before is not repeated, and may be forgotten"
-        )
+        notes.append(_without_data(known))
     learnt_before = known.kept if known else frozenset()
     for each in _of_traffic(traffic):
         found = fingerprint(each.text)
@@ -105,21 +123,30 @@ def gather_further(options: FurtherOptions, progress: Progress = SILENT) -> Furt
             texts[part].append(each)
     _check(texts, options)
     learnt = [each.text for each in texts[FurtherPart.TRAINS]]
-    trained_on = known.joined(learnt) if known else TextSample.of(learnt)
-    if not any(each.label is not None for each in texts[FurtherPart.JUDGES]):
-        notes.append(
-            "no text that judges has a label: students are held against the TA's word, and the TA "
-            "itself may change few of its answers; --validation, or labels in the traffic, say more"
-        )
+    judged = [
+        each.text for part in (FurtherPart.CHOOSES, FurtherPart.JUDGES) for each in texts[part]
+    ]
+    by_labels = _drawn(texts[FurtherPart.JUDGES]) >= TELLING
+    if not by_labels and any(each.label is None for each in texts[FurtherPart.JUDGES]):
+        notes.append(_by_its_word(texts[FurtherPart.JUDGES]))
     progress.step("tokenising texts")
     most = checkpoint.architecture.max_tokens
     sequences = tokenise(learnt, checkpoint.tokenizer, most)
     longest = min(options.longest or longest_text([len(ids) for ids in sequences]), most)
     notes.append(_counted(texts, sum(len(ids) > longest for ids in sequences), longest))
     sequences = cut(sequences, longest)
-    recipe = planned_further(options.wishes, [len(ids) for ids in sequences], len(labels))
     return FurtherMaterial(
-        checkpoint, texts, sequences, longest, recipe, trained_on, files, tuple(notes)
+        checkpoint,
+        texts,
+        sequences,
+        longest,
+        planned_further(options.wishes, [len(ids) for ids in sequences], len(labels)),
+        by_labels,
+        _joined(known, learnt),
+        _joined(judging_sample(checkpoint), judged),
+        files,
+        traffic.size,
+        tuple(notes),
     )
 
 
@@ -137,14 +164,54 @@ def _of_traffic(traffic: TrafficTexts) -> list[FurtherText]:
     return [FurtherText(text, label, TRAFFIC) for text, label in pairs]
 
 
+def _joined(sample: TextSample | None, texts: Sequence[str]) -> TextSample:
+    return sample.joined(texts) if sample else TextSample.of(texts)
+
+
+def _drawn(judges: Sequence[FurtherText]) -> int:
+    return sum(each.label is not None and each.source in DRAWN for each in judges)
+
+
+def _grown(options: FurtherOptions) -> str:
+    return (
+        f"{options.traffic}: has grown since it was first read for {options.out}, and is read as "
+        f"far as then; remove {options.folder} to read all of it"
+    )
+
+
+def _without_data(known: TextSample | None) -> str:
+    said = "no --data: what the checkpoint has learnt before is not repeated, and may be forgotten"
+    if known is not None and known.whole:
+        return said
+    has = "none" if known is None else f"{len(known.kept):,} of {known.distinct:,}"
+    return (
+        f"{said}; and of its training texts it knows {has}, so that others of them may judge where "
+        "they come in traffic, for which the weights before are too good"
+    )
+
+
+def _by_its_word(judges: Sequence[FurtherText]) -> str:
+    found = _drawn(judges)
+    if any(each.label is not None for each in judges):
+        few = f"{found:,} of the texts that judge have a label that is not of the traffic"
+    else:
+        few = "no text that judges has a label"
+    return (
+        f"{few}: on texts without one, students are held against the TA's word, and the TA itself "
+        f"may change few of its answers; --validation with {TELLING} texts or more, which nobody "
+        "picked by its answers, says more"
+    )
+
+
 def _counted(texts: dict[FurtherPart, list[FurtherText]], too_long: int, longest: int) -> str:
     train, held_out, judge = (
         len(texts[part]) for part in (FurtherPart.TRAINS, FurtherPart.CHOOSES, FurtherPart.JUDGES)
     )
+    hardly = "" if judge >= TELLING else ", too few to notice a small loss"
     too_few = "" if held_out >= TELLING else ", too few to choose by: the last state is kept"
     return (
         f"{train:,} texts train, of which {longest} tokens are read at most, so {too_long:,} are "
-        f"cut; {judge:,} judge; {held_out:,} are held out{too_few}"
+        f"cut; {judge:,} judge{hardly}; {held_out:,} are held out{too_few}"
     )
 
 

@@ -12,6 +12,9 @@ from typing import Final
 
 from ...inputs.data.fingerprints import TextSample, fingerprint
 
+TRAFFIC, DATA, VALIDATION = "traffic", "data", "validation"
+"""Where texts come from, as tables call it."""
+
 
 class FurtherPart(Enum):
     """What a text is for."""

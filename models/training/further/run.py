@@ -12,8 +12,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -25,6 +23,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from ...checkpoint.manifest import TA, TOKENIZER
@@ -44,10 +43,12 @@ from ..trial import autocast
 from ..workplace import Workplace
 from .blending import HALF, blended, farthest
 from .comparison import Comparison, Judgement
+from .earlier import SHARE, bytes_read, check_judged, digest_of, settings_of
 from .judging import answers_of, compare, truth_of
 from .lessons import Lessons, lessons_of
 from .material import FurtherMaterial, FurtherOptions, gather_further
 from .parts import FurtherPart
+from .traffic import size_of
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,20 @@ def train_further(options: FurtherOptions, progress: Progress = SILENT) -> Furth
         raise NestlingError(f"{options.out}: exists already; a checkpoint is never written over")
     accelerator = accelerator_of_a_run()
     shown = progress if accelerator.is_main_process else SILENT
-    run = FurtherRun(options, gather_further(options, shown), accelerator, shown)
+    size = _bytes_to_read(options, accelerator)
+    run = FurtherRun(options, gather_further(options, shown, size), accelerator, shown)
     with run.work.unless_broken():
         return run.train()
+
+
+def _bytes_to_read(options: FurtherOptions, accelerator: Accelerator) -> int:
+    """Of a log that may grow: the same in all processes, and as many as an earlier run read."""
+    told = [size_of(options.traffic)]
+    if accelerator.is_main_process:
+        before = bytes_read(options.traffic, options.folder)
+        told = told if before is None else [before]
+    broadcast_object_list(told)
+    return told[0]
 
 
 class FurtherRun:
@@ -96,9 +108,11 @@ class FurtherRun:
         self.recipe.joint.check_processes(len(material.sequences), processes)
         for note in material.notes:
             progress.note(note)
-        self.folder = options.out.with_name(options.out.name + ".training")
-        settings = self._settings()
-        self.work = Workplace(self.folder / _digest(settings), settings, accelerator)
+        self.folder = options.folder
+        settings = settings_of(options, material, processes)
+        if options.keep_worse:
+            check_judged(settings, self.folder)
+        self.work = Workplace(self.folder / digest_of(settings), settings, accelerator)
 
     def train(self) -> FurtherResult:
         """All steps."""
@@ -110,7 +124,9 @@ class FurtherRun:
         state = self._further(model)
         model.load_state_dict(state)
         after = answers_of(model, self.checkpoint, judges, self.progress, "after: judging")
-        judgement = Judgement(compare(judges, truth_of(judges, before), before, after), TA)
+        by_labels = self.material.by_labels
+        compared = compare(judges, truth_of(judges, before), before, after, by_labels)
+        judgement = Judgement(compared, TA, by_labels)
         if judgement.worse and not self.options.keep_worse:
             return FurtherResult(judgement, None)
         if self.accelerator.is_main_process:
@@ -123,6 +139,8 @@ class FurtherRun:
                 self.checkpoint.path / TOKENIZER,
                 self._provenance(judgement, time.monotonic() - started),
                 trained_on=self.material.trained_on,
+                judged_by=self.material.judged_by,
+                searches_of=self.checkpoint.path,
             )
             shutil.rmtree(self.folder)
         self.accelerator.wait_for_everyone()
@@ -143,6 +161,7 @@ class FurtherRun:
             return model.state_dict()
 
         learnt, old = self.work.weights("learnt", learn), self.checkpoint.model.state_dict()
+        by_labels = self.material.by_labels
 
         @cache
         def at(share: float) -> dict[str, Tensor]:
@@ -150,13 +169,13 @@ class FurtherRun:
             return answers_of(*asked, f"{share:.1%} of the way: held-out texts")
 
         def compared(first: float, then: float) -> list[Comparison]:
-            return compare(held_out, truth_of(held_out, said), at(first), at(then))
+            return compare(held_out, truth_of(held_out, said), at(first), at(then), by_labels)
 
         def decide() -> dict[str, Any]:
-            return {"share": farthest(compared) if len(held_out) >= TELLING else HALF}
+            return {"share": farthest(compared, by_labels) if len(held_out) >= TELLING else HALF}
 
         self.done = self.work.decision("done", self._done)
-        self.share = self.work.decision("share", decide)["share"]
+        self.share = self.work.decision(SHARE, decide)["share"]
         self.progress.note(
             f"the weights go {self.share:.1%} of the way from those before to those after training"
         )
@@ -246,17 +265,6 @@ class FurtherRun:
         with autocast(model.device, self.bfloat16):
             return Pool(sequences, logits_of(model, ta, sequences, TA, self.progress, phase))
 
-    def _settings(self) -> dict[str, Any]:
-        """What decides the result: equal settings may resume each other."""
-        return {
-            "recipe": asdict(self.recipe),
-            "minutes": self.options.wishes.minutes,
-            "longest": self.material.longest,
-            "weights_sha256": self.checkpoint.weights_sha256,
-            "files": self.material.files,
-            "processes": self.accelerator.num_processes,
-        }
-
     def _provenance(self, judgement: Judgement, seconds: float) -> dict[str, Any]:
         """That of the earlier checkpoint, and what was done since, a round each."""
         earlier = self.checkpoint.provenance
@@ -267,7 +275,7 @@ class FurtherRun:
             "longest": self.material.longest,
             **self.done,
             "share": self.share,
-            "judged": [each.to_json() for each in judgement.compared],
+            "judged": judgement.to_json(),
             "worse": [f"{each.student} on {each.where}" for each in judgement.worse],
             "seconds": round(seconds),
             "versions": {name: version(name) for name in ("nestling", "torch", "accelerate")},
@@ -278,7 +286,3 @@ class FurtherRun:
 def _told(lessons: Lessons) -> str:
     shown = "  ".join(f"{name} {int(rows.sum()):,}" for name, rows in lessons.wrong.items())
     return f"sure and wrong, of {len(lessons.truth):,} texts: {shown}"
-
-
-def _digest(settings: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

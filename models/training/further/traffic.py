@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,23 @@ from ...inputs.data.fingerprints import fingerprint
 from ...inputs.data.naming import listed
 from ...nearest import did_you_mean
 
+TEXT, LABEL = "text", "label"
+"""Columns of a log."""
+
 
 @dataclass(frozen=True)
 class TrafficTexts:
     """Different texts, in the order in which they came first.
 
     labels: index of each text's label; None where nobody has said it. left_out: how many lines say
-    nothing, by why. sha256: of the file, and of the one before it.
+    nothing, by why. size: bytes that were read, of the file before it and of the file. sha256: of
+    these.
     """
 
     texts: tuple[str, ...]
     labels: tuple[int | None, ...]
     left_out: Counter[str]
+    size: int
     sha256: str
 
     @property
@@ -40,40 +46,61 @@ class TrafficTexts:
         return sum(label is not None for label in self.labels)
 
 
-def read_traffic(path: Path, known: tuple[str, ...]) -> TrafficTexts:
+def read_traffic(
+    path: Path,
+    known: tuple[str, ...],
+    text_column: str = TEXT,
+    label_column: str = LABEL,
+    size: int | None = None,
+) -> TrafficTexts:
     """A file and the one before it, which a server's log leaves as `FILE.1`.
 
     known: the labels, by index. Of a text that comes again the last label counts: a correction
-    comes later. Raises DataError for a file without a text, and for a label that is unknown, with
-    its line.
+    comes later. A line without these columns is read by those of a log, `text` and `label`.
+    size: bytes to read of both together, for a log that a server still writes; all by default.
+    Raises DataError for a file without a text, and for a label that is unknown, with its line.
     """
     index = {label: i for i, label in enumerate(known)}
     found: dict[int, tuple[str, int | None]] = {}
     left_out: Counter[str] = Counter()
-    digest = hashlib.sha256()
-    for file in _files(path):
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                digest.update(line)
-                row = _row(line)
-                text = None if row is None else row.get("text")
-                if row is None:
-                    left_out["damaged"] += 1
-                elif not isinstance(text, str) or fault_of(text):
-                    left_out["without a text"] += 1
-                else:
-                    label = _label(row.get("label"), index, f"{file}: line {number}")
-                    key = fingerprint(text)
-                    first, earlier = found.get(key, (text, None))
-                    left_out["that repeat a text"] += key in found
-                    found[key] = first, earlier if label is None else label
+    digest, done = hashlib.sha256(), 0
+    for where, line in _lines(path, size):
+        digest.update(line)
+        done += len(line)
+        row = _row(line)
+        text = None if row is None else row.get(text_column, row.get(TEXT))
+        if row is None:
+            left_out["damaged"] += 1
+        elif not isinstance(text, str) or fault_of(text):
+            left_out["without a text"] += 1
+        else:
+            column = label_column if label_column in row else LABEL
+            label = _label(row.get(column), index, f"{where}: {column}")
+            key = fingerprint(text)
+            first, earlier = found.get(key, (text, None))
+            left_out["that repeat a text"] += key in found
+            found[key] = first, earlier if label is None else label
     if not found:
         raise DataError(
             f"{path}: no text to learn from{_said(left_out)}; `nestling serve --shadow-log FILE "
-            "--shadow-texts` keeps texts"
+            "--shadow-texts` keeps texts, and --text-column names another column than `text`"
         )
     texts, labels = zip(*found.values(), strict=True)
-    return TrafficTexts(texts, labels, +left_out, digest.hexdigest())
+    return TrafficTexts(texts, labels, +left_out, done, digest.hexdigest())
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file and of the one before it. Raises DataError as `read_traffic` does."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def begins_with(path: Path, size: int, sha256: str) -> bool:
+    """Whether these bytes are still there: a log that has only grown since they were read."""
+    digest, done = hashlib.sha256(), 0
+    for _, line in _lines(path, size):
+        digest.update(line)
+        done += len(line)
+    return done == size and digest.hexdigest() == sha256
 
 
 def told(traffic: TrafficTexts, path: Path) -> str:
@@ -86,6 +113,18 @@ def told(traffic: TrafficTexts, path: Path) -> str:
 
 def _said(left_out: Counter[str]) -> str:
     return "".join(f"; {count:,} lines {why}" for why, count in sorted(left_out.items()) if count)
+
+
+def _lines(path: Path, size: int | None) -> Iterator[tuple[str, bytes]]:
+    """Of both files: where each line stands, and its bytes, the last one cut where `size` ends."""
+    left = size_of(path) if size is None else size
+    for file in _files(path):
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if left <= 0:
+                    return
+                yield f"{file}: line {number}", line[:left]
+                left -= len(line)
 
 
 def _files(path: Path) -> list[Path]:
@@ -112,7 +151,7 @@ def _label(value: object, index: dict[str, int], where: str) -> int | None:
     if not isinstance(value, str) or value not in index:
         hint = did_you_mean(value, list(index)) if isinstance(value, str) else ""
         raise DataError(
-            f"{where}: label {value!r} is none of the {len(index)} known labels, "
+            f"{where} {value!r} is none of the {len(index)} known labels, "
             f"{listed(list(index))}{hint}"
         )
     return index[value]

@@ -14,7 +14,12 @@ from nestling.cli import main
 from nestling.models import Cascade, Checkpoint, DataError, Stage, load_checkpoint
 from nestling.models.cascade.policy import Guarantee
 from nestling.models.checkpoint.save import write_checkpoint
-from nestling.models.checkpoint.seen import doubts_about_evaluation, refuse_training_texts
+from nestling.models.checkpoint.seen import (
+    doubts_about_evaluation,
+    refuse_to_search,
+    refuse_training_texts,
+    training_sample,
+)
 from nestling.models.errors import NestlingError
 from nestling.models.inputs.data.fingerprints import KEPT, TextSample
 
@@ -24,7 +29,7 @@ TRAINED = [f"play song number {i}" for i in range(100)]
 NEW = [f"what is the weather on day {i}" for i in range(100)]
 
 
-def trained_on(tmp_path: Path, texts: list[str]) -> Checkpoint:
+def trained_on(tmp_path: Path, texts: list[str], judged_by: list[str] | None = None) -> Checkpoint:
     path = tmp_path / "checkpoint"
     write_checkpoint(
         path,
@@ -35,6 +40,7 @@ def trained_on(tmp_path: Path, texts: list[str]) -> Checkpoint:
         {"data_sha256": "ab" * 32},
         torch.float32,
         TextSample.of(texts),
+        judged_by=None if judged_by is None else TextSample.of(judged_by),
     )
     return load_checkpoint(path)
 
@@ -60,6 +66,16 @@ def test_its_texts_in_another_file(tmp_path: Path) -> None:
     assert doubts_about_evaluation(checkpoint, NEW, "", path) == []
     (said,) = doubts_about_evaluation(checkpoint, NEW + TRAINED[:1], "", path)
     assert said.startswith("other.jsonl: 1 of 101 texts are among")
+
+
+def test_what_judged_the_weights_promises_nothing(tmp_path: Path) -> None:
+    checkpoint, path = trained_on(tmp_path, TRAINED, judged_by=NEW), Path("validation.jsonl")
+    with pytest.raises(DataError, match="100 of 100 texts are among those that chose or judged"):
+        refuse_training_texts(checkpoint, NEW, "", path)
+    (said,) = doubts_about_evaluation(checkpoint, NEW[:9], "", path)
+    assert "9 of 9 texts are among those that chose or judged the weights of" in said
+    assert training_sample(checkpoint) == TextSample.of(TRAINED)
+    assert refuse_to_search(checkpoint, NEW, "", path) == []
 
 
 def test_copies_are_no_draws(tmp_path: Path) -> None:

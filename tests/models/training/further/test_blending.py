@@ -35,7 +35,9 @@ def test_a_blend_of_tas_is_a_blend_of_one_that_learnt_nothing() -> None:
 UNHARMED = [found("ta", 0), found("tiny", 0)]
 
 
-def tried(half: list[Comparison], from_whole: list[Comparison] = UNHARMED) -> float:
+def tried(
+    half: list[Comparison], from_whole: list[Comparison] = UNHARMED, by_labels: bool = False
+) -> float:
     """half: what half of the way brings. from_whole: half of it, beside all of it."""
 
     def compared(first: float, then: float) -> list[Comparison]:
@@ -43,7 +45,7 @@ def tried(half: list[Comparison], from_whole: list[Comparison] = UNHARMED) -> fl
             return from_whole
         return half if then >= HALF else UNHARMED
 
-    return farthest(compared)
+    return farthest(compared, by_labels)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +57,17 @@ def tried(half: list[Comparison], from_whole: list[Comparison] = UNHARMED) -> fl
         ([found("ta", 9), found("tiny", -2), found("small", 1)], 0.25),
         ([found("ta", -1, by_the_ta=True), found("tiny", 0, by_the_ta=True)], 0.5),
         ([found("ta", -2, by_the_ta=True), found("tiny", 5, by_the_ta=True)], 0.25),
-        ([found("ta", -9, by_the_ta=True), found("ta", 0), found("tiny", 0)], 0.5),
+        ([found("ta", -9, by_the_ta=True), found("ta", 9), found("tiny", 0)], 0.25),
     ],
 )
 def test_half_of_the_way_unless_it_harms(half: list[Comparison], share: float) -> None:
     assert tried(half) == share
+
+
+def test_what_labels_judge_later_may_change_its_word() -> None:
+    changed = [found("ta", -9, by_the_ta=True), found("tiny", 0)]
+    assert tried(changed, by_labels=True) == HALF
+    assert tried([*changed, found("ta", -1)], by_labels=True) == LESS[0]
 
 
 def test_all_of_the_way_where_that_is_better_beyond_noise() -> None:
@@ -70,4 +78,4 @@ def test_all_of_the_way_where_that_is_better_beyond_noise() -> None:
 
 
 def test_where_all_harm_the_least_is_left_to_the_judges() -> None:
-    assert farthest(lambda *_: [found("ta", -1), found("tiny", 0)]) == LESS[-1]
+    assert farthest(lambda *_: [found("ta", -1), found("tiny", 0)], False) == LESS[-1]

@@ -56,14 +56,40 @@ def test_no_change_among_few_texts_says_little() -> None:
 def test_the_level_is_over_all_that_is_compared() -> None:
     alone = compared(won=2, lost=10)
     assert 0.01 < alone.p_worse() < 0.05
-    assert Judgement([alone], "ta").worse == [alone]
-    assert Judgement([alone, *[compared(0, 0)] * 7], "ta").worse == []
+    assert Judgement([alone], "ta", False).worse == [alone]
+    assert Judgement([alone, *[compared(0, 0)] * 7], "ta", False).worse == []
 
 
-def test_the_tas_own_word_judges_it_only_where_no_label_does() -> None:
-    changed = compared(won=0, lost=12, student="ta", by_the_ta=True)
-    assert Judgement([changed], "ta").worse == [changed]
+def test_the_tas_own_word_judges_it_unless_labels_that_nobody_picked_do() -> None:
+    changed = compared(won=0, lost=80, student="ta", by_the_ta=True)
+    complaints = compared(won=15, lost=0, student="ta")
+    assert Judgement([changed, complaints], "ta", by_labels=False).worse == [changed]
     few = compared(won=0, lost=6, student="ta", by_the_ta=True)
-    assert Judgement([few], "ta").worse == []
-    labelled = compared(won=3, lost=0, student="ta", where="validation")
-    assert Judgement([changed, labelled], "ta").worse == []
+    assert Judgement([few], "ta", by_labels=False).worse == []
+    judged = Judgement([changed, complaints], "ta", by_labels=True)
+    assert (judged.worse, judged.tested) == ([], [complaints])
+    assert judged.level == 0.05
+    assert [set(each) & {"p_worse", "level"} for each in judged.to_json()] == [
+        set(),
+        {"p_worse", "level"},
+    ]
+
+
+def test_what_is_kept_is_the_test_that_was_made() -> None:
+    changed = compared(won=0, lost=6, student="ta", by_the_ta=True)
+    (kept,) = Judgement([changed], "ta", by_labels=False).to_json()
+    assert kept["p_worse"] == pytest.approx(binom.sf(5, TEXTS, 0.01))
+
+
+def test_few_texts_say_what_they_could_not_have_told() -> None:
+    def of(texts: int, student: str, by_the_ta: bool = False) -> Comparison:
+        return Comparison("traffic", student, texts, 1.0, 1.0, 0, 0, by_the_ta)
+
+    eight = [of(10, f"{i}") for i in range(8)]
+    judged = Judgement(eight, "ta", False)
+    assert judged.noticed(eight[0]) == 8
+    assert judged.blind() == {"10 of traffic": 8}
+    assert Judgement([of(3, "tiny")], "ta", False).blind() == {"3 of traffic": None}
+    assert Judgement([of(50, "tiny")], "ta", False).blind() == {}
+    own = of(50, "ta", by_the_ta=True)
+    assert Judgement([own], "ta", False).noticed(own) == 3

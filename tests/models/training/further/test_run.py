@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from nestling.models import Checkpoint, Predictor, load_checkpoint
-from nestling.models.checkpoint.seen import training_sample
-from nestling.models.inputs.data.fingerprints import fingerprint
+from nestling.models import Checkpoint, DataError, Predictor, load_checkpoint
+from nestling.models.checkpoint.integrity import write_hashed_json
+from nestling.models.checkpoint.searches import SearchRecord, read_searches
+from nestling.models.checkpoint.seen import (
+    judging_sample,
+    refuse_training_texts,
+    training_sample,
+)
+from nestling.models.inputs.data.fingerprints import TextSample, fingerprint
 from nestling.models.training.further.parts import FurtherPart, part_of
 from nestling.models.training.held_out import TELLING
 
@@ -73,20 +79,36 @@ def test_what_became_worse_is_written_only_when_told_so(
     assert "ta on validation" in refused.complaint
     assert "--keep-worse" in refused.complaint
     assert not (tmp_path / "out").exists()
+    assert "had other settings, in " in further(*options, "--seed=1", "--keep-worse").complaint
+    with traffic.open("a") as log:  # which the server goes on writing
+        log.write(json.dumps({"text": "play some other music"}) + "\n")
     kept = further(*options, "--keep-worse")
     assert kept.status == 0, kept.err
+    assert "has grown since it was first read for" in kept.err
     assert "students:" not in kept.err, "it was trained already"
     assert "kept because of --keep-worse" in kept.out
     assert "ta on validation" in load_checkpoint(tmp_path / "out").provenance["further"][0]["worse"]
 
 
-def test_without_any_label_the_ta_is_held_to_its_word(further: Further, tmp_path: Path) -> None:
+def test_without_any_label_the_ta_is_held_to_its_word(
+    further: Further, checkpoint_dir: Path, tmp_path: Path
+) -> None:
+    search = SearchRecord("s.jsonl", "ab" * 32, TextSample.of(["a text"]), {}, {})
+    record = {"schema": 1, "searches": [search.to_json()]}
+    write_hashed_json(checkpoint_dir / "searches.json", record)
     traffic = write_traffic(tmp_path / "traffic.jsonl", 200, seed=0, labels="none")
     ended = further(f"--traffic={traffic}", "--steps=5", "--pool=0", "--learning-rate=1e-5")
     assert ended.status == 0, ended.err
     assert "no --data: what the checkpoint has learnt before is not repeated" in ended.err
     assert "no text that judges has a label" in ended.err
     assert "by the earlier TA's word" in ended.out
+    after = load_checkpoint(tmp_path / "out")
+    assert read_searches(after.path) == [search], "its students are those of before"
+    judged = [json.loads(line)["text"] for line in traffic.read_text().splitlines()]
+    judged = [text for text in judged if part_of(text) is not FurtherPart.TRAINS]
+    assert judging_sample(after) == TextSample.of(judged)
+    with pytest.raises(DataError, match="among those that chose or judged the weights"):
+        refuse_training_texts(after, judged, "", traffic)
 
 
 def test_what_harms_held_out_texts_is_learnt_less(

@@ -8,7 +8,7 @@ import pytest
 
 from nestling.models.calibration.records import AskedStudent, ShadowRecord, previous
 from nestling.models.errors import DataError
-from nestling.models.training.further.traffic import read_traffic, told
+from nestling.models.training.further.traffic import begins_with, read_traffic, told
 
 from .conftest import write_lines
 
@@ -40,6 +40,34 @@ def test_of_a_text_that_comes_again_the_last_label_counts(tmp_path: Path) -> Non
     assert found.texts == ("wake me",)
     assert found.labels == (0,)
     assert found.left_out == {"that repeat a text": 2}
+
+
+def test_columns_may_have_other_names_than_those_of_a_log(tmp_path: Path) -> None:
+    rows = [
+        {"utterance": "wake me", "intent": "alarm", "text": "an id", "label": "7"},
+        {"text": "play", "label": "7"},
+    ]
+    path = write_lines(tmp_path / "log.jsonl", rows)
+    found = read_traffic(path, KNOWN, "utterance", "intent")
+    assert (found.texts, found.labels) == (("wake me", "play"), (0, 1))
+    rows[0]["intent"] = "alram"
+    with pytest.raises(DataError, match="line 1: intent 'alram' is none"):
+        read_traffic(write_lines(path, rows), KNOWN, "utterance", "intent")
+
+
+def test_a_log_that_grows_is_read_as_far_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    previous(path).write_bytes(b'{"text": "wake me"}\n')
+    path.write_bytes(b'{"text": "play"}\n{"text": "half a li')
+    first = read_traffic(path, KNOWN)
+    with path.open("ab") as log:
+        log.write(b'ne"}\n{"text": "stop"}\n')
+    assert read_traffic(path, KNOWN).texts == ("wake me", "play", "half a line", "stop")
+    assert read_traffic(path, KNOWN, size=first.size) == first
+    assert begins_with(path, first.size, first.sha256)
+    assert not begins_with(path, 10 * first.size, first.sha256)
+    path.write_bytes(path.read_bytes().replace(b"play", b"halt"))
+    assert not begins_with(path, first.size, first.sha256)
 
 
 @pytest.mark.parametrize(
