@@ -11,6 +11,7 @@ from ..models.errors import NestlingError
 
 if TYPE_CHECKING:
     from ..models.training.further.comparison import Judgement
+    from ..models.training.further.run import FurtherResult
 
 REFUSED = {
     "teacher": "the checkpoint as it was is the teacher",
@@ -50,7 +51,7 @@ def train_further(given: Mapping[str, Any]) -> None:
     Raises NestlingError for options that do not go together, and where something became worse.
     """
     _check(given)
-    from .progress import ProgressDisplay
+    from .progress import ProgressDisplay, is_first_process
 
     with ProgressDisplay() as progress:
         progress.step("starting")
@@ -64,6 +65,12 @@ def train_further(given: Mapping[str, Any]) -> None:
             wishes=Wishes(**{name: given[name] for name in WISHES}),
         )
         result = run(options, progress)
+    if is_first_process():
+        _tell(result)
+
+
+def _tell(result: FurtherResult) -> None:
+    """Raises NestlingError where something became worse, and nothing is written."""
     show(result.judgement)
     worse = ", ".join(f"{each.student} on {each.where}" for each in result.judgement.worse)
     if result.written is None:

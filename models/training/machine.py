@@ -55,7 +55,7 @@ def before_joint_training(
     bfloat16: bool,
     recipe: Recipe,
     budget: Budget,
-    held_out: int = 0,
+    held_out: int,
 ) -> dict[str, Any]:
     """How many joint steps the minutes leave. held_out: texts of an evaluation."""
     if budget.minutes is None:

@@ -26,6 +26,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
+from ....kernels.operations import TRAINING
 from ...checkpoint.manifest import TA, TOKENIZER
 from ...checkpoint.save import write_checkpoint
 from ...errors import NestlingError
@@ -117,7 +118,8 @@ class FurtherRun:
     def train(self) -> FurtherResult:
         """All steps."""
         started = time.monotonic()
-        model = NestedTransformer(self.checkpoint.architecture).to(self.accelerator.device)
+        model = NestedTransformer(self.checkpoint.architecture, TRAINING)
+        model.to(self.accelerator.device)
         model.load_state_dict(self.checkpoint.model.state_dict())
         judges = self.material.texts[FurtherPart.JUDGES]
         before = answers_of(model, self.checkpoint, judges, self.progress, "before: judging")
@@ -201,7 +203,7 @@ class FurtherRun:
         def decide() -> dict[str, Any]:
             self.progress.step("timing a step of the students")
             return before_joint_training(
-                objective(), model.device, self.bfloat16, self.recipe, self.budget
+                objective(), model.device, self.bfloat16, self.recipe, self.budget, len(held_out)
             )
 
         decided = self.work.decision("joint", decide)
