@@ -58,8 +58,8 @@ def test_a_teacher_that_is_not_finite(workshop: Workshop, train: Train, value: f
     save_file(weights, file)
     said = train().complaint
     assert said == (
-        f"nestling: {workshop.teacher}: weight classifier.weight: is not finite; nothing can be "
-        "learnt from it"
+        f"nestling: {workshop.teacher}: weight heads.label.classifier.weight: is not finite; "
+        "nothing can be learnt from it"
     )
     assert not (workshop.path / "out.training").exists()
 

@@ -136,5 +136,7 @@ def test_a_probed_classifier_says_what_the_teacher_says_and_the_encoder_rests() 
     assert distillation_loss(logits_of(model, full, texts, "ta"), targets, 2.0) < 0.7 * far
     moved = {name for name, w in model.state_dict().items() if not torch.equal(w, before[name])}
     assert moved == {
-        f"{part}.{kind}" for part in ("pooler", "classifier") for kind in ("weight", "bias")
+        head_weight("label", f"{part}.{kind}")
+        for part in ("pooler", "classifier")
+        for kind in ("weight", "bias")
     }
