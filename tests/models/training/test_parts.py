@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nestling.models import StudentSpec
 from nestling.models.errors import NestlingError
 from nestling.models.nested.batch import PackedBatch
+from nestling.models.nested.shapes import head_weight
 from nestling.models.training.augment import recombine
 from nestling.models.training.examples import logits_of, turn
 from nestling.models.training.importance import importance_order
