@@ -132,6 +132,10 @@ NOT_RUN = {
     ("docs/recipe.md", "python -m benchmarks.training.recipe"): "trains for hours",
     ("docs/training.md", "nestling train"): "tests/models/training has such files",
     ("docs/search.md", "nestling plan measure"): "takes minutes; tests/capacity measures",
+    (
+        "docs/search.md",
+        "python -m benchmarks.capacity.latency",
+    ): "takes a minute; tests/models/latency has its parts",
     ("docs/search.md", "nestling search models/zoo/clinc150 --data search.jsonl --out faster"): (
         "its profile is not made"
     ),

@@ -48,17 +48,16 @@ def warmed(path: Path, dtype: str, max_tokens: int, batches: int) -> dict[str, o
 
 @pytest.mark.slow
 def test_no_batch_of_the_shipped_checkpoint_compiles() -> None:
-    result = warmed(shipped().path, "bfloat16", 8192, 150)
+    result = warmed(shipped().path, "bfloat16", 8192, 100)
     assert result["cold"] == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "max_tokens"), [("float16", 5000), ("float32", 600)])
-def test_no_batch_of_odd_widths_compiles(dtype: str, max_tokens: int, tmp_path: Path) -> None:
+def test_no_batch_of_odd_widths_compiles(tmp_path: Path) -> None:
     path = tmp_path / "odd"
     torch.manual_seed(0)
     tokenizer = write_tokenizer(tmp_path / "tokenizer.json")
     state = NestedTransformer(ODD).state_dict()
     write_checkpoint(path, ODD, STUDENTS, state, tokenizer, {"teacher": "none"}, torch.float32)
-    result = warmed(path, dtype, max_tokens, 150)
+    result = warmed(path, "float16", 5000, 100)
     assert result["cold"] == []
