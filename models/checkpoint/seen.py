@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import comb
 from pathlib import Path
 
 from ..errors import DataError
-from ..inputs.data.fingerprints import TextSample, fingerprint
+from ..inputs.data.fingerprints import Shared, TextSample, fingerprint
 from .integrity import read_hashed_json
 from .manifest import JUDGING_TEXTS, TRAINING_TEXTS, Manifest, parse
 from .searches import read_searches
@@ -17,6 +18,8 @@ MOST_MET = 0.2
 traffic some are."""
 ENOUGH = 20
 """Texts of which a share is believed, where the checkpoint keeps a sample of those it has met."""
+CHANCE = 0.01
+"""Below this probability so many of fewer texts are believed, too."""
 MOST_REPEATS = 0.05
 """Share of the rows that may repeat another one's text without a word being said."""
 
@@ -101,9 +104,21 @@ def _met(
             yield f"{path}: is the very file {what}", True
         elif sample is not None and (shared := sample.shared_with(texts)).found:
             of = f"{shared.compared:,} texts" + ("" if sample.whole else " that could be told")
-            enough = sample.whole or shared.compared >= ENOUGH
             said = f"{path}: {shared.found:,} of {of} are among those {what}"
-            yield said, enough and shared.share > MOST_MET
+            yield said, _are_too_many(shared, sample.whole)
+
+
+def _are_too_many(shared: Shared, whole: bool) -> bool:
+    """Whether more than `MOST_MET` of all texts are known; of few, only where chance hardly ever
+    finds so many: a sample of many unlabelled texts knows few of the labelled ones beside them.
+    """
+    n = shared.compared
+    if whole or n >= ENOUGH:
+        return shared.share > MOST_MET
+    each = (
+        comb(n, k) * MOST_MET**k * (1 - MOST_MET) ** (n - k) for k in range(shared.found, n + 1)
+    )
+    return sum(each) < CHANCE
 
 
 def _repeats(texts: Sequence[str], path: Path, counts: str) -> list[str]:

@@ -15,6 +15,7 @@ from nestling.models import Cascade, Checkpoint, DataError, Stage, load_checkpoi
 from nestling.models.cascade.policy import Guarantee
 from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.checkpoint.seen import (
+    ENOUGH,
     doubts_about_evaluation,
     refuse_to_search,
     refuse_training_texts,
@@ -98,6 +99,19 @@ def test_a_sample_stands_for_many_texts() -> None:
     assert 0.035 < shared.compared / len(half) < 0.065
     assert 0.4 < shared.share < 0.6
     assert sample.shared_with(["other"] * 10).found == 0
+
+
+def test_few_of_many_texts_are_believed_where_chance_does_not_find_them(tmp_path: Path) -> None:
+    """Beside 60,000 unlabelled texts a sample knows about one in fifteen of the labelled ones."""
+    checkpoint = trained_on(tmp_path, [*TRAINED, *(f"unlabelled {i}" for i in range(60_000))])
+    sample, path = training_sample(checkpoint), Path("copy.csv")
+    assert sample is not None
+    assert 3 <= sample.shared_with(TRAINED).compared < ENOUGH
+    with pytest.raises(DataError, match="texts that could be told are among those that"):
+        refuse_training_texts(checkpoint, TRAINED, "", path)
+    few = [text for text in TRAINED if sample.shared_with([text]).found][:1]
+    assert sample.shared_with([*few, *NEW]).found == 1
+    assert len(refuse_training_texts(checkpoint, [*few, *NEW], "", path)) == 1
 
 
 def test_the_sample_is_a_part_of_the_checkpoint(tmp_path: Path) -> None:
