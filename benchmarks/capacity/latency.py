@@ -5,7 +5,7 @@
 
 Times the checkpoint's students, those that `nestling plan measure` draws beside them, and as many
 others as `--students` says, all in turn. Fits the model to the first two, as `nestling search
---cost time` does, and compares it with what the others took: one text alone and full batches, of
+--cost time` does, and compares it with what the others took: a long text alone and full batches, of
 short texts and of long ones. A machine that does other work meanwhile is not as steady as the model
 could be: `repeated` says how far two timings of the same batch lie apart. Prints one JSON line.
 """
