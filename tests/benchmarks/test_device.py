@@ -133,14 +133,13 @@ def ended(stat: Path) -> bool:
 
 @pytest.mark.slow
 def test_all_but_cuda(tmp_path: Path) -> None:
-    given = ("machine=60", "warm=200", "correctness=120", "kernels=200", "cascades=200",
+    given = ("machine=60", "warm=200", "correctness=30", "kernels=200", "cascades=40",
              "server=200")  # fmt: skip
     _, said, found = rehearse(tmp_path, *given)
     states = {row["section"]: row["state"] for row in found["summary.json"]["sections"]}
-    assert states.pop("correctness") in ("passed", "cut short"), said
-    assert states == dict.fromkeys(
-        ("machine", "warm", "kernels", "cascades", "server"), "passed"
-    ), said
+    for section in ("correctness", "cascades"):  # which go on for as long as they may
+        assert states.pop(section) in ("passed", "cut short"), said
+    assert states == dict.fromkeys(("machine", "warm", "kernels", "server"), "passed"), said
     assert found["machine.json"]["nvidia_smi"][0]["cards"][0]["name"] == "NVIDIA Fake"
     assert found["server.json"]["load"][0]["outcomes"].keys() == {"200"}
     assert len(found["server.json"]["labels"]) == 4
