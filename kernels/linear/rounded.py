@@ -1,9 +1,9 @@
 """The linear layer of training: products of about as many rows run the same code.
 
-In bfloat16 on a CPU, oneDNN compiles a product for each number of rows that it meets, and keeps a
-thousand of them: with packed batches, whose rows are never the same twice, that took a fifth of a
-step and up to four gigabytes. Rows of zeros are added up to one of 16 numbers per power of two, at
-most a sixteenth more.
+In bfloat16 on a CPU, oneDNN compiles a product for each number of rows that it meets, which takes
+about as long as some of these products, and keeps a thousand of them in memory. Packed batches
+hardly ever have as many rows as an earlier one. So rows of zeros are added up to one of 16 numbers
+per power of two, at most a sixteenth more.
 """
 
 from __future__ import annotations

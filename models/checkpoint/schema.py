@@ -47,10 +47,9 @@ def stored_names(
 
     stored: the names that the file has. In a file of schema 1 the only head has no prefix.
     """
-    names = {name: name for name in weights}
-    for head in heads:
-        prefix = head_weight(head.name, "")
-        of_head = {n: n.removeprefix(prefix) for n in weights if n.startswith(prefix)}
-        if len(heads) == 1 and any(name in stored for name in of_head.values()):
-            names |= of_head
-    return names
+    prefix = head_weight(next(iter(heads)).name, "")
+    before = {name: name.removeprefix(prefix) for name in weights}
+    changed = [there for name, there in before.items() if there != name]
+    if len(heads) == 1 and any(there in stored for there in changed):
+        return before
+    return {name: name for name in weights}
