@@ -17,6 +17,7 @@ from ..checkpoint.manifest import Manifest, read_manifest
 from ..cores import cores
 from ..errors import NestlingError
 from ..inputs.data.cells import ABSENT, fault_of
+from ..inputs.text import Text
 from ..runners import RunnerName
 from ..runners.base import ModelRunner
 from ..runners.choose import RunnerOptions, choose
@@ -84,7 +85,7 @@ class Predictor:
             yield from self.predict(found, first)
             first += len(window)
 
-    def predict(self, texts: Sequence[str], first: int = 0) -> Decisions:
+    def predict(self, texts: Sequence[Text], first: int = 0) -> Decisions:
         """One decision per text, in order. Raises NestlingError for a text that is too long.
 
         first: the number of the first text, for what the error says.
@@ -113,7 +114,7 @@ class Predictor:
             raise NestlingError(f"text {index}: {where}{fault}")
         return cell
 
-    def _encode(self, texts: Sequence[str], first: int) -> list[list[int]]:
+    def _encode(self, texts: Sequence[Text], first: int) -> list[list[int]]:
         limit = self.checkpoint.architecture.max_tokens
         sequences = self.checkpoint.tokenizer.encode(texts)
         for index, tokens in enumerate(sequences, start=first):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NotFiniteError
+from ..inputs.text import Text
 from ..inputs.tokenizer import TextTokenizer
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
@@ -33,7 +34,7 @@ class Examples:
     @classmethod
     def of(
         cls,
-        texts: Sequence[str],
+        texts: Sequence[Text],
         labels: Sequence[int],
         tokenizer: TextTokenizer,
         longest: int,
@@ -56,7 +57,9 @@ class Examples:
         return len(self.sequences)
 
 
-def tokenise(texts: Sequence[str], tokenizer: TextTokenizer, longest: int) -> tuple[list[int], ...]:
+def tokenise(
+    texts: Sequence[Text], tokenizer: TextTokenizer, longest: int
+) -> tuple[list[int], ...]:
     """Token ids, at most `longest` each; what is too long loses its middle, not its end token."""
     return cut(tokenizer.encode(texts), longest)
 
