@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 Text = str | tuple[str, str]
 """One text; or two that are asked about together, such as a sentence and what may follow from
@@ -31,3 +31,9 @@ def joined(texts: Iterable[str]) -> Text:
         return first
     [second] = rest
     return first, second
+
+
+def lengths(texts: Sequence[Text]) -> list[int]:
+    """Characters of each; either all are pairs, or none."""
+    of_pairs = bool(texts) and isinstance(texts[0], tuple)
+    return list(map(characters if of_pairs else len, texts))

@@ -48,6 +48,11 @@ class Architecture:
         raise ValueError(f"head: {name!r:.80} is none of {known}")
 
     @property
+    def ids(self) -> int:
+        """How many token ids there are, with those of a second text."""
+        return self.vocabulary * self.token_types
+
+    @property
     def second_from(self) -> int:
         """What the ids of a pair's second text are raised by."""
         return self.vocabulary if self.token_types > 1 else 0
