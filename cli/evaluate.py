@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for
+from .columns import PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for, labels_for
 from .logits import PrecisionOption, RunnerOption
 
 if TYPE_CHECKING:
     from ..models.evaluation.accuracy import Result
+    from ..models.heads.truth import answers_in
     from ..models.inputs.data import Labelled
     from ..models.inputs.text import Text
     from ..models.precision import Precision
@@ -69,7 +70,7 @@ def evaluate(
     ] = False,
     text_column: TextColumn = TEXT,
     text_pair_column: PairColumn = PAIR,
-    label_column: LabelColumn = LABEL,
+    label_column: LabelColumn = None,
 ) -> None:
     """Measure every student and cascade: accuracy, cost, what escalation corrects.
 
@@ -85,7 +86,7 @@ def evaluate(
         from ..models.checkpoint.manifest import REPORT
         from ..models.checkpoint.seen import doubts_about_evaluation
         from ..models.evaluation.predictions import fitting
-        from ..models.inputs.data import label_indices, read_labelled, read_texts
+        from ..models.inputs.data import read_labelled, read_texts
         from ..models.precision import chosen, file_of
         from ..server.build import read_for
         from .outputs import check_file, check_folder
@@ -100,8 +101,8 @@ def evaluate(
             check_file(kept, "--keep")
         progress.step("reading texts")
         columns = columns_for(manifest, text_column, text_pair_column)
-        labelled = read_labelled(data, columns, label_column)
-        indices = label_indices(labelled, manifest.architecture.head().labels, data)
+        labelled = read_labelled(data, columns, labels_for(manifest, label_column))
+        indices = answers_in(labelled, manifest.architecture.head(), data)
         doubts = doubts_about_evaluation(manifest, labelled.texts, labelled.sha256, data)
         texts, cut = fitting(manifest, labelled.texts, data)
         strangers: Sequence[Text] | None = None

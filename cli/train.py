@@ -9,7 +9,7 @@ import typer
 
 from ..models.errors import NestlingError
 from ..models.training.recipe import Recipe
-from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn
+from .columns import PAIR, TEXT, LabelColumn, PairColumn, TextColumn
 from .train_further import train_further
 
 RECIPE = Recipe()
@@ -71,7 +71,7 @@ def train(
     ] = False,
     text_column: TextColumn = TEXT,
     text_pair_column: PairColumn = PAIR,
-    label_column: LabelColumn = LABEL,
+    label_column: LabelColumn = None,
     probabilities: Annotated[
         str | None,
         typer.Option(
@@ -192,7 +192,7 @@ def train(
         raise NestlingError(f"{missing}: is missing; see `nestling train --help`")
     with ProgressDisplay() as progress:
         progress.step("starting")
-        from ..models.inputs.data import TextColumns
+        from ..models.inputs.data import LabelColumns, TextColumns
         from ..models.training.material import Options
         from ..models.training.plan import Wishes
         from ..models.training.run import train as run
@@ -203,7 +203,7 @@ def train(
             out=out,
             validation=validation,
             texts=TextColumns(text_column, text_pair_column, pairs=None),
-            label_column=label_column,
+            labels=LabelColumns(label_column, kind=None),
             probabilities_column=probabilities,
             label_map=label_map,
             unlabelled=unlabelled,

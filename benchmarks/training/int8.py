@@ -29,7 +29,8 @@ import torch
 
 from nestling.models import Cascade, Checkpoint, Decision, Predictor, load_checkpoint
 from nestling.models.checkpoint.manifest import calibrated_for
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.spec import StudentSpec
 from nestling.models.precision import INT8, Precision
@@ -54,7 +55,7 @@ def main() -> None:
     checkpoint = load_checkpoint(given.checkpoint)
     rounded = calibrated_for(checkpoint, "int8")
     labelled = read_labelled(given.data)
-    truth = label_indices(labelled, checkpoint.architecture.head().labels, given.data)
+    truth = answers_in(labelled, checkpoint.architecture.head(), given.data)
     rows = OnnxRunner(rounded, "int8", threads=1)
     policies: dict[str, Any] = {}
     exact = TorchRunner(checkpoint)

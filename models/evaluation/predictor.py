@@ -16,6 +16,8 @@ from ..cascade.parts import StagePart
 from ..checkpoint.manifest import Manifest, read_manifest
 from ..cores import cores
 from ..errors import NestlingError
+from ..heads import task_of
+from ..heads.task import Shown
 from ..inputs.data.cells import ABSENT, fault_of
 from ..inputs.text import Text
 from ..runners import RunnerName
@@ -65,6 +67,7 @@ class Predictor:
 
     def _begin(self, runner: ModelRunner, policy: str) -> None:
         self.checkpoint: Manifest = runner.manifest
+        self._task = task_of(self.checkpoint.architecture.head())
         self._runner = runner
         self.cascade = self.checkpoint.policy(policy)
         on_cpu = self._runner.device == "cpu"
@@ -100,11 +103,13 @@ class Predictor:
             waiting = left
         return decisions
 
-    def label(self, decision: Decision) -> str | None:
-        """The name of the class that a decision answers; None where its policy abstains."""
+    def label(self, decision: Decision) -> Shown | None:
+        """The label that a decision answers, or the list of labels where several may hold; None
+        where its policy abstains.
+        """
         if decision.abstained:
             return None
-        return self.checkpoint.architecture.head().labels[decision.answer.label]
+        return self._task.shown(decision.answer.label)
 
     def _cell(self, given: str | Mapping[str, object], column: str, index: int) -> str:
         cell = given.get(column, ABSENT) if isinstance(given, Mapping) else given

@@ -17,6 +17,7 @@ from ...kernels.gate.reference import GateDecision
 from ...kernels.operations import operations_for
 from ...kernels.prefix import widths
 from ..checkpoint.load import Checkpoint
+from ..heads import task_of
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import StudentWeights
@@ -49,7 +50,8 @@ class TorchRunner(ModelRunner):
         self.manifest = checkpoint
         self._model = checkpoint.model
         self.device, self.precision = str(self._model.device), name_of(self._model.dtype)
-        self._gate = operations_for(self._model.device).gate
+        self._task = task_of(checkpoint.architecture.head())
+        self._gate = self._task.gate_of(operations_for(self._model.device))
         self._weights = {
             student.spec: self._model.student(student.spec)
             for student in checkpoint.students.values()

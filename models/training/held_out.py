@@ -64,4 +64,4 @@ def asked(
         for name, spec in students.items()
     }
     tokens = torch.tensor(list(map(len, held_out.sequences)))
-    return HeldOutAnswers(held_out.labels, tokens, logits)
+    return HeldOutAnswers(held_out.task, held_out.labels, tokens, logits)

@@ -165,7 +165,7 @@ class TrainingRun:
         on_unlabelled = self._targets(teacher, "unlabelled", unlabelled.sequences)
         self.progress.step("recombining texts")
         learnt = 0.0 if self.material.pretrained.labels else recipe.smoothing
-        more, their_labels = sure_labels(unlabelled.texts, on_unlabelled, learnt)
+        more, their_labels = sure_labels(train.task, unlabelled.texts, on_unlabelled, learnt)
         texts = recombine(
             [*self.material.texts, *more],
             [*train.labels.tolist(), *their_labels],

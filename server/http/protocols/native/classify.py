@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Literal, NotRequired
 
 from fastapi import APIRouter
 from pydantic import AfterValidator
@@ -18,7 +17,9 @@ from .....models.cascade.columns import Decisions
 from .....models.cascade.decisions import OUT_OF_SCOPE
 from .....models.cascade.steps import StepColumns
 from .....models.checkpoint.manifest import Manifest
+from .....models.heads import task_of
 from .....models.json_checks import refusal
+from .....models.nested.head_spec import HeadSpec
 from ....core.policies import AUTO
 from ....core.service import Service
 from ....errors import Reason
@@ -71,14 +72,15 @@ class ClassifyRequest(Body):
 
 
 class PathStep(TypedDict):
-    """One student's answer. It stands if its score reaches the threshold, its energy the scope, and
+    """One student's answer, a label, or the labels where a text may have several. It stands if its score reaches the threshold, its energy the scope, and
     its confidence what the request wants. confidence: calibrated. score: what the threshold is of,
     by name. score_value: that score; the confidence where it is the probability. scope: from which
     energy on a text is in scope here; 0 is none.
     """
 
     student: str
-    label: str
+    label: NotRequired[str]
+    labels: NotRequired[list[str]]
     confidence: float
     score: str
     score_value: float
@@ -116,16 +118,20 @@ class DecisionRecord(TypedDict):
 
 class Classification(TypedDict):
     """label: null where the policy abstains, since the text seems to belong to none of them; then
-    reason is `out_of_scope`, else null. score: calibrated probability of the likeliest label, 0 to
-    1, also where that is not answered.
+    reason is `out_of_scope`, else null. labels: in its place where a text may have several, those
+    that hold. score: calibrated probability that the answer is right, 0 to 1, also where it is not
+    given.
     """
 
-    label: str | None
+    label: NotRequired[str | None]
+    labels: NotRequired[list[str] | None]
     score: float
     reason: str | None
     decision: DecisionRecord
 
 
+ANSWER: dict[str, Literal["label", "labels"]] = {"single_label": "label", "multi_label": "labels"}
+"""By the head's task, the field with the answer."""
 _EXAMPLE = {
     "label": "translate",
     "score": 0.998069,
@@ -189,10 +195,11 @@ async def classify(request: Request) -> Response:
 
 def classifications(manifest: Manifest, decisions: Decisions) -> list[Classification]:
     """Answered texts as the protocol shows them."""
-    labels, weights = manifest.architecture.head().labels, manifest.weights_sha256[:12]
+    head, weights = manifest.architecture.head(), manifest.weights_sha256[:12]
+    answer = ANSWER[head.task]
     paths: list[list[PathStep]] = [[] for _ in decisions.tokens]
     for step in decisions.steps:
-        for row, shown in zip(step.rows, _path_steps(labels, step), strict=True):
+        for row, shown in zip(step.rows, _path_steps(head, step), strict=True):
             paths[row].append(shown)
     model, cached, brownout = decisions.cascade.name, decisions.cached, decisions.brownout
     variants, limits = dict(decisions.variants), decisions.limits
@@ -208,7 +215,7 @@ def classifications(manifest: Manifest, decisions: Decisions) -> list[Classifica
     )
     return [
         {
-            "label": None if abstained else path[-1]["label"],
+            answer: None if abstained else path[-1][answer],
             "score": path[-1]["confidence"],
             "reason": OUT_OF_SCOPE if abstained else None,
             "decision": {
@@ -242,7 +249,8 @@ def _cost(relative: float) -> float:
     return float(f"{relative:.4g}")
 
 
-def _path_steps(labels: Sequence[str], step: StepColumns) -> list[PathStep]:
+def _path_steps(head: HeadSpec, step: StepColumns) -> list[PathStep]:
+    shown, answer = task_of(head).shown, ANSWER[head.task]
     student, score = step.stage.student.name, step.stage.score.value
     threshold, scope = _fixed(step.threshold), _fixed(step.stage.scope)
     columns = zip(
@@ -251,7 +259,7 @@ def _path_steps(labels: Sequence[str], step: StepColumns) -> list[PathStep]:
     return [
         {
             "student": student,
-            "label": labels[label],
+            answer: shown(label),
             "confidence": round(confidence * 1e6) / 1e6,
             "score": score,
             "score_value": round(value * 1e6) / 1e6,
