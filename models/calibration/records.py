@@ -37,8 +37,9 @@ Answer = Annotated[int, Field(ge=0, lt=2**62)]
 
 @dataclass(frozen=True)
 class AskedStudent:
-    """One stage. label: its answer, as the head's task numbers them. confidence: at this temperature. margin, entropy,
-    energy: the scores of these names, where thresholds are of them; the energy for a scope, too.
+    """One stage. label: its answer, as the head's task numbers them. confidence: at this
+    temperature. margin, entropy, energy: the scores of these names, where thresholds are of them;
+    the energy for a scope, too.
     """
 
     __pydantic_config__: ClassVar = STRICT

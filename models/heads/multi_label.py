@@ -54,7 +54,7 @@ class MultiLabel(AnswerTask):
         return (1 << len(self.labels)) - 1
 
     def f1(self, answers: Tensor, truth: Tensor) -> dict[str, float]:
-        """micro_f1: of all labels of all texts together. macro_f1: mean over the labels that occur."""
+        """micro_f1: of the labels of all texts together. macro_f1: mean over those that occur."""
         given, true = (self._held(each.clamp(min=0)) for each in (answers, truth))
         hits, total = (given & true).sum(0).double(), (given.long() + true.long()).sum(0)
         present = total > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from fastapi import APIRouter
 from pydantic import AfterValidator
@@ -72,7 +72,8 @@ class ClassifyRequest(Body):
 
 
 class PathStep(TypedDict):
-    """One student's answer, a label, or the labels where a text may have several. It stands if its score reaches the threshold, its energy the scope, and
+    """One student's answer: a label, or the labels where a text may have several. It stands if its
+    score reaches the threshold, its energy the scope, and
     its confidence what the request wants. confidence: calibrated. score: what the threshold is of,
     by name. score_value: that score; the confidence where it is the probability. scope: from which
     energy on a text is in scope here; 0 is none.
@@ -213,7 +214,7 @@ def classifications(manifest: Manifest, decisions: Decisions) -> list[Classifica
         told.seconds,
         strict=True,
     )
-    return [
+    found: list[Any] = [
         {
             answer: None if abstained else path[-1][answer],
             "score": path[-1]["confidence"],
@@ -235,6 +236,7 @@ def classifications(manifest: Manifest, decisions: Decisions) -> list[Classifica
         }
         for row, (path, abstained, tokens, flops, relative_cost, seconds) in enumerate(columns)
     ]
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -256,7 +258,7 @@ def _path_steps(head: HeadSpec, step: StepColumns) -> list[PathStep]:
     columns = zip(
         step.labels, step.confidences, step.scores, step.energies, step.accepts, strict=True
     )
-    return [
+    found: list[Any] = [
         {
             "student": student,
             answer: shown(label),
@@ -270,3 +272,4 @@ def _path_steps(head: HeadSpec, step: StepColumns) -> list[PathStep]:
         }
         for label, confidence, value, energy, accepted in columns
     ]
+    return found

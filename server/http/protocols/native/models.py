@@ -47,7 +47,7 @@ class Model(TypedDict):
 
 
 class ModelList(TypedDict):
-    """task, labels, inputs, max_tokens, weights_sha256: of the checkpoint, the same for all its models.
+    """task, labels, inputs, max_tokens, weights_sha256: of the checkpoint, for all its models.
     inputs: `text`, or `pair` where it is asked about two texts together.
     """
 
