@@ -283,7 +283,7 @@ def test_pairs_are_answered_alike_by_others_code(
         assert "with both texts of each pair as arguments" in card
 
 
-@pytest.mark.parametrize("write", [export, export_onnx])
+@pytest.mark.parametrize("write", [pytest.param(export, marks=pytest.mark.slow), export_onnx])
 def test_the_programs_of_the_readmes_take_pairs(
     pair_checkpoint: Checkpoint, tmp_path: Path, write: Any
 ) -> None:

@@ -13,6 +13,7 @@ from pyarrow import parquet
 from nestling.models import DataError
 from nestling.models.inputs.data import Labelled, read_labelled
 from nestling.models.inputs.data.probabilities import probability_table
+from nestling.models.inputs.data.text_columns import TEXT
 
 ROWS: list[dict[str, object]] = [
     {"text": "a", "label": "x", "p": {"x": 0.7, "y": 0.3}},
@@ -25,7 +26,7 @@ LABELS = ("x", "y", "y", "x", "x")
 
 
 def read(path: Path) -> Labelled:
-    return read_labelled(path, "text", "label", "p")
+    return read_labelled(path, TEXT, "label", "p")
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -120,6 +121,6 @@ def test_what_is_refused(tmp_path: Path, row: dict[str, object], message: str) -
 def test_columns_that_cannot_be(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", ROWS)
     with pytest.raises(DataError, match="no column 'q'; there are text, label, p"):
-        read_labelled(path, "text", "label", "q")
+        read_labelled(path, TEXT, "label", "q")
     with pytest.raises(DataError, match="label and probabilities are both read from the column"):
-        read_labelled(path, "text", "p", "p")
+        read_labelled(path, TEXT, "p", "p")
