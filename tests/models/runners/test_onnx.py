@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nestling.cli import main
-from nestling.models import Checkpoint, NestlingError, StudentSpec, load_checkpoint
+from nestling.models import Checkpoint, NestlingError, Predictor, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.families.encoder import ACTIVATIONS
 from nestling.models.inputs.tokenizer import TextTokenizer
@@ -127,6 +127,16 @@ def test_pairs_have_types_by_their_ids_or_apart(spec: StudentSpec) -> None:
     }
     (logits,) = onnxruntime.InferenceSession(typed).run(["logits"], apart)
     assert error(torch.from_numpy(logits), expected) < 1e-5
+
+
+def test_the_runner_answers_pairs_as_torch_does(pair_checkpoint: Checkpoint) -> None:
+    pairs = [("play some music", "set an alarm for six"), ("what is the weather", "book a table")]
+    for student in ("tiny", "small", "ta"):
+        expected = Predictor(pair_checkpoint, student).predict(pairs)
+        found = Predictor(pair_checkpoint, student, OnnxRunner(pair_checkpoint)).predict(pairs)
+        for one, other in zip(found, expected, strict=True):
+            assert one.answer.label == other.answer.label
+            assert one.answer.confidence == pytest.approx(other.answer.confidence, abs=1e-5)
 
 
 @pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS.values())))
