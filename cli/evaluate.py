@@ -114,8 +114,7 @@ def evaluate(
             progress.note(f"warning: {doubt}")
         timing = {"batch": 32, "texts": min(sample, len(indices)), "repeats": repeats}
         results = _measure(
-            checkpoint, wanted, texts, indices, data, strangers, out_of_scope, timing,
-            progress,
+            checkpoint, wanted, texts, indices, data, strangers, out_of_scope, timing, progress,
         )  # fmt: skip
         widest = max(result.seconds.spread for result in results)
         report = _report(wanted, labelled, data, manifest.weights_sha256, timing, widest, results)

@@ -94,7 +94,7 @@ class TextTokenizer:
 
     def _ids(self, encoding: Encoding) -> list[int]:
         ids: list[int] = encoding.ids
-        if self._second_from and (types := encoding.type_ids)[-1]:
+        if self._second_from and 1 in (types := encoding.type_ids):
             raised = self._second_from
             return [each + raised * of for each, of in zip(ids, types, strict=True)]
         return ids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,8 @@ class Examples:
         tokenizer: TextTokenizer,
         longest: int,
     ) -> Examples:
-        """Texts beyond `longest` tokens are cut; the last token, a special one, stays. Where data
-        come with probabilities those are taught, else the labels.
+        """Texts beyond `longest` tokens are cut, as `tokenise` does. Where data come with
+        probabilities those are taught, else the labels.
 
         source: of the data. Raises DataError for labels that the head has not.
         """
@@ -72,14 +72,16 @@ class Examples:
 def tokenise(
     texts: Sequence[Text], tokenizer: TextTokenizer, longest: int
 ) -> tuple[list[int], ...]:
-    """Token ids, at most `longest` each; what is too long loses its middle, not its end token."""
-    return cut(tokenizer.encode(texts), longest)
-
-
-def cut(sequences: Iterable[list[int]], longest: int) -> tuple[list[int], ...]:
-    return tuple(
-        ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in sequences
-    )
+    """Token ids, at most `longest` each; of what is too long, as `encode_truncated` cuts it: who
+    would cut the ids instead would leave nothing of some pairs' second text.
+    """
+    sequences = tokenizer.encode(texts)
+    long = [i for i, ids in enumerate(sequences) if len(ids) > longest]
+    for i, ids in zip(
+        long, tokenizer.encode_truncated([texts[i] for i in long], longest), strict=True
+    ):
+        sequences[i] = ids
+    return tuple(sequences)
 
 
 def turn(step: int, batch: int, count: int, seed: int) -> np.ndarray:

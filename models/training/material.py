@@ -25,7 +25,7 @@ from ..nested.head_spec import DEFAULT_HEAD, HeadSpec, check_labels
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
-from .examples import Examples, cut
+from .examples import Examples, tokenise
 from .held_out import split
 from .plan import Wishes, longest_text, planned
 from .recipe import Recipe
@@ -125,7 +125,8 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     too_long = sum(len(ids) > longest for ids in everything.sequences)
     train, held_out = split(data.texts, data.labels, options.wishes.seed)
     whole = everything.at(held_out)
-    everything = replace(everything, sequences=cut(everything.sequences, longest))
+    if too_long:
+        everything = replace(everything, sequences=tokenise(data.texts, tokenizer, longest))
     judging = everything.at(held_out)
     if judging.sequences == whole.sequences:
         whole = judging

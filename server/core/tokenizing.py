@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from time import perf_counter
 
-from ...models.inputs.text import Text, beginning, characters, lengths
+from ...models.inputs.text import Text, beginning, lengths, parts
 from ...models.inputs.tokenizer import CHARACTERS_PER_TOKEN, TextTokenizer
 from ..errors import Reason, RequestError
 from .load_control import Admission
@@ -45,10 +45,10 @@ class Tokenizing:
         """
         if truncate:
             return
-        found = lengths(inputs.texts)
-        if max(found, default=0) <= self.max_chars:
+        if max(lengths(inputs.texts), default=0) <= self.max_chars:
             return
-        for index, length in enumerate(found):
+        for index, text in enumerate(inputs.texts):
+            length = max(map(len, parts(text)))  # of a pair, each has the limit
             if length > self.max_chars:
                 raise RequestError(
                     Reason.TOO_LONG,
@@ -114,7 +114,7 @@ class Tokenizing:
         limit, is_empty = self._limit, self._tokenizer.is_empty
         for index, ids in enumerate(encoded, start=first):
             if is_empty(ids):
-                cut = characters(inputs.texts[index]) > self.max_chars
+                cut = max(map(len, parts(inputs.texts[index]))) > self.max_chars
                 of = f"the first {self.max_chars} characters of it" if cut else "it"
                 raise RequestError(
                     Reason.EMPTY,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import DataError
 from ..text import Text, joined
-from .cells import ABSENT, as_texts
+from .cells import ABSENT, as_texts, fault_of
 from .columns import Columns
 
 
@@ -44,6 +44,14 @@ class TextColumns:
         names = self.as_in(columns).needed
         rows = zip(*(as_texts(columns[name], name, path) for name in names), strict=True)
         return tuple(map(joined, rows))
+
+    def fault_in(self, row: Mapping[str, object]) -> str | None:
+        """The first column of a row that holds no text, and what is wrong there; None if all do."""
+        for name in self.needed:
+            fault = fault_of(row.get(name, ABSENT))
+            if fault is not None:
+                return f"{name} {fault}"
+        return None
 
     def refuse_same(self, path: Path, others: Iterable[tuple[str, str | None]] = ()) -> None:
         """Raises DataError where two kinds of values would be read from one column.

@@ -17,7 +17,7 @@ from ...inputs.data.text_columns import TEXT, TextColumns
 from ...inputs.text import Text
 from ...nested.head_spec import HeadSpec
 from ...progress import SILENT, Progress
-from ..examples import cut, tokenise
+from ..examples import tokenise
 from ..held_out import TELLING
 from ..plan import Wishes, longest_text, planned_further
 from ..recipe import Recipe
@@ -145,8 +145,10 @@ def gather_further(
     most = checkpoint.architecture.max_tokens
     sequences = tokenise(learnt, checkpoint.tokenizer, most)
     longest = min(options.longest or longest_text([len(ids) for ids in sequences]), most)
-    notes.append(_counted(texts, sum(len(ids) > longest for ids in sequences), longest))
-    sequences = cut(sequences, longest)
+    too_long = sum(len(ids) > longest for ids in sequences)
+    notes.append(_counted(texts, too_long, longest))
+    if too_long:
+        sequences = tokenise(learnt, checkpoint.tokenizer, longest)
     return FurtherMaterial(
         checkpoint,
         texts,
