@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..models.calibration.target import RiskTarget
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
-    from ..models.heads.truth import answers_in
     from ..models.inputs.data import TextColumns
     from ..models.precision import Precision
     from ..models.progress import Progress
@@ -221,6 +220,7 @@ def _from_texts(
     from ..models.checkpoint.manifest import TA
     from ..models.checkpoint.seen import refuse_training_texts
     from ..models.evaluation.predictions import fitting, predict_all
+    from ..models.heads.truth import answers_in
     from ..models.inputs.data import read_groups, read_labelled, read_texts
     from ..models.limits import check_name
     from ..models.precision import evidence_in, margin_of

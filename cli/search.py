@@ -15,7 +15,6 @@ from .train import SEEDS
 
 if TYPE_CHECKING:
     from ..models.checkpoint.manifest import Manifest
-    from ..models.heads.truth import answers_in
     from ..models.inputs.data import Labelled
     from ..models.search.found import SearchResult
     from ..models.search.run import SearchOptions
@@ -97,6 +96,7 @@ def search(
         from ..models.checkpoint.manifest import CONFIG, read_manifest
         from ..models.checkpoint.seen import refuse_to_search
         from ..models.evaluation.predictions import fitting
+        from ..models.heads.truth import answers_in
         from ..models.inputs.data import read_labelled
         from ..models.search.run import search as run
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..models.errors import NestlingError
+from ..models.nested.head_spec import Task
 from ..models.training.recipe import Recipe
 from .columns import PAIR, TEXT, LabelColumn, PairColumn, TextColumn
 from .train_further import train_further
@@ -72,6 +73,14 @@ def train(
     text_column: TextColumn = TEXT,
     text_pair_column: PairColumn = PAIR,
     label_column: LabelColumn = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(
+            help="single_label: each text has exactly one label. multi_label: any number of them, "
+            "as a list.",
+            show_default="as the data are: lists, or a column `labels`, are of several",
+        ),
+    ] = None,
     probabilities: Annotated[
         str | None,
         typer.Option(
@@ -203,7 +212,7 @@ def train(
             out=out,
             validation=validation,
             texts=TextColumns(text_column, text_pair_column, pairs=None),
-            labels=LabelColumns(label_column, kind=None),
+            labels=LabelColumns(label_column, kind=task),
             probabilities_column=probabilities,
             label_map=label_map,
             unlabelled=unlabelled,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REFUSED = {
     "teacher": "the checkpoint as it was is the teacher",
     "students": "it trains those of the checkpoint",
+    "task": "it is that of the checkpoint",
     "label_map": "the labels are those of the checkpoint",
     "unlabelled": "texts without labels may stand in the file of --traffic",
     "probabilities": "a text has one label here, or none",

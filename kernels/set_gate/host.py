@@ -24,17 +24,18 @@ def decide_sets(
     x = logits / temperature[:, None]
     sure = np.abs(x)
     label = (codes * (logits >= 0)).sum(axis=1)
-    doubt = np.log1p(np.exp(-sure))
+    odds = np.exp(-sure)  # of the other answer: at most 1, whatever the logits
+    doubt = np.log1p(odds)
     score = confidence = np.exp(-doubt.sum(axis=1))
     e = (np.maximum(x, 0) + doubt).sum(axis=1)
     energy = 0.5 + 0.5 * e / (1 + e)
     if by.any():
         if (by == ENTROPY).any():
-            surprise = doubt + sure / (1 + np.exp(sure))
+            surprise = doubt + sure * odds / (1 + odds)
             entropy = np.maximum(1 - surprise.mean(axis=1) * np.float32(1 / log(2)), 0)
             score = np.where(by == ENTROPY, entropy, score)
         if (by == MARGIN).any():
-            score = np.where(by == MARGIN, 1 / (1 + np.exp(-sure.min(axis=1))), score)
+            score = np.where(by == MARGIN, 1 / (1 + odds.max(axis=1)), score)
         score = np.where(by == ENERGY, energy, score)
     inside = (energy >= scope + np.float32(margin)) | (scope <= 0)
     accept = ((score >= threshold + np.float32(margin)) | (threshold <= 0)) & inside

@@ -11,8 +11,9 @@ with z ≥ 0, whatever T, and with a = |x| the score is
                   al. (2021, arXiv 2109.14162) over T.
 
 Logits that are each off by ε move the first by at most Π σ(a) Σ σ(−a) ε / T, which is below
-0.4 ε / T for any number of labels; the second by ε / 4T; the third by 0.33 ε / T; and e by up to
-K ε / T, but the last by at most K ε / 2T · 1 / (1 + e)², small where e is large.
+0.4 ε / T for any number of labels; the second by ε / 4T; the third by 0.33 ε / T; and the last by
+ε / 8T: as σ(x) ≤ log(1 + exp(x)), e moves by at most e ε / T, and the score so by at most
+e / 2(1 + e)² · ε / T.
 """
 
 from __future__ import annotations

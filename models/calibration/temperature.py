@@ -27,7 +27,9 @@ def fit_temperature(
 
     logits: (texts, labels). labels: (texts,) int64, the true answers. weights: (texts,), how much
     each text counts; None for all alike.
-    A likelihood is convex in 1/T, so a search over log T within bounds finds the minimum (Brent).
+    A search over log T within bounds (Brent) finds the minimum where one label holds: that mean is
+    convex in 1/T. Where several may, it hardly ever is not; then a minimum near the least one may
+    be found, which makes confidences a little worse, and no promise.
     Raises ValueError without a text.
     """
     from scipy.optimize import minimize_scalar  # heavy: only the commands that calibrate pay for it

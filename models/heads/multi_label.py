@@ -54,13 +54,15 @@ class MultiLabel(AnswerTask):
         return (1 << len(self.labels)) - 1
 
     def f1(self, answers: Tensor, truth: Tensor) -> dict[str, float]:
-        """micro_f1: of the labels of all texts together. macro_f1: mean over those that occur."""
+        """micro_f1: of the labels of all texts together. macro_f1: mean over those that occur. Both
+        are 0 where none does.
+        """
         given, true = (self._held(each.clamp(min=0)) for each in (answers, truth))
         hits, total = (given & true).sum(0).double(), (given.long() + true.long()).sum(0)
         present = total > 0
         return {
             "micro_f1": (2 * hits.sum() / total.sum().clamp(min=1)).item(),
-            "macro_f1": (2 * hits[present] / total[present]).mean().item(),
+            "macro_f1": (2 * hits / total.clamp(min=1)).sum().item() / max(1, int(present.sum())),
         }
 
     def code(self, names: Sequence[str]) -> int:

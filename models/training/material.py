@@ -96,6 +96,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     pretrained = Pretrained.at(find(options.teacher))
     progress.step("reading texts")
     data = read_labelled(options.data, options.texts, options.labels, options.probabilities_column)
+    of_teacher = _of_teacher(options, pretrained, data)
     of_pairs = isinstance(data.texts[0], tuple)
     as_data = replace(options.texts, pairs=of_pairs)
     refuse_look_alikes(data, options.data)
@@ -123,7 +124,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     longest = options.longest or longest_text([len(ids) for ids in everything.sequences])
     longest = min(longest, architecture.max_tokens)
     too_long = sum(len(ids) > longest for ids in everything.sequences)
-    train, held_out = split(data.texts, data.labels, options.wishes.seed)
+    train, held_out = split(data.texts, data.named, options.wishes.seed)
     whole = everything.at(held_out)
     if too_long:
         everything = replace(everything, sequences=tokenise(data.texts, tokenizer, longest))
@@ -159,6 +160,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         planned(options.wishes, lengths, len(labels), len(unlabelled.texts)),
         (
             *doubts_about_labels(data, options.data),
+            *of_teacher,
             *_untaught(labels, data, options.data),
             *shared,
             *unlabelled.doubts,
@@ -177,6 +179,8 @@ def _labels(
                 f"label-map: {options.teacher} is an encoder without labels; the data's are learnt"
             )
         teacher = tuple(sorted(files[options.data].names))
+        if not teacher:
+            raise DataError(f"{options.data}: no text has a label; there is nothing to tell apart")
         if len(teacher) < 2:
             raise DataError(f"{options.data}: one label only; there is nothing to tell apart")
         return teacher
@@ -234,6 +238,25 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         model = NestedTransformer(architecture)
     return {name: tuple(p.shape) for name, p in model.state_dict().items()}
+
+
+def _of_teacher(options: Options, pretrained: Pretrained, data: Labelled) -> list[str]:
+    """A doubt where a teacher's logits may not be of several labels, each on its own.
+
+    Raises NestlingError where they are not.
+    """
+    if not pretrained.labels or data.kind == "single_label":
+        return []
+    said = pretrained.config.get("problem_type")
+    if said == "multi_label_classification":
+        return []
+    of = f"teacher: {options.teacher}: its config.json"
+    if said is not None:
+        raise NestlingError(
+            f"{of} says {said!r:.64}, but the data have several labels a text; take a teacher of "
+            "'multi_label_classification', or an encoder without a classifier"
+        )
+    return [f"{of} has no problem_type; its logits are taken to be of each label on its own"]
 
 
 def _untaught(labels: Sequence[str], data: Labelled, path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import DataError
-from .cells import ABSENT, as_labels, fault_of, is_nothing, shown
+from .cells import ABSENT, fault_of, is_nothing, kind_of, shown
 from .columns import Columns
 
 Kind = Literal["single_label", "multi_label"]
@@ -19,8 +19,8 @@ LabelSet = tuple[str, ...]
 
 @dataclass(frozen=True)
 class LabelColumns:
-    """column: that holds them, or None for `COLUMN`. kind: None where the file says so: it has
-    several labels a text if their column is called `labels`, or has lists.
+    """column: that holds them, or None for those of `COLUMN`. kind: None where the file says so: it
+    has several labels a text if their column is called `labels`, or has lists.
     """
 
     column: str | None = None
@@ -28,21 +28,26 @@ class LabelColumns:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """The columns that may hold them."""
+        """The columns that may hold them, the first that is there. Several labels may stand in
+        `label` too, as lists.
+        """
         if self.column is not None:
             return (self.column,)
-        return (COLUMN[self.kind],) if self.kind else tuple(COLUMN.values())
+        one, several = COLUMN["single_label"], COLUMN["multi_label"]
+        if self.kind == "single_label":
+            return (one,)
+        return (several, one) if self.kind == "multi_label" else (one, several)
 
-    def found_in(self, columns: Columns) -> tuple[str, Kind]:
-        """Which column of a file holds them, and what they are."""
-        there = [
-            name for name in self.candidates if any(c is not ABSENT for c in columns.get(name, ()))
-        ]
-        name = there[0] if there else self.candidates[0]
-        if self.kind is not None:
-            return name, self.kind
-        several = name == COLUMN["multi_label"] or any(isinstance(c, list) for c in columns[name])
-        return name, "multi_label" if several and there else "single_label"
+    def found_in(self, columns: Columns) -> tuple[str, Kind] | None:
+        """Which column of a file holds them, and what they are; None where there is none."""
+        for name in self.candidates:
+            cells = [cell for cell in columns[name] if cell is not ABSENT]
+            if cells and self.kind is not None:
+                return name, self.kind
+            if cells:
+                several = name == COLUMN["multi_label"] or any(isinstance(c, list) for c in cells)
+                return name, "multi_label" if several else "single_label"
+        return None
 
 
 LABEL = LabelColumns()
@@ -57,10 +62,23 @@ def as_label_sets(values: list[object], column: str, path: Path) -> tuple[LabelS
 
     Raises DataError that names the first row with anything else.
     """
-    return tuple(
-        _label_set(value, f"{path}: row {row}: {column}", column, path)
-        for row, value in enumerate(values, start=1)
-    )
+    sets = []
+    first: tuple[int, type] | None = None
+    for row, value in enumerate(values, start=1):
+        where = f"{path}: row {row}: {column}"
+        names = _listed(value, where)
+        for name in names:
+            whole = isinstance(name, int) and not isinstance(name, bool)
+            if not whole and (fault := fault_of(name, "a text or a whole number")):
+                raise DataError(f"{where} has a label that {fault}")
+            first = first or (row, type(name))
+            if type(name) is not first[1]:
+                raise DataError(
+                    f"{where} has {shown(name)}, but row {first[0]} has {kind_of(first[1])}; "
+                    "labels are all texts or all whole numbers"
+                )
+        sets.append(tuple(sorted(set(map(str, names)))))
+    return tuple(sets)
 
 
 def written(labels: LabelSet) -> str:
@@ -68,19 +86,15 @@ def written(labels: LabelSet) -> str:
     return json.dumps(labels, ensure_ascii=False)
 
 
-def _label_set(value: object, where: str, column: str, path: Path) -> LabelSet:
+def _listed(value: object, where: str) -> list[object]:
+    """The list of a cell."""
     cell = value
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         try:
             cell = json.loads(cell)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{where} begins like a list, but is not JSON: {error}") from None
-    if not isinstance(cell, list):
-        said = "is missing" if is_nothing(cell) else f"is {shown(cell)}"
-        raise DataError(f"{where} {said}; expected a list of labels, which may be empty")
-    for name in cell:
-        whole = isinstance(name, int) and not isinstance(name, bool)
-        if not whole and (fault := fault_of(name, "a text or a whole number")):
-            raise DataError(f"{where} has a label that {fault}")
-    names = as_labels(cell, column, path) if cell else ()
-    return tuple(sorted(set(names)))
+    if isinstance(cell, list):
+        return cell
+    said = "is missing" if is_nothing(cell) else f"is {shown(cell)}"
+    raise DataError(f"{where} {said}; expected a list of labels, which may be empty")

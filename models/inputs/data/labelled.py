@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..text import Text
-from .cells import ABSENT, as_groups, as_labels, is_nothing
+from .cells import as_groups, as_labels, is_nothing
 from .columns import read_columns
 from .label_columns import LABEL, Kind, LabelColumns, LabelSet, as_label_sets, written
 from .probabilities import Probabilities, as_probabilities, most_probable
@@ -74,16 +74,20 @@ def read_labelled(
         needed.append(one)
     content, columns = read_columns(path, needed, optional)
     found = texts.texts(columns, path)
-    column, kind = labels.found_in(columns)
+    there = labels.found_in(columns)
+    if there is None and probabilities_column is None:
+        raise DataError(f"{path}: has none of the columns {', '.join(labels.candidates)}")
+    column, kind = there or (one, labels.kind or "single_label")
     sha256 = hashlib.sha256(content).hexdigest()
     if kind == "multi_label":
         if probabilities_column is not None:
-            raise DataError(f"{path}: {probabilities_column}: each text has several labels here")
+            raise DataError(
+                f"{path}: {probabilities_column}: probabilities are of one label a text, and each "
+                "text has several labels here"
+            )
         sets = as_label_sets(columns[column], column, path)
         return Labelled(found, tuple(map(written, sets)), sha256, (), kind, sets)
     if probabilities_column is None:
-        if all(cell is ABSENT for cell in columns[column]):
-            raise DataError(f"{path}: has none of the columns {', '.join(labels.candidates)}")
         return Labelled(found, as_labels(columns[column], column, path), sha256)
     given = as_probabilities(columns[probabilities_column], probabilities_column, path)
     likely = {row: most_probable(each) for row, each in enumerate(given, start=1) if each}
