@@ -13,6 +13,7 @@ from ..models.errors import NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, show
 from .calibrated_groups import show_groups
 from .calibration_report import check_report, write_report
+from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for
 from .costs import FLOPS, CostOption, ProfileOption, time_model
 from .logits import PrecisionOption, RunnerOption, of_records
 from .rule import tell_what_is_served
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..models.calibration.target import RiskTarget
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
+    from ..models.inputs.data import TextColumns
     from ..models.precision import Precision
     from ..models.progress import Progress
 
@@ -107,8 +109,9 @@ def calibrate(
     ] = None,
     runner: RunnerOption = None,
     precision: PrecisionOption = None,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    text_column: TextColumn = TEXT,
+    text_pair_column: PairColumn = PAIR,
+    label_column: LabelColumn = LABEL,
 ) -> None:
     """Find a cheap cascade that keeps its accuracy on such texts, with a stated confidence.
 
@@ -163,7 +166,7 @@ def calibrate(
             scopes = scope_target(scope, out_of_scope, abstain)
             loaded, result, chosen = _from_texts(
                 manifest, wanted, data, target, seconds, by, scopes, out_of_scope, name, default,
-                text_column, label_column, progress,
+                columns_for(manifest, text_column, text_pair_column), label_column, progress,
             )  # fmt: skip
             tell = partial(
                 _tell, loaded, result, chosen, wanted, data, by is not None, report, checkpoint
@@ -202,7 +205,7 @@ def _from_texts(
     out_of_scope: Path | None,
     name: str | None,
     default: bool,
-    text_column: str,
+    columns: TextColumns,
     label_column: str,
     progress: Progress,
 ) -> tuple[Checkpoint, Calibrated, str]:
@@ -232,12 +235,12 @@ def _from_texts(
     progress.step("reading texts")
     indices = None
     if target.needs_labels:
-        labelled = read_labelled(data, text_column, label_column)
+        labelled = read_labelled(data, columns, label_column)
         texts = labelled.texts
         indices = label_indices(labelled, manifest.architecture.head().labels, data)
     else:
-        texts = read_texts(data, text_column)
-    groups = None if by is None else TextGroups.by(by, read_groups(data, by, text_column))
+        texts = read_texts(data, columns)
+    groups = None if by is None else TextGroups.by(by, read_groups(data, by, columns))
     sha256 = sha256_of(data)
     for doubt in refuse_training_texts(manifest, texts, sha256, data):
         progress.note(f"warning: {doubt}")
@@ -248,7 +251,7 @@ def _from_texts(
     parts = divide(len(texts), target, sha256, groups, len(held_out) if held_out else 0)
     if scope is not None:
         check_enough(len(halves(parts, groups)[1]), scope, target.confidence)
-    unknown = read_texts(out_of_scope, text_column) if out_of_scope is not None else ()
+    unknown = read_texts(out_of_scope, columns) if out_of_scope is not None else ()
     unknown, of_unknown = fitting(manifest, unknown, out_of_scope or data)
     for doubt in (*cut, *of_unknown):
         progress.note(f"warning: {doubt}")

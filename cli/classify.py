@@ -17,6 +17,7 @@ import typer
 
 from ..models.errors import NestlingError
 from ..models.runners import RunnerName
+from .columns import PAIR, TEXT, PairColumn, TextColumn
 from .progress import ProgressDisplay
 from .serve import locate
 
@@ -90,7 +91,8 @@ def classify(
             show_default="one per core",
         ),
     ] = None,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    text_column: TextColumn = TEXT,
+    text_pair_column: PairColumn = PAIR,
 ) -> None:
     """Answer every text of a file, as the server would, at the speed of all cores.
 
@@ -106,13 +108,14 @@ def classify(
     started = monotonic()
     with ProgressDisplay() as progress:
         progress.step("starting")  # what is imported from here on takes seconds
+        from ..models.inputs.data import TextColumns
         from ..models.offline.answers import TextLimits
         from ..models.offline.run import OfflineRequest
 
         request = OfflineRequest(
             locate(checkpoint),
             model,
-            text_column,
+            TextColumns(text_column, text_pair_column),
             TextLimits(min_confidence, inf if max_cost is None else max_cost),
             truncate,
             runner,

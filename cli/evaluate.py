@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for
 from .logits import PrecisionOption, RunnerOption
 
 if TYPE_CHECKING:
     from ..models.evaluation.accuracy import Result
     from ..models.inputs.data import Labelled
+    from ..models.inputs.text import Text
     from ..models.precision import Precision
     from ..models.progress import Progress
 
@@ -65,8 +67,9 @@ def evaluate(
         bool,
         typer.Option("--json", help="Print the report as JSON instead.", show_default="off"),
     ] = False,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    text_column: TextColumn = TEXT,
+    text_pair_column: PairColumn = PAIR,
+    label_column: LabelColumn = LABEL,
 ) -> None:
     """Measure every student and cascade: accuracy, cost, what escalation corrects.
 
@@ -96,21 +99,21 @@ def evaluate(
         if keep:
             check_file(kept, "--keep")
         progress.step("reading texts")
-        labelled = read_labelled(data, text_column, label_column)
+        columns = columns_for(manifest, text_column, text_pair_column)
+        labelled = read_labelled(data, columns, label_column)
         indices = label_indices(labelled, manifest.architecture.head().labels, data)
         doubts = doubts_about_evaluation(manifest, labelled.texts, labelled.sha256, data)
         texts, cut = fitting(manifest, labelled.texts, data)
-        strangers: Sequence[str] | None = None
+        strangers: Sequence[Text] | None = None
         of_strangers: list[str] = []
         if out_of_scope is not None:
-            unknown = read_texts(out_of_scope, text_column)
+            unknown = read_texts(out_of_scope, columns)
             strangers, of_strangers = fitting(manifest, unknown, out_of_scope)
         for doubt in (*doubts, *cut, *of_strangers):
             progress.note(f"warning: {doubt}")
         timing = {"batch": 32, "texts": min(sample, len(indices)), "repeats": repeats}
         results = _measure(
-            checkpoint, wanted, texts, indices, data, strangers, out_of_scope, timing,
-            progress,
+            checkpoint, wanted, texts, indices, data, strangers, out_of_scope, timing, progress,
         )  # fmt: skip
         widest = max(result.seconds.spread for result in results)
         report = _report(wanted, labelled, data, manifest.weights_sha256, timing, widest, results)
@@ -143,10 +146,10 @@ def evaluate(
 def _measure(
     checkpoint: Path,
     precision: Precision,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     indices: Sequence[int],
     data: Path,
-    strangers: Sequence[str] | None,
+    strangers: Sequence[Text] | None,
     out_of_scope: Path | None,
     timing: dict[str, int],
     progress: Progress,

@@ -154,7 +154,12 @@ def _run(
 @plan.command(cls=Command)
 def measure(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint directory.")],
-    data: Annotated[Path, typer.Option(help="JSON Lines of `text` and `label`, like the traffic.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="JSON Lines of `text` and `label` (of pairs `text_pair`, too), like the traffic."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="File of the profile.", dir_okay=False)],
     name: Annotated[
         str | None, typer.Option(help="Of the hardware.", show_default="the file's")

@@ -9,6 +9,7 @@ import typer
 
 from ..models.errors import NestlingError
 from .calibrated import MAX_DROP
+from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for
 from .costs import FLOPS, CostOption, ProfileOption, latency_model
 from .train import SEEDS
 
@@ -65,8 +66,9 @@ def search(
     cost: CostOption = FLOPS,
     profile: ProfileOption = None,
     seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0, max=SEEDS)] = 0,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    text_column: TextColumn = TEXT,
+    text_pair_column: PairColumn = PAIR,
+    label_column: LabelColumn = LABEL,
 ) -> None:
     """Look for better students inside the TA: other layers, other widths; nothing is trained.
 
@@ -103,7 +105,9 @@ def search(
         else:
             check_new(out)
         model = latency_model(cost, profile, manifest)
-        labelled = read_labelled(data, text_column, label_column)
+        labelled = read_labelled(
+            data, columns_for(manifest, text_column, text_pair_column), label_column
+        )
         indices = label_indices(labelled, manifest.architecture.head().labels, data)
         doubts = refuse_to_search(manifest, labelled.texts, labelled.sha256, data)
         texts, cut = fitting(manifest, labelled.texts, data)

@@ -9,6 +9,7 @@ import typer
 
 from ..models.errors import NestlingError
 from ..models.training.recipe import Recipe
+from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn
 from .train_further import train_further
 
 RECIPE = Recipe()
@@ -68,8 +69,9 @@ def train(
             show_default="off",
         ),
     ] = False,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column that holds the label.")] = "label",
+    text_column: TextColumn = TEXT,
+    text_pair_column: PairColumn = PAIR,
+    label_column: LabelColumn = LABEL,
     probabilities: Annotated[
         str | None,
         typer.Option(
@@ -190,6 +192,7 @@ def train(
         raise NestlingError(f"{missing}: is missing; see `nestling train --help`")
     with ProgressDisplay() as progress:
         progress.step("starting")
+        from ..models.inputs.data import TextColumns
         from ..models.training.material import Options
         from ..models.training.plan import Wishes
         from ..models.training.run import train as run
@@ -199,7 +202,7 @@ def train(
             data=data,
             out=out,
             validation=validation,
-            text_column=text_column,
+            texts=TextColumns(text_column, text_pair_column, pairs=None),
             label_column=label_column,
             probabilities_column=probabilities,
             label_map=label_map,

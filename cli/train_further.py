@@ -36,7 +36,6 @@ OPTIONS = (
     "out",
     "data",
     "validation",
-    "text_column",
     "label_column",
     "keep_worse",
     "longest",
@@ -55,12 +54,14 @@ def train_further(given: Mapping[str, Any]) -> None:
 
     with ProgressDisplay() as progress:
         progress.step("starting")
+        from ..models.inputs.data import TextColumns
         from ..models.training.further.material import FurtherOptions
         from ..models.training.further.run import train_further as run
         from ..models.training.plan import Wishes
 
         options = FurtherOptions(
             checkpoint=given["resume_from"],
+            texts=TextColumns(given["text_column"], given["text_pair_column"]),
             **{name: given[name] for name in OPTIONS},
             wishes=Wishes(**{name: given[name] for name in WISHES}),
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..experiments.runtime import Experiments
     from ..models.checkpoint.load import Checkpoint
     from ..models.checkpoint.manifest import Manifest
+    from ..models.inputs.text import Text
     from ..models.precision import Precision
     from ..models.runners import RunnerName
     from ..models.runners.base import ModelRunner
@@ -195,7 +196,7 @@ def load_for(
 def kept_answers(
     loaded: Checkpoint,
     precision: Precision,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     source: str | Path,
     progress: Progress = SILENT,
 ) -> Tensor | None:

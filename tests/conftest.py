@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 # Before anything loads a numerical library: on models this small more threads only wait for each
@@ -62,10 +63,16 @@ def tiny_students() -> dict[str, StudentSpec]:
     }
 
 
-def tiny_model(seed: int = 0) -> NestedTransformer:
+def pair_architecture() -> Architecture:
+    """The same, asked about pairs of texts, whose tokens are of two types."""
+    head = HeadSpec(DEFAULT_HEAD, "single_label", LABELS, inputs="pair")
+    return replace(tiny_architecture(), heads=(head,), token_types=2)
+
+
+def tiny_model(seed: int = 0, architecture: Architecture | None = None) -> NestedTransformer:
     """Random weights large enough that labels and confidences differ between texts."""
     torch.manual_seed(seed)
-    model = NestedTransformer(tiny_architecture())
+    model = NestedTransformer(architecture or tiny_architecture())
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -80,7 +87,9 @@ def write_tokenizer(path: Path) -> Path:
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     tokenizer.save(str(path))
     return path
@@ -126,6 +135,27 @@ def checkpoint_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def checkpoint(checkpoint_dir: Path) -> Checkpoint:
     return load_checkpoint(checkpoint_dir)
+
+
+@pytest.fixture
+def pair_checkpoint_dir(tmp_path: Path) -> Path:
+    """As `checkpoint_dir`, of a checkpoint that is asked about pairs of texts."""
+    path = tmp_path / "pair-checkpoint"
+    write_checkpoint(
+        path,
+        pair_architecture(),
+        tiny_students(),
+        tiny_model(architecture=pair_architecture()).state_dict(),
+        write_tokenizer(tmp_path / "pair-tokenizer.json"),
+        {"teacher": "none"},
+        dtype=torch.float32,
+    )
+    return path
+
+
+@pytest.fixture
+def pair_checkpoint(pair_checkpoint_dir: Path) -> Checkpoint:
+    return load_checkpoint(pair_checkpoint_dir)
 
 
 def write_changed(directory: Path, model: NestedTransformer) -> Path:

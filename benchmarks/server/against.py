@@ -34,9 +34,8 @@ import orjson
 import psutil
 
 from nestling.loadtest.server_process import ServerProcess, serve_command
-from nestling.loadtest.texts import read_texts
 
-from .serving import cpu_seconds, machine
+from .serving import cpu_seconds, machine, single_texts
 from .wrk import send
 
 CONNECTIONS, LISTS, LIST = 64, 2, 256
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    texts = list(read_texts(given.data).texts)
+    texts = single_texts(given.data)
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache

@@ -37,7 +37,6 @@ import uvloop
 from numpy.typing import NDArray
 from uvicorn.server import ServerState
 
-from nestling.loadtest.texts import read_texts
 from nestling.models.checkpoint.manifest import Manifest, read_manifest
 from nestling.models.precision import Precision
 from nestling.models.runners.base import ForwardBatch, ForwardOutput
@@ -46,7 +45,7 @@ from nestling.server.http.app import create_app
 from nestling.server.http.connection.protocol import HttpConnection
 from nestling.server.settings import Settings
 
-from .serving import machine
+from .serving import machine, single_texts
 
 SHIPPED = Path(str(files("nestling.models"))) / "zoo" / "clinc150"
 CONNECTIONS, LIST = 64, 256
@@ -180,7 +179,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    texts = list(read_texts(given.data).texts)
+    texts = single_texts(given.data)
     loads = uvloop.run(measured(texts, given.seconds, given.repeats))
     print(
         json.dumps(

@@ -30,11 +30,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nestling.loadtest.texts import read_texts
 from nestling.models.cores import cores
 
 from .memory import SHIPPED
-from .serving import machine
+from .serving import machine, single_texts
 
 BATCHES = (1, 8, 32, 64)
 SAMPLE = 256
@@ -54,7 +53,7 @@ def main() -> None:
     if given.pipeline:
         print(json.dumps(_pipeline(given.pipeline, given.data, given.peer_rows, given.batches)))
         return
-    texts = list(read_texts(given.data).texts)
+    texts = single_texts(given.data)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         exported = folder / "ta"
@@ -175,7 +174,7 @@ def _pipeline(exported: Path, data: Path, rows: int, batches: Sequence[int]) -> 
     from transformers import pipeline
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    texts = list(read_texts(data).texts)
+    texts = single_texts(data)
     texts = [texts[row % len(texts)] for row in range(rows)]
     classifier = pipeline("text-classification", model=str(exported), device="cpu")
     classifier(texts[:8], batch_size=8)

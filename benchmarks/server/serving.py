@@ -10,6 +10,7 @@ import platform
 import statistics
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -18,7 +19,7 @@ from nestling.loadtest.client.protocols import PROTOCOLS, Protocol
 from nestling.loadtest.client.target import find
 from nestling.loadtest.server_process import ServerProcess, serve_command
 from nestling.loadtest.setup import Setup
-from nestling.loadtest.texts import Texts
+from nestling.loadtest.texts import Texts, read_texts
 
 LATE_MS = 60_000.0
 """The clients share the machine with the server, and may be late: the latency has that in it."""
@@ -50,6 +51,14 @@ def asked(
     """Single texts by the native protocol, or as the fields say."""
     given: dict[str, Any] = {"shares": {"native": 1.0}, "max_lag_ms": LATE_MS} | fields
     return Setup(find(server.url), texts, protocols, **given)
+
+
+def single_texts(path: Path) -> list[str]:
+    """Those of a file without pairs. Raises ValueError for one with pairs."""
+    found = [text for text in read_texts(path).texts if isinstance(text, str)]
+    if not found:
+        raise ValueError(f"{path}: has pairs of texts, and this benchmark asks about single ones")
+    return found
 
 
 def compared(ways: dict[str, list[float]], base: str, other: str) -> dict[str, object]:

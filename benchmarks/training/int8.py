@@ -27,9 +27,11 @@ from unittest.mock import patch
 import onnx
 import torch
 
+from nestling.cli.columns import PAIR, TEXT, columns_for
 from nestling.models import Cascade, Checkpoint, Decision, Predictor, load_checkpoint
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.inputs.text import Text
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.spec import StudentSpec
 from nestling.models.precision import INT8, Precision
@@ -53,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(given.checkpoint)
     rounded = calibrated_for(checkpoint, "int8")
-    labelled = read_labelled(given.data)
+    labelled = read_labelled(given.data, columns_for(checkpoint, TEXT, PAIR))
     truth = label_indices(labelled, checkpoint.architecture.head().labels, given.data)
     rows = OnnxRunner(rounded, "int8", threads=1)
     policies: dict[str, Any] = {}
@@ -104,7 +106,7 @@ def answers(decisions: Sequence[Decision]) -> list[int]:
     return [decision.answer.label for decision in decisions]
 
 
-def changed(checkpoint: Checkpoint, by: ModelRunner, texts: Sequence[str]) -> dict[str, float]:
+def changed(checkpoint: Checkpoint, by: ModelRunner, texts: Sequence[Text]) -> dict[str, float]:
     """What differs between texts asked alone and in batches: shares, and confidences' distance."""
     predictor = Predictor(checkpoint, runner=by)
     together = predictor.predict(texts)

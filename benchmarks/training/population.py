@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nestling.cli.columns import PAIR, TEXT, columns_for
 from nestling.cli.costs import TIME, time_model
 from nestling.models.calibration.choice import SCORES
 from nestling.models.calibration.cost import TimeModel, flops_of, seconds_of
@@ -22,6 +23,7 @@ from nestling.models.checkpoint.held_out import read_held_out
 from nestling.models.evaluation.logits import StudentLogits
 from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.inputs.text import Text
 from nestling.models.precision import PRECISIONS, Precision, evidence_in, margin_of
 from nestling.server.build import kept_answers, load_for
 
@@ -131,11 +133,12 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
     time = None
     if given.profile is not None:
         time = time_model(TIME, given.profile, checkpoint, precision)
-    texts: list[str] = []
+    columns = columns_for(checkpoint, TEXT, PAIR)
+    texts: list[Text] = []
     classes: list[str] = []
     labels: list[int] = []
     for file in given.data:
-        labelled = read_labelled(file)
+        labelled = read_labelled(file, columns)
         texts += labelled.texts
         classes += labelled.labels
         labels += label_indices(labelled, checkpoint.architecture.head().labels, file)

@@ -33,6 +33,8 @@ from typing import Any
 
 from nestling.models.inputs.data import read_labelled
 from nestling.models.inputs.data.fingerprints import fingerprint
+from nestling.models.inputs.data.text_columns import TEXT_OR_PAIR
+from nestling.models.inputs.text import Text, parts
 
 from .sets.passes import NONE_FOUND
 
@@ -73,7 +75,7 @@ def main() -> None:
 
 def write_parts(given: argparse.Namespace) -> dict[str, Path]:
     """The files of the simulation, by name; traffic is cumulative, as a log is."""
-    data = read_labelled(given.data)
+    data = read_labelled(given.data, TEXT_OR_PAIR)
     pairs = zip(data.texts, data.labels, strict=True)
     rows = list({fingerprint(text): (text, label) for text, label in pairs}.values())
     lot = random.Random(given.seed)
@@ -96,11 +98,13 @@ def write_parts(given: argparse.Namespace) -> dict[str, Path]:
     return files
 
 
-def write(path: Path, rows: Sequence[tuple[str, str | None]]) -> Path:
-    """A label that is None is left out."""
+def write(path: Path, rows: Sequence[tuple[Text, str | None]]) -> Path:
+    """Texts, or pairs; a label that is None is left out."""
     with path.open("w", encoding="utf-8") as file:
         for text, label in rows:
-            row = {"text": text} if label is None else {"text": text, "label": label}
+            row = dict(zip(("text", "text_pair"), parts(text), strict=False))
+            if label is not None:
+                row["label"] = label
             file.write(json.dumps(row) + "\n")
     return path
 

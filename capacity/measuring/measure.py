@@ -17,6 +17,7 @@ from ...models.progress import SILENT, Progress
 from ...models.runners import RunnerName
 from ...server.build import load_for, read_for
 from ...server.core.load_control import TICK_SECONDS
+from ..errors import PlanError
 from ..profile.profile import SCHEMA, Profile
 from ..profile.workload import StudentConfidences, Workload
 from .fit import fit
@@ -47,7 +48,8 @@ def measure(
     """Start a real server, load it in many ways, and fit costs to what it spent; then time students
     without one, also such as the checkpoint does not have.
 
-    data: JSON Lines of `text` and `label`. runner: `torch` or `onnx-int8`. precision: None is that
+    data: JSON Lines of `text` and `label`, and of `text_pair` where the checkpoint is asked about
+    pairs. runner: `torch` or `onnx-int8`. precision: None is that
     of the runner, or of a server on the device. Raises NestlingError or LoadtestError for what the
     user can fix.
     """
@@ -61,6 +63,7 @@ def measure(
         computed_in = dtype_for("auto", there, checkpoint)
     by: RunnerName = INT8 if computed_in == "int8" else TORCH
     manifest, texts = read_for(checkpoint, computed_in), read_texts(data)
+    check_kind(manifest, texts, data)
     workload = workload_of(checkpoint, manifest, computed_in, texts, seed, progress)
     progress.step("starting a server")
     words = ["--runner", by, "--device", device]
@@ -102,6 +105,20 @@ def measure(
         workload=workload,
         timings=tuple(timings),
     )
+
+
+def check_kind(manifest: Manifest, texts: Texts, data: Path) -> None:
+    """Raises PlanError unless the file has what the checkpoint is asked about: texts, or pairs."""
+    of_pairs = manifest.architecture.head().inputs == "pair"
+    if of_pairs and not texts.pairs:
+        raise PlanError(
+            f"{data}: has no `text_pair`, and {manifest.path.name} is asked about pairs of texts"
+        )
+    if texts.pairs and not of_pairs:
+        raise PlanError(
+            f"{data}: has pairs of texts, and {manifest.path.name} is asked about one at a time; "
+            "remove `text_pair`"
+        )
 
 
 def tick_of(server: MeasuredServer) -> float:

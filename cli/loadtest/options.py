@@ -69,7 +69,9 @@ def with_setup(command: Callable[..., None]) -> Callable[..., None]:
 
 def build(
     url: Url,
-    data: Annotated[Path, typer.Option(help="JSON Lines of `text` and `label`.")],
+    data: Annotated[
+        Path, typer.Option(help="JSON Lines of `text` and `label`; pairs have `text_pair`.")
+    ],
     protocol: Annotated[
         str,
         option(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 
 from ..errors import LoadtestError
+from ..texts import TextOrPair
 from .target import Target
 
 Headers = dict[bytes, bytes]
@@ -36,10 +38,12 @@ class Answer(NamedTuple):
 class Protocol:
     """How a kind of server is asked, and where it puts its labels.
 
-    path, body: may contain `$model`; values of the body also `$texts`, `$lists` ([[text], …]) and
-    `$count`. labels: the path to the labels in the answer, its steps separated by dots: a key, an
-    index, `*` for every item, `best` for the item with the highest `score`, `json` for the JSON
-    inside a string. reference: the model that others are compared with.
+    path, body: may contain `$model`; values of the body also `$texts`, of pairs [{"text",
+    "text_pair"}, …]; `$lists`, [[text], …] or [[text, text_pair], …]; `$flat`, both texts of a pair
+    in turn, and `$shape`, which is [count] or [count, 2] then; `$count`. labels: the path to the
+    labels in the answer, its steps separated by dots: a key, an index, `*` for every item, `best`
+    for the item with the highest `score`, `json` for the JSON inside a string. reference: the model
+    that others are compared with.
     """
 
     name: str
@@ -48,12 +52,16 @@ class Protocol:
     labels: str
     reference: str | None = None
 
-    def request(self, target: Target, texts: Sequence[str], model: str) -> bytes:
-        """All bytes of a request."""
+    def request(self, target: Target, texts: Sequence[TextOrPair], model: str) -> bytes:
+        """All bytes of a request. texts: at least one; either all are pairs, or none."""
+        lists = [[text] if isinstance(text, str) else list(text) for text in texts]
+        of_pairs = isinstance(texts[0], tuple)
         values = {
             "$model": model,
-            "$texts": list(texts),
-            "$lists": [[text] for text in texts],
+            "$texts": [_pair(*each) for each in lists] if of_pairs else list(texts),
+            "$lists": lists,
+            "$flat": list(chain.from_iterable(lists)),
+            "$shape": [len(texts), 2] if of_pairs else [len(texts)],
             "$count": len(texts),
         }
         body = orjson.dumps(_fill(self.body, values))
@@ -110,7 +118,7 @@ PROTOCOLS = {
             "/v2/models/$model/infer",
             {
                 "inputs": [
-                    {"name": "text", "datatype": "BYTES", "shape": ["$count"], "data": "$texts"}
+                    {"name": "text", "datatype": "BYTES", "shape": "$shape", "data": "$flat"}
                 ],
                 "outputs": [{"name": "label"}],
             },
@@ -148,6 +156,10 @@ def declared(given: bytes, where: str) -> dict[str, Protocol]:
             raise LoadtestError(f"{where}, {name}: `path` begins with /, `labels` is a string")
         found[name] = Protocol(name, path, row["body"], labels)
     return found
+
+
+def _pair(text: str, text_pair: str) -> dict[str, str]:
+    return {"text": text, "text_pair": text_pair}
 
 
 def _fill(template: Any, values: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 
+from ..texts import TextOrPair
 from .connection import Exchange
 from .faults import Fault, commit
 from .plan import SendPlan
@@ -32,7 +33,7 @@ class WorkerTask:
     target: Target
     protocols: tuple[Protocol, ...]
     model: str
-    texts: tuple[str, ...]
+    texts: tuple[TextOrPair, ...]
     plan: SendPlan
     connections: int
     timeout: float

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection as Pipe
 from types import TracebackType
 
 from ..errors import LoadtestError
+from ..texts import TextOrPair
 from .plan import SendPlan
 from .protocols import Protocol
 from .records import Records, merge
@@ -25,7 +26,7 @@ class WorkerPool:
     def __init__(
         self,
         target: Target,
-        texts: Sequence[str],
+        texts: Sequence[TextOrPair],
         processes: int,
         connections: int,
         timeout: float,

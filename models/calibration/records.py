@@ -76,7 +76,8 @@ class ShadowRecord:
 
     precision: in which the students ran. tokens: how many. stages: all of the cascade, in its
     order, and the TA. served: the student whose answer the client got. ta: index of the TA's label.
-    text: as the client sent it; None where it is not kept, or came as tokens.
+    text: as the client sent it; None where it is not kept, or came as tokens. text_pair: the second
+    one of a pair.
     Raises ValueError where served is no stage.
     """
 
@@ -91,6 +92,7 @@ class ShadowRecord:
     served: str
     ta: Index
     text: str | None = None
+    text_pair: str | None = None
 
     def __post_init__(self) -> None:
         if self.served not in {stage.student for stage in self.stages}:

@@ -19,7 +19,7 @@ tags: [nestling]
 
 # $name: a student of $checkpoint
 
-It sorts a text into one of $labels classes: $layers of the $depth layers of its teaching assistant,
+It sorts $what into one of $labels classes: $layers of the $depth layers of its teaching assistant,
 $dim wide, $parameters parameters. It is one of the students that Nestling serves from
 one checkpoint, written as a directory of its own; Nestling is not needed to run it.
 
@@ -27,12 +27,12 @@ one checkpoint, written as a directory of its own; Nestling is not needed to run
 
     pip install $packages
 
-In this directory, with the texts as arguments:
+In this directory, with $arguments as arguments:
 
 ```python
 $program```
 
-It prints a probability, a label and the text. Inputs are at most $max_tokens tokens long, special
+It prints a probability, a label and $printed. Inputs are at most $max_tokens tokens long, special
 tokens included; what is longer is cut off here, and refused by Nestling.
 
 ## Its confidence
@@ -82,6 +82,7 @@ def model_card(
     that runs the directory, in the Hub's words. packages: that `program` needs, which runs there.
     """
     a, spec = checkpoint.architecture, student.spec
+    of_pairs = a.head().inputs == "pair"
     files = (file_of(CALIBRATION, precision), CALIBRATION)
     file = next((name for name in files if (checkpoint.path / name).exists()), None)
     values = {
@@ -94,6 +95,9 @@ def model_card(
         values,
         library=library,
         checkpoint=f"`{checkpoint.path.resolve().name}`",
+        what="a pair of texts" if of_pairs else "a text",
+        arguments="both texts of each pair" if of_pairs else "the texts",
+        printed="both texts" if of_pairs else "the text",
         labels=len(a.head().labels),
         layers=len(spec.layers),
         depth=a.layers,

@@ -42,6 +42,17 @@ for text in sys.argv[1:] or ["how do i say goodbye in french"]:
     print(f"{answer['score']:.6f}  {answer['label']}  {text}")
 """
 """A program for the export's README; it has nothing but `transformers`."""
+RUN_PAIRS = """\
+import sys
+from transformers import pipeline
+
+classify = pipeline("text-classification", model=".", device="cpu")
+given = sys.argv[1:] or ["a man plays the guitar", "somebody makes music"]
+for pair in zip(given[::2], given[1::2]):
+    (answer,) = classify([dict(zip(("text", "text_pair"), pair))], truncation=True)
+    print(f"{answer['score']:.6f}  {answer['label']}  {' | '.join(pair)}")
+"""
+"""The same for pairs."""
 
 
 def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
@@ -67,8 +78,13 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
         config = config_of(checkpoint, chosen)
         write_json(temporary / CONFIG, config)
         write_weights({n: t.cpu() for n, t in tensors.items()}, temporary / WEIGHTS)
-        write_tokenizer(checkpoint, config, INPUTS, temporary)
-        card = model_card(checkpoint, chosen, "float32", "transformers", "torch transformers", RUN)
+        # Without types, `transformers` would take both texts of a pair for the first.
+        typed = checkpoint.architecture.token_types > 1
+        inputs = (*INPUTS, "token_type_ids") if typed else INPUTS
+        write_tokenizer(checkpoint, config, inputs, temporary)
+        program = RUN_PAIRS if head.inputs == "pair" else RUN
+        packages = "torch transformers"
+        card = model_card(checkpoint, chosen, "float32", "transformers", packages, program)
         (temporary / README).write_text(card, "utf-8")
 
 

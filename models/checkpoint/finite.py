@@ -48,8 +48,7 @@ def check_logits(manifest: Manifest, ask: Ask, computed_in: str) -> None:
     """
     a, generator = manifest.architecture, np.random.default_rng(0)
     texts = [
-        generator.integers(a.vocabulary, size=min(length, a.max_tokens)).tolist()
-        for length in LENGTHS
+        generator.integers(a.ids, size=min(length, a.max_tokens)).tolist() for length in LENGTHS
     ]
     for student in manifest.students.values():
         if not np.isfinite(ask(texts, student.spec)).all():

@@ -157,7 +157,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _tokenizer(path: Path, architecture: Architecture) -> TextTokenizer:
-    tokenizer = TextTokenizer(path)
+    tokenizer = TextTokenizer(path, architecture.second_from)
     if tokenizer.largest_id >= architecture.vocabulary:
         raise ValueError(
             f"gives the id {tokenizer.largest_id}, but the model's vocabulary ends at "

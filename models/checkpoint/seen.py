@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..inputs.data.fingerprints import Shared, TextSample, fingerprint
+from ..inputs.text import Text
 from .integrity import read_hashed_json
 from .manifest import JUDGING_TEXTS, TRAINING_TEXTS, Manifest, parse
 from .searches import read_searches
@@ -29,7 +30,7 @@ _Known = tuple[str | None, TextSample | None, str]
 
 
 def refuse_training_texts(
-    manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
+    manifest: Manifest, texts: Sequence[Text], sha256: str, path: Path
 ) -> list[str]:
     """What a calibration on these texts would promise too much of, a sentence each.
 
@@ -50,7 +51,7 @@ def refuse_training_texts(
 
 
 def refuse_to_search(
-    manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
+    manifest: Manifest, texts: Sequence[Text], sha256: str, path: Path
 ) -> list[str]:
     """Why students that these texts choose may be worse than they seem, a sentence each.
 
@@ -69,7 +70,7 @@ def refuse_to_search(
 
 
 def doubts_about_judging(
-    manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
+    manifest: Manifest, texts: Sequence[Text], sha256: str, path: Path
 ) -> list[str]:
     """Why these texts cannot judge what further training brings, a sentence each."""
     found = _met([_training(manifest)], texts, sha256, path)
@@ -77,7 +78,7 @@ def doubts_about_judging(
 
 
 def doubts_about_evaluation(
-    manifest: Manifest, texts: Sequence[str], sha256: str, path: Path
+    manifest: Manifest, texts: Sequence[Text], sha256: str, path: Path
 ) -> list[str]:
     """Why numbers measured on these texts say less of new ones, a sentence each."""
     known = [_training(manifest), _judging(manifest), *_searches(manifest)]
@@ -96,7 +97,7 @@ def doubts_about_evaluation(
 
 
 def _met(
-    known: Iterable[_Known], texts: Sequence[str], sha256: str, path: Path
+    known: Iterable[_Known], texts: Sequence[Text], sha256: str, path: Path
 ) -> Iterator[tuple[str, bool]]:
     """What is known of these texts, and whether it is too much for a promise."""
     for data_sha256, sample, what in known:
@@ -121,7 +122,7 @@ def _are_too_many(shared: Shared, whole: bool) -> bool:
     return sum(each) < CHANCE
 
 
-def _repeats(texts: Sequence[str], path: Path, counts: str) -> list[str]:
+def _repeats(texts: Sequence[Text], path: Path, counts: str) -> list[str]:
     """That many rows are copies, where they are; counts: what takes them for texts of their own."""
     repeats = sum(count - 1 for count in Counter(map(fingerprint, texts)).values())
     if repeats <= MOST_REPEATS * len(texts):

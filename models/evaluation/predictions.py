@@ -13,6 +13,7 @@ from ..cascade.policy import Student
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import TA, Manifest
 from ..errors import DataError
+from ..inputs.text import Text
 from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
 from ..runners.base import ModelRunner
@@ -37,7 +38,7 @@ class Predictions(StudentLogits):
 @torch.inference_mode()
 def predict_all(
     checkpoint: Checkpoint,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     source: str | Path,
     runner: ModelRunner | None = None,
     progress: Progress = SILENT,
@@ -64,7 +65,7 @@ def predict_all(
 
 
 def answers_of_ta(
-    checkpoint: Checkpoint, texts: Sequence[str], source: str | Path, progress: Progress = SILENT
+    checkpoint: Checkpoint, texts: Sequence[Text], source: str | Path, progress: Progress = SILENT
 ) -> Tensor:
     """What the TA alone answers, by torch, in the dtype of the checkpoint: (texts,) int64."""
     alone = replace(checkpoint, students={TA: checkpoint.ta})
@@ -72,8 +73,8 @@ def answers_of_ta(
 
 
 def fitting(
-    manifest: Manifest, texts: Sequence[str], source: str | Path
-) -> tuple[tuple[str, ...], list[str]]:
+    manifest: Manifest, texts: Sequence[Text], source: str | Path
+) -> tuple[tuple[Text, ...], list[str]]:
     """The texts as students can read them, and a sentence that says how many are cut for that.
 
     A text that is too long is answered by its beginning, as a request with `truncate` is.
@@ -94,7 +95,7 @@ def fitting(
     return tuple(short), [doubt]
 
 
-def encode_all(manifest: Manifest, texts: Sequence[str], source: str | Path) -> list[list[int]]:
+def encode_all(manifest: Manifest, texts: Sequence[Text], source: str | Path) -> list[list[int]]:
     """Token ids of each text. Raises DataError naming a row that is too long."""
     sequences = manifest.tokenizer.encode(texts)
     limit = manifest.architecture.max_tokens

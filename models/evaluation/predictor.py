@@ -16,7 +16,8 @@ from ..cascade.parts import StagePart
 from ..checkpoint.manifest import Manifest, read_manifest
 from ..cores import cores
 from ..errors import NestlingError
-from ..inputs.data.cells import ABSENT, fault_of
+from ..inputs.data.cells import ABSENT, fault_of, shown
+from ..inputs.text import Text, joined, parts
 from ..runners import RunnerName
 from ..runners.base import ModelRunner
 from ..runners.choose import RunnerOptions, choose
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MAX_BATCH_TOKENS = 16384
 CPU_BATCH_TOKENS = 512
 """What a processor is asked at once stays in its cache: some 32 short texts."""
+PARTS = ("the first ", "the second ")
+"""What an error calls the texts of a pair."""
 WINDOW = 2048
 """Texts of a stream that are held at once: among so many there are enough of each length."""
 
@@ -70,25 +73,35 @@ class Predictor:
         self._batch_tokens = CPU_BATCH_TOKENS if on_cpu else MAX_BATCH_TOKENS
 
     def stream(
-        self, texts: Iterable[str | Mapping[str, object]], column: str = "text"
+        self,
+        texts: Iterable[Text | Mapping[str, object]],
+        column: str = "text",
+        pair_column: str = "text_pair",
     ) -> Iterator[Decision]:
         """One decision per text, in order, of a list, a generator or a data set; few are held at
         once, so that it may be longer than memory.
 
-        texts: also rows, such as those of `datasets.Dataset`. column: that holds their text. Raises
-        NestlingError that names the first text which is none, or too long, once it comes to it.
+        texts: strings, or tuples of two where the checkpoint is asked about pairs; also rows, such
+        as those of `datasets.Dataset`. column, pair_column: those that hold their texts; a row has
+        no second one unless the checkpoint is asked about pairs. Raises NestlingError that names
+        the first text which is none, or too long, once it comes to it.
         """
         waiting, first = iter(texts), 0
+        columns = (column, pair_column) if self._of_pairs else (column,)
         while window := list(islice(waiting, WINDOW)):
-            found = [self._cell(each, column, first + i) for i, each in enumerate(window)]
+            found = [self._read(each, columns, first + i) for i, each in enumerate(window)]
             yield from self.predict(found, first)
             first += len(window)
 
-    def predict(self, texts: Sequence[str], first: int = 0) -> Decisions:
-        """One decision per text, in order. Raises NestlingError for a text that is too long.
+    def predict(self, texts: Sequence[Text], first: int = 0) -> Decisions:
+        """One decision per text, in order.
 
-        first: the number of the first text, for what the error says.
+        texts: strings, or tuples of two where the checkpoint is asked about pairs. first: the
+        number of the first text, for what the error says. Raises NestlingError for a text that is
+        too long, and for one text in place of a pair, or a pair in place of a text.
         """
+        for index, text in enumerate(texts, start=first):
+            self._check_kind(text, index)
         decisions = decide(self.checkpoint, self.cascade, self._encode(texts, first))
         waiting = [StagePart.of(decisions)]
         while waiting:
@@ -105,15 +118,45 @@ class Predictor:
             return None
         return self.checkpoint.architecture.head().labels[decision.answer.label]
 
-    def _cell(self, given: str | Mapping[str, object], column: str, index: int) -> str:
-        cell = given.get(column, ABSENT) if isinstance(given, Mapping) else given
-        fault = fault_of(cell)
-        if fault is not None or not isinstance(cell, str):
-            where = f"{column} " if isinstance(given, Mapping) else ""
-            raise NestlingError(f"text {index}: {where}{fault}")
-        return cell
+    @property
+    def _of_pairs(self) -> bool:
+        return self.checkpoint.architecture.head().inputs == "pair"
 
-    def _encode(self, texts: Sequence[str], first: int) -> list[list[int]]:
+    def _read(self, given: Text | Mapping[str, object], columns: Sequence[str], index: int) -> Text:
+        """The text or pair that was given, or that stands in the columns of a row."""
+        if isinstance(given, Mapping):
+            cells = [(f"{name} ", given.get(name, ABSENT)) for name in columns]
+        else:
+            self._check_kind(given, index)
+            names = PARTS if isinstance(given, tuple) else ("",)
+            cells = list(zip(names, parts(given), strict=True))
+        found = []
+        for name, cell in cells:
+            fault = fault_of(cell)
+            if fault is not None or not isinstance(cell, str):
+                raise NestlingError(f"text {index}: {name}{fault}")
+            found.append(cell)
+        return joined(found)
+
+    def _check_kind(self, given: object, index: int) -> None:
+        """Raises NestlingError unless it is a text, or a pair where the checkpoint is asked about
+        pairs; what the texts hold is not looked at.
+        """
+        if self._of_pairs:
+            if not isinstance(given, tuple) or len(given) != 2:
+                raise NestlingError(
+                    f"text {index}: is {shown(given)}; this checkpoint is asked about pairs of "
+                    "texts: give a tuple of two strings"
+                )
+        elif isinstance(given, tuple):
+            raise NestlingError(
+                f"text {index}: is {shown(list(given))}; this checkpoint is asked about one text "
+                "at a time: give a string"
+            )
+        elif not isinstance(given, str):
+            raise NestlingError(f"text {index}: {fault_of(given)}")
+
+    def _encode(self, texts: Sequence[Text], first: int) -> list[list[int]]:
         limit = self.checkpoint.architecture.max_tokens
         sequences = self.checkpoint.tokenizer.encode(texts)
         for index, tokens in enumerate(sequences, start=first):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nested.architecture import Architecture
-from ..nested.head_spec import DEFAULT_HEAD, HeadSpec
+from ..nested.head_spec import DEFAULT_HEAD, Asked, HeadSpec
 from ..nested.shapes import head_weight
 from ..nested.spec import StudentSpec
 
@@ -50,7 +50,9 @@ class EncoderFamily:
     position_offset: int
     special_tokens: Mapping[str, int]
 
-    def architecture(self, config: dict[str, Any], labels: tuple[str, ...]) -> Architecture:
+    def architecture(
+        self, config: dict[str, Any], labels: tuple[str, ...], inputs: Asked = "text"
+    ) -> Architecture:
         """The TA at full size, from a config. Raises ValueError for what is not served."""
         if config.get("position_embedding_type", "absolute") != "absolute":
             raise ValueError(
@@ -72,7 +74,8 @@ class EncoderFamily:
             max_tokens=config["max_position_embeddings"] - self.position_offset,
             activation=ACTIVATIONS[activation],
             norm_eps=config["layer_norm_eps"],
-            heads=(HeadSpec(DEFAULT_HEAD, "single_label", labels),),
+            heads=(HeadSpec(DEFAULT_HEAD, "single_label", labels, inputs=inputs),),
+            token_types=self._types(config) if inputs == "pair" else 1,
         )
 
     def import_weights(
@@ -82,11 +85,11 @@ class EncoderFamily:
         out.
         """
         found = {name.removeprefix(self.prefix): tensor for name, tensor in weights.items()}
-        embeddings = "embeddings."
+        embeddings, types = "embeddings.", architecture.token_types
         imported = {
             "tokens": found[embeddings + "word_embeddings.weight"],
             "positions": found[embeddings + "position_embeddings.weight"][self.position_offset :],
-            "segment": found[embeddings + "token_type_embeddings.weight"][0],
+            "segment": found[embeddings + "token_type_embeddings.weight"][:types].squeeze(0),
             "embedding_norm.weight": found[embeddings + "LayerNorm.weight"],
             "embedding_norm.bias": found[embeddings + "LayerNorm.bias"],
         }
@@ -115,7 +118,7 @@ class EncoderFamily:
             "intermediate_size": max(spec.ffn),
             "hidden_act": theirs[a.activation],
             "max_position_embeddings": a.max_tokens + self.position_offset,
-            "type_vocab_size": 1,
+            "type_vocab_size": a.token_types,
             "layer_norm_eps": a.norm_eps,
             "id2label": {str(i): label for i, label in enumerate(a.head().labels)},
             "label2id": {label: i for i, label in enumerate(a.head().labels)},
@@ -138,7 +141,9 @@ class EncoderFamily:
             embeddings + "position_embeddings.weight": _shifted(
                 weights["positions"][:, :d], self.position_offset
             ),
-            embeddings + "token_type_embeddings.weight": weights["segment"][None, :d],
+            embeddings + "token_type_embeddings.weight": weights["segment"].view(
+                a.token_types, a.dim
+            )[:, :d],
             embeddings + "LayerNorm.weight": weights["embedding_norm.weight"][:d],
             embeddings + "LayerNorm.bias": weights["embedding_norm.bias"][:d],
         }
@@ -162,6 +167,10 @@ class EncoderFamily:
             corner = corners.get(ours.partition(a.head().name + ".")[2], ())
             exported[theirs] = weights[ours][tuple(slice(n) for n in corner)]
         return exported
+
+    def _types(self, config: dict[str, Any]) -> int:
+        """Types of tokens that a pair has: two, unless the models of the family know one."""
+        return min(2, config.get("type_vocab_size", 2)) if self.token_types else 1
 
     def _head(self, head: HeadSpec) -> dict[str, str]:
         """Our names of a head's weights to the model's."""

@@ -9,7 +9,8 @@ from typing import Any
 from ..limits import number_between, whole_number
 from .head_spec import HeadSpec
 
-SIZES = ("vocabulary", "dim", "layers", "attention_heads", "head_dim", "ffn", "max_tokens")
+SIZES = ("vocabulary", "dim", "layers", "attention_heads", "head_dim", "ffn", "max_tokens",
+         "token_types")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Architecture:
     family: name of the module in `families` that maps it to and from Hugging Face.
     dim: model dimension. attention_heads, ffn: per layer. max_tokens: longest input, special tokens
     included. activation: of the FFN, a name in `kernels.ACTIVATIONS`. heads: one at least; the
-    first answers where nobody names one.
+    first answers where nobody names one. token_types: 2 where the second text of a pair has a type
+    of its own, which is added to its tokens; their ids are raised by `vocabulary`.
     """
 
     family: str
@@ -33,6 +35,7 @@ class Architecture:
     activation: str
     norm_eps: float
     heads: tuple[HeadSpec, ...]
+    token_types: int = 1
 
     def head(self, name: str | None = None) -> HeadSpec:
         """By its name; the first without one. Raises ValueError that lists the known."""
@@ -43,6 +46,16 @@ class Architecture:
                 return head
         known = ", ".join(head.name for head in self.heads)
         raise ValueError(f"head: {name!r:.80} is none of {known}")
+
+    @property
+    def ids(self) -> int:
+        """How many token ids there are, with those of a second text."""
+        return self.vocabulary * self.token_types
+
+    @property
+    def second_from(self) -> int:
+        """What the ids of a pair's second text are raised by."""
+        return self.vocabulary if self.token_types > 1 else 0
 
     def to_json(self) -> dict[str, Any]:
         """The trunk; `heads_to_json` has the rest."""
@@ -55,6 +68,7 @@ class Architecture:
     @classmethod
     def from_json(cls, trunk: Mapping[str, Any], heads: Mapping[str, Any]) -> Architecture:
         """Raises ValueError that names a field: missing, unknown, or of a value that cannot be."""
+        trunk = {"token_types": 1, **trunk}  # what reads no pairs may leave it out
         known = {field.name for field in _trunk()}
         if missing := sorted(known - trunk.keys()):
             raise ValueError(f"architecture: missing {', '.join(missing)}")

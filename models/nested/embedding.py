@@ -1,4 +1,4 @@
-"""From tokens to the first hidden rows: tokens with learned positions."""
+"""From tokens to the first hidden rows: tokens with learned positions, and types."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from ...kernels.prefix import Prefix, prefix
 from .architecture import Architecture
 from .batch import PackedBatch
+from .shapes import weight_shapes
 from .weights import Norm, drawn
 
 
 class EmbeddingPrefix(NamedTuple):
-    """A student's views: tokens (vocabulary, dim), positions (max_tokens, dim), segment (dim,)."""
+    """A student's views: tokens (vocabulary, dim), positions (max_tokens, dim), and segment, (dim,)
+    or (token_types, dim).
+    """
 
     tokens: Tensor
     positions: Tensor
@@ -24,13 +27,17 @@ class EmbeddingPrefix(NamedTuple):
 
 
 class TokenEmbedding(nn.Module):
-    """A token's row, its position's, and the one row of the type that all tokens have; a norm."""
+    """A token's row, its position's, and its type's; a norm.
+
+    Where there is one type, all tokens have it. Of two, the second is that of ids beyond the
+    vocabulary, which stand for the same tokens in the second text of a pair.
+    """
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.tokens = drawn(a.vocabulary, a.dim)
         self.positions = drawn(a.max_tokens, a.dim)
-        self.segment = nn.Parameter(torch.zeros(a.dim))
+        self.segment = nn.Parameter(torch.zeros(weight_shapes(a)["segment"]))
         self.norm = Norm(a.dim)
 
     def prefix(self, dim: int) -> EmbeddingPrefix:
@@ -38,12 +45,17 @@ class TokenEmbedding(nn.Module):
         return EmbeddingPrefix(
             prefix(self.tokens, len(self.tokens), dim),
             prefix(self.positions, len(self.positions), dim),
-            prefix(self.segment, dim),
+            prefix(self.segment, *self.segment.shape[:-1], dim),
             self.norm.prefix(dim),
         )
 
     def forward(self, batch: PackedBatch, widest: EmbeddingPrefix) -> Tensor:
         """The sum before the norm: (rows, dim of `widest`)."""
         device = widest.tokens.device
-        tokens = F.embedding(batch.ids.on(device), widest.tokens)
-        return tokens + F.embedding(batch.positions.on(device), widest.positions) + widest.segment
+        ids, types = batch.ids.on(device), widest.segment
+        if types.dim() == 2:
+            vocabulary = len(widest.tokens)
+            types = F.embedding(ids // vocabulary, types)
+            ids = ids % vocabulary
+        tokens = F.embedding(ids, widest.tokens)
+        return tokens + F.embedding(batch.positions.on(device), widest.positions) + types

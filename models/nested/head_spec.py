@@ -9,7 +9,8 @@ from ..limits import check_name, distinct_names
 
 Task = Literal["single_label"]
 Reads = Literal["first"]
-TASKS, READS = get_args(Task), get_args(Reads)
+Asked = Literal["text", "pair"]
+TASKS, READS, ASKED = get_args(Task), get_args(Reads), get_args(Asked)
 DEFAULT_HEAD = "label"
 """The name of a checkpoint's only head, where nobody has given it another."""
 
@@ -20,17 +21,24 @@ class HeadSpec:
 
     name: in requests and in the names of its weights. task: what an answer is; `single_label` is
     one of the labels. labels: names of the classes, in the order of the logits. reads: the rows of
-    the trunk that it sees; `first` is the first token's.
+    the trunk that it sees; `first` is the first token's. inputs: what it is asked about, one text
+    or a pair.
     """
 
     name: str
     task: Task
     labels: tuple[str, ...]
     reads: Reads = "first"
+    inputs: Asked = "text"
 
     def to_json(self) -> dict[str, Any]:
         """All but the name, under which a checkpoint has it."""
-        return {"task": self.task, "labels": list(self.labels), "reads": self.reads}
+        return {
+            "task": self.task,
+            "labels": list(self.labels),
+            "reads": self.reads,
+            "inputs": self.inputs,
+        }
 
     @classmethod
     def from_json(cls, name: str, data: dict[str, Any]) -> HeadSpec:
@@ -41,16 +49,16 @@ class HeadSpec:
         where = f"heads: {name}"
         if not isinstance(data, dict):
             raise ValueError(f"{where}: is no object of task, labels and reads")
-        known = {"task", "labels", "reads"}
+        data = {"inputs": "text", **data}  # as heads had it before there were pairs
+        known = {"task", "labels", "reads", "inputs"}
         if missing := sorted(known - data.keys()):
             raise ValueError(f"{where}: missing {', '.join(missing)}")
         if unknown := sorted(data.keys() - known):
             raise ValueError(f"{where}: unknown {', '.join(unknown)}")
-        for field, values in (("task", TASKS), ("reads", READS)):
+        for field, values in (("task", TASKS), ("reads", READS), ("inputs", ASKED)):
             if data[field] not in values:
                 raise ValueError(
                     f"{where}: {field}: {data[field]!r:.64} is none of {', '.join(values)}"
                 )
-        return cls(
-            name, data["task"], distinct_names(data["labels"], f"{where}: labels"), data["reads"]
-        )
+        labels = distinct_names(data["labels"], f"{where}: labels")
+        return cls(name, data["task"], labels, data["reads"], data["inputs"])

@@ -14,7 +14,7 @@ def weight_shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         "tokens": (a.vocabulary, a.dim),
         "positions": (a.max_tokens, a.dim),
-        "segment": (a.dim,),
+        "segment": (a.dim,) if a.token_types == 1 else (a.token_types, a.dim),
         **_part("embedding_norm", a.dim),
     }
     for layer in range(a.layers):

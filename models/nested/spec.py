@@ -93,7 +93,7 @@ class StudentSpec:
     def parameters(self, architecture: Architecture) -> int:
         """Numbers that this student reads, embeddings included."""
         d, a = self.dim, architecture
-        total = (a.vocabulary + a.max_tokens + 1) * d + 2 * d  # tokens, positions, type; norm
+        total = (a.vocabulary + a.max_tokens + a.token_types) * d + 2 * d  # the last: norm
         for heads, ffn in zip(self.attention_heads, self.ffn, strict=True):
             width = heads * a.head_dim
             total += 4 * d * width + 3 * width + d  # q, k, v, output and their biases

@@ -12,9 +12,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO, cast, get_args
 
+from ..checkpoint.manifest import Manifest
 from ..cores import cores
 from ..device import CPU
 from ..errors import NestlingError
+from ..inputs.data.text_columns import TEXT, TextColumns
 from ..progress import SILENT, Progress
 from ..runners import RunnerName
 from .answers import TextLimits
@@ -31,17 +33,26 @@ from .work import AnsweredBlock, OfflineJob, OutputFormat
 class OfflineRequest:
     """What is asked of every text of a file, and by how many processes; None is one per core.
 
-    policy: `auto`, a cascade's or a student's name. column: that holds the texts. truncate: answer
-    a too long text by its beginning.
+    policy: `auto`, a cascade's or a student's name. columns: that hold the texts; the checkpoint
+    says whether they are pairs. truncate: answer a too long text by its beginning.
     """
 
     checkpoint: Path
     policy: str = "auto"
-    column: str = "text"
+    columns: TextColumns = TEXT
     limits: TextLimits = TextLimits()  # noqa: RUF009  # frozen
     truncate: bool = False
     runner: RunnerName = "auto"
     processes: int | None = None
+
+    def columns_for(self, manifest: Manifest, source: str) -> TextColumns:
+        """Those that hold what this checkpoint is asked about.
+
+        Raises DataError that names the source if both texts of a pair were read from one column.
+        """
+        columns = replace(self.columns, pairs=manifest.architecture.head().inputs == "pair")
+        columns.refuse_same(Path(source))
+        return columns
 
     def processes_on(self, device: str) -> int:
         """One has a GPU for itself."""
@@ -74,14 +85,15 @@ def classify_file(
     form = form_of(out) if isinstance(out, Path) else ".jsonl"
     runner = chosen(request.runner, request.checkpoint, request.policy)
     before = standing(path) if path.exists() else (0, 0, 0)
-    checked = check(path, request.column, form == ".parquet", progress, said)
-    job = _job(request, runner, said, form, checked)
+    columns = request.columns_for(runner.manifest, said)
+    checked = check(path, columns, form == ".parquet", progress, said)
+    job = _job(request, runner, columns, said, form, checked)
     processes = min(request.processes_on(runner.device), checked.blocks)
 
     def answer(first: int, rows: int, add: Callable[[AnsweredBlock], None]) -> None:
         progress.note(f"answered by the runner {runner.name}: {runner.why}")
         meter = _Meter(progress, checked.rows - rows, "answering" if not rows else "going on")
-        blocks = islice(blocks_of(path, request.column, said), first, None)
+        blocks = islice(blocks_of(path, columns.needed, said), first, None)
         with closing(answered(job, blocks, processes, progress)) as found:
             for block in found:
                 block.refuse_fault()  # the file has changed since it was looked through
@@ -96,7 +108,7 @@ def classify_file(
     head = b""
     if form == ".csv":
         head = comma_separated.head([*checked.kept.values(), *COLUMNS])
-    with PartialFile(out, _identity(request, runner, checked), head) as file:
+    with PartialFile(out, _identity(request, runner, columns, checked), head) as file:
         if file.finished_before:
             return OfflineResult(file.done.tally, checked.rows, runner.name)
         resumed = file.done.tally.rows
@@ -116,9 +128,10 @@ def classify_stream(
     """
     runner = chosen(request.runner, request.checkpoint, request.policy)
     said = "standard input"
+    columns = request.columns_for(runner.manifest, said)
     job = OfflineJob(
-        request.checkpoint, runner.name, runner.device, request.policy, request.column, said,
-        ".jsonl", request.limits, request.truncate, KEPT_AS,
+        request.checkpoint, runner.name, runner.device, request.policy, columns, said, ".jsonl",
+        request.limits, request.truncate, KEPT_AS,
     )  # fmt: skip
     progress.note(f"answered by the runner {runner.name}: {runner.why}")
     blocks = json_lines.blocks(lambda size: os.read(source, size), said)
@@ -146,13 +159,14 @@ def form_of(out: Path) -> OutputFormat:
 def _job(
     request: OfflineRequest,
     runner: OfflineRunner,
+    columns: TextColumns,
     source: str,
     form: OutputFormat,
     checked: CheckedSource,
 ) -> OfflineJob:
     job = OfflineJob(
-        request.checkpoint, runner.name, runner.device, request.policy, request.column, source,
-        form, request.limits, request.truncate, checked.kept,
+        request.checkpoint, runner.name, runner.device, request.policy, columns, source, form,
+        request.limits, request.truncate, checked.kept,
     )  # fmt: skip
     if checked.schema is None:
         return job
@@ -161,7 +175,7 @@ def _job(
 
 
 def _identity(
-    request: OfflineRequest, runner: OfflineRunner, checked: CheckedSource
+    request: OfflineRequest, runner: OfflineRunner, columns: TextColumns, checked: CheckedSource
 ) -> dict[str, Any]:
     """By what messages call it."""
     cascade, weights = runner.manifest.policy(request.policy), runner.manifest.weights_sha256
@@ -169,7 +183,8 @@ def _identity(
         "version of Nestling": version("nestling"),
         "input": checked.sha256,
         "number of blocks": checked.blocks,
-        "text column": request.column,
+        "text column": columns.text,
+        "text_pair column": columns.pair if columns.pairs else None,
         "checkpoint": weights,
         "model": cascade.name,
         "version of its thresholds": cascade.version(weights),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checkpoint.integrity import sha256_of
 from ..errors import DataError
-from ..inputs.data.cells import ABSENT, fault_of
 from ..inputs.data.columns import PACKED
 from ..inputs.data.decoding import find_columns
+from ..inputs.data.text_columns import TextColumns
 from ..progress import Progress
 from .formats import comma_separated, json_lines, parquet
 from .formats.rows import RowBlock
@@ -39,17 +39,18 @@ class CheckedSource:
     schema: pa.Schema | None
 
 
-def blocks_of(path: Path, column: str, source: str) -> Iterator[RowBlock]:
-    """Always the same of the same file. source: what messages call it.
+def blocks_of(path: Path, columns: Sequence[str], source: str) -> Iterator[RowBlock]:
+    """Always the same of the same file. columns: those that hold the texts. source: what messages
+    call it.
 
     Raises DataError that names it, and the line at fault.
     """
     suffix = _suffix(path)
     if suffix == ".csv":
-        yield from comma_separated.blocks(path, column)
+        yield from comma_separated.blocks(path, columns)
     elif suffix == ".parquet":
         parquet.require(path)
-        yield from parquet.blocks(path, column)
+        yield from parquet.blocks(path, columns)
     elif suffix == ".json":
         yield from json_lines.document_blocks(path)
     else:
@@ -63,11 +64,13 @@ def standing(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def check(path: Path, column: str, typed: bool, progress: Progress, source: str) -> CheckedSource:
+def check(
+    path: Path, columns: TextColumns, typed: bool, progress: Progress, source: str
+) -> CheckedSource:
     """Read all of a file. typed: whether the types of its columns are wanted.
 
     source: what messages call it. Raises DataError that names the first thing at fault: what is no
-    row, a column that is not there, a file without a row that has a text.
+    row, a column that is not there, a file without a row that can be asked about.
     """
     progress.step(f"reading {source}")
     before = standing(path)
@@ -77,24 +80,25 @@ def check(path: Path, column: str, typed: bool, progress: Progress, source: str)
     first_fault = None
     schema = parquet.schema_of(path) if typed and _suffix(path) == ".parquet" else None
     infer = typed and schema is None
-    for block in blocks_of(path, column, source):
-        found = list(block.rows(column, source))
+    for block in blocks_of(path, columns.needed, source):
+        found = list(block.rows(columns.needed, source))
         for number, row in enumerate(found, rows + 1):
             if row.keys() != names.keys():
                 names.update(dict.fromkeys(row))
-            fault = fault_of(row.get(column, ABSENT))
+            fault = columns.fault_in(row)
             if fault is not None:
                 faulty += 1
-                first_fault = first_fault or f"row {number}: {column} {fault}"
+                first_fault = first_fault or f"row {number}: {fault}"
         if infer:
             schema = parquet.inferred(found, schema, source)
         rows, count = rows + len(found), count + 1
         progress.step(f"reading {source}", rows)
     if not rows:
         raise DataError(f"{source}: no rows")
-    find_columns(names, (column,), Path(source))
+    find_columns(names, columns.needed, Path(source))
     if faulty == rows:
-        raise DataError(f"{source}: none of the {rows:,} rows has a text; {first_fault}")
+        wanted = "both texts" if columns.pairs else "a text"
+        raise DataError(f"{source}: none of the {rows:,} rows has {wanted}; {first_fault}")
     refuse_changed(path, before, source)
     kept = kept_names(names, source)
     return CheckedSource(rows, count, before[1], sha256, kept, schema)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import DataError
-from ..inputs.data.cells import ABSENT
+from ..inputs.data.text_columns import TextColumns
 from ..progress import SILENT, Progress
 from ..runners.base import ModelRunner
 from .answers import TextLimits, answer
@@ -15,7 +15,7 @@ from .formats import comma_separated, json_lines, parquet
 from .formats.rows import Row, RowBlock
 from .loading import load
 from .table import Tally, table, tally
-from .tokens import CellEncoder
+from .tokens import RowEncoder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,16 +27,16 @@ OutputFormat = Literal[".jsonl", ".csv", ".parquet"]
 class OfflineJob:
     """All that decides what a file's rows are answered, and how that is written.
 
-    policy: `auto`, a cascade's or a student's name. column: that holds the texts. source: what
-    messages call the input. kept: what its columns are called in the output. own, schema: the types
-    of the input's columns and of all, for Parquet; else None.
+    policy: `auto`, a cascade's or a student's name. columns: that hold the texts, or both of
+    each pair. source: what messages call the input. kept: what its columns are called in the
+    output. own, schema: the types of the input's columns and of all, for Parquet; else None.
     """
 
     checkpoint: Path
     runner: str
     device: str
     policy: str
-    column: str
+    columns: TextColumns
     source: str
     form: OutputFormat
     limits: TextLimits
@@ -71,7 +71,7 @@ class OfflineWork:
         self._job = job
         self._runner = runner or load(job.runner, job.device, job.checkpoint, progress)
         self._cascade = self._runner.manifest.policy(job.policy)
-        self._encoder = CellEncoder(self._runner.manifest, job.column, job.truncate)
+        self._encoder = RowEncoder(self._runner.manifest, job.columns, job.truncate)
 
     def __call__(self, block: RowBlock) -> AnsweredBlock:
         """The rows of a block, or those before the line that is none."""
@@ -79,12 +79,11 @@ class OfflineWork:
         rows: list[Row] = []
         fault = None
         try:
-            for row in block.rows(job.column, job.source):
+            for row in block.rows(job.columns.needed, job.source):
                 rows.append(row)  # what came before an error is wanted
         except DataError as error:
             fault = str(error)
-        cells = [row.get(job.column, ABSENT) for row in rows]
-        places, sequences, faults = self._encoder.encode(cells)
+        places, sequences, faults = self._encoder.encode(rows)
         answers = answer(self._runner, self._cascade, sequences, job.limits)
         found = table(
             self._runner.manifest, self._cascade, len(rows), places, list(map(len, sequences)),

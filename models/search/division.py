@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..inputs.data.fingerprints import fingerprint
+from ..inputs.text import Text
 
 MEASURING_SHARE = 1 / 3
 """Of the different texts. Who was chosen among hundreds looks better on the texts that chose than
@@ -48,7 +49,7 @@ def check_enough(prints: Iterable[int]) -> None:
         )
 
 
-def divide(texts: Sequence[str], most: int, data_sha256: str) -> Division:
+def divide(texts: Sequence[Text], most: int, data_sha256: str) -> Division:
     """Draw at most `most` of the texts, but enough, by the data's hash: the same file is divided
     alike.
 

@@ -20,6 +20,7 @@ from ..checkpoint.held_out import HeldOutAnswers
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import TA
 from ..evaluation.predictions import predict_all
+from ..inputs.text import Text
 from ..nested.spec import StudentSpec
 from ..precision import margin_of
 from ..progress import SILENT, Progress
@@ -53,7 +54,7 @@ class Finals:
         self._looking = np.arange(len(parts.looking))
         self._measuring = np.arange(len(parts.looking), parts.texts)
 
-    def ask(self, texts: Sequence[str], truth: Tensor, progress: Progress = SILENT) -> None:
+    def ask(self, texts: Sequence[Text], truth: Tensor, progress: Progress = SILENT) -> None:
         """All students about all texts. truth: (texts,) int64."""
         everyone = replace(self._checkpoint, students={each.name: each for each in self.students})
         predictions = predict_all(everyone, texts, "the texts", progress=progress)

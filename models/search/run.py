@@ -15,6 +15,7 @@ from torch import Tensor
 from ..checkpoint.load import Checkpoint
 from ..evaluation.predictions import encode_all
 from ..inputs.data.fingerprints import fingerprint
+from ..inputs.text import Text
 from ..latency.model import LatencyModel
 from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
@@ -55,7 +56,7 @@ class SearchOptions:
 
 def search(
     checkpoint: Checkpoint,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     truth: Tensor,
     source: str,
     sha256: str,

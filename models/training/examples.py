@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NotFiniteError
+from ..inputs.text import Text
 from ..inputs.tokenizer import TextTokenizer
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
@@ -33,13 +34,13 @@ class Examples:
     @classmethod
     def of(
         cls,
-        texts: Sequence[str],
+        texts: Sequence[Text],
         labels: Sequence[int],
         tokenizer: TextTokenizer,
         longest: int,
         taught: Tensor | None = None,
     ) -> Examples:
-        """Texts beyond `longest` tokens are cut; the last token, a special one, stays.
+        """Texts beyond `longest` tokens are cut, as `tokenise` does.
 
         taught: without it, the labels.
         """
@@ -56,15 +57,19 @@ class Examples:
         return len(self.sequences)
 
 
-def tokenise(texts: Sequence[str], tokenizer: TextTokenizer, longest: int) -> tuple[list[int], ...]:
-    """Token ids, at most `longest` each; what is too long loses its middle, not its end token."""
-    return cut(tokenizer.encode(texts), longest)
-
-
-def cut(sequences: Iterable[list[int]], longest: int) -> tuple[list[int], ...]:
-    return tuple(
-        ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in sequences
-    )
+def tokenise(
+    texts: Sequence[Text], tokenizer: TextTokenizer, longest: int
+) -> tuple[list[int], ...]:
+    """Token ids, at most `longest` each; of what is too long, as `encode_truncated` cuts it: who
+    would cut the ids instead would leave nothing of some pairs' second text.
+    """
+    sequences = tokenizer.encode(texts)
+    long = [i for i, ids in enumerate(sequences) if len(ids) > longest]
+    for i, ids in zip(
+        long, tokenizer.encode_truncated([texts[i] for i in long], longest), strict=True
+    ):
+        sequences[i] = ids
+    return tuple(sequences)
 
 
 def turn(step: int, batch: int, count: int, seed: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import torch
 
 from ..checkpoint.held_out import HeldOutAnswers
 from ..inputs.data.fingerprints import fingerprint
+from ..inputs.text import Text
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
@@ -25,7 +26,7 @@ TELLING = 50
 """Held-out texts from which a difference says anything; fewer choose nothing."""
 
 
-def split(texts: Sequence[str], labels: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
+def split(texts: Sequence[Text], labels: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
     """Indices of the texts that train and of those held out, each in order.
 
     Texts that repeat stay together, and each label keeps at least half of its texts for training.

@@ -70,7 +70,11 @@ def importance_order(
 
 def _dimension_effect(effect: dict[str, Tensor], a: Architecture) -> Tensor:
     """Effect of each model dimension, over all weights that read it: (dim,)."""
-    total = effect["tokens"].sum(0) + effect["positions"].sum(0) + effect["segment"]
+    total = (
+        effect["tokens"].sum(0)
+        + effect["positions"].sum(0)
+        + effect["segment"].view(-1, a.dim).sum(0)
+    )
     for layer in range(a.layers):
         for part in ("query", "key", "value", "up"):
             total = total + effect[f"layers.{layer}.{part}.weight"].sum(0)

@@ -17,12 +17,15 @@ from ..inputs.data.doubts import doubts_about_labels, doubts_about_sharing, refu
 from ..inputs.data.label_map import read_label_map, refuse_strangers, served_labels
 from ..inputs.data.naming import listed
 from ..inputs.data.probabilities import probability_table
+from ..inputs.data.text_columns import TEXT_OR_PAIR, TextColumns
+from ..inputs.text import Text
 from ..inputs.tokenizer import TextTokenizer
 from ..nested.architecture import Architecture
+from ..nested.head_spec import Asked
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
-from .examples import Examples, cut
+from .examples import Examples, tokenise
 from .held_out import split
 from .plan import Wishes, longest_text, planned
 from .recipe import Recipe
@@ -37,6 +40,7 @@ class Options:
     """What the user asks for. teacher: a directory or Hub id. students: a JSON file, or none.
 
     validation: texts whose accuracy is told at the end, or none; nothing is chosen by them.
+    texts: the columns that hold them; a file with the second one has pairs.
     label_map: a JSON file {label of the data: label of the teacher}, or none.
     unlabelled: texts that the teacher judges, or none.
     longest: of a text in tokens, or none: what covers the data.
@@ -46,7 +50,7 @@ class Options:
     data: Path
     out: Path
     validation: Path | None = None
-    text_column: str = "text"
+    texts: TextColumns = TEXT_OR_PAIR
     label_column: str = "label"
     probabilities_column: str | None = None
     label_map: Path | None = None
@@ -73,7 +77,7 @@ class Material:
     students: dict[str, StudentSpec]
     tokenizer: TextTokenizer
     data: Labelled
-    texts: tuple[str, ...]
+    texts: tuple[Text, ...]
     train: Examples
     held_out: Examples
     held_out_whole: Examples
@@ -91,21 +95,25 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     progress.step("looking for the teacher")
     pretrained = Pretrained.at(find(options.teacher))
     progress.step("reading texts")
-    columns = options.text_column, options.label_column
+    columns = options.texts, options.label_column
     data = read_labelled(options.data, *columns, options.probabilities_column)
+    of_pairs = isinstance(data.texts[0], tuple)
+    as_data = replace(options.texts, pairs=of_pairs)
     refuse_look_alikes(data, options.data)
-    validation = options.validation and read_labelled(options.validation, *columns)
+    validation = options.validation and read_labelled(
+        options.validation, as_data, options.label_column
+    )
     files = {options.data: data} | (
         {options.validation: validation} if options.validation and validation else {}
     )
     labels = _labels(options, pretrained, files)
-    architecture = _architecture(pretrained, labels)
+    architecture = _architecture(pretrained, labels, "pair" if of_pairs else "text")
     students = (
         read_students(options.students, architecture)
         if options.students
         else default_students(architecture)
     )
-    tokenizer = _tokenizer(pretrained)
+    tokenizer = _tokenizer(pretrained, architecture)
     progress.step("tokenising texts")
     everything = _examples(data, labels, options.data, tokenizer, architecture.max_tokens)
     longest = options.longest or longest_text([len(ids) for ids in everything.sequences])
@@ -113,7 +121,8 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     too_long = sum(len(ids) > longest for ids in everything.sequences)
     train, held_out = split(data.texts, data.labels, options.wishes.seed)
     whole = everything.at(held_out)
-    everything = replace(everything, sequences=cut(everything.sequences, longest))
+    if too_long:
+        everything = replace(everything, sequences=tokenise(data.texts, tokenizer, longest))
     judging = everything.at(held_out)
     if judging.sequences == whole.sequences:
         whole = judging
@@ -125,7 +134,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     unlabelled = Unlabelled()
     if options.unlabelled:
         unlabelled = read_unlabelled(
-            options.unlabelled, options.text_column, list(files.values()), tokenizer, longest
+            options.unlabelled, as_data, list(files.values()), tokenizer, longest
         )
     return Material(
         pretrained,
@@ -188,19 +197,19 @@ def _examples(
     return Examples.of(data.texts, label_indices(data, labels, path), tokenizer, longest, taught)
 
 
-def _architecture(pretrained: Pretrained, labels: tuple[str, ...]) -> Architecture:
+def _architecture(pretrained: Pretrained, labels: tuple[str, ...], inputs: Asked) -> Architecture:
     config = pretrained.path / "config.json"
     try:
-        return family_of(pretrained.config).architecture(pretrained.config, labels)
+        return family_of(pretrained.config).architecture(pretrained.config, labels, inputs)
     except KeyError as error:
         raise CheckpointError(config, f"{error.args[0]}: missing") from error
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise CheckpointError(config, str(error)) from error
 
 
-def _tokenizer(pretrained: Pretrained) -> TextTokenizer:
+def _tokenizer(pretrained: Pretrained, a: Architecture) -> TextTokenizer:
     try:
-        return TextTokenizer(pretrained.tokenizer)
+        return TextTokenizer(pretrained.tokenizer, a.second_from)
     except ValueError as error:
         raise CheckpointError(pretrained.tokenizer, "is no tokenizer.json") from error
 

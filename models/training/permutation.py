@@ -39,12 +39,12 @@ def permute(
         result[name] = result[name][index]
 
     def columns(name: str, index: Tensor) -> None:
-        result[name] = result[name][:, index]
+        result[name] = result[name][..., index]
 
     d = order.dim
-    for name in ("tokens", "positions"):
+    for name in ("tokens", "positions", "segment"):
         columns(name, d)
-    for name in ("segment", "embedding_norm.weight", "embedding_norm.bias"):
+    for name in ("embedding_norm.weight", "embedding_norm.bias"):
         rows(name, d)
     for layer, (heads, ffn) in enumerate(zip(order.heads, order.ffn, strict=True)):
         prefix = f"layers.{layer}."

@@ -24,7 +24,12 @@ def settings(
     return {
         "teacher": options.teacher,
         "teacher_weights": _fingerprint(material.imported),
-        "columns": [options.text_column, options.label_column, options.probabilities_column],
+        "columns": [
+            options.texts.text,
+            options.texts.pair if material.architecture.head().inputs == "pair" else None,
+            options.label_column,
+            options.probabilities_column,
+        ],
         "recipe": asdict(recipe),
         "minutes": options.wishes.minutes,
         "architecture": material.architecture.to_json(),

@@ -18,6 +18,8 @@ from ..checkpoint.integrity import sha256_of
 from ..errors import DataError
 from ..inputs.data import Labelled, read_texts
 from ..inputs.data.fingerprints import fingerprint
+from ..inputs.data.text_columns import TextColumns
+from ..inputs.text import Text
 from ..inputs.tokenizer import TextTokenizer
 from .examples import tokenise
 
@@ -34,7 +36,7 @@ class Unlabelled:
     doubts: what about the file was probably not meant, a sentence each.
     """
 
-    texts: tuple[str, ...] = ()
+    texts: tuple[Text, ...] = ()
     sequences: tuple[list[int], ...] = ()
     sha256: str | None = None
     digest: str | None = None
@@ -43,7 +45,7 @@ class Unlabelled:
 
 def read_unlabelled(
     path: Path,
-    text_column: str,
+    columns: TextColumns,
     labelled: Sequence[Labelled],
     tokenizer: TextTokenizer,
     longest: int,
@@ -54,7 +56,7 @@ def read_unlabelled(
     Raises DataError that names the file and the row at fault, or says that nothing is left.
     """
     seen = {fingerprint(text) for data in labelled for text in data.texts}
-    texts = read_texts(path, text_column)
+    texts = read_texts(path, columns)
     kept = []
     for text in texts:
         if (own := fingerprint(text)) not in seen:
@@ -75,8 +77,8 @@ def read_unlabelled(
 
 
 def sure_labels(
-    texts: Sequence[str], logits: Tensor, smoothing: float
-) -> tuple[list[str], list[int]]:
+    texts: Sequence[Text], logits: Tensor, smoothing: float
+) -> tuple[list[Text], list[int]]:
     """Texts of which the teacher is sure, and the index of the label that it gives each.
 
     logits: the teacher's, (texts, labels). smoothing: of the labels that it learnt, so that even of

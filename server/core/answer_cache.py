@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from copy import copy
 from time import perf_counter
+from typing import cast
 
 from ...models.cascade.columns import Decisions
 from ...models.cascade.decisions import Limit
 from ...models.cascade.policy import Cascade
+from ...models.inputs.text import Text, characters
 from ..telemetry.metrics import Metrics
 from .constraints import RequestConstraints
 from .requests import Answers, Inputs
@@ -85,15 +87,21 @@ class AnswerCache:
         return copy(kept)  # a request writes its variants into its own
 
     def _keep(
-        self, key: tuple[Hashable, str | tuple[int, ...]], decisions: Decisions, row: int
+        self, key: tuple[Hashable, Text | tuple[int, ...]], decisions: Decisions, row: int
     ) -> None:
         cut_short = decisions.limits.get(row) is Limit.DEADLINE
-        if len(key[1]) > LONGEST or decisions.brownout or cut_short:
+        if _length(key[1]) > LONGEST or decisions.brownout or cut_short:
             return
         self._kept[key] = decisions.kept(row)
         if len(self._kept) > self._entries:
             self._kept.popitem(last=False)
 
 
-def _texts(inputs: Inputs) -> list[str] | list[tuple[int, ...]]:
+def _length(text: Text | tuple[int, ...]) -> int:
+    """Of a text in characters, else in ids."""
+    of_pair = isinstance(text, tuple) and isinstance(text[0], str)
+    return characters(cast(Text, text)) if of_pair else len(text)
+
+
+def _texts(inputs: Inputs) -> Sequence[Text] | list[tuple[int, ...]]:
     return inputs.texts if inputs.tokens is None else [tuple(ids) for ids in inputs.tokens]

@@ -156,6 +156,7 @@ class Inference:
 async def answer(service: Service, inputs: Inputs, constraints: RequestConstraints) -> Answers:
     """One decision per text by one service, in order; no experiment has a say here any more."""
     cascade = service.policies[constraints.model]
+    inputs.check_kind(service.manifest.architecture.head().inputs)
     if constraints.thresholds is None:
         cascade = service.watch.served(cascade)
     else:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from ...models.cascade.columns import Decisions, Told
 from ...models.cascade.decisions import Decision
+from ...models.inputs.text import Text
+from ...models.nested.head_spec import Asked
+from ..errors import Reason, RequestError
 from .constraints import RequestConstraints
 
 T = TypeVar("T")
@@ -21,18 +24,33 @@ COLUMNS = Told._fields.index("device_seconds")
 
 @dataclass(frozen=True)
 class Inputs:
-    """The texts of one request, or their token ids with special tokens.
+    """The texts of one request, or pairs of texts, or their token ids with special tokens.
 
-    single: it was one text, not a list with one text in it. name: what the protocol calls them.
+    single: it was one of them, not a list with one in it. name: what the protocol calls them.
     """
 
-    texts: list[str]
+    texts: Sequence[Text]
     single: bool
     tokens: list[list[int]] | None = None
     name: str = "inputs"
 
     def __len__(self) -> int:
         return len(self.texts if self.tokens is None else self.tokens)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether they are pairs; all are, or none."""
+        return bool(self.texts) and isinstance(self.texts[0], tuple)
+
+    def check_kind(self, asked: Asked) -> None:
+        """Raises RequestError unless they are what a head is asked about."""
+        if self.tokens is None and self.pairs != (asked == "pair"):
+            wanted = (
+                'one text; this checkpoint is asked about pairs, {"text": …, "text_pair": …}'
+                if asked == "pair"
+                else "a pair of texts; this checkpoint is asked about one text at a time"
+            )
+            raise RequestError(Reason.WRONG_TYPE, wanted, self.field(0))
 
     def field(self, index: int) -> str:
         """What errors call a text."""

@@ -13,6 +13,7 @@ from ...models.cascade.columns import Decisions
 from ...models.cascade.decisions import Decision, Step
 from ...models.cascade.policy import Cascade, Stage
 from ...models.checkpoint.manifest import TA, Manifest
+from ...models.inputs.text import Text
 from ...models.precision import Precision
 from ...models.runners.scheduled import decide
 from ..settings import Settings
@@ -55,7 +56,7 @@ class ShadowEvaluator:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: asyncio.Task[None] | None = None
 
-    def consider(self, answered: Decisions, texts: Sequence[str]) -> None:
+    def consider(self, answered: Decisions, texts: Sequence[Text]) -> None:
         """Texts that have just been answered. texts: in the same order; none if they came as
         tokens.
         """
@@ -100,7 +101,7 @@ class ShadowEvaluator:
     async def _evaluate(
         self,
         decision: Decision,
-        text: str | None,
+        text: Text | None,
         monitor: GuaranteeMonitor | None,
         before: asyncio.Task[None] | None,
     ) -> None:
@@ -138,9 +139,10 @@ class ShadowEvaluator:
         return {d.answer.stage.student.name: d.answer for decisions in asked for d in decisions}
 
     def _record(
-        self, decision: Decision, steps: Sequence[Step], ta: int, text: str | None
+        self, decision: Decision, steps: Sequence[Step], ta: int, text: Text | None
     ) -> ShadowRecord:
         weights = self._manifest.weights_sha256
+        first, second = text if isinstance(text, tuple) else (text, None)
         return ShadowRecord(
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             weights_sha256=weights,
@@ -151,7 +153,8 @@ class ShadowEvaluator:
             stages=tuple(map(AskedStudent.of, steps)),
             served=decision.answer.stage.student.name,
             ta=ta,
-            text=text,
+            text=first,
+            text_pair=second,
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from time import perf_counter
 
+from ...models.inputs.text import Text, beginning, lengths, parts
 from ...models.inputs.tokenizer import CHARACTERS_PER_TOKEN, TextTokenizer
 from ..errors import Reason, RequestError
 from .load_control import Admission
@@ -44,16 +45,17 @@ class Tokenizing:
         """
         if truncate:
             return
-        if max(map(len, inputs.texts), default=0) <= self.max_chars:
+        if max(lengths(inputs.texts), default=0) <= self.max_chars:
             return
         for index, text in enumerate(inputs.texts):
-            if len(text) > self.max_chars:
+            length = max(map(len, parts(text)))  # of a pair, each has the limit
+            if length > self.max_chars:
                 raise RequestError(
                     Reason.TOO_LONG,
-                    f"{len(text)} characters; the limit is {self.max_chars}",
+                    f"{length} characters; the limit is {self.max_chars}",
                     inputs.field(index),
                     limit=self.max_chars,
-                    actual=len(text),
+                    actual=length,
                 )
 
     async def tokens(
@@ -77,22 +79,22 @@ class Tokenizing:
             return inputs.tokens
         texts = inputs.texts
         if truncate:
-            texts = [text[: self.max_chars] for text in texts]
-        lengths = list(map(len, texts))
-        if sum(lengths) <= SHORT:
+            texts = [beginning(text, self.max_chars) for text in texts]
+        sizes = lengths(texts)
+        if sum(sizes) <= SHORT:
             return self._checked(inputs, 0, self._encode(texts, truncate))
         found: list[list[int]] = []
         loop = asyncio.get_running_loop()
-        admission.characters(sum(lengths))
+        admission.characters(sum(sizes))
         try:
             async with asyncio.timeout(None if deadline == inf else deadline - perf_counter()):
-                for part in _slices(lengths):
+                for part in _slices(sizes):
                     # The threads' queue is first come, first served: whoever else waits is next.
                     encoded = await loop.run_in_executor(
                         self._threads, self._encode, texts[part], truncate
                     )
                     found += self._checked(inputs, len(found), encoded)
-                    admission.tokenized(sum(lengths[part]))
+                    admission.tokenized(sum(sizes[part]))
         except TimeoutError:
             raise RequestError(
                 Reason.DEADLINE,
@@ -102,7 +104,7 @@ class Tokenizing:
             ) from None
         return found
 
-    def _encode(self, texts: list[str], truncate: bool) -> list[list[int]]:
+    def _encode(self, texts: Sequence[Text], truncate: bool) -> list[list[int]]:
         if truncate:
             return self._tokenizer.encode_truncated(texts, self._limit)
         return self._tokenizer.encode(texts)
@@ -112,7 +114,7 @@ class Tokenizing:
         limit, is_empty = self._limit, self._tokenizer.is_empty
         for index, ids in enumerate(encoded, start=first):
             if is_empty(ids):
-                cut = len(inputs.texts[index]) > self.max_chars
+                cut = max(map(len, parts(inputs.texts[index]))) > self.max_chars
                 of = f"the first {self.max_chars} characters of it" if cut else "it"
                 raise RequestError(
                     Reason.EMPTY,

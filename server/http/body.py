@@ -5,13 +5,16 @@ Bodies are JSON whatever their Content-Type says: `curl -d` sends a form's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from math import inf
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Tag, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
+from ...models.inputs.text import parts
 from ..core.constraints import RequestConstraints
 from ..core.requests import Inputs
 from ..errors import Reason, RequestError
@@ -22,8 +25,6 @@ from .headers import header
 LONGEST_DEADLINE_MS = 3_600_000
 
 Strings = Annotated[list[str], Field(fail_fast=True), Tag("a list of strings")]
-Texts = Annotated[Annotated[str, Tag("a string")] | Strings, Field(union_mode="left_to_right")]
-"""One text or a list of texts. A tag is what an error calls this kind of value."""
 Deadline = Annotated[float | None, Field(gt=0, le=LONGEST_DEADLINE_MS)]
 MaxCost = Annotated[float | None, Field(gt=0)]
 MinConfidence = Annotated[float | None, Field(gt=0, le=1)]
@@ -40,6 +41,23 @@ class Body(BaseModel):
     example: ClassVar[str] = '{"inputs": "…"}'
 
 
+class TextPair(Body):
+    """Two texts that are asked about together, where a checkpoint is for pairs."""
+
+    text: str
+    text_pair: str
+
+
+def _as_tuple(pair: TextPair) -> tuple[str, str]:
+    return pair.text, pair.text_pair
+
+
+Pair = Annotated[TextPair, AfterValidator(_as_tuple), Tag("a pair of texts")]
+Pairs = Annotated[list[Pair], Field(fail_fast=True), Tag("a list of pairs")]
+Texts = Annotated[
+    Annotated[str, Tag("a string")] | Strings | Pair | Pairs, Field(union_mode="left_to_right")
+]
+"""One text, or pair of texts, or a list. A tag is what an error calls this kind of value."""
 B = TypeVar("B", bound=Body)
 
 
@@ -119,23 +137,23 @@ def constraints_of(
     )
 
 
-def inputs_of(texts: str | list[str], limit: int, name: str = "inputs") -> Inputs:
-    """One text or a list of texts. Raises RequestError for an empty one, or more than `limit`.
+def inputs_of(texts: Any, limit: int, name: str = "inputs") -> Inputs:
+    """What `Texts` has let pass. Raises RequestError for an empty one, or more than `limit`.
 
     name: what the protocol calls them.
     """
-    if isinstance(texts, str):
-        return check_texts(Inputs([texts], single=True, name=name), limit)
-    return check_texts(Inputs(texts, single=False, name=name), limit)
+    if isinstance(texts, list):
+        return check_texts(Inputs(texts, single=False, name=name), limit)
+    return check_texts(Inputs([texts], single=True, name=name), limit)
 
 
 def check_texts(inputs: Inputs, limit: int) -> Inputs:
     """The same inputs, if they have something in them, and are at most `limit`."""
     check_count(len(inputs.texts), limit, inputs.name)
-    texts = inputs.texts
-    if not all(texts) or any(map(str.isspace, texts)):
-        index = next(index for index, text in enumerate(texts) if not text or text.isspace())
-        raise RequestError(Reason.EMPTY, "an empty text", inputs.field(index))
+    strings = list(chain.from_iterable(map(parts, inputs.texts))) if inputs.pairs else inputs.texts
+    if not all(strings) or any(map(str.isspace, cast(Iterable[str], strings))):
+        empty = (any(not part or part.isspace() for part in parts(text)) for text in inputs.texts)
+        raise RequestError(Reason.EMPTY, "an empty text", inputs.field(list(empty).index(True)))
     return inputs
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -132,10 +133,10 @@ def _unknown(value: dict[str, Any], model: type[BaseModel], within: str) -> Iter
     for name, field in known.items():
         inner, there = _model_in(field.annotation), value.get(name)
         many = any(get_origin(part) is list for part in _parts(field.annotation))
-        if inner and isinstance(there, list if many else dict):
-            places = (
-                {f"[{index}]": each for index, each in enumerate(there)} if many else {"": there}
-            )
+        alone = not many or _alternatives(field.annotation) > 1
+        if inner and ((alone and isinstance(there, dict)) or (many and isinstance(there, list))):
+            listed = enumerate(there) if isinstance(there, list) else ()
+            places = {f"[{index}]": each for index, each in listed} or {"": there}
             for place, each in places.items():
                 if isinstance(each, dict):
                     yield from _unknown(each, inner, f"{within}{name}{place}.")
@@ -203,6 +204,15 @@ def _field(model: type[BaseModel], place: Place) -> FieldInfo:
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model that a field holds, or a list of."""
     return next((part for part in _parts(annotation) if hasattr(part, "model_fields")), None)
+
+
+def _alternatives(annotation: Any) -> int:
+    """Types of JSON that a field may have, null apart."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return sum(each is not NoneType and _alternatives(each) for each in get_args(annotation))
+    return 1
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

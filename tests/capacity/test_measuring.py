@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nestling.capacity.errors import PlanError
 from nestling.capacity.measuring.fit import fit
 from nestling.capacity.measuring.loads import PERIODS, SIZES, Load, Loads, ObservedLoad
+from nestling.capacity.measuring.measure import check_kind
 from nestling.capacity.measuring.server import Counts, Cpu, MeasuredServer
 from nestling.loadtest.texts import Texts
-from nestling.models.checkpoint.manifest import Manifest
+from nestling.models.checkpoint.manifest import Manifest, read_manifest
 
 COOLING = 0.003
 REQUEST, TEXT, LOOP_COLD, TICK = 3e-4, 2e-5, 4e-4, 1e-4
@@ -132,6 +134,18 @@ def test_how_fast_the_machine_was_is_found_in_what_batches_took() -> None:
     assert np.mean(costs.speeds.speed[:-40]) == pytest.approx(1.0, rel=0.1)
     assert np.mean(costs.speeds.speed[-40:]) == pytest.approx(0.5, rel=0.1)
     assert costs.speeds.seconds[-40:] == pytest.approx(slow.device.tolist(), rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "texts"])
+def test_texts_of_the_other_kind_are_refused(
+    checkpoint_dir: Path, pair_checkpoint_dir: Path, kind: str
+) -> None:
+    of_texts, of_pairs = read_manifest(checkpoint_dir), read_manifest(pair_checkpoint_dir)
+    sent = Texts(("play", "six") if kind == "texts" else (("play", "six"),), ("a",), "x", "")
+    right, wrong = (of_texts, of_pairs) if kind == "texts" else (of_pairs, of_texts)
+    check_kind(right, sent, Path("x.jsonl"))
+    with pytest.raises(PlanError, match=r"^x.jsonl: has .*`text_pair`|pairs of texts"):
+        check_kind(wrong, sent, Path("x.jsonl"))
 
 
 def test_a_real_server_is_measured(

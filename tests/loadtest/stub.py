@@ -11,7 +11,8 @@ from typing import Any
 
 
 class Stub:
-    """Answers texts by their first word, as `/v1/classify` and `/predict` do.
+    """Answers texts by their first word, as `/v1/classify` and `/predict` do; pairs by that of the
+    second text.
 
     capacity: requests that are served at the same time; further ones wait. service: seconds of
     each. stall_after: requests after which everything stands still once, for `stall` seconds.
@@ -130,7 +131,7 @@ class Stub:
 
     def _labelled(self, path: str, asked: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         if path == "/predict":
-            labels = [self._label(texts[0]) for texts in asked["inputs"]]
+            labels = [self._label(texts[-1]) for texts in asked["inputs"]]
             answer = [[{"score": 0.9, "label": label}] for label in labels]
             count = len(labels)
             headers = {
@@ -151,8 +152,10 @@ class Stub:
             {},
         )
 
-    def _label(self, text: str) -> str:
+    def _label(self, text: str | dict[str, str]) -> str:
         self.seen["texts"] += 1
+        if isinstance(text, dict):
+            text = text["text_pair"]
         if self.wrong and self.seen["texts"] % self.wrong == 0:
             return "wrong"
         return text.split()[0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +50,18 @@ def test_answers_stand_beside_their_texts_whatever_process_asked(setup: Make) ->
     assert set(records.requests.sizes) == {1, 5}
     assert len(records.texts.row) == records.requests.sizes.sum()
     assert records.requests.due == pytest.approx(np.linspace(0, 0.5, 100))
+
+
+@pytest.mark.parametrize("protocol", ["native", "tei"])
+def test_pairs_are_sent_as_the_protocol_has_them(setup: Make, data: Path, protocol: str) -> None:
+    pairs = [(f"of {n}", f"label{n % 3}") for n in range(9)]
+    rows = [{"text": one, "text_pair": f"{two} is next", "label": two} for one, two in pairs]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    with Stub() as stub:
+        given = setup(stub.url, shares={protocol: 1.0}, batches={"1": 0.5, "5": 0.5})
+        records = send(given, np.linspace(0, 0.1, 30))
+    assert outcomes(records.requests.status) == {"200": 30}
+    assert labels_of(records) == expected(given, records)
 
 
 def test_each_text_is_sent_equally_often(setup: Make) -> None:

@@ -27,6 +27,20 @@ from nestling.loadtest.traffic.mix import draw, parse_mix, parse_shares
         ('{"text": " ", "label": "b"}', "line 1: `text` is empty"),
         ('{"text": "a", "label": ""}', "line 1: `label` is empty"),
         ('{"text": "a", "label": NaN}', "line 1: is not JSON"),
+        (
+            '{"text": "a", "text_pair": null, "label": "b"}',
+            "`text_pair` must be a string, and is",
+        ),
+        ('{"text": "a", "text_pair": " ", "label": "b"}', "line 1: `text_pair` is empty"),
+        ('{"text_pair": "a", "label": "b"}', "line 1: `text` must be a string, and is missing"),
+        (
+            '\n{"text": "a", "text_pair": "b", "label": "c"}\n\n{"text": "a", "label": "c"}',
+            "line 4: has no `text_pair`, and line 2 has one; all lines are pairs of texts, or",
+        ),
+        (
+            '{"text": "a", "label": "c"}\n{"text": "a", "text_pair": "b", "label": "c"}',
+            "line 2: has a `text_pair`, and line 1 has none; all lines are pairs of texts",
+        ),
     ],
 )
 def test_a_file_without_labels_or_texts(tmp_path: Path, content: str, why: str) -> None:
@@ -43,6 +57,14 @@ def test_texts_are_what_people_wrote(tmp_path: Path) -> None:
     read = read_texts(path)
     assert read.texts == ("null", " \u2028 a")
     assert read.labels == ("01", "7")
+
+
+def test_pairs(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"text": "a", "text_pair": "b", "label": 1}\n' * 2)
+    read = read_texts(path)
+    assert read.texts == (("a", "b"), ("a", "b"))
+    assert read.pairs
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

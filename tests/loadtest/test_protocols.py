@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from nestling.loadtest.client.protocols import PROTOCOLS, Answer, declared
 from nestling.loadtest.client.target import Target
 from nestling.loadtest.errors import LoadtestError
+from nestling.loadtest.texts import TextOrPair
 
 TARGET = Target("http://x:1/base", "x:1", "/base", 2, ("127.0.0.1", 1), "secret")
 
 
-def asked(name: str, texts: list[str]) -> tuple[str, Any]:
+def asked(name: str, texts: Sequence[TextOrPair]) -> tuple[str, Any]:
     head, _, body = PROTOCOLS[name].request(TARGET, texts, "small").partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert f"Content-Length: {len(body)}" in lines
@@ -57,6 +59,16 @@ def test_hugging_face_and_infinity() -> None:
     assert read("huggingface", [[{"label": "x", "score": 1}]]).labels == ["x"]
     assert asked("infinity", ["a"]) == ("/base/classify", {"model": "small", "input": ["a"]})
     assert read("infinity", {"data": [[{"label": "x", "score": 1}]]}).labels == ["x"]
+
+
+def test_pairs() -> None:
+    pairs = [("a", "b"), ("c", "d")]
+    objects = [{"text": "a", "text_pair": "b"}, {"text": "c", "text_pair": "d"}]
+    assert asked("native", pairs)[1] == {"inputs": objects, "model": "small"}
+    assert asked("huggingface", pairs)[1]["inputs"] == objects
+    assert asked("tei", pairs)[1] == {"inputs": [["a", "b"], ["c", "d"]]}
+    [tensor] = asked("oip", pairs)[1]["inputs"]
+    assert (tensor["shape"], tensor["data"]) == ([2, 2], ["a", "b", "c", "d"])
 
 
 def test_one_of_ones_own() -> None:

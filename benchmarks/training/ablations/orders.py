@@ -55,7 +55,11 @@ def order_of(
 
 def ranked(effect: dict[str, Tensor], a: Architecture) -> Order:
     """From each weight's importance, by its stored name, to each part's rank."""
-    dim = effect["tokens"].sum(0) + effect["positions"].sum(0) + effect["segment"]
+    dim = (
+        effect["tokens"].sum(0)
+        + effect["positions"].sum(0)
+        + effect["segment"].view(-1, a.dim).sum(0)
+    )
     heads, ffn = [], []
     for layer in range(a.layers):
         for part in ("query", "key", "value", "up"):

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ..text import Text, parts
+
 KEPT = 4096
 """Fingerprints of a sample."""
 
 
-def fingerprint(text: str) -> int:
+def fingerprint(text: Text) -> int:
     """64 bits. Case and the width of blanks make no difference."""
-    same = " ".join(text.split()).casefold()
+    same = "\0".join(" ".join(each.split()).casefold() for each in parts(text))
     return int.from_bytes(blake2b(same.encode(), digest_size=8).digest(), "little")
 
 
@@ -47,7 +49,7 @@ class TextSample:
     kept: frozenset[int]
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> TextSample:
+    def of(cls, texts: Iterable[Text]) -> TextSample:
         found = sorted({fingerprint(text) for text in texts})
         return cls(len(found), frozenset(found[:KEPT]))
 
@@ -60,19 +62,19 @@ class TextSample:
         """Whether every text is in the sample."""
         return self.distinct == len(self.kept)
 
-    def shared_with(self, texts: Sequence[str]) -> Shared:
+    def shared_with(self, texts: Sequence[Text]) -> Shared:
         """How many of other texts, repeats included, are in the set."""
         prints = [fingerprint(text) for text in texts]
         if not self.whole:
             prints = [each for each in prints if each <= self._largest]
         return Shared(len(prints), sum(each in self.kept for each in prints))
 
-    def lacks(self, text: str) -> bool:
+    def lacks(self, text: Text) -> bool:
         """Whether a text is certainly not in the set; the sample knows of each or of some only."""
         found = fingerprint(text)
         return found not in self.kept and (self.whole or found <= self._largest)
 
-    def joined(self, texts: Iterable[str]) -> TextSample:
+    def joined(self, texts: Iterable[Text]) -> TextSample:
         """A sample of the set and these texts together; of a set that is not kept whole, `distinct`
         is estimated.
         """

@@ -9,21 +9,23 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...nearest import did_you_mean
-from .cells import as_groups, as_labels, as_texts, is_nothing
+from ..text import Text
+from .cells import as_groups, as_labels, is_nothing
 from .columns import read_columns
 from .naming import listed
 from .probabilities import Probabilities, as_probabilities, most_probable
+from .text_columns import TEXT, TextColumns
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts with the names of their labels, in file order; sha256 of the file.
+    """Texts, or pairs, with the names of their labels, in file order; sha256 of the file.
 
     probabilities: of the labels of each text, None for a text that has none; empty where no text
     has any.
     """
 
-    texts: tuple[str, ...]
+    texts: tuple[Text, ...]
     labels: tuple[str, ...]
     sha256: str
     probabilities: tuple[Probabilities | None, ...] = ()
@@ -43,7 +45,7 @@ class Labelled:
 
 def read_labelled(
     path: str | Path,
-    text_column: str = "text",
+    texts: TextColumns = TEXT,
     label_column: str = "label",
     probabilities_column: str | None = None,
 ) -> Labelled:
@@ -53,14 +55,16 @@ def read_labelled(
     Raises DataError that names the file, the column and the row at fault.
     """
     path = Path(path)
-    _refuse_same(path, text=text_column, label=label_column, probabilities=probabilities_column)
+    others = [("label", label_column), ("probabilities", probabilities_column)]
+    texts.refuse_same(path, others)
     if probabilities_column is None:
-        content, columns = read_columns(path, (text_column, label_column))
+        content, columns = read_columns(path, (*texts.needed, label_column), texts.optional)
         given: tuple[Probabilities | None, ...] = ()
     else:
-        content, columns = read_columns(path, (text_column, probabilities_column), (label_column,))
+        wanted = (*texts.needed, probabilities_column)
+        content, columns = read_columns(path, wanted, (*texts.optional, label_column))
         given = as_probabilities(columns[probabilities_column], probabilities_column, path)
-    texts = as_texts(columns[text_column], text_column, path)
+    found = texts.texts(columns, path)
     likely = {row: most_probable(each) for row, each in enumerate(given, start=1) if each}
     for row, value in enumerate(columns[label_column], start=1):
         if given and row not in likely and is_nothing(value):
@@ -68,23 +72,25 @@ def read_labelled(
                 f"{path}: row {row}: has neither {label_column} nor {probabilities_column}"
             )
     labels = as_labels(columns[label_column], label_column, path, otherwise=likely)
-    return Labelled(texts, labels, hashlib.sha256(content).hexdigest(), given)
+    return Labelled(found, labels, hashlib.sha256(content).hexdigest(), given)
 
 
-def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
+def read_texts(path: str | Path, texts: TextColumns = TEXT) -> tuple[Text, ...]:
     """Texts alone. Raises DataError that names the file, the column and the row at fault."""
-    _, columns = read_columns(Path(path), (text_column,))
-    return as_texts(columns[text_column], text_column, Path(path))
+    path = Path(path)
+    texts.refuse_same(path)
+    _, columns = read_columns(path, texts.needed, texts.optional)
+    return texts.texts(columns, path)
 
 
-def read_groups(path: str | Path, column: str, text_column: str = "text") -> tuple[str, ...]:
+def read_groups(path: str | Path, column: str, texts: TextColumns = TEXT) -> tuple[str, ...]:
     """Of each text, which group of that column it belongs to.
 
     Raises DataError that names the file, the column and the row at fault.
     """
     path = Path(path)
-    _refuse_same(path, text=text_column, group=column)
-    _, columns = read_columns(path, (text_column, column))
+    texts.refuse_same(path, [("group", column)])
+    _, columns = read_columns(path, (texts.text, column))
     return as_groups(columns[column], column, path)
 
 
@@ -98,11 +104,3 @@ def label_indices(data: Labelled, known: Sequence[str], path: str | Path) -> lis
                 f"{listed(known)}{did_you_mean(label, known)}"
             )
     return [index[label] for label in data.labels]
-
-
-def _refuse_same(path: Path, **columns: str | None) -> None:
-    """Raises DataError where two kinds of values would be read from one column."""
-    seen: dict[str, str] = {}
-    for kind, column in columns.items():
-        if column is not None and (other := seen.setdefault(column, kind)) != kind:
-            raise DataError(f"{path}: {other} and {kind} are both read from the column {column!r}")

@@ -26,18 +26,18 @@ class CellBlock(RowBlock):
     names: list[str]
     cells: list[list[str]]
 
-    def rows(self, column: str, source: str) -> list[Row]:
+    def rows(self, columns: Sequence[str], source: str) -> list[Row]:
         return [dict(zip(self.names, cells, strict=True)) for cells in self.cells]
 
 
-def blocks(path: Path, column: str) -> Iterator[CellBlock]:
+def blocks(path: Path, columns: Sequence[str]) -> Iterator[CellBlock]:
     """Always the same of the same file. Raises DataError as `cells_of` does."""
     with path.open("rb") as file:
         rows = cells_of(_lines(file, path), path)
         names = next(rows, None)
         if names is None:
             return
-        check_header(names, list(dict.fromkeys((column, *names))), path)
+        check_header(names, list(dict.fromkeys((*columns, *names))), path)
         block: list[list[str]] = []
         characters = 0
         for cells in rows:

@@ -32,13 +32,14 @@ class LineBlock(RowBlock):
     data: bytes
     line: int
 
-    def rows(self, column: str, source: str) -> Iterator[Row]:
-        quoted = orjson.dumps(column)
+    def rows(self, columns: Sequence[str], source: str) -> Iterator[Row]:
+        quoted = [orjson.dumps(column) for column in columns]
         plain = LONG_NUMBER.search(self.data) is None
         for number, line in enumerate(self.data.split(b"\n"), self.line):
             if not line or line.isspace():
                 continue
-            if plain and line.count(quoted) == 1:  # else the column may be there twice
+            once = all(line.count(name) == 1 for name in quoted)  # else one may be there twice
+            if plain and once:
                 try:
                     row = orjson.loads(line)
                 except orjson.JSONDecodeError:
@@ -46,10 +47,10 @@ class LineBlock(RowBlock):
                 if type(row) is dict:
                     yield row
                     continue
-            yield from _slowly(line, column, f"{source}: line {number}")
+            yield from _slowly(line, columns, f"{source}: line {number}")
 
 
-def _slowly(line: bytes, column: str, where: str) -> Iterator[Row]:
+def _slowly(line: bytes, columns: Sequence[str], where: str) -> Iterator[Row]:
     """The same with an error that says what is wrong. One line, but in files that end lines by a
     carriage return.
     """
@@ -59,7 +60,7 @@ def _slowly(line: bytes, column: str, where: str) -> Iterator[Row]:
         raise DataError(f"{where}: is not UTF-8 (byte 0x{line[error.start]:02x})") from None
     for piece in LINES.split(text):
         if piece.strip():
-            yield check_object(parse(piece, where), (column,), where)
+            yield check_object(parse(piece, where), columns, where)
 
 
 def blocks(read: Callable[[int], bytes], source: str) -> Iterator[LineBlock]:

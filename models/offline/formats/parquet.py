@@ -31,7 +31,7 @@ class BatchBlock(RowBlock):
 
     batch: pa.RecordBatch
 
-    def rows(self, column: str, source: str) -> list[Row]:
+    def rows(self, columns: Sequence[str], source: str) -> list[Row]:
         return list(self.batch.to_pylist())
 
 
@@ -52,13 +52,13 @@ def schema_of(path: Path) -> pa.Schema:
     return _reading(path, lambda: parquet.ParquetFile(path).schema_arrow)
 
 
-def blocks(path: Path, column: str) -> Iterator[BatchBlock]:
+def blocks(path: Path, columns: Sequence[str]) -> Iterator[BatchBlock]:
     """Always the same of the same file. Raises DataError for what is no such file."""
     from pyarrow import parquet
 
     file = _reading(path, lambda: parquet.ParquetFile(path))
     find_columns(
-        file.schema_arrow.names, list(dict.fromkeys((column, *file.schema_arrow.names))), path
+        file.schema_arrow.names, list(dict.fromkeys((*columns, *file.schema_arrow.names))), path
     )
     batches = file.iter_batches(BLOCK_ROWS)
     while (batch := _reading(path, lambda: next(batches, None))) is not None:

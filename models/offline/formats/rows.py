@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 Row = dict[str, object]
 
@@ -12,9 +12,9 @@ class RowBlock(ABC):
     """Some neighbouring rows of a file, as they stand there; may be sent to another process."""
 
     @abstractmethod
-    def rows(self, column: str, source: str) -> Iterable[Row]:
+    def rows(self, columns: Sequence[str], source: str) -> Iterable[Row]:
         """Values by column. Raises DataError that names the source and the line at fault, when it
         comes to it.
 
-        column: the one that holds the text.
+        columns: those that hold the texts.
         """

@@ -23,7 +23,7 @@ labels = json.load(open("config.json", encoding="utf-8"))["id2label"]
 tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
 tokenizer.enable_truncation({max_tokens})
 tokenizer.enable_padding()
-texts = sys.argv[1:] or ["how do i say goodbye in french"]
+{texts}
 encoded = tokenizer.encode_batch(texts)
 inputs = {{
 {inputs}
@@ -35,6 +35,11 @@ for text, row in zip(texts, odds / odds.sum(axis=1, keepdims=True)):
     print(f"{{row.max():.6f}}  {{labels[str(row.argmax())]}}  {{text}}")
 """
 """A program for the export's README; it has nothing but ONNX Runtime and the tokenizer."""
+TEXTS = """\
+texts = sys.argv[1:] or ["how do i say goodbye in french"]"""
+PAIRS = """\
+given = sys.argv[1:] or ["a man plays the guitar", "somebody makes music"]
+texts = list(zip(given[::2], given[1::2]))"""
 ENCODED = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 """What an encoding of `tokenizers` calls each input."""
 
@@ -56,7 +61,10 @@ def export_onnx(
     served = calibrated_for(checkpoint, precision)
     chosen = chosen_student(served, student)
     architecture = served.architecture
+    of_pairs = architecture.head().inputs == "pair"
     typed = named(architecture.family).token_types
+    if of_pairs and architecture.token_types == 1:
+        typed = False  # there is no second type for a second text to have
     inputs = TYPED_INPUTS if typed else INPUTS
     with new_directory(path) as temporary:
         file = temporary / MODEL
@@ -70,6 +78,8 @@ def export_onnx(
             f'    "{name}": np.array([each.{ENCODED[name]} for each in encoded]),'
             for name in inputs
         )
-        program = RUN.format(max_tokens=architecture.max_tokens, inputs=feed)
+        program = RUN.format(
+            max_tokens=architecture.max_tokens, inputs=feed, texts=PAIRS if of_pairs else TEXTS
+        )
         card = model_card(served, chosen, precision, "onnx", "onnxruntime tokenizers", program)
         (temporary / README).write_text(card, "utf-8")

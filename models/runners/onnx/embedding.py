@@ -27,17 +27,26 @@ def embed(
     """Token, position and type embeddings, and their norm. Returns (rows, dim).
 
     ids, types: (batch, length) int64; types where each token's segment is an input, as BERT has it
-    elsewhere; there is only one segment.
+    elsewhere. Else, of two types, the second is that of ids beyond the vocabulary.
     """
-    positions, segment = table(weights, "positions", spec.dim), vector(weights, "segment", spec.dim)
-    if types is None:
-        positions = positions + segment  # made here, once
+    positions, tokens = table(weights, "positions", spec.dim), table(weights, "tokens", spec.dim)
+    packed = packing.ids(ids)
+    if a.token_types == 1:
+        segments = vector(weights, "segment", spec.dim)[None]
+    else:
+        segments = table(weights, "segment", spec.dim)
+    typed = None if types is None else packing.ids(types)
+    if typed is None and a.token_types == 1:
+        positions = positions + segments  # made here, once
+    elif typed is None:
+        vocabulary = to.integers(a.vocabulary)
+        typed = to.add("Div", [packed, vocabulary], "types.own")
+        packed = to.add("Mod", [packed, vocabulary], "ids.own")
     places = to.constant("embedding.positions", positions)
-    x = _rows(to, table(weights, "tokens", spec.dim), packing.ids(ids))
-    if types is not None:
-        segments = to.constant("embedding.segments", segment[None])
-        typed = to.add("Gather", [segments, packing.ids(types)], "types")
-        x = to.add("Add", [x, typed], "tokens.typed")
+    x = _rows(to, tokens, packed)
+    if typed is not None:
+        of_type = to.add("Gather", [to.constant("embedding.segments", segments), typed], "types")
+        x = to.add("Add", [x, of_type], "tokens.typed")
     placed = to.add("Gather", [places, packing.columns], "positions")
     return add_and_norm(to, weights, a, x, placed, "embedding_norm", spec.dim)
 

@@ -40,7 +40,8 @@ def build_graph(
     the vocabulary. Output `logits`: (batch, labels) float32.
     weights: of the TA, by their names in `model.safetensors`. precision: `float32`, or `int8`:
     products with weights in 8-bit integers (`quantize`). temperature: by which the logits are
-    divided. typed: with a third input `token_type_ids`, as the others, all 0.
+    divided. typed: with a third input `token_type_ids`, as the others, all 0
+    where there is one type.
     Raises ValueError for a student that does not fit in the TA.
     """
     a = architecture

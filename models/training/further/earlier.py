@@ -36,7 +36,7 @@ def settings_of(
             for name, student in checkpoint.students.items()
         },
         "stages": checkpoint.policy().to_json()["stages"],  # they say who is sure
-        "text_column": options.text_column,
+        "text_columns": [options.texts.text, options.texts.pair],
         "label_column": options.label_column,
         "files": material.files,
         "traffic_bytes": material.traffic_bytes,

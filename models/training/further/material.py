@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...checkpoint.load import Checkpoint, load_checkpoint
@@ -11,8 +11,10 @@ from ...checkpoint.seen import doubts_about_judging, judging_sample, training_sa
 from ...errors import DataError
 from ...inputs.data import label_indices, read_labelled
 from ...inputs.data.fingerprints import TextSample, fingerprint
+from ...inputs.data.text_columns import TEXT, TextColumns
+from ...inputs.text import Text
 from ...progress import SILENT, Progress
-from ..examples import cut, tokenise
+from ..examples import tokenise
 from ..held_out import TELLING
 from ..plan import Wishes, longest_text, planned_further
 from ..recipe import Recipe
@@ -39,7 +41,7 @@ class FurtherOptions:
     out: Path
     data: Path | None = None
     validation: Path | None = None
-    text_column: str = "text"
+    texts: TextColumns = TEXT
     label_column: str = "label"
     keep_worse: bool = False
     longest: int | None = None
@@ -56,7 +58,7 @@ class FurtherOptions:
 class FurtherText:
     """label: its index, None where nobody has said it. source: `TRAFFIC`, `DATA`, `VALIDATION`."""
 
-    text: str
+    text: Text
     label: int | None
     source: str
 
@@ -93,21 +95,22 @@ def gather_further(
     checkpoint = load_checkpoint(options.checkpoint)
     labels = checkpoint.architecture.head().labels
     progress.step("reading texts")
-    traffic = read_traffic(options.traffic, labels, options.text_column, options.label_column, size)
+    columns = replace(options.texts, pairs=checkpoint.architecture.head().inputs == "pair")
+    traffic = read_traffic(options.traffic, labels, columns, options.label_column, size)
     known = training_sample(checkpoint)
     notes, files = [told(traffic, options.traffic)], {TRAFFIC: traffic.sha256}
     if traffic.size < size_of(options.traffic):
         notes.append(_grown(options))
     texts: dict[FurtherPart, list[FurtherText]] = {part: [] for part in FurtherPart}
     if options.validation:
-        judges = _labelled(options, options.validation, VALIDATION, labels, files)
+        judges = _labelled(options, columns, options.validation, VALIDATION, labels, files)
         texts[FurtherPart.JUDGES] += judges
         said = [each.text for each in judges]
         doubts = doubts_about_judging(checkpoint, said, files[VALIDATION], options.validation)
         notes += [f"warning: {doubt}" for doubt in doubts]
     placed = {fingerprint(each.text) for each in texts[FurtherPart.JUDGES]}
     if options.data:
-        data = _labelled(options, options.data, DATA, labels, files)
+        data = _labelled(options, columns, options.data, DATA, labels, files)
         parts = parts_of([each.text for each in data], None if options.validation else known)
         for each, part in zip(data, parts, strict=True):
             if fingerprint(each.text) not in placed:
@@ -133,8 +136,10 @@ def gather_further(
     most = checkpoint.architecture.max_tokens
     sequences = tokenise(learnt, checkpoint.tokenizer, most)
     longest = min(options.longest or longest_text([len(ids) for ids in sequences]), most)
-    notes.append(_counted(texts, sum(len(ids) > longest for ids in sequences), longest))
-    sequences = cut(sequences, longest)
+    too_long = sum(len(ids) > longest for ids in sequences)
+    notes.append(_counted(texts, too_long, longest))
+    if too_long:
+        sequences = tokenise(learnt, checkpoint.tokenizer, longest)
     return FurtherMaterial(
         checkpoint,
         texts,
@@ -151,9 +156,14 @@ def gather_further(
 
 
 def _labelled(
-    options: FurtherOptions, path: Path, source: str, labels: Sequence[str], files: dict[str, str]
+    options: FurtherOptions,
+    columns: TextColumns,
+    path: Path,
+    source: str,
+    labels: Sequence[str],
+    files: dict[str, str],
 ) -> list[FurtherText]:
-    found = read_labelled(path, options.text_column, options.label_column)
+    found = read_labelled(path, columns, options.label_column)
     files[source] = found.sha256
     pairs = zip(found.texts, label_indices(found, labels, path), strict=True)
     return [FurtherText(text, label, source) for text, label in pairs]
@@ -164,7 +174,7 @@ def _of_traffic(traffic: TrafficTexts) -> list[FurtherText]:
     return [FurtherText(text, label, TRAFFIC) for text, label in pairs]
 
 
-def _joined(sample: TextSample | None, texts: Sequence[str]) -> TextSample:
+def _joined(sample: TextSample | None, texts: Sequence[Text]) -> TextSample:
     return sample.joined(texts) if sample else TextSample.of(texts)
 
 

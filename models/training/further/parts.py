@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from ...inputs.data.fingerprints import TextSample, fingerprint
+from ...inputs.text import Text
 
 TRAFFIC, DATA, VALIDATION = "traffic", "data", "validation"
 """Where texts come from, as tables call it."""
@@ -33,14 +34,14 @@ TENTHS: Final = (
 """Of the texts, by their fingerprint."""
 
 
-def part_of(text: str) -> FurtherPart:
+def part_of(text: Text) -> FurtherPart:
     """The part of a text that nothing was trained on."""
     # The lowest values of a fingerprint are what a checkpoint keeps of its texts, so it is the last
     # digits that decide here.
     return TENTHS[fingerprint(text) % len(TENTHS)]
 
 
-def parts_of(texts: Sequence[str], trained_on: TextSample | None) -> list[FurtherPart]:
+def parts_of(texts: Sequence[Text], trained_on: TextSample | None) -> list[FurtherPart]:
     """Of each text. What the checkpoint was trained on, or may have been, judges nothing.
 
     trained_on: what it has kept of those texts; None where it has kept nothing.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from ...errors import DataError
 from ...inputs.data.cells import fault_of
 from ...inputs.data.fingerprints import fingerprint
 from ...inputs.data.naming import listed
+from ...inputs.data.text_columns import TEXT, TextColumns
+from ...inputs.text import Text, joined
 from ...nearest import did_you_mean
 
-TEXT, LABEL = "text", "label"
+LABEL = "label"
 """Columns of a log."""
 
 
@@ -34,7 +36,7 @@ class TrafficTexts:
     these.
     """
 
-    texts: tuple[str, ...]
+    texts: tuple[Text, ...]
     labels: tuple[int | None, ...]
     left_out: Counter[str]
     size: int
@@ -49,7 +51,7 @@ class TrafficTexts:
 def read_traffic(
     path: Path,
     known: tuple[str, ...],
-    text_column: str = TEXT,
+    columns: TextColumns = TEXT,
     label_column: str = LABEL,
     size: int | None = None,
 ) -> TrafficTexts:
@@ -61,17 +63,17 @@ def read_traffic(
     Raises DataError for a file without a text, and for a label that is unknown, with its line.
     """
     index = {label: i for i, label in enumerate(known)}
-    found: dict[int, tuple[str, int | None]] = {}
+    found: dict[int, tuple[Text, int | None]] = {}
     left_out: Counter[str] = Counter()
     digest, done = hashlib.sha256(), 0
     for where, line in _lines(path, size):
         digest.update(line)
         done += len(line)
         row = _row(line)
-        text = None if row is None else row.get(text_column, row.get(TEXT))
+        text = None if row is None else _text(row, columns)
         if row is None:
             left_out["damaged"] += 1
-        elif not isinstance(text, str) or fault_of(text):
+        elif text is None:
             left_out["without a text"] += 1
         else:
             column = label_column if label_column in row else LABEL
@@ -141,6 +143,16 @@ def _row(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):  # a server that was killed leaves half a line
         return None
     return row if isinstance(row, dict) else None
+
+
+def _text(row: Mapping[str, object], columns: TextColumns) -> Text | None:
+    """The text or pair of a line, by its columns or by those of a log; None where it has none."""
+    asked = replace(TEXT, pairs=columns.pairs).needed
+    cells = [
+        row.get(own, row.get(of_log)) for own, of_log in zip(columns.needed, asked, strict=True)
+    ]
+    found = [cell for cell in cells if isinstance(cell, str) and not fault_of(cell)]
+    return joined(found) if len(found) == len(cells) else None
 
 
 def _label(value: object, index: dict[str, int], where: str) -> int | None:

@@ -33,14 +33,18 @@ export function startPlayground(about) {
 
 /** What may be asked, as the server lists it. */
 export async function showModels() {
-  const { data } = await ask("v1/models");
+  const { data, inputs } = await ask("v1/models");
+  at("second").hidden = inputs !== "pair";
+  at("text-pair").required = inputs === "pair";
   const chosen = at("model").value;
   at("model").replaceChildren(...data.map(({ id }) => el("option", {}, id)));
   if (data.some(({ id }) => id === chosen)) at("model").value = chosen;
 }
 
 function wanted() {
-  const body = { inputs: at("text").value, model: at("model").value };
+  const text = at("text").value;
+  const inputs = at("second").hidden ? text : { text, text_pair: at("text-pair").value };
+  const body = { inputs, model: at("model").value };
   const least = at("confidence").valueAsNumber;
   return Number.isNaN(least) ? body : { ...body, min_confidence: least };
 }

@@ -128,7 +128,7 @@ async def embeddings(request: Request) -> Response:
     inputs = _inputs(
         body.input,
         service.settings.max_client_batch,
-        service.manifest.architecture.vocabulary,
+        service.manifest.architecture.ids,
     )
     found = await embed(request, inputs, model, body.dimensions)
     rows = found.vectors

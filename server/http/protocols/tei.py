@@ -7,11 +7,12 @@ from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WrapValidator
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from ....models.inputs.text import Text, joined
 from ....models.json_checks import refusal, wrong_type
 from ...core.constraints import RequestConstraints
 from ...core.tokenizing import TOKENIZER_THREADS
@@ -56,17 +57,17 @@ ONE, ALONE, BATCH = "a string or a list of strings", "a string in the list", "a 
 """What errors call the three forms of inputs."""
 
 
-def _only(texts: Any) -> Any:
-    """The text in a list of one; in this protocol a list of two is a pair of texts."""
+def _one_or_pair(texts: Any) -> Any:
+    """A list of one or two texts, as the protocol has a text or a pair."""
     if not isinstance(texts, list):
         raise wrong_type("a list with one text, as the first", texts)
-    if len(texts) != 1:
+    if len(texts) not in (1, 2):
         raise refusal(
             Reason.WRONG_TYPE if texts else Reason.EMPTY,
-            f"{len(texts)} texts, where this protocol has one text or a pair, and this checkpoint "
-            'classifies no pairs; a batch is [["…"], ["…"]]',
+            f"{len(texts)} texts, where this protocol has one text or a pair; a batch is "
+            '[["…"], ["…"]]',
         )
-    return texts[0]
+    return texts
 
 
 def _form(inputs: Any) -> str:
@@ -76,22 +77,30 @@ def _form(inputs: Any) -> str:
     return ALONE if inputs and not isinstance(inputs[0], list) else BATCH
 
 
-_OneInList = Annotated[list[str], Field(min_length=1, max_length=1)]
-Only = Annotated[str, BeforeValidator(_only, json_schema_input_type=_OneInList)]
+_Listed = Annotated[list[str], Field(min_length=1, max_length=2)]
+Only = Annotated[
+    list[str],
+    BeforeValidator(_one_or_pair, json_schema_input_type=_Listed),
+    AfterValidator(joined),
+]
 
 
-def _batch(texts: list[Any], check: Callable[[list[Any]], list[str]]) -> list[str]:
+def _batch(texts: list[Any], check: Callable[[list[Any]], list[Text]]) -> list[Text]:
     """As `check` has it, which takes a call for each text, and says what is wrong with one."""
     if all(type(each) is list and len(each) == 1 and type(each[0]) is str for each in texts):
         return [each[0] for each in texts]
-    return check(texts)
+    found = check(texts)
+    if len({type(each) for each in found}) > 1:
+        raise refusal(Reason.WRONG_TYPE, "texts and pairs of texts in one batch")
+    return found
 
 
 Batch = Annotated[list[Only], Field(fail_fast=True), WrapValidator(_batch)]
 
 
 class PredictRequest(Body):
-    """A string or [string] is one text; [[string], …] is a batch.
+    """A string or [string] is one text, [string, string] a pair; [[string], …] and
+    [[string, string], …] are batches.
 
     truncate: answer a too long text by its beginning. truncation_direction: which end is cut off,
     always the right one. raw_scores: logits, not probabilities. A null counts as left out.
@@ -172,6 +181,13 @@ async def predict(request: Request) -> Response:
     service = service_of(request)
     body = await read(request, PredictRequest, service.settings.max_body_bytes)
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
+    if inputs.pairs and service.manifest.architecture.head().inputs == "text":
+        raise RequestError(
+            Reason.WRONG_TYPE,
+            "2 texts are a pair in this protocol, and this checkpoint classifies no pairs; a batch "
+            'is [["…"], ["…"]]',
+            inputs.field(0),
+        )
     answers = await answer(request, inputs, RequestConstraints(truncate=bool(body.truncate)))
     scores = (logits if body.raw_scores else probabilities)(answers)
     rows = ranked(scores, service.manifest.architecture.head().labels, answers.told.abstained)

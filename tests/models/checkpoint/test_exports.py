@@ -19,14 +19,21 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.export import export
-from nestling.models.checkpoint.manifest import calibrated_for
+from nestling.models.checkpoint.manifest import TOKENIZER, calibrated_for
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
 from nestling.models.families import FAMILIES, named
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.runners.onnx.directory import export_onnx
 from nestling.models.runners.onnx.runner import OnnxRunner
 
-from ...conftest import LABELS, SENTENCES, tiny_architecture, tiny_students
+from ...conftest import (
+    LABELS,
+    SENTENCES,
+    pair_architecture,
+    tiny_architecture,
+    tiny_model,
+    tiny_students,
+)
 
 TEXTS = [
     "what is the weather",
@@ -238,6 +245,54 @@ def test_a_graph_is_a_hugging_face_directory(calibrated: Checkpoint, graph: Path
     odds = torch.from_numpy(logits).softmax(dim=-1)
     theirs = [(config.id2label[int(row.argmax())], row.max().item()) for row in odds]
     check(theirs, served(calibrated, "tiny"), 1e-5)
+
+
+PAIRS = [("what is the weather", "play some music and set an alarm"), ("book a table", "six")]
+
+
+def answered(checkpoint: Checkpoint, student: str) -> list[tuple[str, float]]:
+    predictor = Predictor(checkpoint, student)
+    return [(predictor.label(d), d.answer.confidence) for d in predictor.predict(PAIRS)]
+
+
+@pytest.mark.parametrize("types", [2, 1])
+def test_pairs_are_answered_alike_by_others_code(
+    pair_checkpoint: Checkpoint, tmp_path: Path, types: int
+) -> None:
+    """Of one type, as some encoders have it, both texts have the first."""
+    checkpoint = pair_checkpoint
+    if types == 1:
+        path, a = tmp_path / "one-type", replace(pair_architecture(), token_types=1)
+        weights, tokenizer = tiny_model(architecture=a).state_dict(), checkpoint.path / TOKENIZER
+        write_checkpoint(path, a, tiny_students(), weights, tokenizer, {}, dtype=torch.float32)
+        checkpoint = load_checkpoint(path)
+    expected = answered(checkpoint, "small")
+    export(checkpoint, "small", tmp_path / "out")
+    export_onnx(checkpoint, "small", tmp_path / "graph")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    encoded = tokenizer(*map(list, zip(*PAIRS, strict=True)), padding=True, return_tensors="pt")
+    assert ("token_type_ids" in encoded) == (types == 2)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    with torch.inference_mode():
+        odds = model(**encoded).logits.softmax(dim=-1)
+    theirs = [(model.config.id2label[int(row.argmax())], row.max().item()) for row in odds]
+    check(theirs, expected, 1e-5)
+    for out in ("out", "graph"):
+        card = (tmp_path / out / "README.md").read_text()
+        assert "It sorts a pair of texts into one of" in card
+        assert "with both texts of each pair as arguments" in card
+
+
+@pytest.mark.parametrize("write", [pytest.param(export, marks=pytest.mark.slow), export_onnx])
+def test_the_programs_of_the_readmes_take_pairs(
+    pair_checkpoint: Checkpoint, tmp_path: Path, write: Any
+) -> None:
+    write(pair_checkpoint, "tiny", tmp_path / "out")
+    (tmp_path / "out/run.py").write_text(program(tmp_path / "out"))
+    words = [sys.executable, "run.py", *(text for pair in PAIRS for text in pair)]
+    ran = subprocess.run(words, cwd=tmp_path / "out", capture_output=True, text=True, check=True)
+    found = [line.split("  ", 2) for line in ran.stdout.splitlines()]
+    check([(label, float(p)) for p, label, _ in found], answered(pair_checkpoint, "tiny"), 1e-4)
 
 
 def test_the_readme_says_where_a_student_comes_from(calibrated: Checkpoint, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -80,3 +81,62 @@ def test_a_runner_is_loaded_by_name(checkpoint: Checkpoint) -> None:
     assert [predictor.label(d) for d in found] == [predictor.label(d) for d in expected]
     with pytest.raises(NestlingError, match="model: 'large' is none of auto, tiny, small, ta"):
         Predictor.load(checkpoint.path, "large", "torch")
+
+
+PAIRS = list(pairwise(TEXTS))
+
+
+def test_pairs_are_answered_from_tuples_and_from_rows(
+    pair_checkpoint: Checkpoint, windows: None
+) -> None:
+    predictor = Predictor(pair_checkpoint)
+    expected = [(d.answer.label, len(d.tokens)) for d in predictor.predict(PAIRS)]
+    assert expected[0][1] == 3 + sum(len(text.split()) for text in PAIRS[0])
+    rows = [{"id": 1, "text": first, "text_pair": second} for first, second in PAIRS]
+    renamed = [{"premise": first, "then": second} for first, second in PAIRS]
+    for found in (
+        predictor.stream(iter(PAIRS)),
+        predictor.stream(rows),
+        predictor.stream(renamed, column="premise", pair_column="then"),
+    ):
+        assert [(d.answer.label, len(d.tokens)) for d in found] == expected
+    exchanged = predictor.predict([(second, first) for first, second in PAIRS])
+    assert [d.answer.confidence for d in exchanged] != [
+        d.answer.confidence for d in predictor.predict(PAIRS)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("play", "is the text 'play'; this checkpoint is asked about pairs of texts: give a tuple"),
+        (["play", "six"], 'is a list, ["play", "six"]; this checkpoint is asked about pairs'),
+        (("play", " "), "the second is empty"),
+        ((7, "play"), "the first is a whole number, 7; expected a text"),
+        ({"text": "play"}, "text_pair is missing"),
+        ({"text": None, "text_pair": "play"}, "text is empty"),
+        (("play " * 20, "set " * 20), "43 tokens; the limit is 40"),
+    ],
+)
+def test_a_pair_that_cannot_be_answered_is_named(
+    pair_checkpoint: Checkpoint, wrong: object, said: str
+) -> None:
+    decisions = Predictor(pair_checkpoint).stream([PAIRS[0], wrong])  # type: ignore[list-item]
+    with pytest.raises(NestlingError) as error:
+        next(decisions)
+    assert str(error.value).startswith(f"text 1: {said}")
+
+
+def test_the_other_kind_of_text_is_refused(
+    checkpoint: Checkpoint, pair_checkpoint: Checkpoint
+) -> None:
+    with pytest.raises(NestlingError, match=r"^text 0: is a list, .*; .* one text at a time: give"):
+        Predictor(checkpoint).predict(PAIRS[:1])
+    with pytest.raises(NestlingError, match=r"^text 1: is the text 'play'; .* pairs of texts:"):
+        Predictor(pair_checkpoint).predict([PAIRS[0], "play"])
+    two = ["play", "six"]  # which the tokenizer would take for a pair
+    with pytest.raises(NestlingError, match=r"^text 0: is a list, .*; expected a text$"):
+        Predictor(checkpoint).predict([two])  # type: ignore[list-item]
+    row = {"text": "play", "text_pair": "of no matter where one text is asked about"}
+    [decision] = Predictor(checkpoint).stream([row])
+    assert len(decision.tokens) == 3

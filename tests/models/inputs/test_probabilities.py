@@ -25,7 +25,7 @@ LABELS = ("x", "y", "y", "x", "x")
 
 
 def read(path: Path) -> Labelled:
-    return read_labelled(path, "text", "label", "p")
+    return read_labelled(path, probabilities_column="p")
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -120,6 +120,6 @@ def test_what_is_refused(tmp_path: Path, row: dict[str, object], message: str) -
 def test_columns_that_cannot_be(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", ROWS)
     with pytest.raises(DataError, match="no column 'q'; there are text, label, p"):
-        read_labelled(path, "text", "label", "q")
+        read_labelled(path, probabilities_column="q")
     with pytest.raises(DataError, match="label and probabilities are both read from the column"):
-        read_labelled(path, "text", "p", "p")
+        read_labelled(path, label_column="p", probabilities_column="p")

@@ -221,7 +221,7 @@ def test_no_file(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message):
             read_labelled(path)
     with pytest.raises(DataError, match="text and label are both read from the column 'text'"):
-        read_labelled(write(tmp_path / "a.csv", ROWS), "text", "text")
+        read_labelled(write(tmp_path / "a.csv", ROWS), label_column="text")
 
 
 def test_an_unknown_label_is_told_what_is_near(tmp_path: Path) -> None:

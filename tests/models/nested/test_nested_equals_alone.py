@@ -18,6 +18,7 @@ from nestling.models.checkpoint.export import export
 from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.families import FAMILIES, family_of, named
 from nestling.models.nested.batch import PackedBatch
+from nestling.models.nested.head_spec import Asked
 from nestling.models.nested.trunk import NestedTransformer
 
 from ...conftest import LABELS, WORDS, tiny_model, write_tokenizer
@@ -58,11 +59,11 @@ def hugging_face(model_type: str, pooler: bool = True) -> Any:
     return model.eval()
 
 
-def imported(model: Any) -> NestedTransformer:
+def imported(model: Any, inputs: Asked = "text") -> NestedTransformer:
     """The same model, as the TA."""
     config = json.loads(model.config.to_json_string())
     family = family_of(config)
-    architecture = family.architecture(config, LABELS)
+    architecture = family.architecture(config, LABELS, inputs)
     ours = NestedTransformer(architecture)
     weights = family.import_weights(dict(model.state_dict()), architecture)
     outcome = ours.load_state_dict(weights, strict=False)
@@ -99,6 +100,22 @@ def test_import_equals_transformers(model_type: str) -> None:
         assert relative_error(logits, padded_logits(theirs, sequences)) < 1e-5
         for sequence, row in zip(sequences, logits, strict=True):
             assert relative_error(row, padded_logits(theirs, [sequence])[0]) < 1e-5
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_import_for_pairs_equals_transformers(model_type: str) -> None:
+    """Ids beyond the vocabulary are what a model with types has as ids and types apart."""
+    theirs = hugging_face(model_type)
+    ours = imported(theirs, "pair")
+    assert ours.architecture.token_types == (2 if named(model_type).token_types else 1)
+    spec, raised = StudentSpec.full(ours.architecture), ours.architecture.second_from
+    for ids in random_sequences([3, 17, 40]):
+        types = [0] * 2 + [int(raised > 0)] * (len(ids) - 2)
+        sequence = [each + raised * kind for each, kind in zip(ids, types, strict=True)]
+        with torch.inference_mode():
+            row = ours(PackedBatch.of([sequence], spec))
+            given = {"input_ids": torch.tensor([ids]), "token_type_ids": torch.tensor([types])}
+            assert relative_error(row, theirs(**given).logits) < 1e-5
 
 
 def test_import_of_an_encoder_without_pooler_keeps_its_hidden_rows() -> None:

@@ -12,10 +12,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nestling.models import StudentSpec
+from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.spec import Flops
 
-from ...conftest import tiny_architecture, tiny_model
+from ...conftest import pair_architecture, tiny_architecture, tiny_model
 
 A = tiny_architecture()
 
@@ -113,9 +114,10 @@ def test_parameters_are_what_a_forward_reads(spec: StudentSpec) -> None:
     assert spec.parameters(A) - keys == read
 
 
-def test_the_whole_ta_counts_every_parameter() -> None:
-    full = StudentSpec.full(A)
-    assert full.validate(A).parameters(A) == sum(p.numel() for p in tiny_model().parameters())
+@pytest.mark.parametrize("a", [A, pair_architecture()], ids=["texts", "pairs"])
+def test_the_whole_ta_counts_every_parameter(a: Architecture) -> None:
+    stored = sum(p.numel() for p in tiny_model(architecture=a).parameters())
+    assert StudentSpec.full(a).validate(a).parameters(a) == stored
 
 
 def test_flops_of_many_texts() -> None:

@@ -20,8 +20,8 @@ def test_every_cell_of_csv_comes_back(tmp_path: Path) -> None:
     names = list(rows[0])
     body = comma_separated.encode(rows, names, {"label": [None] * len(rows)})
     path.write_bytes(comma_separated.head([*names, "label"]) + body)
-    (block,) = comma_separated.blocks(path, "text")
-    assert block.rows("text", str(path)) == [{**row, "n": "7", "label": ""} for row in rows]
+    (block,) = comma_separated.blocks(path, ["text"])
+    assert block.rows(["text"], str(path)) == [{**row, "n": "7", "label": ""} for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_row_group_of_parquet_has_so_many_rows_and_bytes(
     with streams.open("wb") as file:
         for text in texts:
             block = CellBlock(["text"], [[text]])
-            file.write(parquet.encode(block, block.rows("text", ""), own, own, {}))
+            file.write(parquet.encode(block, block.rows(["text"], ""), own, own, {}))
     parquet.finish(streams, path, told.append)
     found = ParquetFile(path)
     assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == groups

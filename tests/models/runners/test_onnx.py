@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nestling.cli import main
-from nestling.models import Checkpoint, NestlingError, StudentSpec, load_checkpoint
+from nestling.models import Checkpoint, NestlingError, Predictor, StudentSpec, load_checkpoint
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.families.encoder import ACTIVATIONS
 from nestling.models.inputs.tokenizer import TextTokenizer
@@ -27,7 +27,7 @@ from nestling.models.runners.onnx.directory import export_onnx
 from nestling.models.runners.onnx.graph import build_graph
 from nestling.models.runners.onnx.runner import OnnxRunner
 
-from ...conftest import LABELS, tiny_architecture, tiny_model
+from ...conftest import LABELS, pair_architecture, tiny_architecture, tiny_model
 from ..test_zoo import TEXTS, shipped
 
 ODD = [(1,), (7, 1, 13), (40, 39, 1, 2, 17)]
@@ -108,6 +108,35 @@ def test_it_computes_the_same_for_batches_of_every_shape(spec: StudentSpec) -> N
         assert logits.shape == (len(lengths), len(LABELS))
         expected = model(PackedBatch.of(sequences, spec))
         assert error(torch.from_numpy(logits), expected) < 1e-5
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_pairs_have_types_by_their_ids_or_apart(spec: StudentSpec) -> None:
+    """As the runner asks, whose graph knows the types by the ids, and as others ask an export."""
+    model = tiny_model(architecture=pair_architecture())
+    a, weights = model.architecture, {n: w.numpy() for n, w in model.state_dict().items()}
+    sequences = draw((7, 40, 2), a.vocabulary * a.token_types)
+    expected = model(PackedBatch.of(sequences, spec))
+    (logits,) = session_of(model, spec).run(["logits"], pad(sequences))
+    assert error(torch.from_numpy(logits), expected) < 1e-5
+    typed = build_graph(a, weights, spec, typed=True).SerializeToString()
+    given = pad(sequences)
+    apart = given | {
+        "input_ids": given["input_ids"] % a.vocabulary,
+        "token_type_ids": given["input_ids"] // a.vocabulary,
+    }
+    (logits,) = onnxruntime.InferenceSession(typed).run(["logits"], apart)
+    assert error(torch.from_numpy(logits), expected) < 1e-5
+
+
+def test_the_runner_answers_pairs_as_torch_does(pair_checkpoint: Checkpoint) -> None:
+    pairs = [("play some music", "set an alarm for six"), ("what is the weather", "book a table")]
+    for student in ("tiny", "small", "ta"):
+        expected = Predictor(pair_checkpoint, student).predict(pairs)
+        found = Predictor(pair_checkpoint, student, OnnxRunner(pair_checkpoint)).predict(pairs)
+        for one, other in zip(found, expected, strict=True):
+            assert one.answer.label == other.answer.label
+            assert one.answer.confidence == pytest.approx(other.answer.confidence, abs=1e-5)
 
 
 @pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS.values())))

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from nestling.cli import main
 from nestling.models import StudentSpec
 from nestling.models.families.bert import BERT
+from nestling.models.nested.architecture import Architecture
 
 from ...conftest import LABELS, tiny_architecture, tiny_model, write_tokenizer
 
@@ -52,18 +53,29 @@ def write_data(path: Path, rows: int, seed: int) -> Path:
     return path
 
 
-def write_pretrained(path: Path, classifier: bool) -> Path:
+def write_pretrained(
+    path: Path, classifier: bool, architecture: Architecture | None = None
+) -> Path:
     """A Hugging Face directory with random weights."""
     path.mkdir()
-    a = tiny_architecture()
+    a = architecture or tiny_architecture()
     config = BERT.config(StudentSpec.full(a), a)
-    weights = BERT.export(tiny_model().state_dict(), StudentSpec.full(a), a)
+    weights = BERT.export(tiny_model(architecture=a).state_dict(), StudentSpec.full(a), a)
     if not classifier:
         config |= {"architectures": ["BertModel"]}
         weights = {n: w for n, w in weights.items() if not n.startswith("classifier")}
     save_file({n: w.contiguous() for n, w in weights.items()}, path / "model.safetensors")
     (path / "config.json").write_text(json.dumps(config))
     write_tokenizer(path / "tokenizer.json")
+    return path
+
+
+def write_pairs(path: Path, rows: int, seed: int) -> Path:
+    """The same texts, each before the sentence of its label."""
+    found = [json.loads(line) for line in write_data(path, rows, seed).read_text().splitlines()]
+    for row in found:
+        row["text_pair"] = TEXTS[row["label"]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in found))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from nestling.models import StudentSpec
 from nestling.models.errors import NestlingError
+from nestling.models.inputs.tokenizer import TextTokenizer
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.shapes import head_weight
 from nestling.models.training.augment import recombine
-from nestling.models.training.examples import logits_of, turn
+from nestling.models.training.examples import logits_of, tokenise, turn
 from nestling.models.training.importance import importance_order
 from nestling.models.training.losses import distillation_loss
 from nestling.models.training.matta import sandwich
@@ -24,7 +26,7 @@ from nestling.models.training.probe import probe
 from nestling.models.training.recipe import TrainingPhase
 from nestling.models.training.students import default_students
 
-from ...conftest import tiny_architecture, tiny_model
+from ...conftest import tiny_architecture, tiny_model, write_tokenizer
 
 TEXTS = ["play some music", "play a song now", "what is the weather", "is the weather nice"]
 LABELS = [0, 0, 1, 1]
@@ -50,6 +52,36 @@ def test_some_recombined_texts_are_of_two_labels() -> None:
         if words & (music - weather) and words & (weather - music)
     ]
     assert mixed
+
+
+def test_recombined_pairs_have_both_texts_and_stay_apart() -> None:
+    """What comes of first texts is first; some of them stand beside the second text of another."""
+    firsts = ["play some music", "play a song", "wake me at six", "wake me early"]
+    seconds = ["loud sounds are heard", "something is heard", "the alarm rings", "it rings soon"]
+    pairs, labels = list(zip(firsts, seconds, strict=True)), [0, 0, 1, 1]
+    new = recombine(pairs, labels, 60, 0.0, seed=1)
+    assert new == recombine(pairs, labels, 60, 0.0, seed=1)
+    assert len(new) == len(set(new)) == 60
+    assert not set(new) & set(pairs)
+    assert {len(pair) for pair in new if isinstance(pair, tuple)} == {2}
+    for first, second in new:
+        assert first
+        assert second
+        groups = [n for n in (slice(0, 2), slice(2, 4))
+                  if set(first.split()) <= set(" ".join(firsts[n]).split())
+                  and set(second.split()) <= set(" ".join(seconds[n]).split())]  # fmt: skip
+        assert len(groups) == 1  # both texts are of one label
+    assert any(first in firsts and second in seconds for first, second in new)
+
+
+def test_what_is_too_long_is_cut_where_a_server_cuts_it(tmp_path: Path) -> None:
+    tokenizer = TextTokenizer(write_tokenizer(tmp_path / "tokenizer.json"), second_from=100)
+    short, long = ("play some music", "set an alarm"), ("play " * 30, "set an alarm for six")
+    fits, cut = tokenise([short, long], tokenizer, 12)
+    assert fits == tokenizer.encode([short])[0]
+    assert [cut] == tokenizer.encode_truncated([long], 12)
+    assert sum(id >= 100 for id in cut) == 6  # all of the second text, and what ends it
+    assert tokenise(["play " * 30], tokenizer, 5) == ([2, 15, 15, 15, 3],)
 
 
 def test_recombination_of_a_single_text_ends() -> None:

@@ -14,6 +14,7 @@ from nestling.models import DataError, load_checkpoint
 from nestling.models.checkpoint.manifest import read_manifest
 from nestling.models.checkpoint.seen import refuse_training_texts
 from nestling.models.inputs.data import Labelled
+from nestling.models.inputs.data.text_columns import TEXT
 from nestling.models.inputs.tokenizer import TextTokenizer
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.training.examples import Examples
@@ -38,14 +39,14 @@ def test_only_what_is_new_is_kept(tmp_path: Path) -> None:
     held_out = Labelled(("set an alarm",), ("alarm",), "")
     path = tmp_path / "unlabelled.jsonl"
     write(path, ("play  some music", NEW[0], "SET an alarm", NEW[1], NEW[0].upper()))
-    found = read_unlabelled(path, "text", (train, held_out), tokenizer, 128)
+    found = read_unlabelled(path, TEXT, (train, held_out), tokenizer, 128)
     assert found.texts == NEW[:2]
     assert found.sequences == tuple(tokenizer.encode(NEW[:2]))
     assert found.doubts == (
         f"{path}: 3 of 5 texts are left out: they are repeated, or among the labelled ones",
     )
     with pytest.raises(DataError, match="every text is among the labelled ones"):
-        read_unlabelled(write(path, ("play some music",)), "text", (train,), tokenizer, 128)
+        read_unlabelled(write(path, ("play some music",)), TEXT, (train,), tokenizer, 128)
 
 
 def test_the_teacher_must_be_sure() -> None:

@@ -47,10 +47,10 @@ def error(value: Any) -> RequestError:
 @pytest.mark.parametrize(
     ("fields", "reason", "message"),
     [
-        ({"inputs": 1}, Reason.WRONG_TYPE, "inputs: expected a string or a list of strings, got a"),
+        ({"inputs": 1}, Reason.WRONG_TYPE, "inputs: expected a string or a list of strings or"),
         ({"inputs": ["a", 1]}, Reason.WRONG_TYPE, "inputs[1]: expected a string, got a number"),
         # What a value is called in an error is no name that a body can borrow.
-        ({"inputs": {"a string": 1}}, Reason.WRONG_TYPE, "inputs: expected a string or a list of"),
+        ({"inputs": {"a string": 1}}, Reason.UNKNOWN_FIELD, "inputs.a string: unknown; known are"),
         ({"mixed": [1, 2, "a"]}, Reason.WRONG_TYPE, "mixed[2]: expected an integer, got a string"),
         ({"mixed": ["a", "b", 1]}, Reason.WRONG_TYPE, "mixed[2]: expected a string, got a number"),
         ({"mixed": [True]}, Reason.WRONG_TYPE, "mixed[0]: expected a string, got a boolean"),

@@ -41,13 +41,15 @@ def error(response: httpx.Response, status: int) -> Any:
             {"inputs": 5},
             "wrong_type",
             "inputs",
-            "inputs: expected a string or a list of strings, got a number",
+            "inputs: expected a string or a list of strings or a pair of texts or a list of pairs, "
+            "got a number",
         ),
         (
             {"inputs": None},
             "wrong_type",
             "inputs",
-            "inputs: expected a string or a list of strings, got null",
+            "inputs: expected a string or a list of strings or a pair of texts or a list of pairs, "
+            "got null",
         ),
         (
             {"inputs": ["a", ["b"]]},

@@ -47,11 +47,14 @@ class Model(TypedDict):
 
 
 class ModelList(TypedDict):
-    """labels, max_tokens, weights_sha256: of the checkpoint, the same for all its models."""
+    """labels, inputs, max_tokens, weights_sha256: of the checkpoint, the same for all its models.
+    inputs: `text`, or `pair` where it is asked about two texts together.
+    """
 
     object: str
     data: list[Model]
     labels: list[str]
+    inputs: str
     max_tokens: int
     weights_sha256: str
 
@@ -66,11 +69,13 @@ async def models(request: Request) -> Response:
     """`auto` first, then cascades, then students from small to large."""
     service = service_of(request)
     manifest = service.manifest
+    head = manifest.architecture.head()
     return json_response(
         {
             "object": "list",
             "data": [_entry(service, name) for name in service.policies],
-            "labels": manifest.architecture.head().labels,
+            "labels": head.labels,
+            "inputs": head.inputs,
             "max_tokens": manifest.architecture.max_tokens,
             "weights_sha256": manifest.weights_sha256,
         }

@@ -130,7 +130,7 @@ async def infer(request: Request) -> Response:
         body.inputs,
         sections,
         service.settings.max_client_batch,
-        service.manifest.architecture.vocabulary,
+        service.manifest.architecture.ids,
     )
     constraints = constraints_of(
         model, started, asked.deadline_ms, asked.max_cost, asked.min_confidence

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .....models.inputs.text import Text
 from ....core.requests import Inputs
 from ....errors import Reason, RequestError
 from ...body import check_count, check_texts
@@ -16,7 +17,7 @@ from ..token_ids import as_integers, check_ids
 from .binary import Sections, integers, strings
 from .request import DATATYPES, Tensor
 
-SHAPES = {"text": "[n] or [n, 1]", "input_ids": "[n, longest]", "lengths": "[n]"}
+SHAPES = {"text": "[n] or [n, 1], of pairs [n, 2]", "input_ids": "[n, longest]", "lengths": "[n]"}
 _RANKS = {"text": (1, 2), "input_ids": (2,), "lengths": (1,)}
 
 Elements = list[str] | NDArray[np.int64]
@@ -41,7 +42,7 @@ def read_inputs(items: Sequence[Tensor], sections: Sections, limit: int, vocabul
             raise RequestError(
                 Reason.INVALID_TENSOR, "either `text`, or `input_ids` and `lengths`", "inputs"
             )
-        return check_texts(Inputs(text, single=False, name="text"), limit)
+        return check_texts(Inputs(_pairs(text, items), single=False, name="text"), limit)
     if not isinstance(ids, np.ndarray):
         raise RequestError(
             Reason.MISSING_FIELD, "neither `text` nor `input_ids` is there", "inputs"
@@ -51,6 +52,14 @@ def read_inputs(items: Sequence[Tensor], sections: Sections, limit: int, vocabul
             Reason.MISSING_FIELD, "missing; it says how many ids of each row count", "lengths"
         )
     return Inputs([], single=False, tokens=_rows(ids, lengths, vocabulary), name="input_ids")
+
+
+def _pairs(texts: list[str], items: Sequence[Tensor]) -> Sequence[Text]:
+    """Texts, or of a tensor with two in each row pairs."""
+    [shape] = [item.shape for item in items if item.name == "text"]
+    if shape[1:] != [2]:
+        return texts
+    return list(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _rows(ids: NDArray[np.int64], lengths: NDArray[np.int64], vocabulary: int) -> list[list[int]]:
@@ -98,7 +107,7 @@ def _shape(item: Tensor) -> list[int]:
         raise RequestError(
             Reason.INVALID_TENSOR, f"{len(shape)} dimensions; expected shape {SHAPES[name]}", name
         )
-    if min(shape) < 0 or (name == "text" and shape[1:] not in ([], [1])):
+    if min(shape) < 0 or (name == "text" and shape[1:] not in ([], [1], [2])):
         raise RequestError(Reason.INVALID_TENSOR, f"shape {shape}; expected {SHAPES[name]}", name)
     return shape
 

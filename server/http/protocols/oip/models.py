@@ -126,8 +126,10 @@ async def model_ready(request: Request) -> Response:
 )
 async def model_metadata(request: Request) -> Response:
     """The same for every cascade and student. Give `text`, or `input_ids` and `lengths`."""
-    labels = len(service_of(request).manifest.architecture.head().labels)
-    shapes = _SHAPES | {"probabilities": [-1, labels]}
+    head = service_of(request).manifest.architecture.head()
+    shapes = _SHAPES | {"probabilities": [-1, len(head.labels)]}
+    if head.inputs == "pair":
+        shapes |= {"text": [-1, 2]}
 
     def described(datatypes: Mapping[Any, str]) -> list[Any]:
         return [

@@ -8,6 +8,7 @@ import pytest
 
 from nestling.models.calibration.records import AskedStudent, ShadowRecord, previous
 from nestling.models.errors import DataError
+from nestling.models.inputs.data import TextColumns
 from nestling.models.training.further.traffic import begins_with, read_traffic, told
 
 from .conftest import write_lines
@@ -48,11 +49,11 @@ def test_columns_may_have_other_names_than_those_of_a_log(tmp_path: Path) -> Non
         {"text": "play", "label": "7"},
     ]
     path = write_lines(tmp_path / "log.jsonl", rows)
-    found = read_traffic(path, KNOWN, "utterance", "intent")
+    found = read_traffic(path, KNOWN, TextColumns("utterance"), "intent")
     assert (found.texts, found.labels) == (("wake me", "play"), (0, 1))
     rows[0]["intent"] = "alram"
     with pytest.raises(DataError, match="line 1: intent 'alram' is none"):
-        read_traffic(write_lines(path, rows), KNOWN, "utterance", "intent")
+        read_traffic(write_lines(path, rows), KNOWN, TextColumns("utterance"), "intent")
 
 
 def test_a_log_that_grows_is_read_as_far_as_before(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_what_clients_send_along(server: Server) -> None:
     ("body", "status", "message"),
     [
         ({"inputs": ""}, 422, "inputs: an empty text"),
-        ({"inputs": 5}, 422, "inputs: expected a string or a list of strings, got a number"),
+        ({"inputs": 5}, 422, "inputs: expected a string or a list of strings or a pair of texts"),
         ({"inputs": ["a", 5]}, 422, "inputs[1]: expected a string, got a number"),
         ({}, 422, "inputs: missing"),
         ({"inputs": "a", "model": "ta"}, 422, "model: unknown; known are inputs, parameters"),

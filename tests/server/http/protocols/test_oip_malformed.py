@@ -73,7 +73,7 @@ def test_both_ways_of_json_are_taken(server: Server) -> None:
         ([text(datatype=None)], "text: datatype null; it is BYTES"),
         ([text(shape=None)], "text.shape: expected a list of integers, got null"),
         ([text(shape=[])], "text: 0 dimensions; expected shape [n] or [n, 1]"),
-        ([text(shape=[1, 2])], "text: shape [1, 2]; expected [n] or [n, 1]"),
+        ([text(shape=[1, 3])], "text: shape [1, 3]; expected [n] or [n, 1], of pairs [n, 2]"),
         ([text(shape=[-1])], "text: shape [-1]; expected [n] or [n, 1]"),
         ([text(shape=[True])], "text.shape[0]: expected an integer, got a boolean"),
         ([text(shape=[10**18])], "text: 1000000000000000000 texts; the limit is 1024"),

@@ -44,10 +44,10 @@ def test_info(server: Server, calibrated: Checkpoint) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "kind", "message"),
     [
-        ({"inputs": ["a", "b"]}, 422, "Validation", "inputs: 2 texts, where this protocol has"),
-        ({"inputs": [["a"], ["b", "c"]]}, 422, "Validation", "inputs[1]: 2 texts"),
+        ({"inputs": ["a", "b"]}, 422, "Validation", "inputs: 2 texts are a pair in this protocol"),
+        ({"inputs": [["a"], ["b", "c"]]}, 422, "Validation", "inputs: texts and pairs"),
         ({"inputs": [["a"], "b"]}, 422, "Validation", "inputs[1]: expected a list with one text"),
-        ({"inputs": ["a", ["b"]]}, 422, "Validation", "inputs: 2 texts, where this protocol has"),
+        ({"inputs": ["a", ["b"]]}, 422, "Validation", "inputs[1]: expected a string"),
         (
             {"inputs": "a", "truncation_direction": "Left"},
             422,
@@ -57,7 +57,7 @@ def test_info(server: Server, calibrated: Checkpoint) -> None:
         ({"inputs": [["a"], []]}, 400, "Empty", "inputs[1]: 0 texts"),
         ({"inputs": []}, 400, "Empty", "inputs: an empty list"),
         ({"inputs": " "}, 400, "Empty", "inputs: an empty text"),
-        ({"inputs": [["a"], [1]]}, 422, "Validation", "inputs[1]: expected a string"),
+        ({"inputs": [["a"], [1]]}, 422, "Validation", "inputs[1][0]: expected a string"),
         ({"inputs": "a", "truncate": 1}, 422, "Validation", "truncate: expected a boolean"),
         ({"inputs": "a", "raw_scores": "yes"}, 422, "Validation", "raw_scores: expected a"),
         ({"inputs": "a", "model": "tiny"}, 422, "Validation", "model: unknown"),
