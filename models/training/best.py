@@ -8,6 +8,8 @@ from typing import Any
 
 PATIENCE = 3
 """Evaluations in a row that are worse beyond noise, after which training stops."""
+PATIENCE_AT_START = 2
+"""The same where all that came after the start is worse: weights that have gone astray."""
 
 
 @dataclass
@@ -19,7 +21,8 @@ class Best:
     surer without showing in a few hundred texts.
 
     texts: in the held-out part; 0 keeps the last state, whatever it is.
-    kept: step of the state to keep. worse: evaluations since, all worse beyond noise.
+    kept: step of the state to keep, 0 for the start. worse: evaluations since, all worse beyond
+    noise.
     """
 
     texts: int
@@ -46,4 +49,4 @@ class Best:
 
     @property
     def stop(self) -> bool:
-        return self.worse >= PATIENCE
+        return self.worse >= (PATIENCE if self.kept else PATIENCE_AT_START)

@@ -66,7 +66,8 @@ class Objective(Protocol):
 class LoopSettings:
     """directory: where states are kept. save_every: steps between them, besides the evaluations'.
 
-    telling: held-out texts that may choose a state; 0 keeps the last.
+    telling: held-out texts that may choose a state; 0 keeps the last. judge_start: whether the
+    start may be chosen, too, since its weights have learnt something already.
     """
 
     directory: Path
@@ -74,6 +75,7 @@ class LoopSettings:
     seed: int
     save_every: int
     telling: int
+    judge_start: bool = False
 
 
 def accelerator_of_a_run() -> Accelerator:
@@ -104,6 +106,11 @@ def optimise(
     done = states.resume()
     if done:
         progress.note(f"{objective.name}: resumed at step {done} of {phase.steps}")
+    elif settings.judge_start and settings.telling:
+        with autocast(accelerator.device, settings.bfloat16):
+            score = _held_out_score(accelerator, objective, progress, objective.name)
+        best.saw(score, 0)
+        states.keep(objective.module)
     module.train()
     evaluate_every = -(-phase.steps // EVALUATIONS)
     for step in range(done, phase.steps):

@@ -75,22 +75,25 @@ def planned(wishes: Wishes, lengths: Sequence[int], labels: int, unlabelled: int
         wishes.steps or max(FEWEST, round(STEPS * sqrt(texts) * many_labels))
         for texts in (examples, examples + unlabelled)
     )
+    batch_size = wishes.batch_size or max(8, round(share * recipe.joint.batch_size))
+    # Adam's noise grows as batches shrink, and a rate that suits large ones leads small ones
+    # astray: it falls with the root of the batch (Malladi et al. 2022, arXiv 2205.10287).
+    rate = recipe.joint.learning_rate * min(1.0, sqrt(batch_size / recipe.joint.batch_size))
     pool_batch = max(24, round(share * recipe.pool_batch))
     pool = 8 * examples if wishes.pool is None else wishes.pool * examples
     return replace(
         recipe,
         finetune=replace(
             recipe.finetune,
-            steps=max(1, round(FINE_TUNING * fine_tuning)),
+            # Long texts come few at a time: a teacher that has seen each but once is a poor one.
+            steps=max(1, round(FINE_TUNING * fine_tuning / sqrt(share))),
             batch_size=max(16, round(share * recipe.finetune.batch_size)),
         ),
         joint=replace(
             recipe.joint,
             steps=steps,
-            batch_size=wishes.batch_size or max(8, round(share * recipe.joint.batch_size)),
-            learning_rate=recipe.joint.learning_rate
-            if wishes.learning_rate is None
-            else wishes.learning_rate,
+            batch_size=batch_size,
+            learning_rate=rate if wishes.learning_rate is None else wishes.learning_rate,
         ),
         pool=pool if wishes.pool is not None else min(pool, max(examples, steps * pool_batch // 2)),
         pool_batch=pool_batch,

@@ -50,6 +50,8 @@ from .unlabelled import sure_labels
 from .workplace import Workplace
 
 Teacher = Callable[[PackedBatch], Tensor]
+ATTEMPTS = 3
+"""Of the joint training, each at half the learning rate of the one before, which went astray."""
 
 
 def train(options: Options, progress: Progress = SILENT) -> Path:
@@ -260,15 +262,26 @@ class TrainingRun:
             self.progress.note(warning)
         joint = replace(self.recipe.joint, steps=decided["joint"])
         self.recipe = replace(self.recipe, joint=joint)
-        self._optimise(objective())
+        for attempt in range(1, ATTEMPTS + 1):
+            if self._optimise(objective(), "" if attempt == 1 else f"-{attempt}"):
+                return
+            rate = self.recipe.joint.learning_rate
+            said = f"students: nothing was as good as the start at a learning rate of {rate:g}"
+            if attempt < ATTEMPTS:
+                joint = replace(self.recipe.joint, learning_rate=rate / 2)
+                self.recipe = replace(self.recipe, joint=joint)
+                said += f"; {rate / 2:g} is tried"
+            self.progress.note(said)
 
-    def _optimise(self, objective: FineTuning | JointTraining) -> None:
+    def _optimise(self, objective: FineTuning | JointTraining, attempt: str = "") -> int:
+        """The step whose weights are kept, 0 for the start."""
         held_out = len(self.material.held_out)
-        kept = LoopSettings(
-            self.work.path / objective.name,
+        settings = LoopSettings(
+            self.work.path / (objective.name + attempt),
             self.bfloat16,
             self.recipe.seed,
             self.options.save_every,
             held_out if held_out >= TELLING else 0,
+            judge_start=isinstance(objective, JointTraining),
         )
-        optimise(objective, self.accelerator, self.progress, kept)
+        return optimise(objective, self.accelerator, self.progress, settings)

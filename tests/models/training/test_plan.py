@@ -56,6 +56,10 @@ def test_a_step_of_long_texts_has_fewer() -> None:
     assert long.pool_batch == 24
     assert long.finetune.batch_size == 16
     assert long.pool < short.pool
+    assert long.joint.learning_rate == pytest.approx(short.joint.learning_rate / 2)
+    assert long.finetune.steps > 1.9 * short.finetune.steps, "a teacher sees them more than once"
+    wished = planned(Wishes(learning_rate=1e-3), [250] * 5_000, 2)
+    assert wished.joint.learning_rate == 1e-3
 
 
 def test_what_the_user_says_holds() -> None:
@@ -120,6 +124,16 @@ def test_the_latest_state_within_noise_is_kept() -> None:
         assert not best.saw(0.86, 40 + step)
     assert best.stop
     assert best.kept == 20
+
+
+def test_what_is_worse_than_the_start_stops_sooner() -> None:
+    best = Best(texts=400)
+    assert best.saw(0.60, 0)
+    assert not best.saw(0.50, 10)
+    assert not best.stop
+    assert not best.saw(0.50, 20)
+    assert best.stop
+    assert best.kept == 0
 
 
 def test_a_perfect_score_leaves_room_for_noise() -> None:
