@@ -143,9 +143,7 @@ _HIGHEST = {
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_storable)]
 _STRICT = ConfigDict(strict=True)
 LABELS = TypeAdapter(Label, config=_STRICT)
-SETS = TypeAdapter(
-    Annotated[list[Label], Field(max_length=MOST_LABELS["multi_label"])], config=_STRICT
-)
+SETS = TypeAdapter(list[Label], config=_STRICT)
 """The right answer where a text may have several labels; an empty list is that none holds."""
 
 
@@ -168,6 +166,9 @@ def _metric(metric: str) -> str:
 def _value(value: Any, info: ValidationInfo) -> float | str | tuple[str, ...]:
     if info.data.get("metric") == LABEL:
         if isinstance(value, list):
+            if len(value) > MOST_LABELS["multi_label"]:
+                limit = MOST_LABELS["multi_label"]
+                raise refusal("out_of_range", f"{len(value)} labels; the limit is {limit}")
             return tuple(sorted(set(SETS.validate_python(value))))
         return LABELS.validate_python(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
