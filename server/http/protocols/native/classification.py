@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NotRequired
 
@@ -13,6 +13,7 @@ from .....models.cascade.columns import Decisions
 from .....models.cascade.decisions import OUT_OF_SCOPE
 from .....models.cascade.steps import StepColumns
 from .....models.checkpoint.manifest import Manifest
+from .....models.heads.task import Shown
 from .....models.nested.head_spec import HeadSpec
 from ....core.naming import shown_by
 from ....core.requests import Answers
@@ -123,10 +124,10 @@ def classifications(
     does.
     """
     head, weights = manifest.architecture.head(), manifest.weights_sha256[:12]
-    answer = ANSWER[head.task]
+    answer, name = ANSWER[head.task], shown_by(head)
     paths: list[list[PathStep]] = [[] for _ in decisions.tokens]
     for step in decisions.steps:
-        for row, shown in zip(step.rows, _path_steps(head, step), strict=True):
+        for row, shown in zip(step.rows, _path_steps(answer, name, step), strict=True):
             paths[row].append(shown)
     model, cached, brownout = decisions.cascade.name, decisions.cached, decisions.brownout
     variants, limits = dict(decisions.variants), decisions.limits
@@ -186,11 +187,11 @@ def _cost(relative: float) -> float:
     return float(f"{relative:.4g}")
 
 
-def _path_steps(head: HeadSpec, step: StepColumns) -> list[PathStep]:
-    answer = ANSWER[head.task]
+def _path_steps(answer: str, name: Callable[[int], Shown], step: StepColumns) -> list[PathStep]:
+    """answer: the field for what `name` calls a student's answer."""
     student, score = step.stage.student.name, step.stage.score.value
     threshold, scope = _fixed(step.threshold), _fixed(step.stage.scope)
-    shown = map(shown_by(head), step.labels)
+    shown = map(name, step.labels)
     columns = zip(shown, step.confidences, step.scores, step.energies, step.accepts, strict=True)
     found: list[Any] = [
         {
