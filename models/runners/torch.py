@@ -24,7 +24,7 @@ from ..nested.trunk import StudentWeights
 from ..precision import name_of
 from ..progress import Progress
 from .base import ForwardBatch, ForwardOutput, ModelRunner
-from .download import Stopwatch, download, pack
+from .download import Stopwatch, download, pack, unpack
 
 MOST_MIXES = 1024
 """Combinations of students whose widths are kept."""
@@ -131,15 +131,15 @@ def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOu
         )
     packed = download(pack(*decision, logits))
     seconds = watch.wait()
-    rows = packed.numpy()
-    label, confidence, score, accept, energy, inside = rows[:, : len(decision)].T.copy()
+    label, columns, answers = unpack(packed, len(decision) - 1)
+    confidence, score, accept, energy, inside = columns
     return ForwardOutput(
-        label.astype(np.int64),
+        label,
         confidence,
         score,
         accept.astype(np.bool_),
         energy,
         inside.astype(np.bool_),
-        rows[:, len(decision) :].copy(),  # lets the pinned memory go
+        answers,
         seconds,
     )

@@ -25,11 +25,11 @@ from ...experiments.exposures import ExposureContext, RequestResult, counterfact
 from ...experiments.records import Exposure
 from ...models.cascade.columns import Decisions
 from ...models.cascade.policy import Cascade
-from ...models.heads import task_of
 from ..engine.executor import ExecutorGoneError
 from ..errors import Reason, RequestError, internal_error
 from .constraints import RequestConstraints, check_feasible
 from .load_control import TICK_SECONDS
+from .naming import written_by
 from .policies import AUTO
 from .reload import Reloader
 from .requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
@@ -103,7 +103,7 @@ class Inference:
             return await answer(service, inputs, constraints)
         variants = [each.variant for each in assigned.assignments]
         pinned = self._pinned(variants, service)
-        name = task_of(pinned.manifest.architecture.head()).written
+        name = written_by(pinned.manifest.architecture.head())
         price = pinned.price_per_second
         started, status, answers = perf_counter(), Reason.INTERNAL.status, None
         try:
@@ -145,7 +145,7 @@ class Inference:
             status = error.status
         weights, seconds = service.manifest.weights_sha256, perf_counter() - started
         result = RequestResult(status, seconds, len(request.inputs), weights, answers)
-        name = task_of(service.manifest.architecture.head()).written
+        name = written_by(service.manifest.architecture.head())
         price = service.price_per_second
         return [counterfactual_arm(assigned, pair, result, name, price)]
 

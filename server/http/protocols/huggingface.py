@@ -102,9 +102,9 @@ async def text_classification(request: Request) -> Response:
     constraints = RequestConstraints(
         request.path_params.get("model", AUTO), truncate=bool(parameters.truncation)
     )
-    answers = await answer(request, inputs, constraints)
     head = service.manifest.architecture.head()
     _check(parameters.function_to_apply, head)
+    answers = await answer(request, inputs, constraints)
     plain = parameters.function_to_apply == "none"
     scores = logits(answers) if plain else probabilities(answers, head)
     best = ranked(scores, head.labels, answers.told.abstained, parameters.top_k)

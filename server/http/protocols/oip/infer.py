@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from .....models.heads import task_of
 from .....models.nested.head_spec import HeadSpec
+from ....core.naming import written_by
 from ....core.requests import Answers
 from ....errors import Reason, RequestError
 from ...answering import answer
@@ -198,7 +198,7 @@ def _values(name: str, answers: Answers, head: HeadSpec) -> list[str] | NDArray[
     match name:
         case "label":
             columns = zip(told.abstained, told.labels, strict=True)
-            written = task_of(head).written
+            written = written_by(head)
             return ["" if without else written(answer) for without, answer in columns]
         case "student":
             return [stage.student.name for stage in told.stages]
