@@ -54,6 +54,18 @@ def split(
     return [i for i in range(len(texts)) if i not in held], sorted(held)
 
 
+def nothing_learnt(answers: torch.Tensor, teacher: torch.Tensor) -> float:
+    """The accuracy up to which nothing was learnt: a tenth of the way from always saying what most
+    texts have to the teacher's; 0 without texts.
+
+    answers: (texts,) int64, the true ones. teacher: (texts,) bool, which it has right.
+    """
+    if not len(answers):
+        return 0.0
+    commonest = float(np.unique(answers.numpy(), return_counts=True)[1].max()) / len(answers)
+    return commonest + 0.1 * max(0.0, float(teacher.float().mean()) - commonest)
+
+
 def asked(
     model: NestedTransformer,
     students: Mapping[str, StudentSpec],

@@ -56,7 +56,7 @@ def test_a_step_of_long_texts_has_fewer() -> None:
     assert long.pool_batch == 24
     assert long.finetune.batch_size == 16
     assert long.pool < short.pool
-    assert long.joint.learning_rate == pytest.approx(short.joint.learning_rate / 2)
+    assert long.joint.learning_rate == pytest.approx(short.joint.learning_rate / 4)
     assert long.finetune.steps > 1.9 * short.finetune.steps, "a teacher sees them more than once"
     wished = planned(Wishes(learning_rate=1e-3), [250] * 5_000, 2)
     assert wished.joint.learning_rate == 1e-3
@@ -126,14 +126,20 @@ def test_the_latest_state_within_noise_is_kept() -> None:
     assert best.kept == 20
 
 
-def test_what_is_worse_than_the_start_stops_sooner() -> None:
-    best = Best(texts=400)
-    assert best.saw(0.60, 0)
-    assert not best.saw(0.50, 10)
-    assert not best.stop
-    assert not best.saw(0.50, 20)
+def test_who_always_says_the_same_has_gone_astray() -> None:
+    best = Best(texts=400, floor=0.51)
+    for step in range(PATIENCE):
+        assert not best.stop
+        best.saw(0.51, step)
+    assert best.astray
     assert best.stop
-    assert best.kept == 0
+    slow = Best(texts=400, floor=0.51)
+    assert all(slow.saw(score, step) for step, score in enumerate((0.5, 0.5, 0.6, 0.59, 0.6)))
+    assert not slow.saw(0.5, 6)
+    assert not slow.astray, "it has learnt something before"
+    few = Best(texts=0, floor=0.51)
+    assert all(few.saw(0.5, step) for step in range(5))
+    assert not few.stop
 
 
 def test_a_perfect_score_leaves_room_for_noise() -> None:
