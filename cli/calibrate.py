@@ -13,7 +13,7 @@ from ..models.errors import NestlingError
 from .calibrated import CONFIDENCE, MAX_DROP, show
 from .calibrated_groups import show_groups
 from .calibration_report import check_report, write_report
-from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for
+from .columns import PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for, labels_for
 from .costs import FLOPS, CostOption, ProfileOption, time_model
 from .logits import PrecisionOption, RunnerOption, of_records
 from .rule import tell_what_is_served
@@ -111,7 +111,7 @@ def calibrate(
     precision: PrecisionOption = None,
     text_column: TextColumn = TEXT,
     text_pair_column: PairColumn = PAIR,
-    label_column: LabelColumn = LABEL,
+    label_column: LabelColumn = None,
 ) -> None:
     """Find a cheap cascade that keeps its accuracy on such texts, with a stated confidence.
 
@@ -206,7 +206,7 @@ def _from_texts(
     name: str | None,
     default: bool,
     columns: TextColumns,
-    label_column: str,
+    label_column: str | None,
     progress: Progress,
 ) -> tuple[Checkpoint, Calibrated, str]:
     """Whatever can be known without the model is known before it runs, how few texts are too few
@@ -220,7 +220,8 @@ def _from_texts(
     from ..models.checkpoint.manifest import TA
     from ..models.checkpoint.seen import refuse_training_texts
     from ..models.evaluation.predictions import fitting, predict_all
-    from ..models.inputs.data import label_indices, read_groups, read_labelled, read_texts
+    from ..models.heads.truth import answers_in
+    from ..models.inputs.data import read_groups, read_labelled, read_texts
     from ..models.limits import check_name
     from ..models.precision import evidence_in, margin_of
     from ..server.build import kept_answers, load_for
@@ -235,9 +236,9 @@ def _from_texts(
     progress.step("reading texts")
     indices = None
     if target.needs_labels:
-        labelled = read_labelled(data, columns, label_column)
+        labelled = read_labelled(data, columns, labels_for(manifest, label_column))
         texts = labelled.texts
-        indices = label_indices(labelled, manifest.architecture.head().labels, data)
+        indices = answers_in(labelled, manifest.architecture.head(), data)
     else:
         texts = read_texts(data, columns)
     groups = None if by is None else TextGroups.by(by, read_groups(data, by, columns))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for
+from .columns import PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for, labels_for
+from .evaluated import MAX_SPREAD, show
 from .logits import PrecisionOption, RunnerOption
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from ..models.precision import Precision
     from ..models.progress import Progress
 
-MAX_SPREAD = 0.2
-"""Of a time, between its quartiles and over its median: beyond, the machine was not at rest."""
 NOT_KEPT = 1
 """Exit status where all was measured, but too unsteadily to be kept."""
 
@@ -69,7 +68,7 @@ def evaluate(
     ] = False,
     text_column: TextColumn = TEXT,
     text_pair_column: PairColumn = PAIR,
-    label_column: LabelColumn = LABEL,
+    label_column: LabelColumn = None,
 ) -> None:
     """Measure every student and cascade: accuracy, cost, what escalation corrects.
 
@@ -85,7 +84,8 @@ def evaluate(
         from ..models.checkpoint.manifest import REPORT
         from ..models.checkpoint.seen import doubts_about_evaluation
         from ..models.evaluation.predictions import fitting
-        from ..models.inputs.data import label_indices, read_labelled, read_texts
+        from ..models.heads.truth import answers_in
+        from ..models.inputs.data import read_labelled, read_texts
         from ..models.precision import chosen, file_of
         from ..server.build import read_for
         from .outputs import check_file, check_folder
@@ -100,8 +100,8 @@ def evaluate(
             check_file(kept, "--keep")
         progress.step("reading texts")
         columns = columns_for(manifest, text_column, text_pair_column)
-        labelled = read_labelled(data, columns, label_column)
-        indices = label_indices(labelled, manifest.architecture.head().labels, data)
+        labelled = read_labelled(data, columns, labels_for(manifest, label_column))
+        indices = answers_in(labelled, manifest.architecture.head(), data)
         doubts = doubts_about_evaluation(manifest, labelled.texts, labelled.sha256, data)
         texts, cut = fitting(manifest, labelled.texts, data)
         strangers: Sequence[Text] | None = None
@@ -128,7 +128,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(report))
     else:
-        _show(results, f"{checkpoint} on {data.name}", repeats)
+        show(results, f"{checkpoint} on {data.name}", repeats)
         if out is not None:
             typer.echo(f"{out}: report.json, frontier.png, frontier.html")
         if keep and widest <= MAX_SPREAD:
@@ -237,64 +237,3 @@ def _hardware() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "system": platform.system(),
     }
-
-
-def _show(results: Sequence[Result], title: str, repeats: int) -> None:
-    from rich.table import Table
-
-    from .console import wide_console
-
-    table = Table(
-        title=title,
-        caption=f"ms/text: median of {repeats} repeats, all policies in turn; spread: what lies "
-        "between the quartiles, as a share of it.",
-    )
-    columns = ("policy", "accuracy", "macro F1", "ECE", "MFLOPs", "of TA", "ms/text", "spread",
-               "of TA", "breakage", "recovery")  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=True)
-    for r in results:
-        table.add_row(
-            r.name,
-            f"{r.accuracy:.2%}",
-            f"{r.macro_f1:.2%}",
-            f"{r.calibration_error:.2%}",
-            f"{r.flops / 1e6:.2f}",
-            f"{r.relative_flops:.1%}",
-            f"{r.seconds.median * 1e3:.3f}",
-            f"{r.seconds.spread:.0%}",
-            f"{r.relative_seconds:.1%}",
-            f"{r.breakage:.2%}",
-            f"{r.recovery:.2%}",
-            end_section=r.kind == "ta",
-        )
-    console = wide_console()
-    console.print(table)
-    for r in results:
-        if r.kind == "cascade":
-            console.print(_sentence(r), highlight=False)
-    if noisy := [r for r in results if r.seconds.spread > MAX_SPREAD]:
-        named = ", ".join(f"{r.name} by {r.seconds.spread:.0%}" for r in noisy)
-        console.print(
-            f"The machine was not at rest: times varied, {named}. They say little; accuracy and "
-            "FLOPs do not depend on it.",
-            highlight=False,
-        )
-
-
-def _sentence(r: Result) -> str:
-    """A cascade in one line."""
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in r.shares.items())
-    parts = [
-        f"{r.name}: {1 / r.relative_flops:.1f}× fewer FLOPs, {1 / r.relative_seconds:.1f}× less "
-        f"time; accuracy drop {r.drop:+.2%}; answered by {shares}"
-    ]
-    if r.loss is not None and r.alpha is not None and r.confidence is not None:
-        parts.append(f"observed risk {r.loss:.2%}, promised ≤ {r.alpha:.2%} at {r.confidence:.0%}")
-    if r.abstained is not None:
-        parts.append(f"no label for {r.abstained:.1%} of the texts that have one")
-    if r.out_of_scope is not None:
-        parts.append(f"out of scope: {r.out_of_scope:.1%} reach the TA")
-    if r.out_of_scope_abstained is not None:
-        parts.append(f"{r.out_of_scope_abstained:.1%} get no label")
-    return "; ".join(parts)

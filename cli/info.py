@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..models.cascade.policy import Cascade, Stage
     from ..models.checkpoint.manifest import Manifest
+    from ..models.nested.head_spec import HeadSpec
 
 TOKENS = 16
 """Length of the text whose cost is compared."""
@@ -55,8 +56,7 @@ def _students(checkpoint: Manifest) -> Table:
 
     a = checkpoint.architecture
     table = Table(
-        title=f"{checkpoint.path}: {a.family}, {len(a.head().labels)} labels, "
-        f"at most {a.max_tokens} tokens",
+        title=f"{checkpoint.path}: {a.family}, {_asked(a.head())}, at most {a.max_tokens} tokens",
         caption=f"FLOPs of a text of {TOKENS} tokens, and MiB read in float32. One copy of the "
         "TA's weights serves all.",
     )
@@ -79,6 +79,14 @@ def _students(checkpoint: Manifest) -> Table:
             f"{student.temperature:.3f}",
         )
     return table
+
+
+def _asked(head: HeadSpec) -> str:
+    """What it is asked, and what it answers."""
+    of = " of each pair" if head.inputs == "pair" else ""
+    if head.task == "multi_label":
+        return f"any of {len(head.labels)} labels{of}"
+    return f"one of {len(head.labels)} labels{of}"
 
 
 def _runs(numbers: tuple[int, ...]) -> str:

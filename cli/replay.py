@@ -67,7 +67,8 @@ def replay(
         found = _read(log, manifest, wanted)
         if not found.usable:
             raise DataError(f"{log}: no record that can be used{found.complaint}")
-        labels = len(manifest.architecture.head().labels)
+        head = manifest.architecture.head()
+        labels = len(head.labels) if head.task == "single_label" else None
         results = [as_served(found.usable, manifest.students)]
         for done, each in enumerate(policies):
             progress.step("replaying policies", done, len(policies))

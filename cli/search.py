@@ -9,7 +9,7 @@ import typer
 
 from ..models.errors import NestlingError
 from .calibrated import MAX_DROP
-from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for
+from .columns import PAIR, TEXT, LabelColumn, PairColumn, TextColumn, columns_for, labels_for
 from .costs import FLOPS, CostOption, ProfileOption, latency_model
 from .train import SEEDS
 
@@ -68,7 +68,7 @@ def search(
     seed: Annotated[int, typer.Option(help="Of all that is left to chance.", min=0, max=SEEDS)] = 0,
     text_column: TextColumn = TEXT,
     text_pair_column: PairColumn = PAIR,
-    label_column: LabelColumn = LABEL,
+    label_column: LabelColumn = None,
 ) -> None:
     """Look for better students inside the TA: other layers, other widths; nothing is trained.
 
@@ -96,7 +96,8 @@ def search(
         from ..models.checkpoint.manifest import CONFIG, read_manifest
         from ..models.checkpoint.seen import refuse_to_search
         from ..models.evaluation.predictions import fitting
-        from ..models.inputs.data import label_indices, read_labelled
+        from ..models.heads.truth import answers_in
+        from ..models.inputs.data import read_labelled
         from ..models.search.run import search as run
 
         manifest = read_manifest(checkpoint)
@@ -105,10 +106,9 @@ def search(
         else:
             check_new(out)
         model = latency_model(cost, profile, manifest)
-        labelled = read_labelled(
-            data, columns_for(manifest, text_column, text_pair_column), label_column
-        )
-        indices = label_indices(labelled, manifest.architecture.head().labels, data)
+        columns = columns_for(manifest, text_column, text_pair_column)
+        labelled = read_labelled(data, columns, labels_for(manifest, label_column))
+        indices = answers_in(labelled, manifest.architecture.head(), data)
         doubts = refuse_to_search(manifest, labelled.texts, labelled.sha256, data)
         texts, cut = fitting(manifest, labelled.texts, data)
         for doubt in (*doubts, *cut):

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from ..models.errors import NestlingError
+from ..models.nested.head_spec import Task
 from ..models.training.recipe import Recipe
-from .columns import LABEL, PAIR, TEXT, LabelColumn, PairColumn, TextColumn
+from .columns import PAIR, TEXT, LabelColumn, PairColumn, TextColumn
 from .train_further import train_further
 
 RECIPE = Recipe()
@@ -71,7 +72,15 @@ def train(
     ] = False,
     text_column: TextColumn = TEXT,
     text_pair_column: PairColumn = PAIR,
-    label_column: LabelColumn = LABEL,
+    label_column: LabelColumn = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(
+            help="single_label: each text has exactly one label. multi_label: any number of them, "
+            "as a list.",
+            show_default="as the data are: lists, or a column `labels`, are of several",
+        ),
+    ] = None,
     probabilities: Annotated[
         str | None,
         typer.Option(
@@ -192,7 +201,7 @@ def train(
         raise NestlingError(f"{missing}: is missing; see `nestling train --help`")
     with ProgressDisplay() as progress:
         progress.step("starting")
-        from ..models.inputs.data import TextColumns
+        from ..models.inputs.data import LabelColumns, TextColumns
         from ..models.training.material import Options
         from ..models.training.plan import Wishes
         from ..models.training.run import train as run
@@ -203,7 +212,7 @@ def train(
             out=out,
             validation=validation,
             texts=TextColumns(text_column, text_pair_column, pairs=None),
-            label_column=label_column,
+            labels=LabelColumns(label_column, kind=task),
             probabilities_column=probabilities,
             label_map=label_map,
             unlabelled=unlabelled,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REFUSED = {
     "teacher": "the checkpoint as it was is the teacher",
     "students": "it trains those of the checkpoint",
+    "task": "it is that of the checkpoint",
     "label_map": "the labels are those of the checkpoint",
     "unlabelled": "texts without labels may stand in the file of --traffic",
     "probabilities": "a text has one label here, or none",
@@ -36,7 +37,6 @@ OPTIONS = (
     "out",
     "data",
     "validation",
-    "label_column",
     "keep_worse",
     "longest",
     "save_every",
@@ -54,13 +54,14 @@ def train_further(given: Mapping[str, Any]) -> None:
 
     with ProgressDisplay() as progress:
         progress.step("starting")
-        from ..models.inputs.data import TextColumns
+        from ..models.inputs.data import LabelColumns, TextColumns
         from ..models.training.further.material import FurtherOptions
         from ..models.training.further.run import train_further as run
         from ..models.training.plan import Wishes
 
         options = FurtherOptions(
             checkpoint=given["resume_from"],
+            labels=LabelColumns(given["label_column"]),
             texts=TextColumns(given["text_column"], given["text_pair_column"]),
             **{name: given[name] for name in OPTIONS},
             wishes=Wishes(**{name: given[name] for name in WISHES}),

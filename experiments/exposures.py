@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -45,11 +45,14 @@ class RequestResult:
 
 
 def exposures(
-    context: ExposureContext, result: RequestResult, labels: Sequence[str], price_per_second: float
+    context: ExposureContext,
+    result: RequestResult,
+    name: Callable[[int], str],
+    price_per_second: float,
 ) -> list[Exposure]:
-    """One for each experiment, of the variant that was served."""
+    """One for each experiment, of the variant that was served. name: of an answer."""
     return [
-        _exposure(context, assignment, assignment.variant, result, labels, price_per_second, True)
+        _exposure(context, assignment, assignment.variant, result, name, price_per_second, True)
         for assignment in context.assignments
     ]
 
@@ -58,13 +61,13 @@ def counterfactual_arm(
     context: ExposureContext,
     assignment: Assignment,
     result: RequestResult,
-    labels: Sequence[str],
+    name: Callable[[int], str],
     price_per_second: float,
 ) -> Exposure:
     """Of the variant that answered too, unseen by the client."""
     if assignment.other is None:
         raise ValueError(f"{assignment.experiment}: {assignment.unit!r} is not in a pair")
-    return _exposure(context, assignment, assignment.other, result, labels, price_per_second, False)
+    return _exposure(context, assignment, assignment.other, result, name, price_per_second, False)
 
 
 def _exposure(
@@ -72,13 +75,13 @@ def _exposure(
     assignment: Assignment,
     variant: Variant,
     result: RequestResult,
-    labels: Sequence[str],
+    name: Callable[[int], str],
     price_per_second: float,
     served: bool,
 ) -> Exposure:
     decisions = result.answers.decisions if result.answers else []
     first = decisions[0].answer if decisions else None
-    label = labels[first.label] if first else None
+    label = name(first.label) if first else None
     if decisions and decisions[0].abstained:
         label = OUT_OF_SCOPE
     return Exposure(
@@ -101,7 +104,7 @@ def _exposure(
         brownout=max((decision.brownout for decision in decisions), default=0),
         path=[
             [
-                StudentAsked(step.stage.student.name, labels[step.label], step.confidence)
+                StudentAsked(step.stage.student.name, name(step.label), step.confidence)
                 for step in decision.steps
             ]
             for decision in decisions[:MOST_PATHS]

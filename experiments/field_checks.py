@@ -32,15 +32,16 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Known:
     """What a declaration may name. policies: by name, how many thresholds each has: one per stage
-    but the last. runners: those that can be pinned. labels: that an answer may have. layers: those
-    that are declared beside the experiments. stored: whether an earlier version has taken the
-    declaration, which allowed units that are secrets. precision: that of the policies' thresholds;
-    None for what a server has taken already.
+    but the last. runners: those that can be pinned. labels: that an answer may have. several:
+    whether it may have any number of them. layers: those that are declared beside the experiments.
+    stored: whether an earlier version has taken the declaration, which allowed units that are
+    secrets. precision: that of the policies' thresholds; None for what a server has taken already.
     """
 
     policies: Mapping[str, int]
     runners: Collection[str] = PINNABLE
     labels: Collection[str] = ()
+    several: bool = False
     layers: Collection[str] = ()
     stored: bool = False
     precision: Precision | None = None

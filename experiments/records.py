@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from ..models.json_checks import refusal, wrong_type
+from ..models.nested.head_spec import MOST_LABELS
 from .metrics import MEASURED
 
 LONGEST_NAME = 128
@@ -138,10 +140,11 @@ _HIGHEST = {
 }
 
 
-LABELS = TypeAdapter(
-    Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_storable)],
-    config=ConfigDict(strict=True),
-)
+Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_storable)]
+_STRICT = ConfigDict(strict=True)
+LABELS = TypeAdapter(Label, config=_STRICT)
+SETS = TypeAdapter(list[Label], config=_STRICT)
+"""The right answer where a text may have several labels; an empty list is that none holds."""
 
 
 def _given(id: Any) -> Any:
@@ -160,8 +163,13 @@ def _metric(metric: str) -> str:
     return metric
 
 
-def _value(value: Any, info: ValidationInfo) -> float | str:
+def _value(value: Any, info: ValidationInfo) -> float | str | tuple[str, ...]:
     if info.data.get("metric") == LABEL:
+        if isinstance(value, list):
+            if len(value) > MOST_LABELS["multi_label"]:
+                limit = MOST_LABELS["multi_label"]
+                raise refusal("out_of_range", f"{len(value)} labels; the limit is {limit}")
+            return tuple(sorted(set(SETS.validate_python(value))))
         return LABELS.validate_python(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type("a number", value)
@@ -191,17 +199,21 @@ class Outcome(BaseModel):
     """What came of a request or of a unit. Raises ValidationError that names field and limit.
 
     metric: `label` with the right answer, `reward`, or any other name with a number of at most 1e12
-    in magnitude. Either request_id, or experiment and unit; blanks around an id or a unit are not
-    part of it. at: ISO 8601 with zone; by default when it arrives. id: by which it counts once,
-    however often it is sent; by default made of request or unit, metric and `at`. A null counts as
-    left out.
+    in magnitude. value: that number, or a label; a list of labels where a text may have several,
+    whose order and repetitions do not matter. Either request_id, or experiment and unit; blanks
+    around an id or a unit are not part of it. at: ISO 8601 with zone; by default when it arrives.
+    id: by which it counts once, however often it is sent; by default made of request or unit,
+    metric and `at`. A null counts as left out.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     id: Annotated[Id, BeforeValidator(_given, json_schema_input_type=Id | None)] = ""
     metric: Annotated[Name, AfterValidator(_metric)]
-    value: Annotated[float | str, PlainValidator(_value, json_schema_input_type=float | str)]
+    value: Annotated[
+        float | str | tuple[str, ...],
+        PlainValidator(_value, json_schema_input_type=float | str | list[str]),
+    ]
     request_id: Annotated[Name | None, BeforeValidator(_without_blanks)] = None
     experiment: Name | None = None
     unit: Annotated[Name | None, BeforeValidator(_without_blanks)] = None
@@ -220,6 +232,13 @@ class Outcome(BaseModel):
         if not self.id:
             object.__setattr__(self, "id", self._derived_id())
         return self
+
+    @property
+    def stored(self) -> float | str:
+        """The value as the record keeps it: labels in one text, as exposures have them."""
+        if isinstance(self.value, tuple):
+            return json.dumps(self.value, ensure_ascii=False)
+        return self.value
 
     def _refuse(self, field: str, reason: str, message: str) -> None:
         error = InitErrorDetails(

@@ -51,10 +51,11 @@ def known_of(manifest: Manifest, precision: Precision) -> Known:
     """What variants may name of a checkpoint that is served in a precision."""
     names = ["auto", *manifest.cascades, *manifest.students]
     thresholds = {name: len(manifest.policy(name).stages) - 1 for name in names}
-    labels = manifest.architecture.head().labels
+    head = manifest.architecture.head()
+    labels, several = head.labels, head.task == "multi_label"
     if any(cascade.abstains for cascade in manifest.cascades.values()):
         labels = (*labels, OUT_OF_SCOPE)
-    return Known(thresholds, labels=labels, precision=precision)
+    return Known(thresholds, labels=labels, several=several, precision=precision)
 
 
 class Experiments:
@@ -85,7 +86,7 @@ class Experiments:
         self._stopped: Collection[tuple[str, str]] = ()
         self._assigners = Assigners(EMPTY)
         self._writer = Writer(engine)
-        self.labels = KnownLabels(engine, lambda: known().labels)
+        self.labels = KnownLabels(engine, known)
         self._tasks: list[asyncio.Task[None]] = []
         self._counterfactuals: set[asyncio.Task[None]] = set()
         metrics.watch(self._writer)

@@ -15,6 +15,7 @@ from .gate.reference import GateDecision, gate
 from .linear import linear, rounded
 from .norm import norm
 from .pooled_attention import pooled_attention
+from .set_gate.reference import set_gate
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class Operations:
     attention: Callable[..., Tensor]
     pooled_attention: Callable[..., Tensor]
     gate: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], GateDecision]
+    set_gate: Callable[..., GateDecision]
 
 
-REFERENCE = Operations(linear, norm, attention, pooled_attention, gate)
+REFERENCE = Operations(linear, norm, attention, pooled_attention, gate, set_gate)
 """Plain torch: any device, and the only kind that can be trained."""
 TRAINING = replace(REFERENCE, linear=rounded.linear)
 """What trains: the same, as fast as oneDNN can be where batches have another size each time."""
@@ -60,4 +62,5 @@ def triton_operations() -> Operations:
         attention=varlen.attention,
         pooled_attention=pooled.pooled_attention,
         gate=gates.gate,
+        set_gate=set_gate,
     )

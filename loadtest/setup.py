@@ -58,7 +58,8 @@ class Setup:
     @property
     def used(self) -> tuple[Protocol, ...]:
         """The protocols that have a share, in their order."""
-        return tuple(self.protocols[name] for name in self.shares)
+        found = [self.protocols[name] for name in self.shares]
+        return tuple([each.of_sets() for each in found] if self.texts.several else found)
 
 
 def _flag(name: str) -> str:

@@ -25,6 +25,8 @@ from nestling.models.checkpoint.integrity import read_hashed_json, sha256_of, wr
 from nestling.models.checkpoint.manifest import CONFIG, WEIGHTS
 from nestling.models.checkpoint.save import write_checkpoint, write_weights
 from nestling.models.checkpoint.schema import SCHEMAS
+from nestling.models.heads import task_of
+from nestling.models.heads.task import AnswerTask
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.head_spec import DEFAULT_HEAD, HeadSpec
 from nestling.models.nested.trunk import NestedTransformer
@@ -67,6 +69,18 @@ def pair_architecture() -> Architecture:
     """The same, asked about pairs of texts, whose tokens are of two types."""
     head = HeadSpec(DEFAULT_HEAD, "single_label", LABELS, inputs="pair")
     return replace(tiny_architecture(), heads=(head,), token_types=2)
+
+
+def multi_label_architecture() -> Architecture:
+    """The same, of which any number of labels may hold."""
+    head = HeadSpec(DEFAULT_HEAD, "multi_label", LABELS)
+    return replace(tiny_architecture(), heads=(head,))
+
+
+def task_with(labels: int) -> AnswerTask:
+    """One of so many labels."""
+    names = tuple(f"label {i}" for i in range(labels))
+    return task_of(HeadSpec(DEFAULT_HEAD, "single_label", names))
 
 
 def tiny_model(seed: int = 0, architecture: Architecture | None = None) -> NestedTransformer:
@@ -156,6 +170,27 @@ def pair_checkpoint_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def pair_checkpoint(pair_checkpoint_dir: Path) -> Checkpoint:
     return load_checkpoint(pair_checkpoint_dir)
+
+
+@pytest.fixture
+def multi_label_checkpoint_dir(tmp_path: Path) -> Path:
+    """As `checkpoint_dir`, of a checkpoint that answers any number of labels."""
+    path = tmp_path / "multi-label-checkpoint"
+    write_checkpoint(
+        path,
+        multi_label_architecture(),
+        tiny_students(),
+        tiny_model(architecture=multi_label_architecture()).state_dict(),
+        write_tokenizer(tmp_path / "multi-label-tokenizer.json"),
+        {"teacher": "none"},
+        dtype=torch.float32,
+    )
+    return path
+
+
+@pytest.fixture
+def multi_label_checkpoint(multi_label_checkpoint_dir: Path) -> Checkpoint:
+    return load_checkpoint(multi_label_checkpoint_dir)
 
 
 def write_changed(directory: Path, model: NestedTransformer) -> Path:

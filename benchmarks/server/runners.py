@@ -31,7 +31,8 @@ import torch
 from torch import Tensor
 
 from nestling.models import StudentSpec, load_checkpoint
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.runners.base import ModelRunner
 from nestling.models.runners.onnx.runner import OnnxRunner
@@ -52,7 +53,7 @@ def main() -> None:
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(given.checkpoint)
     labelled = read_labelled(given.data)
-    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.head().labels, given.data))
+    truth = torch.tensor(answers_in(labelled, checkpoint.architecture.head(), given.data))
     drawn = random.Random(0).sample(range(len(truth)), min(given.texts, len(truth)))
     truth = truth[drawn]
     texts = checkpoint.tokenizer.encode([labelled.texts[i] for i in drawn])

@@ -36,7 +36,8 @@ from nestling.models import Cascade, load_checkpoint
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.accuracy import answer
 from nestling.models.evaluation.predictions import Predictions, predict_all
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 from nestling.models.precision import Precision
 from nestling.server.build import load_for
 
@@ -58,9 +59,7 @@ def main() -> None:
     for precision in PRECISIONS:
         print(f"asking every student in {precision}", file=sys.stderr)
         checkpoint, runner = load_for(given.checkpoint, precision)
-        truth = torch.tensor(
-            label_indices(labelled, checkpoint.architecture.head().labels, given.data)
-        )
+        truth = torch.tensor(answers_in(labelled, checkpoint.architecture.head(), given.data))
         started = process_time()
         found[precision] = predict_all(checkpoint, labelled.texts, given.data, runner)
         seconds[precision] = round(process_time() - started, 1)

@@ -28,7 +28,8 @@ from sklearn.preprocessing import StandardScaler
 from nestling.models import Checkpoint, load_checkpoint
 from nestling.models.checkpoint.manifest import TA
 from nestling.models.evaluation.predictions import Predictions, predict_all
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 
 ALPHA = 0.005
 Scores = dict[str, NDArray[np.float64]]
@@ -73,7 +74,7 @@ def main() -> None:
 def answers(checkpoint: Checkpoint, path: Path) -> tuple[Predictions, torch.Tensor]:
     """Every student's logits on a file, and the truth."""
     labelled = read_labelled(path)
-    truth = torch.tensor(label_indices(labelled, checkpoint.architecture.head().labels, path))
+    truth = torch.tensor(answers_in(labelled, checkpoint.architecture.head(), path))
     return predict_all(checkpoint, labelled.texts, path), truth
 
 

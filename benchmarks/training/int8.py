@@ -30,7 +30,8 @@ import torch
 from nestling.cli.columns import PAIR, TEXT, columns_for
 from nestling.models import Cascade, Checkpoint, Decision, Predictor, load_checkpoint
 from nestling.models.checkpoint.manifest import calibrated_for
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 from nestling.models.inputs.text import Text
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.spec import StudentSpec
@@ -56,7 +57,7 @@ def main() -> None:
     checkpoint = load_checkpoint(given.checkpoint)
     rounded = calibrated_for(checkpoint, "int8")
     labelled = read_labelled(given.data, columns_for(checkpoint, TEXT, PAIR))
-    truth = label_indices(labelled, checkpoint.architecture.head().labels, given.data)
+    truth = answers_in(labelled, checkpoint.architecture.head(), given.data)
     rows = OnnxRunner(rounded, "int8", threads=1)
     policies: dict[str, Any] = {}
     exact = TorchRunner(checkpoint)

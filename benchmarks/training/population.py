@@ -22,7 +22,8 @@ from nestling.models.cascade.score import Score
 from nestling.models.checkpoint.held_out import read_held_out
 from nestling.models.evaluation.logits import StudentLogits
 from nestling.models.evaluation.predictions import Predictions, predict_all
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 from nestling.models.inputs.text import Text
 from nestling.models.precision import PRECISIONS, Precision, evidence_in, margin_of
 from nestling.server.build import kept_answers, load_for
@@ -141,7 +142,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
         labelled = read_labelled(file, columns)
         texts += labelled.texts
         classes += labelled.labels
-        labels += label_indices(labelled, checkpoint.architecture.head().labels, file)
+        labels += answers_in(labelled, checkpoint.architecture.head(), file)
     predictions = predict_all(checkpoint, tuple(texts), given.data[0], runner)
     students = predictions.students
     answers = torch.stack([predictions.labels(student.name) for student in students])
@@ -160,7 +161,7 @@ def population(given: argparse.Namespace, agreement: bool = False, net: bool = F
     }
     known = None
     if (held_out := read_held_out(checkpoint)) and not agreement:
-        others = StudentLogits(students, held_out.logits)
+        others = StudentLogits(held_out.task, students, held_out.logits)
         lengths = held_out.tokens.tolist()
         minimised = time if given.cost == TIME else None
         cost = (

@@ -31,7 +31,8 @@ from nestling.cli.progress import ProgressDisplay
 from nestling.models import load_checkpoint
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions, predict_all
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 from nestling.models.nested.spec import StudentSpec
 from nestling.models.progress import Progress
 from nestling.models.training.examples import Examples, accuracy
@@ -128,8 +129,9 @@ def teacher(name: str, given: argparse.Namespace) -> dict[str, Any]:
     measured = {}
     for kind, path in (("validation", given.validation), ("test", given.test)):
         labelled = read_labelled(path)
-        labels = label_indices(labelled, run.material.architecture.head().labels, path)
-        examples = Examples.of(labelled.texts, labels, run.material.tokenizer, run.material.longest)
+        m = run.material
+        head = m.architecture.head()
+        examples = Examples.of(labelled, head, path, m.tokenizer, m.longest)
         measured[kind] = percent(accuracy(judge, full, examples, "teacher"))
     return {"accuracy": measured}
 
@@ -153,9 +155,7 @@ def students(name: str, changed: Mapping[str, Any], given: argparse.Namespace) -
         run_of(options_of(name, given, shapes), changed, progress).train()
     checkpoint = load_checkpoint(out)
     labelled = read_labelled(given.validation)
-    truth = torch.tensor(
-        label_indices(labelled, checkpoint.architecture.head().labels, given.validation)
-    )
+    truth = torch.tensor(answers_in(labelled, checkpoint.architecture.head(), given.validation))
     predictions = predict_all(checkpoint, labelled.texts, given.validation)
     ta = predictions.ta
     right = {s.name: predictions.labels(s.name) == truth for s in predictions.students}

@@ -29,7 +29,8 @@ from nestling.models.checkpoint.seen import refuse_to_search
 from nestling.models.errors import NestlingError
 from nestling.models.evaluation.accuracy import answer
 from nestling.models.evaluation.predictions import Predictions, predict_all
-from nestling.models.inputs.data import Labelled, label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import Labelled, read_labelled
 from nestling.models.precision import margin_of
 from nestling.models.progress import Progress
 from nestling.models.search.found import SearchResult
@@ -88,9 +89,7 @@ def measured(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def _read(checkpoint: Checkpoint, file: Path) -> tuple[Labelled, Tensor]:
     labelled = read_labelled(file)
-    return labelled, torch.tensor(
-        label_indices(labelled, checkpoint.architecture.head().labels, file)
-    )
+    return labelled, torch.tensor(answers_in(labelled, checkpoint.architecture.head(), file))
 
 
 def _with(checkpoint: Checkpoint, found: SearchResult) -> Checkpoint:

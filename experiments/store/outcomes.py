@@ -110,4 +110,4 @@ def _experiments(connection: Connection, given: Sequence[Outcome]) -> dict[Targe
 def _same(outcome: Outcome, row: Row[tuple[object, ...]]) -> bool:
     value = row.label if row.number is None else row.number
     content = (row.request_id, row.experiment, row.unit, row.metric, value)
-    return content == (*_target(outcome), outcome.metric, outcome.value)
+    return content == (*_target(outcome), outcome.metric, outcome.stored)

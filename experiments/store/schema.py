@@ -125,15 +125,16 @@ def exposure_row(exposure: Exposure) -> dict[str, Any]:
 
 def outcome_row(outcome: Outcome, received: datetime) -> dict[str, Any]:
     """As a row of `outcomes`."""
-    is_label = isinstance(outcome.value, str)
+    value = outcome.stored
+    is_label = isinstance(value, str)
     return {
         "id": outcome.id,
         "request_id": outcome.request_id,
         "experiment": outcome.experiment,
         "unit": outcome.unit,
         "metric": outcome.metric,
-        "number": None if is_label else outcome.value,
-        "label": outcome.value if is_label else None,
+        "number": None if is_label else value,
+        "label": value if is_label else None,
         "at": microseconds(outcome.at or received),
         "received": microseconds(received),
     }

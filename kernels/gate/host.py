@@ -14,6 +14,8 @@ from .codes import ENERGY, ENTROPY, MARGIN, MARGIN_IN, per_surprise
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
+Decided = tuple[NDArray[np.int64], Floats, Floats, Flags, Floats, Flags]
+"""The columns of a `GateDecision`, each (rows,)."""
 
 
 def decide(
@@ -23,8 +25,8 @@ def decide(
     by: Floats,
     scope: Floats,
     margin: float = MARGIN_IN["float32"],
-) -> tuple[NDArray[np.int64], Floats, Floats, Flags, Floats, Flags]:
-    """The columns of a `GateDecision`, each (rows,).
+) -> Decided:
+    """Decide each row on its own.
 
     logits: (rows, labels). temperature, threshold, by, scope: (rows,). margin: the gate's for their
     dtype.

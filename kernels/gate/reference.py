@@ -72,7 +72,14 @@ def gate(
     by: (rows,) float32, which score.
     scope: (rows,) float32, the energy from which a row is inside; at 0 or below all are.
     """
-    found, margin = scores(logits.float(), temperature), MARGINS[logits.dtype]
+    found = scores(logits.float(), temperature)
+    return decided(found, MARGINS[logits.dtype], threshold, by, scope)
+
+
+def decided(
+    found: Scores, margin: float, threshold: Tensor, by: Tensor, scope: Tensor
+) -> GateDecision:
+    """What follows from a row's scores."""
     score = found.probability
     for code, each in ((MARGIN, found.margin), (ENTROPY, found.entropy), (ENERGY, found.energy)):
         score = torch.where(by == code, each, score)

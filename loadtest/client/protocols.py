@@ -6,17 +6,19 @@ Most servers differ only by a path, a body, and the place of the label; each is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 
 from ..errors import LoadtestError
-from ..texts import TextOrPair
+from ..texts import TextOrPair, written
 from .target import Target
 
 Headers = dict[bytes, bytes]
+HELD = 0.5
+"""The least score of a label that holds, where a text may have several."""
 
 
 class Answer(NamedTuple):
@@ -42,8 +44,9 @@ class Protocol:
     "text_pair"}, …]; `$lists`, [[text], …] or [[text, text_pair], …]; `$flat`, both texts of a pair
     in turn, and `$shape`, which is [count] or [count, 2] then; `$count`. labels: the path to the
     labels in the answer, its steps separated by dots: a key, an index, `*` for every item, `best`
-    for the item with the highest `score`, `json` for the JSON inside a string. reference: the model
-    that others are compared with.
+    for the item with the highest `score`, `held` for the labels of all items whose `score` is at
+    least 0.5, as one text, `json` for the JSON inside a string. reference: the model that others
+    are compared with.
     """
 
     name: str
@@ -66,6 +69,13 @@ class Protocol:
         }
         body = orjson.dumps(_fill(self.body, values))
         return target.head(self.path.replace("$model", model), len(body)) + body
+
+    def of_sets(self) -> Protocol:
+        """The same, where a text may have several labels: not for the best score alone."""
+        body = self.body
+        if isinstance(body, dict) and body.get("parameters") == {"top_k": 1}:
+            body = {name: value for name, value in body.items() if name != "parameters"}
+        return replace(self, body=body, labels=self.labels.replace("best.label", "held"))
 
     def reader(self) -> Callable[[Headers, bytes], Answer]:
         """A function that reads an answer.
@@ -98,7 +108,7 @@ class Native(Protocol):
             rows = orjson.loads(body)
             decisions = [row["decision"] for row in rows]
             return Answer(
-                [row["label"] for row in rows],
+                [_native_label(row) for row in rows],
                 [decision["student"] for decision in decisions],
                 [decision["relative_cost"] for decision in decisions],
                 [decision["device_seconds"] for decision in decisions],
@@ -158,6 +168,14 @@ def declared(given: bytes, where: str) -> dict[str, Protocol]:
     return found
 
 
+def _native_label(row: dict[str, Any]) -> Any:
+    """As one text where there may be several; null where the policy abstains."""
+    if "label" in row:
+        return row["label"]
+    labels = row["labels"]
+    return None if labels is None else written(labels)
+
+
 def _pair(text: str, text_pair: str) -> dict[str, str]:
     return {"text": text, "text_pair": text_pair}
 
@@ -180,6 +198,8 @@ def _collect(value: Any, steps: list[str], at: int, found: list[str]) -> None:
             return
         if step == "json":
             value = orjson.loads(value)
+        elif step == "held":
+            value = written(each["label"] for each in value if each["score"] >= HELD)
         elif step == "best":
             value = max(value, key=lambda each: each["score"]) if len(value) > 1 else value[0]
         else:

@@ -131,7 +131,7 @@ def _temperatures(
     few they are, since confidences are served to texts like them. They do not count alone: of 50
     texts a good student may answer all rightly, and then no temperature is too low.
     """
-    rows, weights = torch.from_numpy(ordering), None
+    task, rows, weights = predictions.task, torch.from_numpy(ordering), None
     logits = {name: each[rows] for name, each in predictions.logits.items()}
     right = reference[rows]
     if known is not None:
@@ -140,7 +140,9 @@ def _temperatures(
         weights = torch.ones(len(right))
         weights[: len(rows)] = max(1.0, len(known) / max(1, len(rows)))
     fitted = {
-        student.name: rounded_temperature(fit_temperature(logits[student.name], right, weights))
+        student.name: rounded_temperature(
+            fit_temperature(task, logits[student.name], right, weights)
+        )
         for student in predictions.students
     }
     if loss == "disagreement":  # the TA agrees with itself: that says nothing of its temperature

@@ -47,7 +47,7 @@ class KnownTexts:
         cls, held_out: HeldOutAnswers, students: tuple[Student, ...], target: RiskTarget
     ) -> KnownTexts:
         """As a target counts them."""
-        answers = StudentLogits(students, held_out.logits)
+        answers = StudentLogits(held_out.task, students, held_out.logits)
         reference = held_out.labels if target.needs_labels else answers.labels(answers.ta.name)
         return cls(answers, reference, held_out.tokens.tolist(), target.net)
 

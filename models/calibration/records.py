@@ -31,19 +31,21 @@ SAME_TEMPERATURE = 1e-6
 """Between two temperatures that are one."""
 LARGEST = 2**31 - 1
 """Of a whole number: it fits into every array."""
-Index = Annotated[int, Field(ge=0, le=LARGEST)]
+Answer = Annotated[int, Field(ge=0, lt=2**62)]
+"""Of a head: an index, or a bit for each label."""
 
 
 @dataclass(frozen=True)
 class AskedStudent:
-    """One stage. label: index of its answer. confidence: at this temperature. margin, entropy,
-    energy: the scores of these names, where thresholds are of them; the energy for a scope, too.
+    """One stage. label: its answer, as the head's task numbers them. confidence: at this
+    temperature. margin, entropy, energy: the scores of these names, where thresholds are of them;
+    the energy for a scope, too.
     """
 
     __pydantic_config__: ClassVar = STRICT
     student: str
     temperature: Annotated[float, Field(gt=0)]
-    label: Index
+    label: Answer
     confidence: Annotated[float, Field(ge=0, le=1)]
     margin: Annotated[float, Field(ge=0, le=1)] | None = None
     entropy: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -75,7 +77,7 @@ class ShadowRecord:
     """time: ISO 8601, UTC. version: of the cascade that served, its thresholds included.
 
     precision: in which the students ran. tokens: how many. stages: all of the cascade, in its
-    order, and the TA. served: the student whose answer the client got. ta: index of the TA's label.
+    order, and the TA. served: the student whose answer the client got. ta: the TA's answer.
     text: as the client sent it; None where it is not kept, or came as tokens. text_pair: the second
     one of a pair.
     Raises ValueError where served is no stage.
@@ -90,7 +92,7 @@ class ShadowRecord:
     tokens: Annotated[int, Field(ge=1, le=LARGEST)]
     stages: tuple[AskedStudent, ...]
     served: str
-    ta: Index
+    ta: Answer
     text: str | None = None
     text_pair: str | None = None
 

@@ -1,7 +1,7 @@
 """One temperature per student, so that its confidence is its chance of being right.
 
-p = softmax(z / T) with the T that minimises the negative log-likelihood of the labels
-(Guo et al. 2017, arXiv 1706.04599). The answers do not change.
+The logits are divided by the T that minimises what their task calls the surprise: of one label, the
+negative log-likelihood (Guo et al. 2017, arXiv 1706.04599). The answers do not change.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from ..heads.task import AnswerTask
 
 LOWEST, HIGHEST = 0.05, 20.0
 TOLERANCE = 1e-8
@@ -19,12 +20,16 @@ DIGITS = 4
 """Significant ones of a temperature: the last that arithmetic could change is far behind them."""
 
 
-def fit_temperature(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> float:
-    """The temperature between 0.05 and 20 of least mean negative log-likelihood.
+def fit_temperature(
+    task: AnswerTask, logits: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> float:
+    """The temperature between 0.05 and 20 of least mean surprise.
 
-    logits: (texts, labels). labels: (texts,) int64, the true classes. weights: (texts,), how much
+    logits: (texts, labels). labels: (texts,) int64, the true answers. weights: (texts,), how much
     each text counts; None for all alike.
-    The likelihood is convex in 1/T, so a search over log T within bounds finds the minimum (Brent).
+    A search over log T within bounds (Brent) finds the minimum where one label holds: that mean is
+    convex in 1/T. Where several may, it hardly ever is not; then a minimum near the least one may
+    be found, which makes confidences a little worse, and no promise.
     Raises ValueError without a text.
     """
     from scipy.optimize import minimize_scalar  # heavy: only the commands that calibrate pay for it
@@ -34,9 +39,9 @@ def fit_temperature(logits: Tensor, labels: Tensor, weights: Tensor | None = Non
     z = logits.double()
 
     def loss(log_t: float) -> float:
+        each = task.surprise(z / math.exp(log_t), labels)
         if weights is None:
-            return F.cross_entropy(z / math.exp(log_t), labels).item()
-        each = F.cross_entropy(z / math.exp(log_t), labels, reduction="none")
+            return each.mean().item()
         return (each @ weights.double() / weights.double().sum()).item()
 
     bounds = math.log(LOWEST), math.log(HIGHEST)

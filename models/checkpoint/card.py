@@ -19,7 +19,7 @@ tags: [nestling]
 
 # $name: a student of $checkpoint
 
-It sorts $what into one of $labels classes: $layers of the $depth layers of its teaching assistant,
+It sorts $what into $classes: $layers of the $depth layers of its teaching assistant,
 $dim wide, $parameters parameters. It is one of the students that Nestling serves from
 one checkpoint, written as a directory of its own; Nestling is not needed to run it.
 
@@ -32,7 +32,7 @@ In this directory, with $arguments as arguments:
 ```python
 $program```
 
-It prints a probability, a label and $printed. Inputs are at most $max_tokens tokens long, special
+It prints $answer and $printed. Inputs are at most $max_tokens tokens long, special
 tokens included; what is longer is cut off here, and refused by Nestling.
 
 ## Its confidence
@@ -49,12 +49,25 @@ $cascades
 """)
 CALIBRATED = """\
 **Temperature $temperature is folded into the weights**: the classifier's weight and bias are
-divided by it. It comes from `$file` of the checkpoint. So the softmax of these logits is the
-confidence with which Nestling serves `$name`, and nothing is to be divided once more."""
+divided by it. It comes from `$file` of the checkpoint. So $confidence, and nothing is
+to be divided once more."""
 UNCALIBRATED = """\
 **Temperature 1 is folded into the weights**, which changes nothing: the checkpoint has no
-calibration for `$name`. The softmax of these logits is the confidence with which Nestling serves
-it, and nobody has measured how often it is right."""
+calibration for `$name`. So $confidence, and nobody has
+measured how often it is right."""
+OF_ONE = """\
+the softmax of these logits is the confidence with which Nestling serves `$name`"""
+OF_SEVERAL = """\
+the sigmoid p of each of these logits is the probability of that label with which Nestling serves
+`$name`; the product of max(p, 1 − p) over all labels is its confidence in the whole set"""
+ONE_COUNTS = """\
+It is the highest probability of
+softmax(logits × $temperature / T) that counts, at the temperature T; where the margin is named, the
+same over the two highest logits alone."""
+SET_COUNTS = """\
+With p = sigmoid(logits × $temperature / T), at the temperature T, it
+is the product of max(p, 1 − p) over all labels that counts; where the margin is named, that of the
+least sure label alone."""
 IN_CASCADES = """\
 ## In cascades
 
@@ -62,10 +75,8 @@ IN_CASCADES = """\
 |---|---|---|---|---|
 $rows
 
-Where this student is less sure, the next stage is asked. It is the highest probability of
-softmax(logits × $temperature / T) that counts, at the temperature T; where the margin is named, the
-same over the two highest logits alone. By itself the student answers everything, and no promise
-holds."""
+Where this student is less sure, the next stage is asked. $counts By itself the student answers
+everything, and no promise holds."""
 
 
 def model_card(
@@ -82,7 +93,7 @@ def model_card(
     that runs the directory, in the Hub's words. packages: that `program` needs, which runs there.
     """
     a, spec = checkpoint.architecture, student.spec
-    of_pairs = a.head().inputs == "pair"
+    of_pairs, several = a.head().inputs == "pair", a.head().task == "multi_label"
     files = (file_of(CALIBRATION, precision), CALIBRATION)
     file = next((name for name in files if (checkpoint.path / name).exists()), None)
     values = {
@@ -90,15 +101,21 @@ def model_card(
         "temperature": f"{student.temperature:.9g}",
         "file": str(file),
     }
-    confidence = CALIBRATED if file else UNCALIBRATED
+    values["confidence"] = Template(OF_SEVERAL if several else OF_ONE).substitute(values)
+    values["counts"] = Template(SET_COUNTS if several else ONE_COUNTS).substitute(values)
+    temperature = CALIBRATED if file else UNCALIBRATED
+    labels = len(a.head().labels)
     return CARD.substitute(
-        values,
+        values | {"confidence": Template(temperature).substitute(values)},
         library=library,
         checkpoint=f"`{checkpoint.path.resolve().name}`",
         what="a pair of texts" if of_pairs else "a text",
         arguments="both texts of each pair" if of_pairs else "the texts",
         printed="both texts" if of_pairs else "the text",
-        labels=len(a.head().labels),
+        classes=f"any of {labels} classes, or none" if several else f"one of {labels} classes",
+        answer="the probability of each label that holds, these labels"
+        if several
+        else "a probability, a label",
         layers=len(spec.layers),
         depth=a.layers,
         dim=spec.dim,
@@ -106,7 +123,6 @@ def model_card(
         packages=packages,
         program=program,
         max_tokens=a.max_tokens,
-        confidence=Template(confidence).substitute(values),
         origin="\n".join(_origin(checkpoint, student)),
         cascades=_in_cascades(checkpoint, student, values),
     )

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from ..cascade.policy import Student
 from ..errors import NestlingError
 from ..families import named
+from ..nested.head_spec import HeadSpec
 from ..nested.shapes import head_weight
 from .card import model_card
 from .integrity import new_directory
@@ -37,29 +38,33 @@ import sys
 from transformers import pipeline
 
 classify = pipeline("text-classification", model=".", device="cpu")
-for text in sys.argv[1:] or ["how do i say goodbye in french"]:
-    (answer,) = classify([text], truncation=True)
-    print(f"{answer['score']:.6f}  {answer['label']}  {text}")
+{loop}
 """
-"""A program for the export's README; it has nothing but `transformers`."""
-RUN_PAIRS = """\
-import sys
-from transformers import pipeline
-
-classify = pipeline("text-classification", model=".", device="cpu")
+TEXTS = """\
+for text in sys.argv[1:] or ["how do i say goodbye in french"]:"""
+PAIRS = """\
 given = sys.argv[1:] or ["a man plays the guitar", "somebody makes music"]
-for pair in zip(given[::2], given[1::2]):
-    (answer,) = classify([dict(zip(("text", "text_pair"), pair))], truncation=True)
-    print(f"{answer['score']:.6f}  {answer['label']}  {' | '.join(pair)}")
+for pair in zip(given[::2], given[1::2]):"""
+"""A program for the export's README; it has nothing but `transformers`."""
+ONE = """\
+    (answer,) = classify([{asked}], truncation=True)
+    print(f"{{answer['score']:.6f}}  {{answer['label']}}  {{{shown}}}")
 """
-"""The same for pairs."""
+SEVERAL = """\
+    (answer,) = classify([{asked}], truncation=True, top_k=None)
+    held = [each for each in answer if each["score"] >= 0.5]
+    scores = " ".join(f"{{each['score']:.6f}}" for each in held)
+    print(f"{{scores}}  {{' '.join(each['label'] for each in held)}}  {{{shown}}}")
+"""
+"""What it does with a text of which one label holds, or any number."""
 
 
 def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
     """Write config, weights, tokenizer and README under another name, then rename.
 
     The student's temperature is folded into the classifier's weights, so the softmax of its logits
-    is the confidence with which the student is served. The config says so under `nestling`.
+    (their sigmoids, where several labels may hold) has the probabilities with which the student is
+    served. The config says so under `nestling`.
     Raises NestlingError for an unknown student, for a path that exists, and for a student whose
     widths a Hugging Face config cannot say.
     """
@@ -82,10 +87,18 @@ def export(checkpoint: Checkpoint, student: str, path: str | Path) -> None:
         typed = checkpoint.architecture.token_types > 1
         inputs = (*INPUTS, "token_type_ids") if typed else INPUTS
         write_tokenizer(checkpoint, config, inputs, temporary)
-        program = RUN_PAIRS if head.inputs == "pair" else RUN
+        program = _program(head)
         packages = "torch transformers"
         card = model_card(checkpoint, chosen, "float32", "transformers", packages, program)
         (temporary / README).write_text(card, "utf-8")
+
+
+def _program(head: HeadSpec) -> str:
+    body = SEVERAL if head.task == "multi_label" else ONE
+    if head.inputs == "pair":
+        asked, shown = 'dict(zip(("text", "text_pair"), pair))', "' | '.join(pair)"
+        return RUN.format(loop=PAIRS) + body.format(asked=asked, shown=shown)
+    return RUN.format(loop=TEXTS) + body.format(asked="text", shown="text")
 
 
 def chosen_student(checkpoint: Manifest, name: str) -> Student:

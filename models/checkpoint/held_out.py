@@ -17,6 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..heads import task_of
+from ..heads.task import AnswerTask
 from .manifest import HELD_OUT, Manifest
 
 LABELS, TOKENS, LOGITS = "labels", "tokens", "logits."
@@ -25,10 +27,11 @@ WEIGHTS_SHA256 = "weights_sha256"
 
 @dataclass(frozen=True)
 class HeldOutAnswers:
-    """labels: (texts,) int64, the true classes. tokens: (texts,) int64, the length of each text.
-    logits: by student's name, (texts, labels) float32.
+    """task: of the head. labels: (texts,) int64, the true answers. tokens: (texts,) int64, the
+    length of each text. logits: by student's name, (texts, labels) float32.
     """
 
+    task: AnswerTask
     labels: Tensor
     tokens: Tensor
     logits: Mapping[str, Tensor]
@@ -38,8 +41,9 @@ class HeldOutAnswers:
 
     @property
     def right(self) -> dict[str, Tensor]:
-        """By student, whether its first choice is the label: (texts,) bool."""
-        return {name: each.argmax(-1) == self.labels for name, each in self.logits.items()}
+        """By student, whether it has the true answer: (texts,) bool."""
+        answers = self.task.answers
+        return {name: answers(each) == self.labels for name, each in self.logits.items()}
 
 
 def write_held_out(checkpoint: Path, answers: HeldOutAnswers, weights_sha256: str) -> None:
@@ -77,8 +81,9 @@ def read_held_out(manifest: Manifest) -> HeldOutAnswers | None:
         return None
     if not {LABELS, TOKENS} <= tensors.keys():
         raise CheckpointError(file, "without the labels or lengths of its texts")
+    task = task_of(manifest.architecture.head())
     logits = {name: tensors[LOGITS + name].float() for name in manifest.students}
-    answers = HeldOutAnswers(tensors[LABELS].long(), tensors[TOKENS].long(), logits)
+    answers = HeldOutAnswers(task, tensors[LABELS].long(), tensors[TOKENS].long(), logits)
     _check(answers, manifest, file)
     return answers
 
@@ -90,7 +95,7 @@ def _check(answers: HeldOutAnswers, manifest: Manifest, file: Path) -> None:
     if not all(each.isfinite().all() for each in answers.logits.values()):
         raise CheckpointError(file, "logits that are not finite")
     for what, each, limit in (
-        ("labels", answers.labels, labels - 1),
+        ("labels", answers.labels, answers.task.most),
         ("tokens", answers.tokens, manifest.architecture.max_tokens),
     ):
         if len(each) != texts or each.min() < 0 or each.max() > limit:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels.gate.reference import gate
+from ...kernels.operations import REFERENCE
 from ..calibration.temperature import calibration_error
 from ..cascade.policy import Cascade
 from ..checkpoint.load import Checkpoint
@@ -41,6 +41,7 @@ class StudentAnswers:
 class Result:
     """One policy on one data set.
 
+    macro_f1, micro_f1: as the head's task has them; the latter where a text has several labels.
     flops, seconds: per text, over all stages; relative_*: against the TA alone.
     calibration_error: expected, of the confidence of the answer. breakage: share of texts on
     which the policy is wrong and the TA right; recovery: the other way round; drop: the
@@ -64,6 +65,7 @@ class Result:
     recovery: float
     drop: float
     shares: dict[str, float]
+    micro_f1: float | None = None
     loss: float | None = None
     alpha: float | None = None
     confidence: float | None = None
@@ -81,6 +83,7 @@ def answer(predictions: Predictions, policy: Cascade) -> StudentAnswers:
     count = len(predictions.sequences)
     label, stage = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64)
     confidence, flops = torch.zeros(count), torch.zeros(count, dtype=torch.float64)
+    gate = predictions.task.gate_of(REFERENCE)
     waiting, last = torch.ones(count, dtype=torch.bool), len(policy.stages) - 1
     for index, step in enumerate(policy.stages):
         logits = predictions.logits[step.student.name]
@@ -93,17 +96,6 @@ def answer(predictions: Predictions, policy: Cascade) -> StudentAnswers:
         confidence[answered] = verdict.confidence[answered]
         waiting &= ~answered
     return StudentAnswers(label, confidence, stage, flops)
-
-
-def macro_f1(label: Tensor, truth: Tensor) -> float:
-    """Mean over the classes that occur of 2·TP / (2·TP + FP + FN). No label is no class."""
-    size = int(torch.maximum(label.max(), truth.max())) + 1
-    hits = torch.bincount(truth[label == truth], minlength=size).double()
-    total = torch.bincount(label[label >= 0], minlength=size) + torch.bincount(
-        truth, minlength=size
-    )
-    present = total > 0
-    return (2 * hits[present] / total[present]).mean().item()
 
 
 def evaluate(
@@ -153,7 +145,7 @@ def _result(
     answers = answer(predictions, policy)
     right, ta_right = answers.label == truth, ta.label == truth
     breakage, recovery = _share(~right & ta_right), _share(right & ~ta_right)
-    flops = answers.flops.mean().item()
+    flops, f1 = answers.flops.mean().item(), predictions.task.f1(answers.label, truth)
     guarantee = policy.guarantee
     loss = None
     if guarantee is not None:
@@ -170,7 +162,7 @@ def _result(
         name=policy.name,
         kind=_kind(policy),
         accuracy=_share(right),
-        macro_f1=macro_f1(answers.label, truth),
+        macro_f1=f1["macro_f1"],
         calibration_error=calibration_error(answers.confidence, right),
         flops=flops,
         relative_flops=flops / ta.flops.mean().item(),
@@ -183,6 +175,7 @@ def _result(
             stage.student.name: _share(answers.stage == index)
             for index, stage in enumerate(policy.stages)
         },
+        micro_f1=f1.get("micro_f1"),
         loss=loss,
         alpha=guarantee.alpha if guarantee else None,
         confidence=guarantee.confidence if guarantee else None,

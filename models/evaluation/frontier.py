@@ -114,9 +114,10 @@ def write_page(results: Sequence[Result], path: Path, title: str) -> None:
 
 def _hover(r: Result) -> str:
     shares = ", ".join(f"{name} {share:.1%}" for name, share in r.shares.items())
+    micro = "" if r.micro_f1 is None else f" of whole sets, micro F1 {r.micro_f1:.2%}"
     lines = [
         f"<b>{r.name}</b>",
-        f"accuracy {r.accuracy:.2%}, macro F1 {r.macro_f1:.2%}",
+        f"accuracy {r.accuracy:.2%}{micro}, macro F1 {r.macro_f1:.2%}",
         f"FLOPs {r.relative_flops:.2%} of the TA's ({1 / r.relative_flops:.1f}× fewer)",
         f"time {r.seconds.median * 1e3:.3f} ms a text ({1 / r.relative_seconds:.1f}× less)",
         f"breakage {r.breakage:.2%}, recovery {r.recovery:.2%}",

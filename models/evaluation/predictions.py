@@ -13,6 +13,7 @@ from ..cascade.policy import Student
 from ..checkpoint.load import Checkpoint
 from ..checkpoint.manifest import TA, Manifest
 from ..errors import DataError
+from ..heads import task_of
 from ..inputs.text import Text
 from ..nested.batch import PackedBatch
 from ..progress import SILENT, Progress
@@ -50,7 +51,8 @@ def predict_all(
     runner = runner or TorchRunner(checkpoint)
     sequences = encode_all(checkpoint, texts, source)
     students = tuple(checkpoint.students.values())
-    labels = len(checkpoint.architecture.head().labels)
+    task = task_of(checkpoint.architecture.head())
+    labels = len(task.labels)
     dtype = checkpoint.model.dtype
     logits = {s.name: torch.empty(len(texts), labels, dtype=dtype) for s in students}
     done = 0
@@ -61,7 +63,7 @@ def predict_all(
         packed = PackedBatch.of([sequences[row] for row in rows], students[0].spec)
         for student in students:
             logits[student.name][rows] = runner.logits(packed.for_student(student.spec)).cpu()
-    return Predictions(students, logits, tuple(map(tuple, sequences)))
+    return Predictions(task, students, logits, tuple(map(tuple, sequences)))
 
 
 def answers_of_ta(

@@ -16,6 +16,8 @@ from ..cascade.parts import StagePart
 from ..checkpoint.manifest import Manifest, read_manifest
 from ..cores import cores
 from ..errors import NestlingError
+from ..heads import task_of
+from ..heads.task import Shown
 from ..inputs.data.cells import ABSENT, fault_of, shown
 from ..inputs.text import Text, joined, parts
 from ..runners import RunnerName
@@ -67,6 +69,7 @@ class Predictor:
 
     def _begin(self, runner: ModelRunner, policy: str) -> None:
         self.checkpoint: Manifest = runner.manifest
+        self._task = task_of(self.checkpoint.architecture.head())
         self._runner = runner
         self.cascade = self.checkpoint.policy(policy)
         on_cpu = self._runner.device == "cpu"
@@ -112,11 +115,13 @@ class Predictor:
             waiting = left
         return decisions
 
-    def label(self, decision: Decision) -> str | None:
-        """The name of the class that a decision answers; None where its policy abstains."""
+    def label(self, decision: Decision) -> Shown | None:
+        """The label that a decision answers, or the list of labels where several may hold; None
+        where its policy abstains.
+        """
         if decision.abstained:
             return None
-        return self.checkpoint.architecture.head().labels[decision.answer.label]
+        return self._task.shown(decision.answer.label)
 
     @property
     def _of_pairs(self) -> bool:

@@ -79,9 +79,13 @@ class Replayed:
 
 
 def replay(
-    policy: Cascade, records: Sequence[ShadowRecord], students: Mapping[str, Student], labels: int
+    policy: Cascade,
+    records: Sequence[ShadowRecord],
+    students: Mapping[str, Student],
+    labels: int | None,
 ) -> Replayed:
-    """What the policy would have done. labels: how many there are.
+    """What the policy would have done. labels: how many there are, of which one
+    holds; None where several may.
 
     records: at least one, of students' weights, whose stages are all among the students.
     """
@@ -102,7 +106,7 @@ def as_served(records: Sequence[ShadowRecord], students: Mapping[str, Student]) 
     return _summary("as served", by_size, served, records, students)
 
 
-def ways(record: ShadowRecord, policy: Cascade, labels: int) -> list[Way]:
+def ways(record: ShadowRecord, policy: Cascade, labels: int | None) -> list[Way]:
     """Every way that the text may have gone, cheapest first; one alone if the record leaves no
     doubt. Where the last stage abstains, the way has the label that it does not tell: no label is
     that stage's answer in the record, too.
@@ -123,7 +127,7 @@ def ways(record: ShadowRecord, policy: Cascade, labels: int) -> list[Way]:
     return found
 
 
-def confidence_at(temperature: float, asked: AskedStudent, labels: int) -> Range:
+def confidence_at(temperature: float, asked: AskedStudent, labels: int | None) -> Range:
     """What the recorded confidence may be at another temperature.
 
     Let p be the confidence at the recorded temperature t, and rᵢ in [0, 1] the probabilities of the
@@ -134,6 +138,8 @@ def confidence_at(temperature: float, asked: AskedStudent, labels: int) -> Range
     """
     if asked.at(temperature):
         return Range(asked.confidence, asked.confidence)
+    if labels is None:
+        return Range(0.0, 1.0)
     power, others = asked.temperature / temperature, labels - 1
     sums = []
     for total in _others(asked.confidence, labels):
@@ -143,7 +149,7 @@ def confidence_at(temperature: float, asked: AskedStudent, labels: int) -> Range
     return Range(1 / (1 + max(sums)) - ROUNDING, 1 / (1 + min(sums)) + ROUNDING)
 
 
-def margin_at(temperature: float, asked: AskedStudent, labels: int) -> Range:
+def margin_at(temperature: float, asked: AskedStudent, labels: int | None) -> Range:
     """What the margin may be at a temperature, the recorded one or another.
 
     With r the odds of the runner-up at the recorded temperature t, it is 1 / (1 + rˢ) at T, with
@@ -152,6 +158,8 @@ def margin_at(temperature: float, asked: AskedStudent, labels: int) -> Range:
     """
     if asked.margin is not None and asked.at(temperature):
         return Range(asked.margin, asked.margin)
+    if labels is None:
+        return Range(0.0, 1.0)
     power = asked.temperature / temperature
     if asked.margin is not None:
         odds = _others(asked.margin, 2)
@@ -168,7 +176,9 @@ def _others(score: float, labels: int) -> tuple[float, float]:
     return min(1 / high - 1, labels - 1), min(1 / low - 1, labels - 1)
 
 
-def _accepts(stage: Stage, asked: AskedStudent | None, margin: float, labels: int) -> bool | None:
+def _accepts(
+    stage: Stage, asked: AskedStudent | None, margin: float, labels: int | None
+) -> bool | None:
     """The gate's verdict; None if it cannot be known."""
     reached = _reaches(stage.threshold, score_at(stage, asked, labels), margin)
     energy = asked.energy if asked else None
@@ -185,10 +195,10 @@ def _reaches(bound: float, held: Range, margin: float) -> bool | None:
     return held.low >= least if (held.low >= least) == (held.high >= least) else None
 
 
-def score_at(stage: Stage, asked: AskedStudent | None, labels: int) -> Range:
+def score_at(stage: Stage, asked: AskedStudent | None, labels: int | None) -> Range:
     """What a stage's score may be; anything, where nobody asked it."""
     if asked is None:
-        return Range(1 / labels - ROUNDING, 1.0)
+        return Range(1 / labels - ROUNDING if labels else 0.0, 1.0)
     if stage.score is Score.PROBABILITY:
         return confidence_at(stage.student.temperature, asked, labels)
     if stage.score is Score.MARGIN:

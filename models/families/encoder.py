@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nested.architecture import Architecture
-from ..nested.head_spec import DEFAULT_HEAD, Asked, HeadSpec
+from ..nested.head_spec import HeadSpec
 from ..nested.shapes import head_weight
 from ..nested.spec import StudentSpec
 
@@ -50,10 +50,10 @@ class EncoderFamily:
     position_offset: int
     special_tokens: Mapping[str, int]
 
-    def architecture(
-        self, config: dict[str, Any], labels: tuple[str, ...], inputs: Asked = "text"
-    ) -> Architecture:
-        """The TA at full size, from a config. Raises ValueError for what is not served."""
+    def architecture(self, config: dict[str, Any], head: HeadSpec) -> Architecture:
+        """The TA at full size, from a config, with one head. Raises ValueError for what is not
+        served.
+        """
         if config.get("position_embedding_type", "absolute") != "absolute":
             raise ValueError(
                 f"position_embedding_type: {config['position_embedding_type']!r} is not 'absolute'"
@@ -74,8 +74,8 @@ class EncoderFamily:
             max_tokens=config["max_position_embeddings"] - self.position_offset,
             activation=ACTIVATIONS[activation],
             norm_eps=config["layer_norm_eps"],
-            heads=(HeadSpec(DEFAULT_HEAD, "single_label", labels, inputs=inputs),),
-            token_types=self._types(config) if inputs == "pair" else 1,
+            heads=(head,),
+            token_types=self._types(config) if head.inputs == "pair" else 1,
         )
 
     def import_weights(
@@ -122,7 +122,7 @@ class EncoderFamily:
             "layer_norm_eps": a.norm_eps,
             "id2label": {str(i): label for i, label in enumerate(a.head().labels)},
             "label2id": {label: i for i, label in enumerate(a.head().labels)},
-            "problem_type": "single_label_classification",
+            "problem_type": f"{a.head().task}_classification",
             "torch_dtype": "float32",
             "model_type": self.name,
             "architectures": [self.model],

@@ -7,10 +7,12 @@ from typing import Any, Literal, get_args
 
 from ..limits import check_name, distinct_names
 
-Task = Literal["single_label"]
+Task = Literal["single_label", "multi_label"]
 Reads = Literal["first"]
 Asked = Literal["text", "pair"]
 TASKS, READS, ASKED = get_args(Task), get_args(Reads), get_args(Asked)
+MOST_LABELS = {"multi_label": 62}
+"""Of a task, where there is a limit: an answer is a whole number with a bit for each."""
 DEFAULT_HEAD = "label"
 """The name of a checkpoint's only head, where nobody has given it another."""
 
@@ -19,10 +21,10 @@ DEFAULT_HEAD = "label"
 class HeadSpec:
     """One question that a TA answers of a text.
 
-    name: in requests and in the names of its weights. task: what an answer is; `single_label` is
-    one of the labels. labels: names of the classes, in the order of the logits. reads: the rows of
-    the trunk that it sees; `first` is the first token's. inputs: what it is asked about, one text
-    or a pair.
+    name: in requests and in the names of its weights. task: what an answer is; one of the labels
+    for `single_label`, any number of them for `multi_label`. labels: names of the classes, in the
+    order of the logits. reads: the rows of the trunk that it sees; `first` is the first token's.
+    inputs: what it is asked about, one text or a pair.
     """
 
     name: str
@@ -61,4 +63,12 @@ class HeadSpec:
                     f"{where}: {field}: {data[field]!r:.64} is none of {', '.join(values)}"
                 )
         labels = distinct_names(data["labels"], f"{where}: labels")
+        check_labels(data["task"], len(labels), where)
         return cls(name, data["task"], labels, data["reads"], data["inputs"])
+
+
+def check_labels(task: str, labels: int, where: str) -> None:
+    """Raises ValueError for more labels than a task can have."""
+    most = MOST_LABELS.get(task, labels)
+    if labels > most:
+        raise ValueError(f"{where}: {labels} labels; {task} has at most {most}")

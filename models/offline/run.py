@@ -25,7 +25,7 @@ from .loading import OfflineRunner, chosen
 from .output import PartialFile
 from .pool import answered
 from .source import CheckedSource, blocks_of, check, refuse_changed, standing
-from .table import COLUMNS, KEPT_AS, Tally
+from .table import Tally, answer_columns, kept_names
 from .work import AnsweredBlock, OfflineJob, OutputFormat
 
 
@@ -86,7 +86,8 @@ def classify_file(
     runner = chosen(request.runner, request.checkpoint, request.policy)
     before = standing(path) if path.exists() else (0, 0, 0)
     columns = request.columns_for(runner.manifest, said)
-    checked = check(path, columns, form == ".parquet", progress, said)
+    answered_columns = answer_columns(runner.manifest)
+    checked = check(path, columns, answered_columns, form == ".parquet", progress, said)
     job = _job(request, runner, columns, said, form, checked)
     processes = min(request.processes_on(runner.device), checked.blocks)
 
@@ -107,7 +108,7 @@ def classify_file(
         return OfflineResult(written.tally, 0, runner.name)
     head = b""
     if form == ".csv":
-        head = comma_separated.head([*checked.kept.values(), *COLUMNS])
+        head = comma_separated.head([*checked.kept.values(), *answered_columns])
     with PartialFile(out, _identity(request, runner, columns, checked), head) as file:
         if file.finished_before:
             return OfflineResult(file.done.tally, checked.rows, runner.name)
@@ -129,9 +130,10 @@ def classify_stream(
     runner = chosen(request.runner, request.checkpoint, request.policy)
     said = "standard input"
     columns = request.columns_for(runner.manifest, said)
+    names = answer_columns(runner.manifest)
     job = OfflineJob(
         request.checkpoint, runner.name, runner.device, request.policy, columns, said, ".jsonl",
-        request.limits, request.truncate, KEPT_AS,
+        request.limits, request.truncate, kept_names(names, names, said),
     )  # fmt: skip
     progress.note(f"answered by the runner {runner.name}: {runner.why}")
     blocks = json_lines.blocks(lambda size: os.read(source, size), said)
@@ -170,7 +172,7 @@ def _job(
     )  # fmt: skip
     if checked.schema is None:
         return job
-    schema = parquet.extended(checked.schema, checked.kept, COLUMNS)
+    schema = parquet.extended(checked.schema, checked.kept, answer_columns(runner.manifest))
     return replace(job, own=checked.schema, schema=schema)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,9 +65,15 @@ def standing(path: Path) -> tuple[int, int, int]:
 
 
 def check(
-    path: Path, columns: TextColumns, typed: bool, progress: Progress, source: str
+    path: Path,
+    columns: TextColumns,
+    answered: Collection[str],
+    typed: bool,
+    progress: Progress,
+    source: str,
 ) -> CheckedSource:
-    """Read all of a file. typed: whether the types of its columns are wanted.
+    """Read all of a file. answered: the columns of the answer. typed: whether the types of its own
+    are wanted.
 
     source: what messages call it. Raises DataError that names the first thing at fault: what is no
     row, a column that is not there, a file without a row that can be asked about.
@@ -100,7 +106,7 @@ def check(
         wanted = "both texts" if columns.pairs else "a text"
         raise DataError(f"{source}: none of the {rows:,} rows has {wanted}; {first_fault}")
     refuse_changed(path, before, source)
-    kept = kept_names(names, source)
+    kept = kept_names(names, answered, source)
     return CheckedSource(rows, count, before[1], sha256, kept, schema)
 
 

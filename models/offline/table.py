@@ -6,7 +6,7 @@ A column of the input that is called as one of them is kept as `input_…`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +14,10 @@ from ..cascade.decisions import OUT_OF_SCOPE
 from ..cascade.policy import Cascade
 from ..checkpoint.manifest import Manifest
 from ..errors import DataError
+from ..heads import task_of
 from .answers import LIMITS, UNASKED, AnswerColumns
 
 COLUMNS = {
-    "label": str,
     "score": float,
     "reason": str,
     "model": str,
@@ -29,8 +29,7 @@ COLUMNS = {
     "weights": str,
     "error": str,
 }
-"""By name, and what each holds unless it is null."""
-KEPT_AS = {name: f"input_{name}" for name in COLUMNS}
+"""Behind what is answered: by name, and what each holds unless it is null."""
 FAULTS = 5
 """Rows without an answer that are named at the end; the column `error` has them all."""
 Table = dict[str, list[Any]]
@@ -67,12 +66,18 @@ class Tally:
         return cls(**{**data, "faults": tuple((row, fault) for row, fault in data["faults"])})
 
 
-def kept_names(names: Iterable[str], source: str) -> dict[str, str]:
-    """What the columns of an input are called in the output.
+def answer_columns(manifest: Manifest) -> dict[str, type]:
+    """Those of an answer of this checkpoint: one label is in `label`, a list in `labels`."""
+    several = manifest.architecture.head().task == "multi_label"
+    return ({"labels": list} if several else {"label": str}) | COLUMNS
+
+
+def kept_names(names: Iterable[str], answered: Collection[str], source: str) -> dict[str, str]:
+    """What the columns of an input are called in the output. answered: the columns of the answer.
 
     Raises DataError where two of them would be called the same.
     """
-    kept = {name: KEPT_AS.get(name, name) for name in names}
+    kept = {name: f"input_{name}" if name in answered else name for name in names}
     for name, called in kept.items():
         if name != called and called in kept:
             raise DataError(
@@ -96,8 +101,10 @@ def table(
 
     faults: by row; those are added that no student could answer.
     """
-    found: Table = {name: [None] * rows for name in COLUMNS}
-    labels, students = manifest.architecture.head().labels, [s.student.name for s in cascade.stages]
+    found: Table = {name: [None] * rows for name in answer_columns(manifest)}
+    answer = next(iter(found))
+    task = task_of(manifest.architecture.head())
+    students = [s.student.name for s in cascade.stages]
     weights = manifest.weights_sha256[:12]
     columns = zip(
         places,
@@ -124,7 +131,7 @@ def table(
         if failed:
             faults[row] = f"what {students[stage]!r} said is not finite"
             continue
-        found["label"][row] = None if abstained else labels[label]
+        found[answer][row] = None if abstained else task.shown(label)
         found["score"][row] = round(confidence, 6)
         found["reason"][row] = OUT_OF_SCOPE if abstained else None
         found["model"][row] = cascade.name

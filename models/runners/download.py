@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from time import perf_counter
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Floats = NDArray[np.float32]
 
 
 class Stopwatch:
@@ -38,6 +42,23 @@ def download(x: Tensor) -> Tensor:
     return host.copy_(x, non_blocking=True)
 
 
-def pack(*columns: Tensor) -> Tensor:
-    """Columns side by side, as float32: (rows, columns of all). Each (rows,) or (rows, columns)."""
-    return torch.cat([c.float().view(len(c), -1) for c in columns], dim=1)
+def pack(answers: Tensor, *columns: Tensor) -> Tensor:
+    """All side by side, as words: (rows, words) int32.
+
+    answers: (rows,) int64, which two words hold whole; a float32 would lose what is beyond 2^24.
+    columns: each (rows,) or (rows, columns), of any type; they become float32, of one word.
+    """
+    floats = [c.float().view(len(c), -1) for c in columns]
+    whole = answers.contiguous().view(len(answers), 1)
+    return torch.cat([each.view(torch.int32) for each in (whole, *floats)], dim=1)
+
+
+def unpack(words: Tensor, columns: int) -> tuple[NDArray[np.int64], list[Floats], Floats]:
+    """What `pack` has packed, on the host: the answers, so many columns of (rows,), and the last.
+
+    They are copies, which let pinned memory go.
+    """
+    rows = words.numpy()
+    answers = rows[:, :2].copy().view(np.int64)[:, 0]
+    floats = rows[:, 2:].view(np.float32)
+    return answers, list(floats[:, :columns].T.copy()), floats[:, columns:].copy()

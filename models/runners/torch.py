@@ -17,13 +17,14 @@ from ...kernels.gate.reference import GateDecision
 from ...kernels.operations import operations_for
 from ...kernels.prefix import widths
 from ..checkpoint.load import Checkpoint
+from ..heads import task_of
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import StudentWeights
 from ..precision import name_of
 from ..progress import Progress
 from .base import ForwardBatch, ForwardOutput, ModelRunner
-from .download import Stopwatch, download, pack
+from .download import Stopwatch, download, pack, unpack
 
 MOST_MIXES = 1024
 """Combinations of students whose widths are kept."""
@@ -49,7 +50,8 @@ class TorchRunner(ModelRunner):
         self.manifest = checkpoint
         self._model = checkpoint.model
         self.device, self.precision = str(self._model.device), name_of(self._model.dtype)
-        self._gate = operations_for(self._model.device).gate
+        self._task = task_of(checkpoint.architecture.head())
+        self._gate = self._task.gate_of(operations_for(self._model.device))
         self._weights = {
             student.spec: self._model.student(student.spec)
             for student in checkpoint.students.values()
@@ -129,15 +131,15 @@ def _read(decision: GateDecision, logits: Tensor, watch: Stopwatch) -> ForwardOu
         )
     packed = download(pack(*decision, logits))
     seconds = watch.wait()
-    rows = packed.numpy()
-    label, confidence, score, accept, energy, inside = rows[:, : len(decision)].T.copy()
+    label, columns, answers = unpack(packed, len(decision) - 1)
+    confidence, score, accept, energy, inside = columns
     return ForwardOutput(
-        label.astype(np.int64),
+        label,
         confidence,
         score,
         accept.astype(np.bool_),
         energy,
         inside.astype(np.bool_),
-        rows[:, len(decision) :].copy(),  # lets the pinned memory go
+        answers,
         seconds,
     )

@@ -62,7 +62,9 @@ class Finals:
         progress.step("planning a cascade")
         rows = torch.from_numpy(self._looking)
         temperatures = {
-            each.name: fit_temperature(predictions.logits[each.name][rows], truth[rows])
+            each.name: fit_temperature(
+                predictions.task, predictions.logits[each.name][rows], truth[rows]
+            )
             for each in self.students
         }
         cost = np.array([self._costs.per_text(each.spec) for each in self.students])
@@ -76,7 +78,7 @@ class Finals:
         """What these students answer on all texts."""
         tokens = torch.tensor(list(map(len, self._predictions.sequences)))
         logits = {name: self._predictions.logits[name].float() for name in students}
-        return HeldOutAnswers(self._truth, tokens, logits)
+        return HeldOutAnswers(self._predictions.task, self._truth, tokens, logits)
 
     def choose(self, most: int) -> tuple[set[int], FoundCascade, FoundCascade]:
         """At most so many rows of new students, and the cascades without and with them."""

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...kernels.gate.reference import scores
 from ..calibration.evidence import Evidence, rounded
 from ..calibration.path import estimated_risk
 from ..checkpoint.load import Checkpoint
 from ..evaluation.by_length import by_length
 from ..evaluation.predictions import MAX_BATCH_TOKENS
+from ..heads import task_of
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..runners.torch import TorchRunner
@@ -81,7 +81,7 @@ class Trials:
         tolerated: float,
     ) -> None:
         self._runner = TorchRunner(checkpoint)
-        self._labels = len(checkpoint.architecture.head().labels)
+        self._task = task_of(checkpoint.architecture.head())
         self._truth, self._first, self._tolerated = truth, first, tolerated
         ta = checkpoint.ta.spec
         self._rungs = [TextPart.of(part, ta) for part in (sequences[:first], sequences[first:])]
@@ -115,12 +115,14 @@ class Trials:
         """Where it is right, and its scores, of all texts of these rungs. start: the first text."""
         right, score = [], []
         for rung in rungs:
-            logits = torch.empty(rung.texts, self._labels, dtype=torch.float64)
+            logits = torch.empty(rung.texts, len(self._task.labels), dtype=torch.float64)
             for rows, packed in rung.batches:
                 logits[rows] = self._runner.logits(packed.for_student(spec)).cpu().double()
             truth = self._truth[start : start + rung.texts]
-            right.append((logits.argmax(dim=-1) == truth).numpy())
-            score.append(rounded(scores(logits, logits.new_ones(rung.texts)).margin.numpy()))
+            right.append((self._task.answers(logits) == truth).numpy())
+            score.append(
+                rounded(self._task.scores(logits, logits.new_ones(rung.texts)).margin.numpy())
+            )
             start += rung.texts
         return np.concatenate(right), np.concatenate(score)
 

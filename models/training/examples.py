@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import NotFiniteError
+from ..heads import task_of
+from ..heads.task import AnswerTask
+from ..heads.truth import answers_in
+from ..inputs.data import Labelled
+from ..inputs.data.probabilities import probability_table
 from ..inputs.text import Text
 from ..inputs.tokenizer import TextTokenizer
 from ..nested.batch import PackedBatch
+from ..nested.head_spec import HeadSpec
 from ..nested.spec import StudentSpec
 from ..progress import SILENT, Progress
 
@@ -21,12 +28,12 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Examples:
-    """Token ids of each text, and its label's index.
+    """Token ids of each text, and its true answer.
 
-    taught: what is learnt of the labels: themselves, or where data come with probabilities those,
-    (texts, labels) float32.
+    task: of the head. taught: what is learnt of the answers, as `task.label_loss` takes it.
     """
 
+    task: AnswerTask
     sequences: tuple[list[int], ...]
     labels: Tensor
     taught: Tensor
@@ -34,24 +41,29 @@ class Examples:
     @classmethod
     def of(
         cls,
-        texts: Sequence[Text],
-        labels: Sequence[int],
+        data: Labelled,
+        head: HeadSpec,
+        source: str | Path,
         tokenizer: TextTokenizer,
         longest: int,
-        taught: Tensor | None = None,
     ) -> Examples:
-        """Texts beyond `longest` tokens are cut, as `tokenise` does.
+        """Texts beyond `longest` tokens are cut, as `tokenise` does. Where data come with
+        probabilities those are taught, else the labels.
 
-        taught: without it, the labels.
+        source: of the data. Raises DataError for labels that the head has not.
         """
-        indices = torch.tensor(labels)
-        sequences = tokenise(texts, tokenizer, longest)
-        return cls(sequences, indices, indices if taught is None else taught)
+        task, answers = task_of(head), torch.tensor(answers_in(data, head, source))
+        if data.probabilities:
+            table = probability_table(data.probabilities, data.labels, head.labels)
+            taught = torch.from_numpy(table)
+        else:
+            taught = task.taught(answers, data.named)
+        return cls(task, tokenise(data.texts, tokenizer, longest), answers, taught)
 
     def at(self, indices: Sequence[int]) -> Examples:
         chosen = list(indices)
         sequences = tuple(self.sequences[i] for i in chosen)
-        return Examples(sequences, self.labels[chosen], self.taught[chosen])
+        return Examples(self.task, sequences, self.labels[chosen], self.taught[chosen])
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -118,14 +130,14 @@ def logits_of(
 def right(
     model: Callable[[PackedBatch], Tensor], student: StudentSpec, examples: Examples, name: str
 ) -> Tensor:
-    """Of each example, whether its label is the student's first choice: (examples,) bool.
+    """Of each example, whether the student has its true answer: (examples,) bool.
 
     Raises NotFiniteError.
     """
     if not len(examples):
         return torch.zeros(0, dtype=torch.bool)
-    predicted = logits_of(model, student, examples.sequences, name).argmax(-1)
-    return predicted == examples.labels
+    logits = logits_of(model, student, examples.sequences, name)
+    return examples.task.answers(logits) == examples.labels
 
 
 def accuracy(

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..heads import task_of
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from .examples import Examples, accuracy, pack, turn
-from .losses import label_loss
 from .recipe import Recipe
 
 
@@ -38,7 +38,7 @@ class MeanTeacher(nn.Module):
 
 
 class FineTuning:
-    """The objective: cross-entropy with the labels."""
+    """The objective: the labels."""
 
     name = "teacher"
     advice = "look at the data, or take another encoder"
@@ -69,8 +69,10 @@ class _LabelLoss(nn.Module):
     def __init__(self, teacher: MeanTeacher, recipe: Recipe) -> None:
         super().__init__()
         self.teacher, self.recipe = teacher, recipe
+        self._task = task_of(teacher.model.architecture.head())
         teacher.model.head().requires_grad_(False)  # the TA's, which has no turn yet
 
     def forward(self, batch: PackedBatch, labels: Tensor) -> dict[str, Tensor]:
         logits = self.teacher(batch, self.recipe.finetune.dropout)
-        return {"labels": label_loss(logits, labels.to(logits.device), self.recipe.smoothing)}
+        taught = labels.to(logits.device)
+        return {"labels": self._task.label_loss(logits, taught, self.recipe.smoothing)}

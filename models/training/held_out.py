@@ -14,6 +14,7 @@ import torch
 
 from ..checkpoint.held_out import HeldOutAnswers
 from ..inputs.data.fingerprints import fingerprint
+from ..inputs.data.label_columns import LabelSet
 from ..inputs.text import Text
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
@@ -26,21 +27,24 @@ TELLING = 50
 """Held-out texts from which a difference says anything; fewer choose nothing."""
 
 
-def split(texts: Sequence[Text], labels: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
+def split(
+    texts: Sequence[Text], labels: Sequence[LabelSet], seed: int
+) -> tuple[list[int], list[int]]:
     """Indices of the texts that train and of those held out, each in order.
 
-    Texts that repeat stay together, and each label keeps at least half of its texts for training.
+    labels: of each text. Texts that repeat stay together, and each label keeps at least half of its
+    texts for training; of several labels each counts by itself, as their sets hardly repeat.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for index, text in enumerate(texts):
         groups[fingerprint(text)].append(index)
     wanted = min(MOST, round(SHARE * len(texts)))
-    total, taken = Counter(labels), Counter[str]()
+    total, taken = Counter(name for each in labels for name in each), Counter[str]()
     held: set[int] = set()
     known = list(groups.values())
     for chosen in np.random.default_rng([seed, len(texts)]).permutation(len(known)):
         group = known[chosen]
-        of = Counter(labels[i] for i in group)
+        of = Counter(name for i in group for name in labels[i])
         spared = all(2 * (taken[label] + of[label]) <= total[label] for label in of)
         if spared and len(held) + len(group) <= wanted:
             held.update(group)
@@ -48,6 +52,18 @@ def split(texts: Sequence[Text], labels: Sequence[str], seed: int) -> tuple[list
         if len(held) == wanted:
             break
     return [i for i in range(len(texts)) if i not in held], sorted(held)
+
+
+def nothing_learnt(answers: torch.Tensor, teacher: torch.Tensor) -> float:
+    """The accuracy up to which nothing was learnt: a tenth of the way from always saying what most
+    texts have to the teacher's; 0 without texts.
+
+    answers: (texts,) int64, the true ones. teacher: (texts,) bool, which it has right.
+    """
+    if not len(answers):
+        return 0.0
+    commonest = float(np.unique(answers.numpy(), return_counts=True)[1].max()) / len(answers)
+    return commonest + 0.1 * max(0.0, float(teacher.float().mean()) - commonest)
 
 
 def asked(
@@ -64,4 +80,4 @@ def asked(
         for name, spec in students.items()
     }
     tokens = torch.tensor(list(map(len, held_out.sequences)))
-    return HeldOutAnswers(held_out.labels, tokens, logits)
+    return HeldOutAnswers(held_out.task, held_out.labels, tokens, logits)

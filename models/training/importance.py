@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..errors import NotFiniteError
+from ..heads import task_of
 from ..nested.architecture import Architecture
 from ..nested.batch import PackedBatch
 from ..nested.shapes import head_weight
 from ..nested.trunk import NestedTransformer
-from .losses import label_loss
 from .permutation import Order
 
 
@@ -30,17 +30,17 @@ def importance_order(
     """Rank the units of a trained transformer.
 
     teacher: logits by these weights; the model itself, or a classifier on top of it.
-    batches: packed texts for the full TA, and their labels (sequences,) int64.
+    batches: packed texts for the full TA, and what is taught of them, as `label_loss` takes it.
     Raises NotFiniteError where scores say nothing.
     """
-    a = model.architecture
+    a, task = model.architecture, task_of(model.architecture.head())
     dim = torch.zeros(a.dim)
     pooled = {head.name: torch.zeros(a.dim) for head in a.heads}
     heads = [torch.zeros(a.attention_heads) for _ in range(a.layers)]
     ffn = [torch.zeros(a.ffn) for _ in range(a.layers)]
     for batch, labels in batches:
         model.zero_grad()
-        loss = label_loss(teacher(batch), labels.to(model.device))
+        loss = task.label_loss(teacher(batch), labels.to(model.device))
         torch.autograd.backward(loss)
         effect = {
             model.stored_name(name): (p.detach() * p.grad).cpu()

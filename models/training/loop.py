@@ -66,8 +66,8 @@ class Objective(Protocol):
 class LoopSettings:
     """directory: where states are kept. save_every: steps between them, besides the evaluations'.
 
-    telling: held-out texts that may choose a state; 0 keeps the last. judge_start: whether the
-    start may be chosen, too, since its weights have learnt something already.
+    telling: held-out texts that may choose a state; 0 keeps the last. floor: the
+    held-out accuracy that is no more than if nothing was learnt.
     """
 
     directory: Path
@@ -75,7 +75,7 @@ class LoopSettings:
     seed: int
     save_every: int
     telling: int
-    judge_start: bool = False
+    floor: float = 0.0
 
 
 def accelerator_of_a_run() -> Accelerator:
@@ -93,31 +93,29 @@ def optimise(
     """Run a phase from its last saved state, or from the start, to its end.
 
     The objective's module has then the weights that the held-out part keeps (`Best`), and the
-    number of their steps is returned. Raises NotFiniteError at the first step whose losses or
-    gradient are not finite.
+    number of their steps is returned; 0 where nothing was learnt. Raises NotFiniteError at
+    the first step whose losses or gradient are not finite.
     """
     phase = objective.phase
     optimizer = torch.optim.AdamW(
         _parameter_groups(objective, phase.weight_decay), lr=phase.learning_rate, fused=True
     )
     module, optimizer = accelerator.prepare(objective.module, optimizer)
-    best = Best(settings.telling)
+    best = Best(settings.telling, floor=settings.floor)
     states = States(accelerator, settings.directory, best)
     done = states.resume()
     if done:
         progress.note(f"{objective.name}: resumed at step {done} of {phase.steps}")
-    elif settings.judge_start and settings.telling:
-        with autocast(accelerator.device, settings.bfloat16):
-            score = _held_out_score(accelerator, objective, progress, objective.name)
-        best.saw(score, 0)
-        states.keep(objective.module)
     module.train()
     evaluate_every = -(-phase.steps // EVALUATIONS)
     for step in range(done, phase.steps):
         if best.stop:
+            said = f"it has been getting worse since step {best.kept}"
+            if best.astray:
+                said = "it learns nothing"
             progress.note(
                 f"{objective.name}: stopped at step {step} of {phase.steps}: held-out texts say "
-                f"that it has been getting worse since step {best.kept}"
+                f"that {said}"
             )
             break
         torch.manual_seed(_step_seed(settings.seed, step, accelerator.process_index))
@@ -147,7 +145,7 @@ def optimise(
             states.save(step + 1)
     states.load_kept(objective.module)
     accelerator.free_memory(module, optimizer)
-    return best.kept
+    return 0 if best.astray else best.kept
 
 
 def _check_losses(

@@ -1,31 +1,10 @@
-"""The losses of the MatTA recipe, each a function of tensors. All are means over their rows."""
+"""The losses of the MatTA recipe beside those of a head's task, as functions of tensors."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-def label_loss(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy with the labels, smoothed (Szegedy et al. 2016, arXiv 1512.00567, eq. 7).
-
-    logits: (rows, classes). labels: (rows,) int64, or their probabilities, (rows, classes) float32;
-    a label whose probability is 1 gives what the label itself gives.
-    """
-    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-
-
-def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² · KL(softmax(teacher / T) ‖ softmax(student / T)) (Hinton et al. 2015, arXiv 1503.02531).
-
-    The factor T² keeps the gradient's size independent of T. student, teacher: (rows, classes);
-    no gradient reaches the teacher.
-    """
-    log_student = F.log_softmax(student.float() / temperature, dim=-1)
-    log_teacher = F.log_softmax(teacher.detach().float() / temperature, dim=-1)
-    divergence = F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
-    return divergence * temperature**2
 
 
 def relation_loss(student: Tensor, teacher: Tensor, mask: Tensor, relation_heads: int) -> Tensor:

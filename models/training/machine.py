@@ -11,7 +11,6 @@ from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from .budget import Budget
 from .examples import Examples, pack, turn
-from .losses import label_loss
 from .matta import JointTraining
 from .recipe import Recipe
 from .trial import bfloat16_is_faster, seconds_per_step
@@ -35,7 +34,7 @@ def before_fine_tuning(
     taught = train.taught[i].to(model.device)
 
     def loss(_: int) -> Tensor:
-        return label_loss(model(batch), taught)
+        return train.task.label_loss(model(batch), taught)
 
     faster, ratio, seconds = bfloat16_is_faster(loss, model.device)
     model.zero_grad()

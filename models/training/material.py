@@ -12,16 +12,16 @@ from torch import Tensor
 from ..checkpoint.pretrained import Pretrained, find
 from ..errors import CheckpointError, DataError, NestlingError
 from ..families import family_of
-from ..inputs.data import Labelled, label_indices, read_labelled
+from ..inputs.data import Labelled, read_labelled
 from ..inputs.data.doubts import doubts_about_labels, doubts_about_sharing, refuse_look_alikes
+from ..inputs.data.label_columns import AS_FILE, LabelColumns
 from ..inputs.data.label_map import read_label_map, refuse_strangers, served_labels
 from ..inputs.data.naming import listed
-from ..inputs.data.probabilities import probability_table
 from ..inputs.data.text_columns import TEXT_OR_PAIR, TextColumns
 from ..inputs.text import Text
 from ..inputs.tokenizer import TextTokenizer
 from ..nested.architecture import Architecture
-from ..nested.head_spec import Asked
+from ..nested.head_spec import DEFAULT_HEAD, HeadSpec, check_labels
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
@@ -40,7 +40,7 @@ class Options:
     """What the user asks for. teacher: a directory or Hub id. students: a JSON file, or none.
 
     validation: texts whose accuracy is told at the end, or none; nothing is chosen by them.
-    texts: the columns that hold them; a file with the second one has pairs.
+    texts, labels: the columns that hold them.
     label_map: a JSON file {label of the data: label of the teacher}, or none.
     unlabelled: texts that the teacher judges, or none.
     longest: of a text in tokens, or none: what covers the data.
@@ -51,7 +51,7 @@ class Options:
     out: Path
     validation: Path | None = None
     texts: TextColumns = TEXT_OR_PAIR
-    label_column: str = "label"
+    labels: LabelColumns = AS_FILE
     probabilities_column: str | None = None
     label_map: Path | None = None
     unlabelled: Path | None = None
@@ -95,19 +95,24 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     progress.step("looking for the teacher")
     pretrained = Pretrained.at(find(options.teacher))
     progress.step("reading texts")
-    columns = options.texts, options.label_column
-    data = read_labelled(options.data, *columns, options.probabilities_column)
+    data = read_labelled(options.data, options.texts, options.labels, options.probabilities_column)
+    of_teacher = _of_teacher(options, pretrained, data)
     of_pairs = isinstance(data.texts[0], tuple)
     as_data = replace(options.texts, pairs=of_pairs)
     refuse_look_alikes(data, options.data)
     validation = options.validation and read_labelled(
-        options.validation, as_data, options.label_column
+        options.validation, as_data, replace(options.labels, kind=data.kind)
     )
     files = {options.data: data} | (
         {options.validation: validation} if options.validation and validation else {}
     )
     labels = _labels(options, pretrained, files)
-    architecture = _architecture(pretrained, labels, "pair" if of_pairs else "text")
+    try:
+        check_labels(data.kind, len(labels), str(options.data))
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    head = HeadSpec(DEFAULT_HEAD, data.kind, labels, inputs="pair" if of_pairs else "text")
+    architecture = _architecture(pretrained, head)
     students = (
         read_students(options.students, architecture)
         if options.students
@@ -115,11 +120,11 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     )
     tokenizer = _tokenizer(pretrained, architecture)
     progress.step("tokenising texts")
-    everything = _examples(data, labels, options.data, tokenizer, architecture.max_tokens)
+    everything = Examples.of(data, head, options.data, tokenizer, architecture.max_tokens)
     longest = options.longest or longest_text([len(ids) for ids in everything.sequences])
     longest = min(longest, architecture.max_tokens)
     too_long = sum(len(ids) > longest for ids in everything.sequences)
-    train, held_out = split(data.texts, data.labels, options.wishes.seed)
+    train, held_out = split(data.texts, data.named, options.wishes.seed)
     whole = everything.at(held_out)
     if too_long:
         everything = replace(everything, sequences=tokenise(data.texts, tokenizer, longest))
@@ -129,7 +134,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
     lengths = [len(everything.sequences[i]) for i in train]
     validated, shared = None, []
     if options.validation and validation:
-        validated = _examples(validation, labels, options.validation, tokenizer, longest)
+        validated = Examples.of(validation, head, options.validation, tokenizer, longest)
         shared = doubts_about_sharing(data, validation, options.validation)
     unlabelled = Unlabelled()
     if options.unlabelled:
@@ -155,6 +160,7 @@ def gather_material(options: Options, progress: Progress = SILENT) -> Material:
         planned(options.wishes, lengths, len(labels), len(unlabelled.texts)),
         (
             *doubts_about_labels(data, options.data),
+            *of_teacher,
             *_untaught(labels, data, options.data),
             *shared,
             *unlabelled.doubts,
@@ -173,6 +179,8 @@ def _labels(
                 f"label-map: {options.teacher} is an encoder without labels; the data's are learnt"
             )
         teacher = tuple(sorted(files[options.data].names))
+        if not teacher:
+            raise DataError(f"{options.data}: no text has a label; there is nothing to tell apart")
         if len(teacher) < 2:
             raise DataError(f"{options.data}: one label only; there is nothing to tell apart")
         return teacher
@@ -188,19 +196,10 @@ def _labels(
     return labels
 
 
-def _examples(
-    data: Labelled, labels: Sequence[str], path: Path, tokenizer: TextTokenizer, longest: int
-) -> Examples:
-    taught = None
-    if data.probabilities:
-        taught = torch.from_numpy(probability_table(data.probabilities, data.labels, labels))
-    return Examples.of(data.texts, label_indices(data, labels, path), tokenizer, longest, taught)
-
-
-def _architecture(pretrained: Pretrained, labels: tuple[str, ...], inputs: Asked) -> Architecture:
+def _architecture(pretrained: Pretrained, head: HeadSpec) -> Architecture:
     config = pretrained.path / "config.json"
     try:
-        return family_of(pretrained.config).architecture(pretrained.config, labels, inputs)
+        return family_of(pretrained.config).architecture(pretrained.config, head)
     except KeyError as error:
         raise CheckpointError(config, f"{error.args[0]}: missing") from error
     except (ValueError, TypeError, ZeroDivisionError) as error:
@@ -239,6 +238,25 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         model = NestedTransformer(architecture)
     return {name: tuple(p.shape) for name, p in model.state_dict().items()}
+
+
+def _of_teacher(options: Options, pretrained: Pretrained, data: Labelled) -> list[str]:
+    """A doubt where a teacher's logits may not be of several labels, each on its own.
+
+    Raises NestlingError where they are not.
+    """
+    if not pretrained.labels or data.kind == "single_label":
+        return []
+    said = pretrained.config.get("problem_type")
+    if said == "multi_label_classification":
+        return []
+    of = f"teacher: {options.teacher}: its config.json"
+    if said is not None:
+        raise NestlingError(
+            f"{of} says {said!r:.64}, but the data have several labels a text; take a teacher of "
+            "'multi_label_classification', or an encoder without a classifier"
+        )
+    return [f"{of} has no problem_type; its logits are taken to be of each label on its own"]
 
 
 def _untaught(labels: Sequence[str], data: Labelled, path: Path) -> list[str]:

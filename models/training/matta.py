@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from ...kernels.layout import Layout
 from ...kernels.linear import linear
 from ..checkpoint.manifest import TA
+from ..heads import task_of
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from .examples import Examples, accuracy, turn
-from .losses import distillation_loss, label_loss, ramp, relation_loss
+from .losses import ramp, relation_loss
 from .recipe import Recipe
 
 
@@ -136,6 +137,7 @@ class _JointLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.students, self.recipe = model, dict(students), recipe
+        self._task = task_of(model.architecture.head())
 
     def forward(self, step: StepInputs) -> dict[str, Tensor]:
         r, device = self.recipe, self.model.device
@@ -160,8 +162,9 @@ class _JointLoss(nn.Module):
     def _loss(self, logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         """Labels of the first rows, soft targets of all."""
         r = self.recipe
-        hard = label_loss(logits[: len(labels)], labels, r.smoothing)
-        return r.label_weight * hard + distillation_loss(logits, targets, r.temperature)
+        hard = self._task.label_loss(logits[: len(labels)], labels, r.smoothing)
+        soft = self._task.distillation_loss(logits, targets, r.temperature)
+        return r.label_weight * hard + soft
 
     def _relations(self, batch: PackedBatch, embedded: Tensor, spec: StudentSpec) -> Tensor:
         """MiniLMv2's loss at the student's last layer, which the TA has too."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..nested.head_spec import HeadSpec
 from .held_out import TELLING
 from .material import Material
 from .recipe import Recipe
@@ -16,11 +17,11 @@ def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) ->
     """The plan in a few lines. ratio: how many times as fast bfloat16 is here as float32."""
     lengths = [len(ids) for ids in material.train.sequences]
     held_out = len(material.held_out)
-    labels = len(material.architecture.head().labels)
+    head = material.architecture.head()
     lines = [
-        f"data: {len(lengths):,} texts train, {held_out:,} are held out; {labels} labels; "
-        f"{np.median(lengths):.0f} tokens in the middle, {material.longest} are read at most, so "
-        f"{material.too_long:,} texts are cut",
+        f"data: {told(head)}; {len(lengths):,} texts train, {held_out:,} are held out; "
+        f"{len(head.labels)} labels; {np.median(lengths):.0f} tokens in the middle, "
+        f"{material.longest} are read at most, so {material.too_long:,} texts are cut",
         f"plan: {_fine_tuning(material, recipe)}{joint_plan(recipe, bfloat16, ratio)}",
     ]
     seen = recipe.joint.steps * recipe.joint.batch_size / max(1, len(lengths))
@@ -35,6 +36,12 @@ def opening(material: Material, recipe: Recipe, bfloat16: bool, ratio: float) ->
             "and the accuracies shown say little"
         )
     return lines
+
+
+def told(head: HeadSpec) -> str:
+    """What the data are taken to be, so that a mistake is seen before anything is computed."""
+    asked = "pairs of texts" if head.inputs == "pair" else "single texts"
+    return f"{asked}, {'several labels' if head.task == 'multi_label' else 'one label'} each"
 
 
 def joint_plan(recipe: Recipe, bfloat16: bool, ratio: float) -> str:

@@ -76,9 +76,9 @@ def planned(wishes: Wishes, lengths: Sequence[int], labels: int, unlabelled: int
         for texts in (examples, examples + unlabelled)
     )
     batch_size = wishes.batch_size or max(8, round(share * recipe.joint.batch_size))
-    # Adam's noise grows as batches shrink, and a rate that suits large ones leads small ones
-    # astray: it falls with the root of the batch (Malladi et al. 2022, arXiv 2205.10287).
-    rate = recipe.joint.learning_rate * min(1.0, sqrt(batch_size / recipe.joint.batch_size))
+    # A rate that suits large batches leads small ones astray. The root of their sizes (Malladi et
+    # al. 2022, arXiv 2205.10287) is not enough where long texts are a quarter as many.
+    rate = recipe.joint.learning_rate * min(1.0, batch_size / recipe.joint.batch_size)
     pool_batch = max(24, round(share * recipe.pool_batch))
     pool = 8 * examples if wishes.pool is None else wishes.pool * examples
     return replace(

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from ...kernels.layout import Groups
+from ..heads import task_of
 from ..nested.batch import PackedBatch
 from ..nested.spec import StudentSpec
 from ..nested.trunk import NestedTransformer
 from ..progress import SILENT, Progress
 from .examples import logits_of, turn
-from .losses import distillation_loss
 
 TEXTS = 8_000
 """At most: a classifier has few weights."""
@@ -49,13 +49,13 @@ def probe(
 
     rows = logits_of(read, full, texts, "ta", progress, "what the TA's classifier reads")
     rows = rows.to(model.device)
-    head = model.head().prefix(model.architecture.dim)
+    head, task = model.head().prefix(model.architecture.dim), task_of(model.architecture.head())
     optimizer = torch.optim.AdamW(model.head().parameters(), lr=RATE)
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (STEPS - step) / STEPS
         i = turn(step, BATCH, len(texts), seed)
         logits = model.head()(rows[i], [head], Groups([0, len(i)]), 0.0)
-        loss = distillation_loss(logits, targets[i], temperature)
+        loss = task.distillation_loss(logits, targets[i], temperature)
         torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad()

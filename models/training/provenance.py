@@ -27,7 +27,7 @@ def settings(
         "columns": [
             options.texts.text,
             options.texts.pair if material.architecture.head().inputs == "pair" else None,
-            options.label_column,
+            options.labels.column,
             options.probabilities_column,
         ],
         "recipe": asdict(recipe),

@@ -34,7 +34,7 @@ from .budget import Budget
 from .examples import logits_of, pack, right, tokenise, turn
 from .finetune import FineTuning, MeanTeacher
 from .finish import finish
-from .held_out import TELLING
+from .held_out import TELLING, nothing_learnt
 from .importance import importance_order
 from .loop import LoopSettings, accelerator_of_a_run, optimise
 from .machine import before_fine_tuning, before_joint_training
@@ -105,7 +105,7 @@ class TrainingRun:
         pool, targets = self.soft_targets(teacher)
         judged = self._judged(teacher)
         self._prepare(model, teacher, pool, targets)
-        self._joint_training(model, pool, targets)
+        self._joint_training(model, pool, targets, judged)
         if self.accelerator.is_main_process:
             found = {"bfloat16": self.bfloat16, "seconds": round(time.monotonic() - started)}
             said = provenance(
@@ -131,7 +131,8 @@ class TrainingRun:
 
         def finetune() -> Weights:
             self._optimise(
-                FineTuning(teacher, self.material.train, self.material.held_out, self.recipe)
+                FineTuning(teacher, self.material.train, self.material.held_out, self.recipe),
+                FineTuning.name,
             )
             return dict(teacher.state_dict())
 
@@ -167,7 +168,7 @@ class TrainingRun:
         on_unlabelled = self._targets(teacher, "unlabelled", unlabelled.sequences)
         self.progress.step("recombining texts")
         learnt = 0.0 if self.material.pretrained.labels else recipe.smoothing
-        more, their_labels = sure_labels(unlabelled.texts, on_unlabelled, learnt)
+        more, their_labels = sure_labels(train.task, unlabelled.texts, on_unlabelled, learnt)
         texts = recombine(
             [*self.material.texts, *more],
             [*train.labels.tolist(), *their_labels],
@@ -241,7 +242,9 @@ class TrainingRun:
 
         model.load_state_dict(self.work.weights("initial", prepare))
 
-    def _joint_training(self, model: NestedTransformer, pool: Pool, targets: Tensor) -> None:
+    def _joint_training(
+        self, model: NestedTransformer, pool: Pool, targets: Tensor, judged: Tensor
+    ) -> None:
         def objective() -> JointTraining:
             m = self.material
             return JointTraining(model, m.students, m.train, targets, pool, m.held_out, self.recipe)
@@ -262,26 +265,30 @@ class TrainingRun:
             self.progress.note(warning)
         joint = replace(self.recipe.joint, steps=decided["joint"])
         self.recipe = replace(self.recipe, joint=joint)
+        floor = nothing_learnt(self.material.held_out.labels, judged)
+        begun = {name: weight.clone() for name, weight in model.state_dict().items()}
         for attempt in range(1, ATTEMPTS + 1):
-            if self._optimise(objective(), "" if attempt == 1 else f"-{attempt}"):
+            last = attempt == ATTEMPTS
+            name = JointTraining.name + (f"-{attempt}" if attempt > 1 else "")
+            if self._optimise(objective(), name, floor) or last:
                 return
-            rate = self.recipe.joint.learning_rate
-            said = f"students: nothing was as good as the start at a learning rate of {rate:g}"
-            if attempt < ATTEMPTS:
-                joint = replace(self.recipe.joint, learning_rate=rate / 2)
-                self.recipe = replace(self.recipe, joint=joint)
-                said += f"; {rate / 2:g} is tried"
-            self.progress.note(said)
+            rate = self.recipe.joint.learning_rate / 2
+            self.progress.note(f"students: begin anew, at half the learning rate, {rate:g}")
+            joint = replace(self.recipe.joint, learning_rate=rate)
+            self.recipe = replace(self.recipe, joint=joint)
+            model.load_state_dict(begun)
 
-    def _optimise(self, objective: FineTuning | JointTraining, attempt: str = "") -> int:
-        """The step whose weights are kept, 0 for the start."""
+    def _optimise(
+        self, objective: FineTuning | JointTraining, name: str, floor: float = 0.0
+    ) -> int:
+        """The step whose weights are kept, 0 where nothing was learnt. name: of its folder."""
         held_out = len(self.material.held_out)
         settings = LoopSettings(
-            self.work.path / (objective.name + attempt),
+            self.work.path / name,
             self.bfloat16,
             self.recipe.seed,
             self.options.save_every,
             held_out if held_out >= TELLING else 0,
-            judge_start=isinstance(objective, JointTraining),
+            floor,
         )
         return optimise(objective, self.accelerator, self.progress, settings)

@@ -12,10 +12,12 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..checkpoint.integrity import sha256_of
 from ..errors import DataError
+from ..heads.task import AnswerTask
 from ..inputs.data import Labelled, read_texts
 from ..inputs.data.fingerprints import fingerprint
 from ..inputs.data.text_columns import TextColumns
@@ -77,14 +79,14 @@ def read_unlabelled(
 
 
 def sure_labels(
-    texts: Sequence[Text], logits: Tensor, smoothing: float
+    task: AnswerTask, texts: Sequence[Text], logits: Tensor, smoothing: float
 ) -> tuple[list[Text], list[int]]:
-    """Texts of which the teacher is sure, and the index of the label that it gives each.
+    """Texts of which the teacher is sure, and the answer that it gives each.
 
     logits: the teacher's, (texts, labels). smoothing: of the labels that it learnt, so that even of
-    its own training texts it is no surer than 1 − smoothing + smoothing / labels.
+    its own training texts it is no surer than `task.surest` says.
     """
-    highest = 1 - smoothing + smoothing / logits.shape[1]
-    probabilities, labels = logits.float().softmax(-1).max(-1)
-    sure = (probabilities >= SURE * highest).nonzero().flatten().tolist()
-    return [texts[i] for i in sure], [int(labels[i]) for i in sure]
+    found = task.scores(logits.float(), torch.ones(len(logits)))
+    sure = found.probability >= SURE * task.surest(smoothing)
+    chosen = sure.nonzero().flatten().tolist()
+    return [texts[i] for i in chosen], [int(found.label[i]) for i in chosen]

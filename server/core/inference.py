@@ -29,6 +29,7 @@ from ..engine.executor import ExecutorGoneError
 from ..errors import Reason, RequestError, internal_error
 from .constraints import RequestConstraints, check_feasible
 from .load_control import TICK_SECONDS
+from .naming import written_by
 from .policies import AUTO
 from .reload import Reloader
 from .requests import Answers, Caller, Embeddings, InferenceRequest, Inputs
@@ -102,7 +103,8 @@ class Inference:
             return await answer(service, inputs, constraints)
         variants = [each.variant for each in assigned.assignments]
         pinned = self._pinned(variants, service)
-        labels, price = pinned.manifest.architecture.head().labels, pinned.price_per_second
+        name = written_by(pinned.manifest.architecture.head())
+        price = pinned.price_per_second
         started, status, answers = perf_counter(), Reason.INTERNAL.status, None
         try:
             answers = await answer(pinned, inputs, constrained(constraints, variants))
@@ -116,7 +118,7 @@ class Inference:
         finally:
             weights, seconds = pinned.manifest.weights_sha256, perf_counter() - started
             result = RequestResult(status, seconds, len(inputs), weights, answers)
-            experiments.record(exposures(assigned, result, labels, price))
+            experiments.record(exposures(assigned, result, name, price))
         for part in answers.parts:
             part.variants = {a.experiment: a.variant.name for a in assigned.assignments}
         for pair in assigned.assignments:
@@ -143,8 +145,9 @@ class Inference:
             status = error.status
         weights, seconds = service.manifest.weights_sha256, perf_counter() - started
         result = RequestResult(status, seconds, len(request.inputs), weights, answers)
-        labels, price = service.manifest.architecture.head().labels, service.price_per_second
-        return [counterfactual_arm(assigned, pair, result, labels, price)]
+        name = written_by(service.manifest.architecture.head())
+        price = service.price_per_second
+        return [counterfactual_arm(assigned, pair, result, name, price)]
 
     def _pinned(self, variants: Iterable[Variant], service: Service) -> Service:
         """The service of the runner that a variant pins; the given one if none does."""

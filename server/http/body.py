@@ -126,6 +126,7 @@ def constraints_of(
     deadline_ms: float | None,
     max_cost: float | None,
     min_confidence: float | None,
+    truncate: bool = False,
 ) -> RequestConstraints:
     """What a request asks of its answers. started: `perf_counter` when it came."""
     return RequestConstraints(
@@ -133,6 +134,7 @@ def constraints_of(
         inf if deadline_ms is None else started + deadline_ms / 1e3,
         inf if max_cost is None else max_cost,
         min_confidence or 0.0,
+        truncate,
         arrived=started,
     )
 

@@ -19,6 +19,7 @@ from benchmarks.kernels.cells.row import Work, judged
 from benchmarks.kernels.checks import gate as gate_checks
 from benchmarks.kernels.checks import linear as linear_checks
 from benchmarks.kernels.checks import norm as norm_checks
+from benchmarks.kernels.checks import set_gate as set_gate_checks
 from benchmarks.kernels.checks.check import check, differing
 from benchmarks.kernels.clock import Clock, Timed, Timing
 from benchmarks.kernels.record import Record
@@ -51,7 +52,7 @@ def test_a_cascade_is_timed_with_its_rivals() -> None:
     assert "passed" not in row
 
 
-@pytest.mark.parametrize("checks", [linear_checks, norm_checks, gate_checks])
+@pytest.mark.parametrize("checks", [linear_checks, norm_checks, gate_checks, set_gate_checks])
 def test_a_check_says_what_it_found(checks: Any) -> None:
     title, run = checks.checks(CPU)[0]
     row = run()

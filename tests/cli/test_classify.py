@@ -105,7 +105,7 @@ def test_every_form_in_and_out(
     expected = predictor.predict(TEXTS)
     assert 50 < sum(len(decision.steps) == 2 for decision in expected) < 150
     rows = rows_of(out)
-    assert list(rows[0]) == ["id", "text", "input_label", *COLUMNS]
+    assert list(rows[0]) == ["id", "text", "input_label", "label", *COLUMNS]
     for number, (row, decision) in enumerate(zip(rows, expected, strict=True)):
         assert (str(row["id"]), row["text"]) == (str(number), TEXTS[number])
         assert row["input_label"] == "its own"
@@ -321,7 +321,7 @@ def test_values_come_out_as_they_went_in(classify: Classify, tmp_path: Path) -> 
     assert classify("--input", path, "--output", out).exit_code == 0
     first, second = rows_of(out)
     assert {name: first[name] for name in own} == own
-    assert list(second) == ["text", *COLUMNS]
+    assert list(second) == ["text", "label", *COLUMNS]
 
 
 def test_classes_keep_their_names(classify: Classify, tmp_path: Path) -> None:

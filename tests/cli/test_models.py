@@ -25,13 +25,21 @@ from nestling.models.cascade.score import Score
 from nestling.models.checkpoint.integrity import sha256_of
 from nestling.models.checkpoint.manifest import calibrated_for
 from nestling.models.checkpoint.save import write_calibration, write_checkpoint
-from nestling.models.evaluation.accuracy import answer, macro_f1
+from nestling.models.evaluation.accuracy import answer
 from nestling.models.evaluation.predictions import predict_all
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.precision import INT8, margin_of
 from nestling.models.runners.choose import choose
 
-from ..conftest import LABELS, WORDS, tiny_architecture, tiny_model, tiny_students, write_tokenizer
+from ..conftest import (
+    LABELS,
+    WORDS,
+    task_with,
+    tiny_architecture,
+    tiny_model,
+    tiny_students,
+    write_tokenizer,
+)
 from ..progress import without_progress
 
 SECONDS = {"tiny": 1e-5, "small": 3e-5, "ta": 1e-3}
@@ -377,8 +385,10 @@ def test_macro_f1_is_that_of_scikit_learn() -> None:
 
     generator = torch.Generator().manual_seed(0)
     label, truth = torch.randint(0, 9, (2, 80), generator=generator)
-    assert macro_f1(label, truth) == pytest.approx(f1_score(truth, label, average="macro"))
-    assert macro_f1(torch.tensor([3, 3]), torch.tensor([3, 5])) == pytest.approx(1 / 3)
+    macro = f1_score(truth, label, average="macro")
+    assert task_with(9).f1(label, truth) == {"macro_f1": pytest.approx(macro)}
+    found = task_with(9).f1(torch.tensor([3, 3]), torch.tensor([3, 5]))
+    assert found == {"macro_f1": pytest.approx(1 / 3)}
 
 
 def test_costs_of_an_outcome_follow_the_length(checkpoint: Checkpoint) -> None:

@@ -64,6 +64,15 @@ def test_pairs_are_sent_as_the_protocol_has_them(setup: Make, data: Path, protoc
     assert labels_of(records) == expected(given, records)
 
 
+def test_answers_of_several_labels_stand_beside_their_texts(setup: Make, data: Path) -> None:
+    rows = [{"text": f"label{n % 3} of {n}", "labels": [f"label{n % 3}"]} for n in range(9)]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    with Stub() as stub:
+        given = setup(stub.url, shares={"tei": 1.0})
+        records = send(given, np.linspace(0, 0.1, 30))
+    assert labels_of(records) == expected(given, records)
+
+
 def test_each_text_is_sent_equally_often(setup: Make) -> None:
     with Stub() as stub:
         records = send(setup(stub.url), np.linspace(0, 0.2, 100))

@@ -37,6 +37,14 @@ from nestling.loadtest.traffic.mix import draw, parse_mix, parse_shares
             '\n{"text": "a", "text_pair": "b", "label": "c"}\n\n{"text": "a", "label": "c"}',
             "line 4: has no `text_pair`, and line 2 has one; all lines are pairs of texts, or",
         ),
+        ('{"text": "a", "labels": "b"}', 'line 1: `labels` must be a list of strings, and is "b"'),
+        ('{"text": "a", "labels": ["b", null]}', "`labels` must be strings with something in them"),
+        ('{"text": "a", "labels": [" "]}', "line 1: `labels` must be strings with something in"),
+        ('{"text": "a", "labels": [], "label": "b"}', "line 1: has both `label` and `labels`"),
+        (
+            '{"text": "a", "labels": []}\n{"text": "a", "label": "c"}',
+            "line 2: has `label`, and line 1 has `labels`",
+        ),
         (
             '{"text": "a", "label": "c"}\n{"text": "a", "text_pair": "b", "label": "c"}',
             "line 2: has a `text_pair`, and line 1 has none; all lines are pairs of texts",
@@ -65,6 +73,14 @@ def test_pairs(tmp_path: Path) -> None:
     read = read_texts(path)
     assert read.texts == (("a", "b"), ("a", "b"))
     assert read.pairs
+
+
+def test_several_labels(tmp_path: Path) -> None:
+    """The same set is the same text, in whatever order it came."""
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"text": "a", "labels": []}\n{"text": "b", "labels": ["ü", "b", 1, "ü"]}')
+    read = read_texts(path)
+    assert (read.labels, read.several) == (("[]", '["1", "b", "ü"]'), True)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

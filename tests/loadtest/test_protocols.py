@@ -71,6 +71,25 @@ def test_pairs() -> None:
     assert (tensor["shape"], tensor["data"]) == ([2, 2], ["a", "b", "c", "d"])
 
 
+def test_several_labels() -> None:
+    """Each protocol's answer is the text that the file's labels are."""
+    row = [{"label": "b", "score": 0.9}, {"label": "ü", "score": 0.5}, {"label": "c", "score": 0.4}]
+    wanted = ['["b", "ü"]', "[]"]
+
+    def held(name: str, body: Any) -> Any:
+        return PROTOCOLS[name].of_sets().reader()({}, json.dumps(body).encode()).labels
+
+    decision = {"student": "s", "relative_cost": 1.0, "device_seconds": 0.1, "brownout": 0}
+    answers = [{"labels": labels, "decision": decision} for labels in (["ü", "b"], [], None)]
+    assert held("native", answers) == [*wanted, None]
+    assert held("tei", [row, row[2:]]) == wanted
+    assert held("huggingface", [row, []]) == wanted
+    assert held("infinity", {"data": [row, row[2:]]}) == wanted
+    assert held("oip", {"outputs": [{"data": wanted}]}) == wanted
+    assert PROTOCOLS["huggingface"].of_sets().body == {"inputs": "$texts"}
+    assert PROTOCOLS["infinity"].of_sets().body == PROTOCOLS["infinity"].body
+
+
 def test_one_of_ones_own() -> None:
     rows = {"mine": {"path": "/x", "body": {"q": "$texts", "n": "$count"}, "labels": "out.*.0"}}
     mine = declared(json.dumps(rows).encode(), "file")["mine"]

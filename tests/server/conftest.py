@@ -45,7 +45,7 @@ def calibrated_dir(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -
     write_calibration(load_checkpoint(path), TEMPERATURES, {}, "ta")
     checkpoint = load_checkpoint(path)
     stages = [
-        Stage(checkpoint.students[name], _median_gap(checkpoint, name, texts))
+        Stage(checkpoint.students[name], median_gap(checkpoint, name, texts))
         for name in ("tiny", "small")
     ]
     stages.append(Stage(checkpoint.ta, 0.0))
@@ -78,7 +78,8 @@ def gate(tmp_path: Path) -> Path:
     return path
 
 
-def _median_gap(checkpoint: Checkpoint, student: str, texts: list[str]) -> float:
+def median_gap(checkpoint: Checkpoint, student: str, texts: list[str]) -> float:
+    """A threshold in the middle half of a student's confidences, far from any of them."""
     decisions = Predictor(checkpoint, student).predict(texts)
     confidences = sorted({decision.answer.confidence for decision in decisions})
     low, _, high = quantiles(confidences, n=4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..checks import attention, forward, gate, graph, linear, norm
+from ..checks import attention, forward, gate, graph, linear, norm, set_gate
 from ..devices import device_of
 from ..record import Record
 
@@ -13,5 +13,5 @@ def run(record: Record, name: str) -> None:
     """Whole forwards first: they touch everything."""
     device = device_of(name)
     torch.set_float32_matmul_precision("highest")
-    for operation in (forward, linear, graph, norm, gate, attention):
+    for operation in (forward, linear, graph, norm, gate, set_gate, attention):
         record.rows("checks", operation.checks(device))

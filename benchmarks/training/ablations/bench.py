@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from nestling.kernels.operations import TRAINING
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.inputs.data import read_labelled
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.spec import StudentSpec
@@ -63,10 +63,9 @@ class Bench:
         self.material = gather_material(self._options, progress)
         self.architecture = self.material.architecture
         labelled = read_labelled(files.test)
-        labels = label_indices(labelled, self.architecture.head().labels, files.test)
-        self.test = Examples.of(
-            labelled.texts, labels, self.material.tokenizer, self.material.longest
-        )
+        head, tokenizer = self.architecture.head(), self.material.tokenizer
+        longest = self.material.longest
+        self.test = Examples.of(labelled, head, files.test, tokenizer, longest)
         self._run = TrainingRun(
             self._options, self.material, self.material.recipe, accelerator, progress
         )

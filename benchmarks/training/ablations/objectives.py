@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nestling.models.heads import task_of
 from nestling.models.nested.spec import StudentSpec
 from nestling.models.nested.trunk import NestedTransformer
-from nestling.models.training.losses import distillation_loss, label_loss
 from nestling.models.training.matta import JointTraining, StepInputs
 from nestling.models.training.recipe import Recipe
 
@@ -81,10 +81,11 @@ class AloneLoss(nn.Module):
     def forward(self, step: StepInputs) -> dict[str, Tensor]:
         r, device = self.recipe, self.model.device
         logits = self.model(step.shared.for_student(self.spec), dropout=r.joint.dropout)
-        hard = label_loss(logits[: len(step.labels)], step.labels.to(device), r.smoothing)
+        task = task_of(self.model.architecture.head())
+        hard = task.label_loss(logits[: len(step.labels)], step.labels.to(device), r.smoothing)
         if not self.soft:
             return {self.student: hard}
-        distilled = distillation_loss(logits, step.teacher.to(device), r.temperature)
+        distilled = task.distillation_loss(logits, step.teacher.to(device), r.temperature)
         return {self.student: r.label_weight * hard + distilled}
 
 

@@ -13,12 +13,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from nestling.models.heads import task_of
 from nestling.models.nested.architecture import Architecture
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.shapes import head_weight
 from nestling.models.nested.trunk import NestedTransformer
 from nestling.models.training.importance import importance_order
-from nestling.models.training.losses import label_loss
 from nestling.models.training.permutation import Order
 
 OrderName = Literal["first-order", "fisher", "magnitude", "none"]
@@ -40,9 +40,10 @@ def order_of(
     if name == "first-order":
         return importance_order(model, teacher, batches)
     effect: dict[str, Tensor] = {}
+    task = task_of(model.architecture.head())
     for batch, labels in batches:
         model.zero_grad()
-        torch.autograd.backward(label_loss(teacher(batch), labels.to(model.device)))
+        torch.autograd.backward(task.label_loss(teacher(batch), labels.to(model.device)))
         for weight_name, p in model.named_parameters():
             if p.grad is None:  # no part of what the teacher computes
                 continue

@@ -16,7 +16,8 @@ from nestling.models.calibration.evidence import Evidence
 from nestling.models.calibration.gather import gather
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import predict_all
-from nestling.models.inputs.data import label_indices, read_labelled
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import read_labelled
 from nestling.models.precision import Precision, margin_of
 from nestling.models.progress import Progress
 from nestling.server.build import load_for
@@ -64,7 +65,7 @@ def asked(checkpoint: Path, file: Path, kept: Path, progress: Progress) -> Asked
 def _ask(checkpoint: Path, file: Path, kept: Path, progress: Progress) -> None:
     loaded, runner = load_for(checkpoint, PRECISION, progress)
     labelled = read_labelled(file)
-    truth = torch.tensor(label_indices(labelled, loaded.architecture.head().labels, file))
+    truth = torch.tensor(answers_in(labelled, loaded.architecture.head(), file))
     predictions = predict_all(loaded, labelled.texts, file, runner, progress)
     students = predictions.students
     temperatures = {student.name: student.temperature for student in students}

@@ -65,7 +65,7 @@ def as_labels(
         first = first or (row, type(value))
         if type(value) is not first[1]:
             raise DataError(
-                f"{where} is {shown(value)}, but that of row {first[0]} is {_kind(first[1])}; "
+                f"{where} is {shown(value)}, but that of row {first[0]} is {kind_of(first[1])}; "
                 f"{kind} are all texts or all whole numbers"
             )
     return tuple(labels)
@@ -106,9 +106,10 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return f"the text {shortened(repr(value))}"
     rendered = json.dumps(value, ensure_ascii=False, default=str)
-    return f"{_kind(type(value))}, {shortened(rendered)}"
+    return f"{kind_of(type(value))}, {shortened(rendered)}"
 
 
-def _kind(kind: type) -> str:
+def kind_of(kind: type) -> str:
+    """What a message calls values of a type."""
     known = (KINDS[each] for each in kind.__mro__ if each in KINDS)
     return next(known, f"of type {kind.__name__}")

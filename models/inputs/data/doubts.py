@@ -77,7 +77,7 @@ def _doubts_about_probabilities(data: Labelled, path: Path) -> list[str]:
             f"probable one: row {row} has {label!r}, but {likeliest!r} is the most probable. "
             "The probabilities are learnt"
         )
-    if never := sorted(data.names.keys() - set(data.labels)):
+    if never := sorted(data.names.keys() - {name for names in data.named for name in names}):
         doubts.append(f"{path}: no text has the label {listed(never)}; only probabilities name it")
     return doubts
 

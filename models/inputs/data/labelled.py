@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError
-from ...nearest import did_you_mean
 from ..text import Text
 from .cells import as_groups, as_labels, is_nothing
 from .columns import read_columns
-from .naming import listed
+from .label_columns import LABEL, Kind, LabelColumns, LabelSet, as_label_sets, written
 from .probabilities import Probabilities, as_probabilities, most_probable
 from .text_columns import TEXT, TextColumns
 
@@ -21,14 +19,22 @@ from .text_columns import TEXT, TextColumns
 class Labelled:
     """Texts, or pairs, with the names of their labels, in file order; sha256 of the file.
 
-    probabilities: of the labels of each text, None for a text that has none; empty where no text
-    has any.
+    kind: whether each text has one label or several. sets: of each text, where there are several;
+    `labels` has each set as one text. probabilities: of the labels of each text, None for a text
+    that has none; empty where no text has any.
     """
 
     texts: tuple[Text, ...]
     labels: tuple[str, ...]
     sha256: str
     probabilities: tuple[Probabilities | None, ...] = ()
+    kind: Kind = "single_label"
+    sets: tuple[LabelSet, ...] = ()
+
+    @property
+    def named(self) -> tuple[LabelSet, ...]:
+        """The names of the labels of each text, one or several."""
+        return self.sets if self.kind == "multi_label" else tuple((each,) for each in self.labels)
 
     @property
     def names(self) -> dict[str, int]:
@@ -36,8 +42,9 @@ class Labelled:
         the first row that has it, counted from 1.
         """
         rows: dict[str, int] = {}
-        for row, label in enumerate(self.labels, start=1):
-            rows.setdefault(label, row)
+        for row, labels in enumerate(self.named, start=1):
+            for name in labels:
+                rows.setdefault(name, row)
             for name in (self.probabilities and self.probabilities[row - 1]) or ():
                 rows.setdefault(name, row)
         return rows
@@ -46,7 +53,7 @@ class Labelled:
 def read_labelled(
     path: str | Path,
     texts: TextColumns = TEXT,
-    label_column: str = "label",
+    labels: LabelColumns = LABEL,
     probabilities_column: str | None = None,
 ) -> Labelled:
     """Texts with labels. With a column of probabilities a text may lack one of the two, and the
@@ -55,24 +62,40 @@ def read_labelled(
     Raises DataError that names the file, the column and the row at fault.
     """
     path = Path(path)
-    others = [("label", label_column), ("probabilities", probabilities_column)]
-    texts.refuse_same(path, others)
-    if probabilities_column is None:
-        content, columns = read_columns(path, (*texts.needed, label_column), texts.optional)
-        given: tuple[Probabilities | None, ...] = ()
+    one, *others = labels.candidates
+    texts.refuse_same(path, [("label", one), ("probabilities", probabilities_column)])
+    needed, optional = list(texts.needed), list(texts.optional)
+    if probabilities_column is not None:
+        needed.append(probabilities_column)
+        optional += labels.candidates
+    elif others:
+        optional += labels.candidates
     else:
-        wanted = (*texts.needed, probabilities_column)
-        content, columns = read_columns(path, wanted, (*texts.optional, label_column))
-        given = as_probabilities(columns[probabilities_column], probabilities_column, path)
+        needed.append(one)
+    content, columns = read_columns(path, needed, optional)
     found = texts.texts(columns, path)
-    likely = {row: most_probable(each) for row, each in enumerate(given, start=1) if each}
-    for row, value in enumerate(columns[label_column], start=1):
-        if given and row not in likely and is_nothing(value):
+    there = labels.found_in(columns)
+    if there is None and probabilities_column is None:
+        raise DataError(f"{path}: has none of the columns {', '.join(labels.candidates)}")
+    column, kind = there or (one, labels.kind or "single_label")
+    sha256 = hashlib.sha256(content).hexdigest()
+    if kind == "multi_label":
+        if probabilities_column is not None:
             raise DataError(
-                f"{path}: row {row}: has neither {label_column} nor {probabilities_column}"
+                f"{path}: {probabilities_column}: probabilities are of one label a text, and each "
+                "text has several labels here"
             )
-    labels = as_labels(columns[label_column], label_column, path, otherwise=likely)
-    return Labelled(found, labels, hashlib.sha256(content).hexdigest(), given)
+        sets = as_label_sets(columns[column], column, path)
+        return Labelled(found, tuple(map(written, sets)), sha256, (), kind, sets)
+    if probabilities_column is None:
+        return Labelled(found, as_labels(columns[column], column, path), sha256)
+    given = as_probabilities(columns[probabilities_column], probabilities_column, path)
+    likely = {row: most_probable(each) for row, each in enumerate(given, start=1) if each}
+    for row, value in enumerate(columns[column], start=1):
+        if row not in likely and is_nothing(value):
+            raise DataError(f"{path}: row {row}: has neither {column} nor {probabilities_column}")
+    names = as_labels(columns[column], column, path, otherwise=likely)
+    return Labelled(found, names, sha256, given)
 
 
 def read_texts(path: str | Path, texts: TextColumns = TEXT) -> tuple[Text, ...]:
@@ -92,15 +115,3 @@ def read_groups(path: str | Path, column: str, texts: TextColumns = TEXT) -> tup
     texts.refuse_same(path, [("group", column)])
     _, columns = read_columns(path, (texts.text, column))
     return as_groups(columns[column], column, path)
-
-
-def label_indices(data: Labelled, known: Sequence[str], path: str | Path) -> list[int]:
-    """Each label's index among the known ones. Raises DataError that names the first unknown."""
-    index = {label: i for i, label in enumerate(known)}
-    for row, label in enumerate(data.labels, start=1):
-        if label not in index:
-            raise DataError(
-                f"{path}: row {row}: label {label!r} is none of the {len(known)} known labels, "
-                f"{listed(known)}{did_you_mean(label, known)}"
-            )
-    return [index[label] for label in data.labels]

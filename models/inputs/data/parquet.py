@@ -50,15 +50,18 @@ def read(
 
 
 def _class_names(schema: pa.Schema, path: Path) -> dict[str, list[str]]:
-    """Names of the classes by column, as `datasets` writes them into the schema."""
+    """Names of the classes by column, as `datasets` writes them into the schema; of lists of them,
+    too.
+    """
     written = (schema.metadata or {}).get(METADATA)
     if written is None:
         return {}
     try:
         features: dict[str, Any] = json.loads(written)["info"]["features"]
+        own = {column: _element(feature) for column, feature in features.items()}
         return {
             column: list(feature["names"])
-            for column, feature in features.items()
+            for column, feature in own.items()
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -68,11 +71,25 @@ def _class_names(schema: pa.Schema, path: Path) -> dict[str, list[str]]:
         ) from error
 
 
+def _element(feature: Any) -> Any:
+    """What a list is of, which `datasets` has written in several ways; else the feature itself."""
+    if isinstance(feature, list) and len(feature) == 1:
+        return feature[0]
+    within = feature.get("feature") if isinstance(feature, dict) else None
+    return feature if within is None else within
+
+
 def _named(values: list[Any], names: list[str], column: str, path: Path) -> list[object]:
-    for row, value in enumerate(values, start=1):
-        if value is not None and not (isinstance(value, int) and 0 <= value < len(names)):
-            raise DataError(
-                f"{path}: row {row}: {column} is {value!r}, for which none of the column's "
-                f"{len(names)} ClassLabel names stands"
-            )
-    return [None if value is None else names[value] for value in values]
+    def name_of(value: Any, row: int) -> object:
+        if value is None:
+            return None
+        if isinstance(value, list):
+            return [name_of(each, row) for each in value]
+        if isinstance(value, int) and 0 <= value < len(names):
+            return names[value]
+        raise DataError(
+            f"{path}: row {row}: {column} is {value!r}, for which none of the column's "
+            f"{len(names)} ClassLabel names stands"
+        )
+
+    return [name_of(value, row) for row, value in enumerate(values, start=1)]

@@ -107,7 +107,9 @@ def extended(own: pa.Schema, kept: Mapping[str, str], answers: Mapping[str, type
     """The columns of the input, as the output calls them, and the answer's."""
     import pyarrow as pa
 
-    types = {str: pa.string(), float: pa.float64(), int: pa.int64()}
+    types = {
+        str: pa.string(), float: pa.float64(), int: pa.int64(), list: pa.list_(pa.string()),
+    }  # fmt: skip
     fields = [field.with_name(kept.get(field.name, field.name)) for field in own]
     added = [pa.field(name, types[kind]) for name, kind in answers.items()]
     return pa.schema([*fields, *added], _metadata(own, kept, added))
@@ -121,10 +123,14 @@ def _metadata(own: pa.Schema, kept: Mapping[str, str], added: Sequence[Any]) -> 
     about = json.loads(written[METADATA])
     features = about.get("info", {}).get("features", {})
     renamed = {kept.get(name, name): feature for name, feature in features.items()}
+    import pyarrow as pa
+
     dtypes = {"double": "float64"}
     for field in added:
-        dtype = dtypes.get(str(field.type), str(field.type))
-        renamed[field.name] = {"dtype": dtype, "_type": "Value"}
+        several = pa.types.is_list(field.type)
+        held = str(field.type.value_type if several else field.type)
+        feature = {"dtype": dtypes.get(held, held), "_type": "Value"}
+        renamed[field.name] = {"feature": feature, "_type": "Sequence"} if several else feature
     about["info"]["features"] = renamed
     return {**written, METADATA: json.dumps(about).encode()}
 

@@ -30,11 +30,19 @@ inputs = {{
 }}
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 (logits,) = session.run(["logits"], inputs)
+{answers}"""
+"""A program for the export's README; it has nothing but ONNX Runtime and the tokenizer."""
+ONE = """\
 odds = np.exp(logits - logits.max(axis=1, keepdims=True))
 for text, row in zip(texts, odds / odds.sum(axis=1, keepdims=True)):
-    print(f"{{row.max():.6f}}  {{labels[str(row.argmax())]}}  {{text}}")
+    print(f"{row.max():.6f}  {labels[str(row.argmax())]}  {text}")
 """
-"""A program for the export's README; it has nothing but ONNX Runtime and the tokenizer."""
+SEVERAL = """\
+for text, row in zip(texts, 1 / (1 + np.exp(-logits.astype(float)))):
+    held = np.flatnonzero(row >= 0.5)
+    scores = " ".join(f"{row[i]:.6f}" for i in held)
+    print(f"{scores}  {' '.join(labels[str(i)] for i in held)}  {text}")
+"""
 TEXTS = """\
 texts = sys.argv[1:] or ["how do i say goodbye in french"]"""
 PAIRS = """\
@@ -79,7 +87,10 @@ def export_onnx(
             for name in inputs
         )
         program = RUN.format(
-            max_tokens=architecture.max_tokens, inputs=feed, texts=PAIRS if of_pairs else TEXTS
+            max_tokens=architecture.max_tokens,
+            inputs=feed,
+            texts=PAIRS if of_pairs else TEXTS,
+            answers=SEVERAL if architecture.head().task == "multi_label" else ONE,
         )
         card = model_card(served, chosen, precision, "onnx", "onnxruntime tokenizers", program)
         (temporary / README).write_text(card, "utf-8")

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....kernels.gate.host import decide
 from ...checkpoint.finite import check_logits
 from ...checkpoint.manifest import Manifest
 from ...errors import NestlingError
+from ...heads import task_of
 from ...nested.spec import StudentSpec
 from ...precision import Precision
 from ...progress import SILENT, Progress
@@ -61,7 +61,7 @@ class OnnxRunner(ModelRunner):
         require(*RUNTIME)
         _check(providers)
         self.manifest, self.precision = manifest, precision
-        self._labels = len(manifest.architecture.head().labels)
+        self._task = task_of(manifest.architecture.head())
         self._specs = {student.spec: student.spec for student in manifest.students.values()}
         self._most = {spec: places_at_once(spec, manifest.architecture) for spec in self._specs}
         self._providers, self._threads = list(providers), threads
@@ -83,7 +83,7 @@ class OnnxRunner(ModelRunner):
         students = self.manifest.students
         runs = [(students[name].spec, count) for name, count in batch.runs]
         logits = self._logits(batch.tokens, batch.lengths, runs)
-        said = decide(logits, *batch.of_rows)
+        said = self._task.decide(logits, *batch.of_rows)
         return ForwardOutput(*said, logits, perf_counter() - started)
 
     def embed(
@@ -129,7 +129,7 @@ class OnnxRunner(ModelRunner):
 
         Returns (sequences, labels). Raises ValueError for a sequence without tokens.
         """
-        logits = np.empty((len(lengths), self._labels), np.float32)
+        logits = np.empty((len(lengths), len(self._task.labels)), np.float32)
         row = first = 0
         for spec, count in runs:
             if count:

@@ -37,7 +37,7 @@ def settings_of(
         },
         "stages": checkpoint.policy().to_json()["stages"],  # they say who is sure
         "text_columns": [options.texts.text, options.texts.pair],
-        "label_column": options.label_column,
+        "label_column": options.labels.column,
         "files": material.files,
         "traffic_bytes": material.traffic_bytes,
         "processes": processes,

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from ...checkpoint.load import Checkpoint, load_checkpoint
 from ...checkpoint.seen import doubts_about_judging, judging_sample, training_sample
-from ...errors import DataError
-from ...inputs.data import label_indices, read_labelled
+from ...errors import DataError, NestlingError
+from ...heads.truth import answers_in
+from ...inputs.data import read_labelled
 from ...inputs.data.fingerprints import TextSample, fingerprint
+from ...inputs.data.label_columns import LABEL, LabelColumns
 from ...inputs.data.text_columns import TEXT, TextColumns
 from ...inputs.text import Text
+from ...nested.head_spec import HeadSpec
 from ...progress import SILENT, Progress
 from ..examples import tokenise
 from ..held_out import TELLING
@@ -42,7 +45,7 @@ class FurtherOptions:
     data: Path | None = None
     validation: Path | None = None
     texts: TextColumns = TEXT
-    label_column: str = "label"
+    labels: LabelColumns = LABEL
     keep_worse: bool = False
     longest: int | None = None
     save_every: int = 500
@@ -93,24 +96,30 @@ def gather_further(
     """
     progress.step("loading the checkpoint")
     checkpoint = load_checkpoint(options.checkpoint)
-    labels = checkpoint.architecture.head().labels
+    head = checkpoint.architecture.head()
     progress.step("reading texts")
-    columns = replace(options.texts, pairs=checkpoint.architecture.head().inputs == "pair")
-    traffic = read_traffic(options.traffic, labels, columns, options.label_column, size)
+    columns = replace(options.texts, pairs=head.inputs == "pair")
+    if head.task != "single_label":
+        raise NestlingError(
+            f"resume-from: {options.checkpoint} answers several labels a text; only a checkpoint "
+            "of one label a text is trained further"
+        )
+    column = options.labels.column or "label"
+    traffic = read_traffic(options.traffic, head.labels, columns, column, size)
     known = training_sample(checkpoint)
     notes, files = [told(traffic, options.traffic)], {TRAFFIC: traffic.sha256}
     if traffic.size < size_of(options.traffic):
         notes.append(_grown(options))
     texts: dict[FurtherPart, list[FurtherText]] = {part: [] for part in FurtherPart}
     if options.validation:
-        judges = _labelled(options, columns, options.validation, VALIDATION, labels, files)
+        judges = _labelled(options, columns, options.validation, VALIDATION, head, files)
         texts[FurtherPart.JUDGES] += judges
         said = [each.text for each in judges]
         doubts = doubts_about_judging(checkpoint, said, files[VALIDATION], options.validation)
         notes += [f"warning: {doubt}" for doubt in doubts]
     placed = {fingerprint(each.text) for each in texts[FurtherPart.JUDGES]}
     if options.data:
-        data = _labelled(options, columns, options.data, DATA, labels, files)
+        data = _labelled(options, columns, options.data, DATA, head, files)
         parts = parts_of([each.text for each in data], None if options.validation else known)
         for each, part in zip(data, parts, strict=True):
             if fingerprint(each.text) not in placed:
@@ -145,7 +154,7 @@ def gather_further(
         texts,
         sequences,
         longest,
-        planned_further(options.wishes, [len(ids) for ids in sequences], len(labels)),
+        planned_further(options.wishes, [len(ids) for ids in sequences], len(head.labels)),
         by_labels,
         _joined(known, learnt),
         _joined(judging_sample(checkpoint), judged),
@@ -160,12 +169,12 @@ def _labelled(
     columns: TextColumns,
     path: Path,
     source: str,
-    labels: Sequence[str],
+    head: HeadSpec,
     files: dict[str, str],
 ) -> list[FurtherText]:
-    found = read_labelled(path, columns, options.label_column)
+    found = read_labelled(path, columns, options.labels)
     files[source] = found.sha256
-    pairs = zip(found.texts, label_indices(found, labels, path), strict=True)
+    pairs = zip(found.texts, answers_in(found, head, path), strict=True)
     return [FurtherText(text, label, source) for text, label in pairs]
 
 

@@ -30,6 +30,7 @@ from ....kernels.operations import TRAINING
 from ...checkpoint.manifest import TA, TOKENIZER
 from ...checkpoint.save import write_checkpoint
 from ...errors import NestlingError
+from ...heads import task_of
 from ...nested.trunk import NestedTransformer
 from ...progress import SILENT, Progress
 from ..augment import recombine
@@ -102,6 +103,7 @@ class FurtherRun:
         self.options, self.material, self.recipe = options, material, material.recipe
         self.accelerator, self.progress = accelerator, progress
         self.checkpoint = material.checkpoint
+        self._task = task_of(material.checkpoint.architecture.head())
         self.budget = Budget(options.wishes.minutes)
         self.bfloat16, self.share = False, 1.0
         self.done: dict[str, Any] = {}
@@ -191,7 +193,7 @@ class FurtherRun:
         lessons = self._lessons(model)
         turns = lessons.turns()
         truth = lessons.truth[turns]
-        train = Examples(tuple(self.material.sequences[i] for i in turns), truth, truth)
+        train = Examples(self._task, tuple(self.material.sequences[i] for i in turns), truth, truth)
         self._ask_the_machine(model, train)
         pool, held_out = self._pool(model, lessons), self._held_out(said)
         students = {n: s.spec for n, s in self.checkpoint.students.items() if n != TA}
@@ -248,7 +250,7 @@ class FurtherRun:
         truth = truth_of(texts, said) if texts else torch.zeros(0, dtype=torch.long)
         longest = self.checkpoint.architecture.max_tokens
         ids = tokenise([each.text for each in texts], self.checkpoint.tokenizer, longest)
-        return Examples(ids, truth, truth)
+        return Examples(self._task, ids, truth, truth)
 
     def _pool(self, model: NestedTransformer, lessons: Lessons) -> Pool:
         """New texts recombined from those that train, judged by the TA as it was."""

@@ -11,6 +11,7 @@ const LIMITS = {
 };
 
 const REASONS = { out_of_scope: "no label: out of scope" };
+const NONE = "none of the labels";
 
 /** Have the form work. about: gives the checkpoint as it is known then. */
 export function startPlayground(about) {
@@ -20,9 +21,10 @@ export function startPlayground(about) {
     if (button) button.disabled = true;
     try {
       const started = performance.now();
-      const { label, reason, decision } = await ask("v1/classify", wanted());
+      const answer = await ask("v1/classify", wanted());
+      const { reason, decision } = answer;
       const took = (performance.now() - started) / 1000;
-      showAnswer(label ?? REASONS[reason] ?? reason, decision, took, about()?.students.map(({ name }) => name) ?? []);
+      showAnswer(named(answer) ?? REASONS[reason] ?? reason, decision, took, about()?.students.map(({ name }) => name) ?? []);
     } catch (error) {
       at("answer").replaceChildren(el("p", { class: "wrong" }, error.message));
     } finally {
@@ -49,6 +51,11 @@ function wanted() {
   return Number.isNaN(least) ? body : { ...body, min_confidence: least };
 }
 
+/** The label of an answer or of a step; all of them where a text may have several; null for none given. */
+function named({ label, labels }) {
+  return labels === undefined ? label : labels && (labels.join(", ") || NONE);
+}
+
 function showAnswer(label, decision, took, students) {
   const { path, limited_by: limit, brownout } = decision;
   const notes = [`by ${decision.student}`];
@@ -62,7 +69,8 @@ function showAnswer(label, decision, took, students) {
       `${time(decision.device_seconds)} on the device, ${time(took)} there and back; ${decision.tokens} tokens`));
 }
 
-function shown({ student, label, confidence: sure, score, score_value: held, threshold, energy, scope, accepted }, colour) {
+function shown(step, colour) {
+  const { student, confidence: sure, score, score_value: held, threshold, energy, scope, accepted } = step;
   const wanted = `${confidence(held)} of ${confidence(threshold)} wanted`;
   const asked = score !== "probability" ? `${score} ${wanted}, confidence ${confidence(sure)}` : wanted;
   const sureness = threshold > 0 ? asked : `${confidence(sure)}, the last one asked`;
@@ -71,7 +79,7 @@ function shown({ student, label, confidence: sure, score, score_value: held, thr
   const reached = threshold > 0 ? held : sure;
   return el("li", { style: { "--tone": colour } },
     el("header", {},
-      el("b", {}, student), el("span", {}, label),
+      el("b", {}, student), el("span", {}, named(step)),
       el("span", { class: "end", "data-state": accepted ? "good" : "warn" }, accepted ? "✓ stands" : `↓ ${doubt}`)),
     el("div", { class: "gauge", "aria-hidden": "true" },
       el("div", { class: "reached", style: { "--share": `${100 * reached}%` } }),

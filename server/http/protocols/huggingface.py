@@ -9,8 +9,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ....models.nested.head_spec import HeadSpec
 from ...core.constraints import RequestConstraints
 from ...core.policies import AUTO
+from ...errors import Reason, RequestError
 from ..answering import answer
 from ..body import Body, Texts, inputs_of, read
 from ..body_errors import Otherwise
@@ -23,15 +25,14 @@ from .scores import LabelScore, as_list, logits, probabilities, ranked
 HUGGING_FACE = ErrorFormat(message_body, MESSAGE_SCHEMA)
 router = APIRouter(route_class=MeasuredRoute.rendering(HUGGING_FACE), tags=["Hugging Face"])
 Function = Annotated[
-    Literal["softmax", "none"] | None,
-    Otherwise("known are softmax, none, since each text has exactly one label"),
+    Literal["softmax", "sigmoid", "none"] | None, Otherwise("known are softmax, sigmoid, none")
 ]
 
 
 class Parameters(Body):
     """top_k: so many labels, the likeliest first; by default all. truncation: answer a too long
-    text by its beginning. function_to_apply: `softmax` for calibrated probabilities (the default),
-    `none` for logits."""
+    text by its beginning. function_to_apply: `softmax`, or `sigmoid` where several labels may
+    hold, for calibrated probabilities (the default), `none` for logits."""
 
     top_k: Annotated[int | None, Field(ge=1)] = None
     function_to_apply: Function = None
@@ -44,6 +45,25 @@ class TextClassificationRequest(Body):
     inputs: Texts
     parameters: Parameters | None = None
     options: dict[str, Any] | None = None
+
+
+APPLIED = {"single_label": "softmax", "multi_label": "sigmoid"}
+"""By task, what makes probabilities of logits."""
+
+
+def _check(function: str | None, head: HeadSpec) -> None:
+    """Raises RequestError for a function that is not the head's."""
+    own = APPLIED[head.task]
+    if function not in (None, "none", own):
+        why = "each text has exactly one label"
+        if head.task == "multi_label":
+            why = "a text may have several labels"
+        raise RequestError(
+            Reason.OUT_OF_RANGE,
+            f"{function!r}; known are {own}, none, since {why}",
+            "parameters.function_to_apply",
+            known=[own, "none"],
+        )
 
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -82,8 +102,10 @@ async def text_classification(request: Request) -> Response:
     constraints = RequestConstraints(
         request.path_params.get("model", AUTO), truncate=bool(parameters.truncation)
     )
+    head = service.manifest.architecture.head()
+    _check(parameters.function_to_apply, head)
     answers = await answer(request, inputs, constraints)
-    shown = logits if parameters.function_to_apply == "none" else probabilities
-    labels = service.manifest.architecture.head().labels
-    best = ranked(shown(answers), labels, answers.told.abstained, parameters.top_k)
+    plain = parameters.function_to_apply == "none"
+    scores = logits(answers) if plain else probabilities(answers, head)
+    best = ranked(scores, head.labels, answers.told.abstained, parameters.top_k)
     return rendered(as_list(best), headers=answer_headers(answers, service.device))

@@ -10,6 +10,8 @@ import orjson
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
+from ....models.heads import task_of
+from ....models.nested.head_spec import HeadSpec
 from ...core.requests import Answers
 
 
@@ -20,13 +22,10 @@ class LabelScore(TypedDict):
     label: str
 
 
-def probabilities(answers: Answers) -> NDArray[np.float32]:
-    """Calibrated, (texts, labels)."""
+def probabilities(answers: Answers, head: HeadSpec) -> NDArray[np.float32]:
+    """Calibrated, of each label: (texts, labels)."""
     temperatures = [stage.student.temperature for stage in answers.told.stages]
-    scaled = logits(answers) / np.array(temperatures, np.float32)[:, None]
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
+    return task_of(head).probabilities(logits(answers), np.array(temperatures, np.float32))
 
 
 def logits(answers: Answers) -> NDArray[np.float32]:

@@ -189,8 +189,9 @@ async def predict(request: Request) -> Response:
             inputs.field(0),
         )
     answers = await answer(request, inputs, RequestConstraints(truncate=bool(body.truncate)))
-    scores = (logits if body.raw_scores else probabilities)(answers)
-    rows = ranked(scores, service.manifest.architecture.head().labels, answers.told.abstained)
+    head = service.manifest.architecture.head()
+    scores = logits(answers) if body.raw_scores else probabilities(answers, head)
+    rows = ranked(scores, head.labels, answers.told.abstained)
     headers = answer_headers(answers, service.device)
     return rendered(rows[0] if inputs.single else as_list(rows), headers=headers)
 

@@ -22,6 +22,7 @@ from benchmarks.training.ablations.table import rows_of
 from benchmarks.training.ablations.texts import SetFiles
 from benchmarks.training.ablations.variants import VARIANTS, half_ffn, narrow
 from nestling.models.errors import DataError
+from nestling.models.heads import task_of
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.spec import StudentSpec
 from nestling.models.nested.trunk import NestedTransformer
@@ -61,7 +62,7 @@ def test_a_uniform_wrong_answer_costs_nothing() -> None:
 def joint_training(model: NestedTransformer, recipe: Recipe) -> JointTraining:
     """Of one student, which is the TA, without a pool."""
     a = model.architecture
-    train = Examples(SEQUENCES, LABELS, LABELS)
+    train = Examples(task_of(a.head()), SEQUENCES, LABELS, LABELS)
     targets, empty = (
         torch.randn(3, len(a.head().labels)),
         Pool((), torch.zeros(0, len(a.head().labels))),

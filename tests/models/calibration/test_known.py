@@ -29,11 +29,12 @@ from nestling.models.checkpoint.held_out import HeldOutAnswers, write_held_out
 from nestling.models.evaluation.predictions import Predictions
 from nestling.models.precision import margin_of
 
-from ...conftest import LABELS
+from ...conftest import LABELS, task_with
 
 TEXTS = 600
 TARGET = RiskTarget(0.02)
 SHA = "ab" * 32
+TASK = task_with(len(LABELS))
 
 
 def drawn(checkpoint: Checkpoint, texts: int, seed: int) -> tuple[Predictions, torch.Tensor]:
@@ -48,12 +49,12 @@ def drawn(checkpoint: Checkpoint, texts: int, seed: int) -> tuple[Predictions, t
         noise = torch.from_numpy(rng.random(texts))
         logits[student.name] = torch.zeros(texts, len(LABELS), dtype=torch.float64)
         logits[student.name][torch.arange(texts), said] = 6 * (1 - hardness) + noise
-    return Predictions(students, logits, ((1, 2, 3),) * texts), truth
+    return Predictions(TASK, students, logits, ((1, 2, 3),) * texts), truth
 
 
 def held_out(checkpoint: Checkpoint, texts: int) -> HeldOutAnswers:
     found, truth = drawn(checkpoint, texts, seed=1)
-    return HeldOutAnswers(truth, torch.full((texts,), 3), found.logits)
+    return HeldOutAnswers(TASK, truth, torch.full((texts,), 3), found.logits)
 
 
 def calibrated(checkpoint: Checkpoint, known: HeldOutAnswers | None) -> Calibrated:
@@ -110,7 +111,7 @@ def test_temperatures_are_as_much_of_the_calibrations_texts(checkpoint: Checkpoi
         for times, same in ((others // FEWEST_ORDERING, True), (1, False)):
             logits = torch.cat([*[own] * times, theirs])
             right = torch.cat([*[truth[ordering]] * times, known.labels])
-            fitted = fit_temperature(logits, right)
+            fitted = fit_temperature(TASK, logits, right)
             assert (temperature == pytest.approx(fitted, rel=1e-3)) == same
 
 

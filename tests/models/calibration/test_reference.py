@@ -23,7 +23,7 @@ from nestling.models.evaluation.predictions import Predictions, predict_all
 from nestling.models.evaluation.timing import Seconds
 from nestling.models.precision import margin_of
 
-from ...conftest import LABELS
+from ...conftest import LABELS, task_with
 
 TEXTS = 2000
 SECONDS = {"tiny": 1e-5, "small": 1e-4, "ta": 1e-3}
@@ -55,7 +55,7 @@ def rounded(checkpoint: Checkpoint, flipped: int) -> tuple[Predictions, Tensor]:
     ta = logits(torch.where(lost, wrong, truth), ~lost)
     students = tuple(checkpoint.students.values())
     found = {"tiny": student, "small": student, "ta": ta}
-    return Predictions(students, found, ((1, 2, 3),) * TEXTS), truth
+    return Predictions(task_with(len(LABELS)), students, found, ((1, 2, 3),) * TEXTS), truth
 
 
 def calibrated(

@@ -19,6 +19,10 @@ from nestling.models.calibration.risk import (
 from nestling.models.calibration.sizes import ORDERING_SHARE
 from nestling.models.calibration.temperature import calibration_error, fit_temperature
 
+from ...conftest import task_with
+
+SIX = task_with(6)
+
 
 def overconfident(count: int, factor: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits that are `factor` times too large for the labels drawn from them."""
@@ -31,7 +35,7 @@ def overconfident(count: int, factor: float) -> tuple[torch.Tensor, torch.Tensor
 @pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
 def test_temperature_undoes_a_wrong_scale(factor: float) -> None:
     logits, labels = overconfident(4000, factor)
-    fitted = fit_temperature(logits, labels)
+    fitted = fit_temperature(SIX, logits, labels)
     assert fitted == pytest.approx(factor, rel=0.1)
 
     def loss(temperature: float) -> float:
@@ -45,7 +49,7 @@ def test_temperature_undoes_a_wrong_scale(factor: float) -> None:
 def test_temperature_stays_within_its_bounds(factor: float, bound: float) -> None:
     labels = torch.arange(6).repeat(5)
     logits = factor * torch.nn.functional.one_hot(labels, 6)  # always right, or never
-    assert fit_temperature(logits, labels) == pytest.approx(bound, rel=1e-6)
+    assert fit_temperature(SIX, logits, labels) == pytest.approx(bound, rel=1e-6)
 
 
 def test_temperature_lowers_the_calibration_error() -> None:
@@ -55,7 +59,7 @@ def test_temperature_lowers_the_calibration_error() -> None:
     def error(temperature: float) -> float:
         return calibration_error(torch.softmax(logits / temperature, -1).amax(-1), right)
 
-    assert error(fit_temperature(logits, labels)) < 0.03 < error(1.0)
+    assert error(fit_temperature(SIX, logits, labels)) < 0.03 < error(1.0)
 
 
 def test_calibration_error_of_known_cases() -> None:
@@ -68,7 +72,7 @@ def test_calibration_error_of_known_cases() -> None:
 
 def test_temperature_needs_a_text() -> None:
     with pytest.raises(ValueError, match="at least one labelled text"):
-        fit_temperature(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
+        fit_temperature(SIX, torch.zeros(0, 6), torch.zeros(0, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(("n", "alpha"), [(1, 0.3), (77, 0.05), (2630, 0.005), (20000, 0.01)])

@@ -31,6 +31,7 @@ from nestling.models.cascade.scope import ScopePromise
 from nestling.models.cascade.score import Score
 from nestling.models.evaluation.predictions import Predictions
 
+from ...conftest import task_with
 from .test_recalibrate import cascade, population
 
 MARGIN = 1e-5
@@ -91,7 +92,7 @@ def some(labels: list[list[int]]) -> Predictions:
         each = torch.zeros(len(row), 4, dtype=torch.float64)
         each[torch.arange(len(row)), torch.tensor(row)] = torch.arange(len(row)).double() + 1
         logits[student.name] = each
-    return Predictions(students, logits, ((1, 2),) * len(labels[0]))
+    return Predictions(task_with(4), students, logits, ((1, 2),) * len(labels[0]))
 
 
 def test_no_accuracy_is_lost_where_the_ta_gives_no_label_but_it_disagrees() -> None:

@@ -11,10 +11,11 @@ from nestling.models import Checkpoint, CheckpointError
 from nestling.models.checkpoint.held_out import HeldOutAnswers, read_held_out, write_held_out
 from nestling.models.checkpoint.manifest import HELD_OUT
 
-from ...conftest import LABELS
+from ...conftest import LABELS, task_with
 
 TEXTS = 7
 ANSWERS = HeldOutAnswers(
+    task_with(len(LABELS)),
     torch.arange(TEXTS) % len(LABELS),
     torch.arange(TEXTS) + 3,
     {

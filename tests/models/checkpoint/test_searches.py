@@ -24,13 +24,14 @@ from nestling.models.checkpoint.seen import (
 )
 from nestling.models.inputs.data.fingerprints import TextSample
 
-from ...conftest import LABELS
+from ...conftest import LABELS, task_with
 
 TEXTS = [f"play song number {i}" for i in range(100)]
 OTHERS = [f"what is the weather on day {i}" for i in range(100)]
 FOUND = {"mix-9": StudentSpec((1, 3), 32, (3, 4), (24, 64))}
 
 ANSWERS = HeldOutAnswers(
+    task_with(len(LABELS)),
     torch.tensor([0, 1]),
     torch.tensor([4, 5]),
     {name: torch.eye(len(LABELS))[:2] for name in ("tiny", "small", "mix-9", "ta")},

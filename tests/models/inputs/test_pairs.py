@@ -13,7 +13,13 @@ from pyarrow import parquet
 from tokenizers import Tokenizer, processors
 
 from nestling.models import DataError
-from nestling.models.inputs.data import TextColumns, read_groups, read_labelled, read_texts
+from nestling.models.inputs.data import (
+    LabelColumns,
+    TextColumns,
+    read_groups,
+    read_labelled,
+    read_texts,
+)
 from nestling.models.inputs.data.fingerprints import fingerprint
 from nestling.models.inputs.data.text_columns import TEXT, TEXT_OR_PAIR
 from nestling.models.inputs.text import beginning, characters, joined, parts
@@ -209,7 +215,7 @@ def test_one_column_holds_one_thing(
     tmp_path: Path, columns: TextColumns, label: str, said: str
 ) -> None:
     with pytest.raises(DataError, match=said):
-        read_labelled(write(tmp_path / "data.jsonl", ROWS), columns, label)
+        read_labelled(write(tmp_path / "data.jsonl", ROWS), columns, LabelColumns(label))
 
 
 def test_a_second_column_that_nobody_asks_for_may_be_any(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from nestling.models import DataError
-from nestling.models.inputs.data import Labelled, read_labelled
+from nestling.models.inputs.data import LabelColumns, Labelled, read_labelled
 from nestling.models.inputs.data.probabilities import probability_table
 
 ROWS: list[dict[str, object]] = [
@@ -122,4 +122,4 @@ def test_columns_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column 'q'; there are text, label, p"):
         read_labelled(path, probabilities_column="q")
     with pytest.raises(DataError, match="label and probabilities are both read from the column"):
-        read_labelled(path, label_column="p", probabilities_column="p")
+        read_labelled(path, labels=LabelColumns("p"), probabilities_column="p")

@@ -12,7 +12,9 @@ import pytest
 from pyarrow import parquet
 
 from nestling.models import DataError
-from nestling.models.inputs.data import label_indices, read_labelled, read_texts
+from nestling.models.heads.truth import answers_in
+from nestling.models.inputs.data import LabelColumns, read_labelled, read_texts
+from nestling.models.nested.head_spec import HeadSpec
 
 ROWS = [
     ("null", "01"),
@@ -221,13 +223,14 @@ def test_no_file(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message):
             read_labelled(path)
     with pytest.raises(DataError, match="text and label are both read from the column 'text'"):
-        read_labelled(write(tmp_path / "a.csv", ROWS), label_column="text")
+        read_labelled(write(tmp_path / "a.csv", ROWS), labels=LabelColumns("text"))
 
 
 def test_an_unknown_label_is_told_what_is_near(tmp_path: Path) -> None:
     data = read_labelled(write(tmp_path / "a.csv", [("a", "Money")]))
     with pytest.raises(DataError, match=r"row 1: label 'Money' is none of the 2 known labels, "
                        r"alarm, 'money '; did you mean 'money '\?"):  # fmt: skip
-        label_indices(data, ("alarm", "money "), "a.csv")
+        answers_in(data, HeadSpec("label", "single_label", ("alarm", "money ")), "a.csv")
+    many = HeadSpec("label", "single_label", tuple(str(i) for i in range(200)))
     with pytest.raises(DataError, match=r"known labels, 0, 1, .*, 11 and 188 more$"):
-        label_indices(data, [str(i) for i in range(200)], "a.csv")
+        answers_in(data, many, "a.csv")

@@ -18,7 +18,7 @@ from nestling.models.checkpoint.export import export
 from nestling.models.checkpoint.save import write_checkpoint
 from nestling.models.families import FAMILIES, family_of, named
 from nestling.models.nested.batch import PackedBatch
-from nestling.models.nested.head_spec import Asked
+from nestling.models.nested.head_spec import DEFAULT_HEAD, Asked, HeadSpec
 from nestling.models.nested.trunk import NestedTransformer
 
 from ...conftest import LABELS, WORDS, tiny_model, write_tokenizer
@@ -63,7 +63,9 @@ def imported(model: Any, inputs: Asked = "text") -> NestedTransformer:
     """The same model, as the TA."""
     config = json.loads(model.config.to_json_string())
     family = family_of(config)
-    architecture = family.architecture(config, LABELS, inputs)
+    architecture = family.architecture(
+        config, HeadSpec(DEFAULT_HEAD, "single_label", LABELS, inputs=inputs)
+    )
     ours = NestedTransformer(architecture)
     weights = family.import_weights(dict(model.state_dict()), architecture)
     outcome = ours.load_state_dict(weights, strict=False)

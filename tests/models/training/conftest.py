@@ -79,6 +79,23 @@ def write_pairs(path: Path, rows: int, seed: int) -> Path:
     return path
 
 
+def write_sets(path: Path, rows: int, seed: int) -> Path:
+    """The same texts, one in five without a label, one in three with its label alone, the others
+    beside the text and the label of another.
+    """
+    found = [json.loads(line) for line in write_data(path, rows, seed).read_text().splitlines()]
+    lines = []
+    for i, (row, other) in enumerate(zip(found, [*found[2:], *found[:2]], strict=True)):
+        text, labels = row["text"], [row["label"]]
+        if i % 5 == 0:
+            text, labels = "turn off lights", []
+        elif i % 3:
+            text, labels = f"{text} {other['text']}", [row["label"], other["label"]]
+        lines.append(json.dumps({"text": text, "labels": labels}) + "\n")
+    path.write_text("".join(lines))
+    return path
+
+
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
     return Workshop(

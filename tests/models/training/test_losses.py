@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
-from nestling.models.training.losses import distillation_loss, label_loss, ramp, relation_loss
+from nestling.models.training.losses import ramp, relation_loss
+
+from ...conftest import task_with
 
 
 def test_label_loss_is_smoothed_cross_entropy() -> None:
@@ -17,7 +19,7 @@ def test_label_loss_is_smoothed_cross_entropy() -> None:
     smoothed = torch.full((5, 7), 0.1 / 7, dtype=torch.float64)
     smoothed[torch.arange(5), labels] += 0.9
     expected = -(smoothed * log_p).sum(-1).mean()
-    torch.testing.assert_close(label_loss(logits, labels, 0.1), expected.float())
+    torch.testing.assert_close(task_with(7).label_loss(logits, labels, 0.1), expected.float())
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
@@ -26,14 +28,14 @@ def test_distillation_loss(temperature: float) -> None:
     p = torch.softmax(teacher.double() / temperature, -1)
     q = torch.softmax(student.double() / temperature, -1)
     expected = temperature**2 * (p * (p / q).log()).sum(-1).mean()
-    actual = distillation_loss(student, teacher, temperature)
+    actual = task_with(9).distillation_loss(student, teacher, temperature)
     torch.testing.assert_close(actual.double(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_distillation_loss_sends_no_gradient_to_the_teacher() -> None:
     student = torch.randn(2, 3, requires_grad=True)
     teacher = torch.randn(2, 3, requires_grad=True)
-    distillation_loss(student, teacher, 2.0).backward()
+    task_with(3).distillation_loss(student, teacher, 2.0).backward()
     assert teacher.grad is None
     assert student.grad is not None
 

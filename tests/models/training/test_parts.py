@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from nestling.models import StudentSpec
 from nestling.models.errors import NestlingError
+from nestling.models.heads import task_of
 from nestling.models.inputs.tokenizer import TextTokenizer
 from nestling.models.nested.batch import PackedBatch
 from nestling.models.nested.shapes import head_weight
 from nestling.models.training.augment import recombine
 from nestling.models.training.examples import logits_of, tokenise, turn
 from nestling.models.training.importance import importance_order
-from nestling.models.training.losses import distillation_loss
 from nestling.models.training.matta import sandwich
 from nestling.models.training.permutation import permute
 from nestling.models.training.probe import probe
@@ -164,6 +164,7 @@ def test_a_probed_classifier_says_what_the_teacher_says_and_the_encoder_rests() 
     targets = torch.randn(len(texts), len(a.head().labels)) * 3
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     full = StudentSpec.full(a)
+    distillation_loss = task_of(a.head()).distillation_loss
     far = distillation_loss(logits_of(model, full, texts, "ta"), targets, 2.0)
     probe(model, texts, targets, temperature=2.0, seed=0)
     assert distillation_loss(logits_of(model, full, texts, "ta"), targets, 2.0) < 0.7 * far

@@ -9,9 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from nestling.models import load_checkpoint
-from nestling.models.training.losses import label_loss
 
-from ...conftest import LABELS
+from ...conftest import LABELS, task_with
 from .conftest import Train, Workshop
 
 
@@ -30,11 +29,12 @@ def rewrite(workshop: Workshop, sure: float, keep_label: bool = True) -> None:
 
 def test_a_probability_of_one_is_a_label() -> None:
     torch.manual_seed(0)
+    task = task_with(5)
     logits, labels = torch.randn(7, 5), torch.randint(5, (7,))
     table = torch.nn.functional.one_hot(labels, 5).float()
     for smoothing in (0.0, 0.1):
         torch.testing.assert_close(
-            label_loss(logits, table, smoothing), label_loss(logits, labels, smoothing)
+            task.label_loss(logits, table, smoothing), task.label_loss(logits, labels, smoothing)
         )
 
 

@@ -22,7 +22,7 @@ from nestling.models.training.matta import JointTraining, Pool
 from nestling.models.training.recipe import Recipe
 from nestling.models.training.unlabelled import read_unlabelled, sure_labels
 
-from ...conftest import tiny_architecture, tiny_students, write_tokenizer
+from ...conftest import task_with, tiny_architecture, tiny_students, write_tokenizer
 from .conftest import Train, Workshop
 
 NEW = ("play a table", "turn off the weather", "an alarm in french")
@@ -51,7 +51,7 @@ def test_only_what_is_new_is_kept(tmp_path: Path) -> None:
 
 def test_the_teacher_must_be_sure() -> None:
     logits = torch.tensor([[0.0, 9.0], [1.0, 0.5], [9.0, 0.0]])
-    assert sure_labels(("a", "b", "c"), logits, 0.0) == (["a", "c"], [1, 0])
+    assert sure_labels(task_with(2), ("a", "b", "c"), logits, 0.0) == (["a", "c"], [1, 0])
 
 
 def test_a_teacher_that_learnt_smoothed_labels_is_not_asked_for_more() -> None:
@@ -59,14 +59,15 @@ def test_a_teacher_that_learnt_smoothed_labels_is_not_asked_for_more() -> None:
     logits = torch.zeros(2, 150)
     for row, probability in enumerate((0.86, 0.7)):
         logits[row, 7] = math.log(149 * probability / (1 - probability))
-    assert sure_labels(("a", "b"), logits, 0.1) == (["a"], [7])
-    assert sure_labels(("a", "b"), logits, 0.0) == ([], [])
+    assert sure_labels(task_with(150), ("a", "b"), logits, 0.1) == (["a"], [7])
+    assert sure_labels(task_with(150), ("a", "b"), logits, 0.0) == ([], [])
 
 
 def test_each_is_seen_as_often_as_a_recombined_one_and_by_the_ta_before_it() -> None:
     architecture = tiny_architecture()
     real, recombined = [[2, 4, 3]] * 5, [[2, 5, 6, 3]] * 15
-    train = Examples(([2, 7, 8, 9, 3],) * 4, torch.zeros(4).long(), torch.zeros(4).long())
+    none = torch.zeros(4).long()
+    train = Examples(task_with(5), ([2, 7, 8, 9, 3],) * 4, none, none)
     pool = Pool((*real, *recombined), torch.zeros(20, 5), real=5)
     recipe = Recipe(pool_batch=10, pool_ta=3, ta_every=1)
     joint = JointTraining(

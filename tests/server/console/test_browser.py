@@ -15,8 +15,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from nestling.models import Predictor
+
 from ..promises import BROKEN, promising
 from ..serving import Server, serve
+from ..several_labels import write_several
 from .conftest import Keys, Look
 
 Shot = Callable[[Page, str], None]
@@ -158,6 +161,32 @@ def test_the_playground_shows_the_way_of_a_text(server: Server, look: Look) -> N
         assert ("stands" in text) == step["accepted"]
     expect(page.locator("#answer .label")).to_have_text(told["label"])
     expect(page.locator("#answer")).to_contain_text("nobody was as sure as was wanted")
+
+
+def test_the_playground_shows_several_labels(
+    tmp_path: Path, texts: list[str], look: Look, shot: Shot
+) -> None:
+    several = write_several(tmp_path, texts)
+    predictor = Predictor(several)
+    labels = [predictor.label(decision) or [] for decision in predictor.predict(texts)]
+    by_size = dict(zip(map(len, labels), texts, strict=True))
+    with serve(several.path, tmp_path / "log") as server:
+        page = look(server)
+        live(page)
+        for size, said in ((0, "none of the labels"), (2, None)):
+            told = server.classify(by_size[size])
+            page.get_by_label("Text", exact=True).fill(by_size[size])
+            page.get_by_role("button", name="Classify").click()
+            shown = said or ", ".join(told["labels"])
+            expect(page.locator("#answer .label")).to_have_text(shown)
+            expect(page.locator(".path li").last).to_contain_text(shown)
+        shot(page, "several-labels")
+        strict = Predictor(several, "strict").predict(texts).told.abstained
+        page.get_by_label("Text", exact=True).fill(texts[strict.index(True)])
+        page.get_by_label("Model").select_option("strict")
+        page.get_by_role("button", name="Classify").click()
+        expect(page.locator("#answer .label")).to_have_text("no label: out of scope")
+        page.close()  # before its server ends, or it would ask in vain
 
 
 def test_without_a_report_it_says_how_to_make_one(server: Server, look: Look) -> None:

@@ -20,7 +20,7 @@ from nestling.models.evaluation.replay import ways
 from nestling.server.core.constraints import RequestConstraints
 from nestling.server.core.inference import answer
 from nestling.server.core.service import Service
-from nestling.server.http.protocols.native.classify import classifications
+from nestling.server.http.protocols.native.classification import classifications
 
 from ..engine.test_engine import GatedRunner, one, run, until
 

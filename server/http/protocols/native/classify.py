@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from time import perf_counter
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
-from typing_extensions import TypedDict
 
 from .....experiments.records import LONGEST_NAME
-from .....models.cascade.columns import Decisions
-from .....models.cascade.decisions import OUT_OF_SCOPE
-from .....models.cascade.steps import StepColumns
-from .....models.checkpoint.manifest import Manifest
 from .....models.json_checks import refusal
 from ....core.policies import AUTO
 from ....core.service import Service
@@ -37,6 +31,7 @@ from ...errors import NATIVE
 from ...headers import BLANKS, answer_headers
 from ...openapi import json_shown, request_body
 from ...route import MeasuredRoute, json_response
+from .classification import EXAMPLE, Classification, add_scores, classifications
 
 router = APIRouter(route_class=MeasuredRoute)
 
@@ -59,7 +54,9 @@ class ClassifyRequest(Body):
     model: `auto`, a cascade's or a student's name. deadline_ms: the answer is that of the largest
     student that fits. max_cost: of all students asked, relative to the TA. min_confidence: that an
     answer needs beside its stage's threshold. user: whose request it is, where experiments assign
-    by user; blanks around it are not part of it. A null counts as left out.
+    by user; blanks around it are not part of it. truncate: answer a too long text by its
+    beginning. abstain: false gives the label also where the policy abstains. top_k: say the scores
+    of so many labels, the likeliest first. A null counts as left out.
     """
 
     inputs: Texts
@@ -68,95 +65,9 @@ class ClassifyRequest(Body):
     max_cost: MaxCost = None
     min_confidence: MinConfidence = None
     user: Annotated[str, AfterValidator(_user)] | None = None
-
-
-class PathStep(TypedDict):
-    """One student's answer. It stands if its score reaches the threshold, its energy the scope, and
-    its confidence what the request wants. confidence: calibrated. score: what the threshold is of,
-    by name. score_value: that score; the confidence where it is the probability. scope: from which
-    energy on a text is in scope here; 0 is none.
-    """
-
-    student: str
-    label: str
-    confidence: float
-    score: str
-    score_value: float
-    threshold: float
-    energy: float
-    scope: float
-    accepted: bool
-
-
-class DecisionRecord(TypedDict):
-    """How an answer came to be. Costs are sums over all students that were asked.
-
-    model: the cascade or student behind the requested name. student: the one whose answer
-    stands. limited_by: why it stands though it was not as sure as asked for: `deadline`,
-    `max_cost`, `min_confidence`; else null. cached: whether it is an earlier answer to the same
-    text, which costs nothing now. relative_cost: FLOPs relative to asking the TA alone.
-    weights: the beginning of their sha256, to which thresholds are tied. brownout: how far overload
-    had shortened the cascade, 0 (not at all) to 3 (the smallest student only). variants: by
-    experiment, what the request's unit has got.
-    """
-
-    model: str
-    student: str
-    path: list[PathStep]
-    limited_by: str | None
-    cached: bool
-    brownout: int
-    variants: dict[str, str]
-    tokens: int
-    flops: int
-    relative_cost: float
-    device_seconds: float
-    weights: str
-
-
-class Classification(TypedDict):
-    """label: null where the policy abstains, since the text seems to belong to none of them; then
-    reason is `out_of_scope`, else null. score: calibrated probability of the likeliest label, 0 to
-    1, also where that is not answered.
-    """
-
-    label: str | None
-    score: float
-    reason: str | None
-    decision: DecisionRecord
-
-
-_EXAMPLE = {
-    "label": "translate",
-    "score": 0.998069,
-    "reason": None,
-    "decision": {
-        "model": "drop-0.005",
-        "student": "tiny",
-        "path": [
-            {
-                "student": "tiny",
-                "label": "translate",
-                "confidence": 0.998069,
-                "score": "margin",
-                "score_value": 0.999665,
-                "threshold": 0.980342,
-                "energy": 0.960174,
-                "scope": 0.0,
-                "accepted": True,
-            }
-        ],
-        "limited_by": None,
-        "cached": False,
-        "brownout": 0,
-        "variants": {},
-        "tokens": 9,
-        "flops": 4114944,
-        "relative_cost": 0.02509,
-        "device_seconds": 0.00276,
-        "weights": "60b7c288200d",
-    },
-}
+    truncate: bool | None = None
+    abstain: bool | None = None
+    top_k: Annotated[int | None, Field(ge=1)] = None
 
 
 @router.post(
@@ -164,7 +75,7 @@ _EXAMPLE = {
     summary="Classify a text or a list of texts",
     response_model=None,
     responses={
-        200: json_shown(_EXAMPLE, Classification | list[Classification]),
+        200: json_shown(EXAMPLE, Classification | list[Classification]),
         **NATIVE.documented(),
     },
     openapi_extra=request_body(
@@ -179,86 +90,17 @@ async def classify(request: Request) -> Response:
     inputs = inputs_of(body.inputs, service.settings.max_client_batch)
     model = AUTO if body.model is None else body.model
     constraints = constraints_of(
-        model, started, body.deadline_ms, body.max_cost, body.min_confidence
+        model,
+        started,
+        body.deadline_ms,
+        body.max_cost,
+        body.min_confidence,
+        bool(body.truncate),
     )
     answers = await answer(request, inputs, constraints, body.user)
-    shown = answers.each(partial(classifications, service.manifest))
+    abstain = body.abstain is not False
+    shown = answers.each(partial(classifications, service.manifest, abstain=abstain))
+    if body.top_k is not None:
+        add_scores(shown, answers, service.manifest.architecture.head(), body.top_k)
     headers = answer_headers(answers, service.device)
     return json_response(shown[0] if inputs.single else shown, headers=headers)
-
-
-def classifications(manifest: Manifest, decisions: Decisions) -> list[Classification]:
-    """Answered texts as the protocol shows them."""
-    labels, weights = manifest.architecture.head().labels, manifest.weights_sha256[:12]
-    paths: list[list[PathStep]] = [[] for _ in decisions.tokens]
-    for step in decisions.steps:
-        for row, shown in zip(step.rows, _path_steps(labels, step), strict=True):
-            paths[row].append(shown)
-    model, cached, brownout = decisions.cascade.name, decisions.cached, decisions.brownout
-    variants, limits = dict(decisions.variants), decisions.limits
-    told = decisions.told
-    columns = zip(
-        paths,
-        told.abstained,
-        decisions.lengths,
-        told.flops,
-        told.costs,
-        told.seconds,
-        strict=True,
-    )
-    return [
-        {
-            "label": None if abstained else path[-1]["label"],
-            "score": path[-1]["confidence"],
-            "reason": OUT_OF_SCOPE if abstained else None,
-            "decision": {
-                "model": model,
-                "student": path[-1]["student"],
-                "path": path,
-                "limited_by": limits.get(row) if limits else None,
-                "cached": cached,
-                "brownout": brownout,
-                "variants": variants,
-                "tokens": tokens,
-                "flops": round(flops),
-                "relative_cost": _cost(relative_cost),
-                "device_seconds": float(f"{seconds:.4g}"),
-                "weights": weights,
-            },
-        }
-        for row, (path, abstained, tokens, flops, relative_cost, seconds) in enumerate(columns)
-    ]
-
-
-@lru_cache(maxsize=1024)
-def _fixed(value: float) -> float:
-    """Of a stage: the same for all texts."""
-    return round(value, 6)
-
-
-@lru_cache(maxsize=4096)
-def _cost(relative: float) -> float:
-    """The same for all texts of a length on the same path."""
-    return float(f"{relative:.4g}")
-
-
-def _path_steps(labels: Sequence[str], step: StepColumns) -> list[PathStep]:
-    student, score = step.stage.student.name, step.stage.score.value
-    threshold, scope = _fixed(step.threshold), _fixed(step.stage.scope)
-    columns = zip(
-        step.labels, step.confidences, step.scores, step.energies, step.accepts, strict=True
-    )
-    return [
-        {
-            "student": student,
-            "label": labels[label],
-            "confidence": round(confidence * 1e6) / 1e6,
-            "score": score,
-            "score_value": round(value * 1e6) / 1e6,
-            "threshold": threshold,
-            "energy": round(energy * 1e6) / 1e6,
-            "scope": scope,
-            "accepted": accepted,
-        }
-        for label, confidence, value, energy, accepted in columns
-    ]

@@ -47,12 +47,13 @@ class Model(TypedDict):
 
 
 class ModelList(TypedDict):
-    """labels, inputs, max_tokens, weights_sha256: of the checkpoint, the same for all its models.
+    """task, labels, inputs, max_tokens, weights_sha256: of the checkpoint, for all its models.
     inputs: `text`, or `pair` where it is asked about two texts together.
     """
 
     object: str
     data: list[Model]
+    task: str
     labels: list[str]
     inputs: str
     max_tokens: int
@@ -74,6 +75,7 @@ async def models(request: Request) -> Response:
         {
             "object": "list",
             "data": [_entry(service, name) for name in service.policies],
+            "task": head.task,
             "labels": head.labels,
             "inputs": head.inputs,
             "max_tokens": manifest.architecture.max_tokens,

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from .....models.nested.head_spec import HeadSpec
+from ....core.naming import written_by
 from ....core.requests import Answers
 from ....errors import Reason, RequestError
 from ...answering import answer
@@ -111,7 +113,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 async def infer(request: Request) -> Response:
     """Tensors in, tensors out; `outputs` selects, else all are given.
 
-    The label is empty where the policy abstains, since the text is out of scope.
+    The label is empty where the policy abstains, since the text is out of scope; a list in JSON
+    where a text may have several.
     """
     service, started = service_of(request), perf_counter()
     model = served_model(request)
@@ -141,7 +144,7 @@ async def infer(request: Request) -> Response:
         content["id"] = body.id
     raw = []
     for name, binary in wanted.items():
-        values = _values(name, answers, service.manifest.architecture.head().labels)
+        values = _values(name, answers, service.manifest.architecture.head())
         output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name]}
         output["shape"] = list(np.shape(values))
         if binary:
@@ -189,13 +192,14 @@ def _wanted(
     return wanted or dict.fromkeys(OUTPUTS, bool(binary))
 
 
-def _values(name: str, answers: Answers, labels: Sequence[str]) -> list[str] | NDArray[np.float32]:
+def _values(name: str, answers: Answers, head: HeadSpec) -> list[str] | NDArray[np.float32]:
     """(texts,), or (texts, labels) for probabilities."""
     told = answers.told
     match name:
         case "label":
             columns = zip(told.abstained, told.labels, strict=True)
-            return ["" if without else labels[label] for without, label in columns]
+            written = written_by(head)
+            return ["" if without else written(answer) for without, answer in columns]
         case "student":
             return [stage.student.name for stage in told.stages]
         case "score":
@@ -203,4 +207,4 @@ def _values(name: str, answers: Answers, labels: Sequence[str]) -> list[str] | N
         case "cost":
             return np.array(told.costs, np.float32)
         case _:
-            return probabilities(answers)
+            return probabilities(answers, head)

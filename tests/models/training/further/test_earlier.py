@@ -10,7 +10,7 @@ import pytest
 
 from nestling.models import Cascade, Stage
 from nestling.models.errors import NestlingError
-from nestling.models.inputs.data import TextColumns
+from nestling.models.inputs.data import LabelColumns, TextColumns
 from nestling.models.training.further.earlier import (
     bytes_read,
     check_judged,
@@ -49,7 +49,7 @@ def test_settings_have_all_that_decides_the_result(checkpoint_dir: Path, tmp_pat
     found += [settings_of(options, replace(material, checkpoint=each), 1) for each in others]
     found += [
         settings_of(replace(options, texts=TextColumns("utterance")), material, 1),
-        settings_of(replace(options, label_column="intent"), material, 1),
+        settings_of(replace(options, labels=LabelColumns("intent")), material, 1),
         settings_of(options, material, 2),
     ]
     assert len(set(map(digest_of, found))) == len(found)

@@ -105,9 +105,8 @@ def test_an_experiment_knows_an_answer_without_a_label(
     labels = abstaining.architecture.head().labels
     for decision in decisions:
         answers = SimpleNamespace(decisions=[decision])
-        (exposure,) = exposures(
-            context, RequestResult(200, 0.1, 1, abstaining.weights_sha256, answers), labels, 0.0
-        )
+        result = RequestResult(200, 0.1, 1, abstaining.weights_sha256, answers)
+        (exposure,) = exposures(context, result, labels.__getitem__, 0.0)
         if decision.abstained:
             assert exposure.label == "out_of_scope"
         else:
@@ -145,7 +144,9 @@ def test_a_brownout_leaves_scopes_as_they_are(abstaining: Checkpoint) -> None:
     assert strict.at((0.5, 0.5)).policy == "all"
 
 
-def test_native(running: Server, decisions: list[Decision], texts: list[str]) -> None:
+def test_native(
+    running: Server, abstaining: Checkpoint, decisions: list[Decision], texts: list[str]
+) -> None:
     response = running.client.post("/v1/classify", json={"inputs": texts[:40]})
     for shown, decision in zip(response.json(), decisions, strict=True):
         assert (shown["label"] is None) == decision.abstained
@@ -157,6 +158,12 @@ def test_native(running: Server, decisions: list[Decision], texts: list[str]) ->
         assert last["accepted"] != decision.abstained
     without = sum(decision.abstained for decision in decisions)
     assert response.headers["x-nestling-abstained"] == str(without)
+    labels = Predictor(abstaining, "lenient").predict(texts[:40]).told.labels
+    given = running.classify(texts[:40], abstain=False, top_k=1)
+    for one, shown, label in zip(given, response.json(), labels, strict=True):
+        assert one["label"] == abstaining.architecture.head().labels[label]
+        assert one["label"] == one["scores"][0]["label"]
+        assert (one["reason"], one["score"]) == (shown["reason"], pytest.approx(shown["score"]))
     for shown in running.classify(texts[:40], model="lenient"):
         assert shown["label"] is not None
         assert shown["reason"] is None

@@ -84,6 +84,45 @@ def test_model_names_the_policy(server: Server, model: str) -> None:
         assert [step["student"] for step in decision["path"]] == [model]
 
 
+def test_scores_of_the_likeliest_labels(
+    server: Server, calibrated: Checkpoint, texts: list[str]
+) -> None:
+    for model in ("all", "tiny"):
+        answers = server.classify(texts[:9], model=model, top_k=2)
+        whole = server.client.post(f"/models/{model}", json={"inputs": texts[:9]}).json()
+        assert [each["scores"] for each in answers] == [scores[:2] for scores in whole]
+        for each in answers:
+            assert each["scores"][0]["label"] == each["label"]
+            assert each["scores"][0]["score"] == pytest.approx(each["score"], abs=2e-6)
+    assert len(server.classify(TEXT, top_k=2**62)["scores"]) == 5
+    assert "scores" not in server.classify(TEXT, top_k=None)
+
+
+def test_a_too_long_text_by_its_beginning(server: Server) -> None:
+    for fields in ({}, {"truncate": False}, {"truncate": None}):
+        response = server.client.post("/v1/classify", json={"inputs": "alarm " * 50, **fields})
+        assert (response.status_code, response.json()["error"]["type"]) == (422, "too_long")
+    cut = server.classify(["alarm " * 50, TEXT], truncate=True)
+    assert [each["decision"]["tokens"] for each in cut] == [40, 9]
+    assert without_time(cut[0]) == without_time(server.classify("alarm " * 38))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"top_k": 0}, "top_k: 0; it must be 1 or more"),
+        ({"top_k": 1.5}, "top_k: expected an integer, got a number"),
+        ({"top_k": True}, "top_k: expected an integer, got a boolean"),
+        ({"truncate": 1}, "truncate: expected a boolean, got a number"),
+        ({"abstain": "no"}, "abstain: expected a boolean, got a string"),
+    ],
+)
+def test_wrong_wishes(server: Server, fields: dict[str, Any], message: str) -> None:
+    response = server.client.post("/v1/classify", json={"inputs": TEXT, **fields})
+    assert response.status_code == 422
+    assert response.json()["error"]["message"] == message
+
+
 @pytest.mark.parametrize("text", ["Grüße 你好 🦆", "a\x00b", "play\u2028music", "x" * 5000])
 def test_any_text_is_answered(server: Server, text: str) -> None:
     assert server.classify(text)["label"]

@@ -111,8 +111,7 @@ def test_what_clients_send_along(server: Server) -> None:
         (
             {"inputs": "a", "parameters": {"function_to_apply": 5}},
             422,
-            "parameters.function_to_apply: 5; known are softmax, none, since each text "
-            "has exactly one label",
+            "parameters.function_to_apply: 5; known are softmax, sigmoid, none",
         ),
     ],
 )
