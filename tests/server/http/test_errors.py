@@ -68,7 +68,8 @@ def error(response: httpx.Response, status: int) -> Any:
             {"inputs": "a", "modle": "tiny"},
             "unknown_field",
             "modle",
-            "modle: unknown; known are inputs, model, deadline_ms, max_cost, min_confidence, user",
+            "modle: unknown; known are inputs, model, deadline_ms, max_cost, min_confidence, user, "
+            "truncate, abstain, top_k",
         ),
         (["a"], "wrong_type", None, 'the body is a list; expected an object: {"inputs": "…"}'),
     ],
