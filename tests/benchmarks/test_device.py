@@ -136,9 +136,12 @@ def test_all_but_cuda(tmp_path: Path) -> None:
     given = ("machine=60", "warm=200", "correctness=30", "kernels=200", "cascades=40",
              "server=200")  # fmt: skip
     _, said, found = rehearse(tmp_path, *given)
-    states = {row["section"]: row["state"] for row in found["summary.json"]["sections"]}
+    rows = {row["section"]: row for row in found["summary.json"]["sections"]}
     for section in ("correctness", "cascades"):  # which go on for as long as they may
-        assert states.pop(section) in ("passed", "cut short"), said
+        row = rows.pop(section)
+        stopped = row["first_failure"] == "stopped at its time limit"  # on a busy machine
+        assert row["state"] in ("passed", "cut short") or stopped, said
+    states = {section: row["state"] for section, row in rows.items()}
     assert states == dict.fromkeys(("machine", "warm", "kernels", "server"), "passed"), said
     assert found["machine.json"]["nvidia_smi"][0]["cards"][0]["name"] == "NVIDIA Fake"
     assert found["server.json"]["load"][0]["outcomes"].keys() == {"200"}
