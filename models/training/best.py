@@ -57,7 +57,7 @@ class Best:
     def load(self, seen: dict[str, Any]) -> None:
         """What a saved state had seen."""
         self.score, self.kept, self.worse = seen["score"], seen["kept"], seen["worse"]
-        self.lost = seen["lost"]
+        self.lost = seen.get("lost")  # which states of earlier versions lack
 
     @property
     def stop(self) -> bool:
