@@ -130,20 +130,24 @@ def command_line() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def checkpoint_dir(tmp_path: Path) -> Path:
-    """An uncalibrated checkpoint directory of its own for each test."""
-    path = tmp_path / "checkpoint"
+def write_tiny(path: Path, architecture: Architecture) -> Path:
+    """An uncalibrated checkpoint of `tiny_model` and `tiny_students`, its tokenizer beside it."""
     write_checkpoint(
         path,
-        tiny_architecture(),
+        architecture,
         tiny_students(),
-        tiny_model().state_dict(),
-        write_tokenizer(tmp_path / "tokenizer.json"),
+        tiny_model(architecture=architecture).state_dict(),
+        write_tokenizer(path.with_name("tokenizer.json")),
         {"teacher": "none"},
         dtype=torch.float32,
     )
     return path
+
+
+@pytest.fixture
+def checkpoint_dir(tmp_path: Path) -> Path:
+    """An uncalibrated checkpoint directory of its own for each test."""
+    return write_tiny(tmp_path / "checkpoint", tiny_architecture())
 
 
 @pytest.fixture
@@ -154,17 +158,7 @@ def checkpoint(checkpoint_dir: Path) -> Checkpoint:
 @pytest.fixture
 def pair_checkpoint_dir(tmp_path: Path) -> Path:
     """As `checkpoint_dir`, of a checkpoint that is asked about pairs of texts."""
-    path = tmp_path / "pair-checkpoint"
-    write_checkpoint(
-        path,
-        pair_architecture(),
-        tiny_students(),
-        tiny_model(architecture=pair_architecture()).state_dict(),
-        write_tokenizer(tmp_path / "pair-tokenizer.json"),
-        {"teacher": "none"},
-        dtype=torch.float32,
-    )
-    return path
+    return write_tiny(tmp_path / "pair-checkpoint", pair_architecture())
 
 
 @pytest.fixture
@@ -175,17 +169,7 @@ def pair_checkpoint(pair_checkpoint_dir: Path) -> Checkpoint:
 @pytest.fixture
 def multi_label_checkpoint_dir(tmp_path: Path) -> Path:
     """As `checkpoint_dir`, of a checkpoint that answers any number of labels."""
-    path = tmp_path / "multi-label-checkpoint"
-    write_checkpoint(
-        path,
-        multi_label_architecture(),
-        tiny_students(),
-        tiny_model(architecture=multi_label_architecture()).state_dict(),
-        write_tokenizer(tmp_path / "multi-label-tokenizer.json"),
-        {"teacher": "none"},
-        dtype=torch.float32,
-    )
-    return path
+    return write_tiny(tmp_path / "multi-label-checkpoint", multi_label_architecture())
 
 
 @pytest.fixture

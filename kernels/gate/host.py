@@ -50,6 +50,19 @@ def decide(
             odds[np.arange(len(odds)), label] = 0
             score = np.where(by == MARGIN, 1 / (1 + odds.max(axis=1)), score)
         score = np.where(by == ENERGY, energy, score)
+    return decided(label, confidence, score, energy, threshold, scope, margin)
+
+
+def decided(
+    label: NDArray[np.int64],
+    confidence: Floats,
+    score: Floats,
+    energy: Floats,
+    threshold: Floats,
+    scope: Floats,
+    margin: float,
+) -> Decided:
+    """What follows from the scores of each row."""
     inside = (energy >= scope + np.float32(margin)) | (scope <= 0)
     accept = ((score >= threshold + np.float32(margin)) | (threshold <= 0)) & inside
     return label, confidence, score, accept, energy, inside

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..gate.codes import ENERGY, ENTROPY, MARGIN, MARGIN_IN
-from ..gate.host import Decided, Floats
+from ..gate.host import Decided, Floats, decided
 
 
 def decide_sets(
@@ -37,6 +37,4 @@ def decide_sets(
         if (by == MARGIN).any():
             score = np.where(by == MARGIN, 1 / (1 + odds.max(axis=1)), score)
         score = np.where(by == ENERGY, energy, score)
-    inside = (energy >= scope + np.float32(margin)) | (scope <= 0)
-    accept = ((score >= threshold + np.float32(margin)) | (threshold <= 0)) & inside
-    return label, confidence, score, accept, energy, inside
+    return decided(label, confidence, score, energy, threshold, scope, margin)

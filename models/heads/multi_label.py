@@ -28,7 +28,6 @@ class MultiLabel(AnswerTask):
     def __init__(self, head: HeadSpec) -> None:
         super().__init__(head)
         self._codes = 1 << np.arange(len(head.labels), dtype=np.int64)
-        self._index = {name: i for i, name in enumerate(head.labels)}
 
     def decide(
         self, logits: Floats, temperature: Floats, threshold: Floats, by: Floats, scope: Floats

@@ -53,9 +53,7 @@ class SingleLabel(AnswerTask):
 
     def code(self, names: Sequence[str]) -> int:
         [name] = names
-        if name not in self.labels:
-            raise KeyError(name)
-        return self.labels.index(name)
+        return self._index[name]
 
     def shown(self, answer: int) -> Shown:
         return self.labels[answer]

@@ -31,6 +31,7 @@ class AnswerTask(ABC):
 
     def __init__(self, head: HeadSpec) -> None:
         self.head, self.labels = head, head.labels
+        self._index = {name: i for i, name in enumerate(head.labels)}
 
     @abstractmethod
     def decide(

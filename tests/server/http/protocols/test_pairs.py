@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from nestling.models import Cascade, Checkpoint, Predictor, Stage, load_checkpoint
-from nestling.models.checkpoint.save import write_calibration, write_checkpoint
+from nestling.models.checkpoint.save import write_calibration
 
-from ....conftest import pair_architecture, tiny_model, tiny_students, write_tokenizer
+from ....conftest import pair_architecture, write_tiny
 from ...serving import Server, serve
 
 FIRST, SECOND = "play some music", "what is the weather in french"
@@ -23,20 +22,11 @@ PAIR = {"text": FIRST, "text_pair": SECOND}
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """Its cascade always asks the TA in the end."""
-    folder = tmp_path_factory.mktemp("pairs")
-    write_checkpoint(
-        folder / "pairs",
-        pair_architecture(),
-        tiny_students(),
-        tiny_model(architecture=pair_architecture()).state_dict(),
-        write_tokenizer(folder / "tokenizer.json"),
-        {"teacher": "none"},
-        dtype=torch.float32,
-    )
-    loaded = load_checkpoint(folder / "pairs")
+    path = write_tiny(tmp_path_factory.mktemp("pairs") / "pairs", pair_architecture())
+    loaded = load_checkpoint(path)
     stages = Stage(loaded.students["tiny"], 1.0), Stage(loaded.ta, 0.0)
     write_calibration(loaded, {}, {"all": Cascade("all", stages)}, "all")
-    return load_checkpoint(folder / "pairs")
+    return load_checkpoint(path)
 
 
 @pytest.fixture(scope="module", params=["torch", "onnx"])
