@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .....models.inputs.text import Text
 from ....core.requests import Inputs
 from ....errors import Reason, RequestError
 from ...body import check_count, check_texts
@@ -20,7 +19,7 @@ from .request import DATATYPES, Tensor
 SHAPES = {"text": "[n] or [n, 1], of pairs [n, 2]", "input_ids": "[n, longest]", "lengths": "[n]"}
 _RANKS = {"text": (1, 2), "input_ids": (2,), "lengths": (1,)}
 
-Elements = list[str] | NDArray[np.int64]
+Elements = list[str] | list[tuple[str, str]] | NDArray[np.int64]
 
 
 def read_inputs(items: Sequence[Tensor], sections: Sections, limit: int, vocabulary: int) -> Inputs:
@@ -42,7 +41,7 @@ def read_inputs(items: Sequence[Tensor], sections: Sections, limit: int, vocabul
             raise RequestError(
                 Reason.INVALID_TENSOR, "either `text`, or `input_ids` and `lengths`", "inputs"
             )
-        return check_texts(Inputs(_pairs(text, items), single=False, name="text"), limit)
+        return check_texts(Inputs(text, single=False, name="text"), limit)
     if not isinstance(ids, np.ndarray):
         raise RequestError(
             Reason.MISSING_FIELD, "neither `text` nor `input_ids` is there", "inputs"
@@ -52,14 +51,6 @@ def read_inputs(items: Sequence[Tensor], sections: Sections, limit: int, vocabul
             Reason.MISSING_FIELD, "missing; it says how many ids of each row count", "lengths"
         )
     return Inputs([], single=False, tokens=_rows(ids, lengths, vocabulary), name="input_ids")
-
-
-def _pairs(texts: list[str], items: Sequence[Tensor]) -> Sequence[Text]:
-    """Texts, or of a tensor with two in each row pairs."""
-    [shape] = [item.shape for item in items if item.name == "text"]
-    if shape[1:] != [2]:
-        return texts
-    return list(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _rows(ids: NDArray[np.int64], lengths: NDArray[np.int64], vocabulary: int) -> list[list[int]]:
@@ -88,7 +79,7 @@ def _elements(item: Tensor, sections: Sections, limit: int) -> Elements:
     size = item.parameters.binary_data_size if item.parameters else None
     if size is not None:
         raw = sections.take(size, name)
-        found: Elements = strings(raw, shape[0], name) if name == "text" else integers(raw, name)
+        found = strings(raw, prod(shape), name) if name == "text" else integers(raw, name)
     else:
         flat = _flat(item.data, shape, name)
         found = flat if name == "text" else as_integers(flat, f"{name}.data")
@@ -98,7 +89,9 @@ def _elements(item: Tensor, sections: Sections, limit: int) -> Elements:
             f"{len(found)} elements, but shape {shape} has {prod(shape)}",
             name,
         )
-    return found if isinstance(found, list) else found.reshape(shape)
+    if not isinstance(found, list):
+        return found.reshape(shape)
+    return list(zip(found[::2], found[1::2], strict=True)) if shape[1:] == [2] else found
 
 
 def _shape(item: Tensor) -> list[int]:

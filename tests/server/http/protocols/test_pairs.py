@@ -90,6 +90,21 @@ def test_open_inference(answering: Server, wanted: float, flat: bool) -> None:
     assert text["shape"] == [-1, 2]
 
 
+def test_open_inference_in_binary(answering: Server, wanted: float) -> None:
+    texts = [each.encode() for each in (FIRST, SECOND, SECOND, FIRST)]
+    raw = b"".join(len(each).to_bytes(4, "little") + each for each in texts)
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [2, 2]}
+    head = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": len(raw)}}]})
+    found = answering.client.post(
+        "/v2/models/ta/infer",
+        content=head.encode() + raw,
+        headers={"Inference-Header-Content-Length": str(len(head))},
+    ).json()
+    [scores] = [each["data"] for each in found["outputs"] if each["name"] == "score"]
+    assert scores[0] == pytest.approx(wanted, abs=1e-5)
+    assert len(scores) == 2
+
+
 def test_token_ids_of_both(answering: Server, pairs: Checkpoint, wanted: float) -> None:
     [ids] = pairs.tokenizer.encode([(FIRST, SECOND)])
     tensors = [
